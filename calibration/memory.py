@@ -1,0 +1,214 @@
+"""Start-up time and memory of a model, each measured in a process that has done nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from veca_edge.errors import VecaError
+
+TIMEOUT = 600.0  # seconds for one process; a large model on a small board needs minutes
+STATUS = Path("/proc/self/status")
+ROLLUP = Path("/proc/self/smaps_rollup")
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Memory of a process.
+
+    Attributes:
+        bytes: resident in RAM, None if the system does not tell.
+        anonymous: of them, those that are no file's and cannot be dropped; None if unknown.
+        source: where the numbers come from.
+    """
+
+    bytes: int | None
+    anonymous: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory after some point, beyond what the process held with torch and ExecuTorch imported.
+
+    Attributes:
+        after: "load", or "256 px" for every budget having run at that image size (and all sizes before it).
+        bytes: resident memory added, None if unknown.
+        anonymous: of it, memory that no file backs, None if unknown.
+        ratio: `bytes` over the bytes of the file's weights, None if unknown.
+    """
+
+    after: str
+    bytes: int | None
+    anonymous: int | None
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Startup:
+    """Medians over fresh processes; imports are done before the clock starts, the file is in the system's cache.
+
+    Attributes:
+        processes: how many.
+        load_ms: `veca_edge.load`.
+        first_call_ms: the first call at the largest budget, at the smallest measured size.
+        baseline: bytes resident before loading, None if unknown.
+        memory: after load, then after each image size.
+        source: where the memory numbers come from.
+    """
+
+    processes: int
+    load_ms: float
+    first_call_ms: float
+    baseline: int | None
+    memory: tuple[Memory, ...]
+    source: str
+
+
+def resident(status: Path = STATUS, rollup: Path = ROLLUP) -> Resident:
+    """This process's resident memory now: Linux's own numbers, else psutil's if it is installed."""
+    try:
+        held = _kilobytes(status, "VmRSS:")
+    except (OSError, ValueError):
+        return _resident_elsewhere()
+    try:
+        return Resident(held, _kilobytes(rollup, "Anonymous:"), "VmRSS and smaps_rollup of /proc")
+    except (OSError, ValueError):
+        return Resident(held, None, "VmRSS of /proc")
+
+
+def _kilobytes(path: Path, name: str) -> int:
+    for line in path.read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"{path} has no {name}")
+
+
+def _resident_elsewhere() -> Resident:
+    # Without psutil only the peak is known (`resource`), and a peak cannot be subtracted from.
+    try:
+        import psutil  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        return Resident(None, None, "unknown on this system without psutil")
+    return Resident(int(psutil.Process().memory_info().rss), None, "resident set size by psutil")
+
+
+def measure_startup(
+    path: Path,
+    threads: int,
+    budgets: Sequence[int],
+    shapes: Sequence[tuple[int, int]],
+    weight_bytes: int,
+    processes: int = 1,
+) -> Startup:
+    """Load a model file in fresh processes and run it.
+
+    Args:
+        path: the model file.
+        threads: for the engine.
+        budgets: core counts to run, the largest last.
+        shapes: (height, width) in pixels of the model's input, ascending.
+        weight_bytes: bytes of the file's weights, for the ratio.
+        processes: how many fresh processes to take the median of.
+
+    Raises:
+        VecaError: a process ended early.
+    """
+    order = {"path": str(path.resolve()), "threads": threads, "budgets": list(budgets), "shapes": list(shapes)}
+    return summarize([_child(order) for _ in range(processes)], weight_bytes)
+
+
+def summarize(children: Sequence[dict[str, Any]], weight_bytes: int) -> Startup:
+    """Medians over what the processes reported (see `_measure`)."""
+    first = children[0]
+    memory = []
+    for index, after in enumerate(first["after"]):
+        added = [_added(child, index, "bytes") for child in children]
+        anonymous = [_added(child, index, "anonymous") for child in children]
+        held = _median(added)
+        ratio = None if held is None else held / weight_bytes
+        memory.append(Memory(after, held, _median(anonymous), ratio))
+    return Startup(
+        processes=len(children),
+        load_ms=median(child["load_ms"] for child in children),
+        first_call_ms=median(child["first_call_ms"] for child in children),
+        baseline=_median([child["baseline"]["bytes"] for child in children]),
+        memory=tuple(memory),
+        source=first["baseline"]["source"],
+    )
+
+
+def _added(child: dict[str, Any], index: int, name: str) -> int | None:
+    now, before = child["readings"][index][name], child["baseline"][name]
+    return None if now is None or before is None else now - before
+
+
+def _median(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return int(median(known)) if len(known) == len(values) else None
+
+
+def _child(order: dict[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "calibration.memory", json.dumps(order)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise VecaError(f"{order['path']}: does not finish in a fresh process") from None
+    if done.returncode < 0:
+        raise VecaError(
+            f"{order['path']}: a fresh process that runs it was ended by signal {-done.returncode}; out of memory?"
+        )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise VecaError(f"{order['path']}: a fresh process cannot run it: {reason}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _measure(order: dict[str, Any]) -> dict[str, Any]:
+    """What a fresh process does: import, note memory, load, call, then every budget at every size."""
+    import numpy as np
+
+    import veca_edge
+    from veca_edge.runtime.native import quiet
+
+    with quiet():
+        import torch  # noqa: F401
+        from executorch.extension.pybindings import portable_lib  # noqa: F401
+    random = np.random.default_rng(0)
+    shapes = [tuple(shape) for shape in order["shapes"]]
+    images = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
+    baseline = resident()
+    start = perf_counter()
+    model = veca_edge.load(order["path"], threads=order["threads"])
+    load_ms = (perf_counter() - start) * 1e3
+    readings, after = [resident()], ["load"]
+    start = perf_counter()
+    model.engine.encode(images[0], order["budgets"][-1])
+    first_call_ms = (perf_counter() - start) * 1e3
+    for image in images:
+        for cores in order["budgets"]:
+            model.engine.encode(image, cores)
+        readings.append(resident())
+        after.append(f"{min(image.shape[:2])} px")
+    return {
+        "load_ms": load_ms,
+        "first_call_ms": first_call_ms,
+        "baseline": vars(baseline),
+        "readings": [vars(reading) for reading in readings],
+        "after": after,
+    }
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(_measure(json.loads(sys.argv[1]))))
+    except VecaError as error:
+        sys.exit(str(error))

@@ -1,0 +1,198 @@
+"""A checkpoint to one ExecuTorch file that holds every core budget, with the weights stored once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from converters.coverage import check_coverage
+from converters.folding import FoldedModel, Precision, fold
+from converters.graph import ElasticGraph, Sizes
+from converters.program import Method, assemble
+from converters.verification import Verification, verify_in_child
+from converters.xnnpack import ConstantStore
+from veca_edge._version import __version__
+from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.runtime.manifest import Manifest
+from veca_edge.runtime.modelfile import Head, ModelFile, write_model_file
+from veca_edge.runtime.trust import remember
+
+# Memory is planned for little at first and grows with what is really used.
+FIRST_PLAN = Sizes(cores=8, patches=16, remembered=16)
+DEFAULT_MAX_PATCHES = 1024
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """How to convert.
+
+    Attributes:
+        quantize: "int8" or "fp32".
+        budgets: core counts to offer; None for all that the model was trained with.
+        image_size: side in pixels of the images that the methods `cores_8` ... take; None for the checkpoint's.
+        max_patches: most patches at once for `encode` and `step`; None for enough for `image_size`, at least
+            1024. The runtime reserves memory for the outputs of so many.
+        verify: compare the written file with the checkpoint before it gets its name.
+        force: write a file that is outside the tolerance.
+    """
+
+    quantize: Precision = "int8"
+    budgets: tuple[int, ...] | None = None
+    image_size: int | None = None
+    max_patches: int | None = None
+    verify: bool = True
+    force: bool = False
+
+
+def convert(
+    checkpoint: Checkpoint,
+    output: Path,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+) -> ModelFile:
+    """Convert a checkpoint, verify the result, and write it.
+
+    Args:
+        checkpoint: what to convert.
+        output: the file to write; it appears only when everything went well.
+        options: see `ConvertOptions`.
+        progress: called with a stage ("folding weights", ...) and how much of it is done, 0..1.
+
+    Returns:
+        The file's contents beside the program; its manifest holds the verification.
+
+    Raises:
+        VecaError: impossible options, a file that cannot be written, or a result outside the tolerance.
+    """
+    options, report = options or ConvertOptions(), progress or (lambda *_: None)
+    plan = _plan(checkpoint, options)
+    if not output.parent.is_dir():
+        raise VecaError(f"cannot write {output}: there is no folder {output.parent}")
+    report("folding weights", 0.0)
+    folded = fold(checkpoint, options.quantize)
+    report("folding weights", 1.0)
+    program = build_program(checkpoint, folded, plan, report)
+    file = _contents(checkpoint, folded, plan, program, output, options)
+    if options.verify:
+        verification = _verify(file, program, checkpoint, report)
+        if not verification.passed and not options.force:
+            raise VecaError(f"{output} was not written: {verification.complaint()}; --force writes it anyway")
+        file = ModelFile(
+            output, file.manifest.verified(verification.to_dict()), file.cores, file.coordinates, file.head
+        )
+    report("writing", 0.0)
+    write_model_file(file, program)
+    if options.verify:
+        remember(file)
+    report("writing", 1.0)
+    return file
+
+
+@dataclass(frozen=True)
+class _Plan:
+    budgets: tuple[int, ...]
+    image_size: int
+    rows: int
+    max_patches: int
+
+
+def _plan(checkpoint: Checkpoint, options: ConvertOptions) -> _Plan:
+    """The options with defaults filled in, checked against the checkpoint."""
+    config = checkpoint.config
+    budgets = tuple(sorted({config.check_cores(c) for c in options.budgets or config.budgets}))
+    size = int(options.image_size or checkpoint.preprocessing["image_size"])
+    if size < 1 or size % config.patch_size:
+        raise VecaError(f"image size {size} is not a multiple of the patch size {config.patch_size}")
+    rows = size // config.patch_size
+    most = max(DEFAULT_MAX_PATCHES, rows**2) if options.max_patches is None else options.max_patches
+    if most < rows**2:
+        raise VecaError(f"--max-patches {most} is less than the {rows**2} patches of a {size} px image")
+    if most > 2**16:
+        raise VecaError(f"--max-patches {most}: at most {2**16}")
+    return _Plan(budgets, size, rows, most)
+
+
+def build_program(checkpoint: Checkpoint, folded: FoldedModel, plan: _Plan, report: Progress) -> bytes:
+    """The ExecuTorch program with `encode`, `step` and one method per budget."""
+    config, store = checkpoint.config, ConstantStore()
+
+    def graph() -> ElasticGraph:
+        return ElasticGraph(config, folded, store)
+
+    most = Sizes(config.num_cores, plan.max_patches, plan.max_patches)
+    methods = {
+        "encode": Method(graph().encode(FIRST_PLAN), graph().encode(most)),
+        "step": Method(graph().step(FIRST_PLAN), graph().step(most)),
+    }
+    for done, cores in enumerate(plan.budgets):
+        report("building graphs", done / len(plan.budgets))
+        methods[f"cores_{cores}"] = Method(graph().cores(cores, plan.rows, plan.rows))
+    report("building graphs", 1.0)
+    report("assembling", 0.0)
+    program = assemble(methods, store)
+    check_coverage(program, set(methods))
+    report("assembling", 1.0)
+    return program
+
+
+def _contents(
+    checkpoint: Checkpoint,
+    folded: FoldedModel,
+    plan: _Plan,
+    program: bytes,
+    output: Path,
+    options: ConvertOptions,
+) -> ModelFile:
+    config, head = checkpoint.config, checkpoint.head
+    manifest = Manifest(
+        name=checkpoint.path.stem if checkpoint.path else config.family,
+        target="executorch",
+        quantization=options.quantize,
+        family=config.family,
+        hidden_dim=config.hidden_dim,
+        feature_dim=config.feature_dim,
+        num_heads=config.num_heads,
+        num_layers=config.num_layers,
+        patch_size=config.patch_size,
+        num_cores=config.num_cores,
+        chunk_size=config.chunk_size,
+        budgets=plan.budgets,
+        image_size=plan.image_size,
+        max_patches=plan.max_patches,
+        preprocessing=Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": plan.image_size}),
+        labels=checkpoint.labels,
+        methods=("encode", "step", *(f"cores_{c}" for c in plan.budgets)),
+        program_size=len(program),
+        program_digest=hashlib.sha256(program).hexdigest(),
+        weight_bytes=folded.quantized_bytes,
+        source_digest=checkpoint.digest,
+        made_with={
+            "veca-edge": __version__,
+            "executorch": version("executorch"),
+            "torch": torch.__version__.split("+")[0],
+        },
+        verification={},
+    )
+    classifier = None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())
+    return ModelFile(output, manifest, folded.bank, folded.coordinates, classifier)
+
+
+def _verify(file: ModelFile, program: bytes, checkpoint: Checkpoint, report: Progress) -> Verification:
+    """Verify what is on disk, under a temporary name, so that a bad file never bears the real one."""
+    hidden = file.path.with_name(f".{file.path.stem}.{secrets.token_hex(4)}.unverified.pte")
+    draft = ModelFile(hidden, file.manifest, file.cores, file.coordinates, file.head)
+    try:
+        write_model_file(draft, program)
+        return verify_in_child(draft, checkpoint, lambda done: report("verifying", done))
+    finally:
+        hidden.unlink(missing_ok=True)

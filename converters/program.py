@@ -1,0 +1,97 @@
+"""ExecuTorch programs that hold nothing but XNNPACK delegates, assembled without torch.export."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from executorch.exir._serialize._named_data_store import NamedDataStore
+from executorch.exir._serialize._program import PTEFile, serialize_pte_binary
+from executorch.exir.scalar_type import ScalarType
+from executorch.exir.schema import (
+    AllocationDetails,
+    BackendDelegate,
+    BackendDelegateDataReference,
+    BackendDelegateInlineData,
+    Buffer,
+    Chain,
+    ContainerMetadata,
+    DataLocation,
+    DelegateCall,
+    EValue,
+    ExecutionPlan,
+    Instruction,
+    Program,
+    SubsegmentOffsets,
+    Tensor,
+    TensorShapeDynamism,
+)
+
+from converters.xnnpack import ConstantStore, GraphBuilder
+
+ALIGNMENT = 16
+SCHEMA_VERSION = 0
+
+
+def _tensor(shape: tuple[int, ...], dynamic: bool, offset: int | None) -> EValue:
+    place = None if offset is None else AllocationDetails(1, offset & 0xFFFFFFFF, offset >> 32)
+    dynamism = TensorShapeDynamism.DYNAMIC_BOUND if dynamic else TensorShapeDynamism.STATIC
+    return EValue(Tensor(ScalarType.FLOAT, 0, list(shape), list(range(len(shape))), False, 0, 0, place, dynamism))
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a program.
+
+    Attributes:
+        graph: what runs, with the sizes that memory is first planned for.
+        bounds: the same graph built at the largest sizes that callers may use, or None if the sizes are fixed.
+    """
+
+    graph: GraphBuilder
+    bounds: GraphBuilder | None = None
+
+
+def _plan(name: str, method: Method, index: int) -> ExecutionPlan:
+    """Inputs are read where the caller has them; outputs lie one after another in a planned buffer."""
+    shapes, dynamic = method.bounds or method.graph, method.bounds is not None
+    values, offset = [_tensor(v.shape, dynamic, None) for v in shapes.inputs], ALIGNMENT
+    for value in shapes.outputs:
+        values.append(_tensor(value.shape, dynamic, offset))
+        offset += math.ceil(4 * math.prod(value.shape) / ALIGNMENT) * ALIGNMENT
+    everything, count = list(range(len(values))), len(shapes.inputs)
+    payload = BackendDelegateDataReference(DataLocation.INLINE, index)
+    return ExecutionPlan(
+        name=name,
+        container_meta_type=ContainerMetadata("", ""),
+        values=values,
+        inputs=everything[:count],
+        outputs=everything[count:],
+        chains=[Chain([], [], [Instruction(DelegateCall(0, everything))], None)],
+        operators=[],
+        delegates=[BackendDelegate("XnnpackBackend", payload, [])],
+        non_const_buffer_sizes=[0, offset],
+    )
+
+
+def assemble(methods: Mapping[str, Method], constants: ConstantStore) -> bytes:
+    """The .pte with these methods, every constant stored once.
+
+    Args:
+        methods: method name to method.
+        constants: the store that the graphs' constants were put in.
+    """
+    store = NamedDataStore()
+    for key, blob in constants.blobs.items():
+        store.add_named_data(key, blob, ALIGNMENT)
+    program = Program(
+        version=SCHEMA_VERSION,
+        execution_plan=[_plan(name, m, i) for i, (name, m) in enumerate(methods.items())],
+        constant_buffer=[Buffer(b"")],  # index 0 stands for "not a constant"
+        backend_delegate_data=[BackendDelegateInlineData(m.graph.serialize()) for m in methods.values()],
+        segments=[],
+        constant_segment=SubsegmentOffsets(segment_index=0, offsets=[]),
+    )
+    named = store.get_named_data_store_output()
+    return bytes(serialize_pte_binary(PTEFile(program, named_data=named), extract_delegate_segments=True))

@@ -1,0 +1,301 @@
+"""A small builder of XNNPACK graphs in the form that ExecuTorch's XNNPACK delegate reads.
+
+The general route (torch.export, quantizer, partitioner) takes minutes for a 12-layer model and cannot express
+what an elastic graph needs, above all slices and reshapes of dynamic tensors. A VECA graph is regular enough to
+be written down node by node, which takes seconds. The schema is ExecuTorch's own
+(`executorch/backends/xnnpack/serialization`), as pinned by this package's `convert` extra; every file made this
+way is loaded back and compared with PyTorch before it is called done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as xnn
+from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import serialize_xnnpack_binary
+from numpy.typing import NDArray
+
+INVALID_ID = 2**32 - 1
+FROM_NAMED_DATA = 2**64 - 1  # the offset that says "look the constant up by its key"
+EXTERNAL_INPUT, EXTERNAL_OUTPUT = 1, 2
+TRANSPOSE_B = 1
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph: its id and its shape (upper bounds where a dimension is dynamic)."""
+
+    id: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A linear layer's matrix as stored: `data` (out, in), float32, or int8 with one scale per output row."""
+
+    name: str
+    data: NDArray[np.generic]
+    bias: Float | None
+    scale: Float | None = None
+
+
+def quantize_rows(matrix: Float) -> tuple[NDArray[np.int8], Float]:
+    """Symmetric int8 with one scale per row: matrix (out, in) ~ scale[:, None] * int8, in -127..127."""
+    scale = np.maximum(np.abs(matrix).max(axis=1), 1e-12).astype(np.float32) / 127
+    return np.clip(np.rint(matrix / scale[:, None]), -127, 127).astype(np.int8), scale
+
+
+@dataclass
+class ConstantStore:
+    """Constants of all methods by name, so that methods that name the same constant share its bytes."""
+
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, name: str, data: NDArray[np.generic]) -> int:
+        """Store `data` under `name`, which must mean the same bytes in every method; returns their count."""
+        blob = np.ascontiguousarray(data).tobytes()
+        if self.blobs.setdefault(name, blob) != blob:
+            raise ValueError(f"constant {name!r} has two different values")
+        return len(blob)
+
+
+class GraphBuilder:
+    """Collects nodes and values; each method defines one XNNPACK node and returns the value it makes."""
+
+    def __init__(self, constants: ConstantStore) -> None:
+        self._constants = constants
+        self._graph = xnn.XNNGraph(
+            version="0",
+            xnodes=[],
+            xvalues=[],
+            num_externs=0,
+            input_ids=[],
+            output_ids=[],
+            constant_data=[xnn.ConstantDataOffset(0, 0)],
+        )
+        self._outputs: set[int] = set()
+        self._shared: dict[str, Value] = {}
+        self._quantized: dict[int, Value] = {}
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+
+    # -- values ----------------------------------------------------------------------------------------------
+
+    def _value(
+        self,
+        shape: Sequence[int],
+        datatype: xnn.XNNDatatype = xnn.XNNDatatype.xnn_datatype_fp32,
+        quant: xnn.XNNQuantParams | None = None,
+        constant: int = 0,
+        external: int = INVALID_ID,
+        flags: int = 0,
+    ) -> Value:
+        identifier = len(self._graph.xvalues)
+        tensor = xnn.XNNTensorValue(
+            datatype, len(shape), [int(d) for d in shape], constant, external, flags, identifier
+        )
+        union = tensor if quant is None else xnn.XNNQuantizedTensorValue(tensor, quant)
+        self._graph.xvalues.append(xnn.XValue(union))
+        return Value(identifier, tuple(int(d) for d in shape))
+
+    def input(self, shape: Sequence[int]) -> Value:
+        """An input of the method, float32. All inputs come before all outputs."""
+        value = self._value(shape, external=len(self.inputs), flags=EXTERNAL_INPUT)
+        self._graph.input_ids.append(value.id)
+        self.inputs.append(value)
+        return value
+
+    def output(self, value: Value) -> None:
+        """Make `value` the method's next output."""
+        tensor = self._graph.xvalues[value.id].xvalue_union
+        assert isinstance(tensor, xnn.XNNTensorValue)
+        tensor.external_id, tensor.flags = len(self.inputs) + len(self.outputs), EXTERNAL_OUTPUT
+        self._graph.output_ids.append(value.id)
+        self.outputs.append(value)
+
+    def _constant_data(self, name: str, data: NDArray[np.generic]) -> int:
+        size = self._constants.add(name, data)
+        self._graph.constant_data.append(xnn.ConstantDataOffset(FROM_NAMED_DATA, size, name))
+        return len(self._graph.constant_data) - 1
+
+    def constant(self, name: str, data: Float) -> Value:
+        """A float32 constant as a value that any node may read; the same name gives the same value.
+
+        ExecuTorch gives a delegate's constants back once XNNPACK has packed them, and XNNPACK packs only what a
+        linear layer multiplies with. So a constant is written as a linear layer's weights applied to 1.
+        """
+        if name not in self._shared:
+            column = Weight(name, np.ascontiguousarray(data, np.float32).reshape(-1, 1), None)
+            self._shared[name] = self.reshape(self.linear(self._one(), column), data.shape)
+        return self._shared[name]
+
+    def _one(self) -> Value:
+        """(1, 1), the number 1: the first input's first row times nothing, plus one."""
+        if "one" not in self._shared:
+            row = self.inputs[0]
+            for axis in range(len(row.shape) - 1):
+                row = self.slice(row, axis, 0, 1)
+            nothing = np.zeros((1, row.shape[-1]), np.float32)
+            one = self.linear(row, Weight(f"one_{row.shape[-1]}", nothing, np.ones(1, np.float32)))
+            self._shared["one"] = self.reshape(one, (1, 1))
+        return self._shared["one"]
+
+    def _packed(self, name: str, data: Float) -> Value:
+        """A float32 constant that only linear layers read."""
+        key = f"packed {name}"
+        if key not in self._shared:
+            index = self._constant_data(name, data)
+            self._shared[key] = self._value(data.shape, constant=index)
+        return self._shared[key]
+
+    def _filter(self, weight: Weight) -> Value:
+        if weight.scale is None:
+            return self._packed(weight.name, np.asarray(weight.data, np.float32))
+        key = f"packed {weight.name}"
+        if key in self._shared:
+            return self._shared[key]
+        scale = self._constant_data(f"{weight.name}.scale", weight.scale)
+        quant = xnn.PerChannelQuant(scale=[], channel_dim=0, scale_buffer_idx=scale, num_scales=weight.scale.size)
+        index = self._constant_data(weight.name, weight.data)
+        value = self._value(weight.data.shape, xnn.XNNDatatype.xnn_datatype_qcint8, quant, constant=index)
+        self._shared[key] = value
+        return value
+
+    # -- nodes -----------------------------------------------------------------------------------------------
+
+    def _node(self, node: xnn.XNodeUnion, limits: tuple[float, float] | None = None) -> None:
+        bounds = None if limits is None else xnn.OutputMinMax(*limits)
+        self._graph.xnodes.append(xnn.XNode(node, len(self._graph.xnodes), bounds))
+
+    def _unary(self, node: type, x: Value) -> Value:
+        out = self._value(x.shape)
+        self._node(node(x.id, out.id, 0))
+        return out
+
+    def _binary(self, node: type, a: Value, b: Value, limits: tuple[float, float] | None = None) -> Value:
+        out = self._value(np.broadcast_shapes(a.shape, b.shape))
+        self._node(node(a.id, b.id, out.id, 0), limits)
+        return out
+
+    def add(self, a: Value, b: Value, limits: tuple[float, float] | None = None) -> Value:
+        return self._binary(xnn.XNNAdd, a, b, limits)
+
+    def sub(self, a: Value, b: Value) -> Value:
+        return self._binary(xnn.XNNSubtract, a, b)
+
+    def mul(self, a: Value, b: Value) -> Value:
+        return self._binary(xnn.XNNMultiply, a, b)
+
+    def div(self, a: Value, b: Value) -> Value:
+        return self._binary(xnn.XNNDiv, a, b)
+
+    def square(self, x: Value) -> Value:
+        return self._unary(xnn.XNNSquare, x)
+
+    def rsqrt(self, x: Value) -> Value:
+        return self._unary(xnn.XNNReciprocalSquareRoot, x)
+
+    def sigmoid(self, x: Value) -> Value:
+        return self._unary(xnn.XNNSigmoid, x)
+
+    def tanh(self, x: Value) -> Value:
+        return self._unary(xnn.XNNTanh, x)
+
+    def cos(self, x: Value) -> Value:
+        return self._unary(xnn.XNNCos, x)
+
+    def sin(self, x: Value) -> Value:
+        return self._unary(xnn.XNNSin, x)
+
+    def exp(self, x: Value) -> Value:
+        return self._unary(xnn.XNNExp, x)
+
+    def softmax(self, x: Value) -> Value:
+        """Over the last dimension."""
+        return self._unary(xnn.XNNSoftmax, x)
+
+    def clamp(self, x: Value, low: float, high: float) -> Value:
+        out = self._value(x.shape)
+        self._node(xnn.XNNClamp(x.id, out.id, 0), (low, high))
+        return out
+
+    def matmul(self, a: Value, b: Value, transpose_b: bool = False) -> Value:
+        """Batched product (..., M, K) @ (..., K, N), or b as (..., N, K) with `transpose_b`."""
+        columns = b.shape[-2] if transpose_b else b.shape[-1]
+        out = self._value((*a.shape[:-1], columns))
+        self._node(xnn.XNNBatchMatrixMultiply(a.id, b.id, out.id, TRANSPOSE_B if transpose_b else 0))
+        return out
+
+    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
+        """`shape` may hold one -1, which is inferred when the graph runs."""
+        known = -int(np.prod(shape))
+        bounds = [int(np.prod(x.shape)) // known if d == -1 else d for d in shape] if -1 in shape else shape
+        out = self._value(bounds)
+        self._node(xnn.XNNStaticReshape(len(shape), [max(d, 0) for d in shape], x.id, out.id, 0))
+        return out
+
+    def transpose(self, x: Value, order: Sequence[int]) -> Value:
+        out = self._value([x.shape[i] for i in order])
+        self._node(xnn.XNNStaticTranspose(len(order), list(order), x.id, out.id, 0))
+        return out
+
+    def concat(self, values: Sequence[Value], axis: int) -> Value:
+        """Two to five values, joined along `axis`."""
+        shape = list(values[0].shape)
+        shape[axis] = sum(v.shape[axis] for v in values)
+        out = self._value(shape)
+        node = (xnn.XNNConcatenate2, xnn.XNNConcatenate3, xnn.XNNConcatenate4, xnn.XNNConcatenate5)
+        ids = [v.id for v in values] + [INVALID_ID] * (5 - len(values))
+        self._node(
+            node[len(values) - 2](
+                axis=axis,
+                input1_id=ids[0],
+                input2_id=ids[1],
+                input3_id=ids[2],
+                input4_id=ids[3],
+                input5_id=ids[4],
+                output_id=out.id,
+                flags=0,
+            )
+        )
+        return out
+
+    def slice(self, x: Value, axis: int, start: int, size: int) -> Value:
+        """`size` rows of a static axis from `start`; the other axes may be dynamic (0 means "all of it")."""
+        offsets, sizes, shape = [0] * len(x.shape), [0] * len(x.shape), list(x.shape)
+        offsets[axis], sizes[axis], shape[axis] = start, size, size
+        out = self._value(shape)
+        self._node(xnn.XNNStaticSlice(len(shape), offsets, sizes, x.id, out.id, 0))
+        return out
+
+    def _dynamic_int8(self, x: Value) -> Value:
+        """x rounded to int8 row by row while the graph runs; made once per value, however many layers read it."""
+        if x.id not in self._quantized:
+            quant = xnn.PerTokenDynamicQuant(num_nonbatch_dims=1)
+            out = self._value(x.shape, xnn.XNNDatatype.xnn_datatype_qdint8, quant)
+            self._node(xnn.XNNConvert(x.id, out.id, 0))
+            self._quantized[x.id] = out
+        return self._quantized[x.id]
+
+    def linear(self, x: Value, weight: Weight) -> Value:
+        """x (..., in) @ weight.T + bias: int8 products with dynamic activations if the weight is int8."""
+        source = x if weight.scale is None else self._dynamic_int8(x)
+        matrix = self._filter(weight)
+        bias = INVALID_ID if weight.bias is None else self._packed(f"{weight.name}.bias", weight.bias).id
+        out = self._value((*x.shape[:-1], weight.data.shape[0]))
+        self._node(xnn.XNNFullyConnected(source.id, matrix.id, bias, out.id, 0))
+        return out
+
+    def serialize(self) -> bytes:
+        """The delegate's payload; constants stay outside, in the store."""
+        self._graph.num_externs = len(self.inputs) + len(self.outputs)
+        return bytes(serialize_xnnpack_binary(self._graph, bytearray()))
+
+    @property
+    def nodes(self) -> list[str]:
+        """The kinds of the nodes, in order."""
+        return [type(node.xnode_union).__name__ for node in self._graph.xnodes]

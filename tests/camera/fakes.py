@@ -1,0 +1,104 @@
+"""Stand-ins for a model and for a camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veca_edge.camera.capture import FPS, FRAME_COUNT, HEIGHT, WIDTH
+from veca_edge.camera.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class FakePrediction:
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class FakeResult:
+    features: np.ndarray
+    listening: np.ndarray
+    logits: np.ndarray | None
+    cores: int
+    image_size: tuple[int, int]
+    crop: tuple[int, int, int, int]
+    latency: float = 0.01
+
+    def top(self, k: int) -> list[FakePrediction]:
+        return [FakePrediction("Äpfel", 0.7), FakePrediction("hat", 0.2), FakePrediction("苹果", 0.1)][:k]
+
+
+class FakeModel:
+    """Colours of the patches as features; listens to the core given by a patch's brightness."""
+
+    name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
+
+    def __init__(self, head: bool = True, fit: str = "crop") -> None:
+        self.preprocessing = Preprocessing(image_size=64, fit=fit)
+        self.head = head
+        self.calls: list[int] = []
+
+    def __call__(self, image: np.ndarray, *, cores: int, image_size: int | None = None) -> FakeResult:
+        self.calls.append(cores)
+        fitted = self.preprocessing.resize(image, self.patch_size, image_size)
+        rows, columns = fitted.image.shape[0] // 16, fitted.image.shape[1] // 16
+        colours = fitted.image.reshape(rows, 16, columns, 16, 3).mean((1, 3)).astype(np.float32)
+        listening = np.full((rows, columns, cores), 0.1 / cores, np.float32)
+        chosen = (colours.mean(-1) / 256 * cores).astype(int)
+        np.put_along_axis(listening, chosen[..., None], 0.9 + 0.1 / cores, axis=-1)
+        features = np.concatenate((colours, colours**2 / 255), axis=-1)
+        logits = np.zeros(3, np.float32) if self.head else None
+        return FakeResult(features, listening, logits, cores, fitted.image.shape[:2], fitted.crop)
+
+
+class FakeCapture:
+    """Hands out given BGR pictures, then fails like a camera whose cable was pulled."""
+
+    def __init__(self, pictures: Any, opened: bool = True, fps: float = 30.0, count: float = -1) -> None:
+        self.pictures = iter(pictures)
+        self.opened = opened
+        self.released = False
+        self.values = {FPS: fps, FRAME_COUNT: count, WIDTH: 32, HEIGHT: 24}
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self.opened
+
+    def read(self) -> tuple[bool, Any]:
+        picture = next(self.pictures, None)
+        if isinstance(picture, Exception):
+            raise picture
+        return picture is not None, picture
+
+    def get(self, property_id: int) -> float:
+        return self.values.get(property_id, 0.0)
+
+    def release(self) -> None:
+        self.released = True
+
+
+class FakeScreen:
+    """Presses the given keys, one per picture, and keeps what it was shown."""
+
+    def __init__(self, keys: list[int]) -> None:
+        self.keys = iter(keys)
+        self.shown: list[np.ndarray] = []
+
+    def show(self, image: np.ndarray) -> None:
+        self.shown.append(image)
+
+    def key(self, wait: float = 0.001) -> int:
+        return next(self.keys, -1)
+
+
+def picture(value: int = 100, height: int = 24, width: int = 32) -> np.ndarray:
+    """A flat (height, width, 3) uint8 image."""
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hidden files too."""
+    return sorted(path.name for path in folder.iterdir())

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from fakes import FakeCapture, FakeModel, FakeScreen, names, picture
+
+from veca_edge.camera.player import Options, Pacer, Player, stop_on_signals
+from veca_edge.camera.sources import open_source
+from veca_edge.camera.viewer import ViewState
+from veca_edge.errors import StreamError, VecaError
+
+BUDGETS = FakeModel.budgets
+
+
+def film(count=6, fps=1000.0):
+    capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
+    return open_source("http://host/film.mp4", capture=lambda spec: capture)
+
+
+def play(source, options=None, model=None, **more):
+    state = more.pop("state", ViewState(64, BUDGETS))
+    return Player(model or FakeModel(), source, state, options or Options(), **more).run()
+
+
+def test_headless_run_counts_everything():
+    model, seen = FakeModel(), []
+    summary = play(film(), model=model, progress=lambda: seen.append(1))
+    assert (summary.frames, summary.dropped, summary.stopped) == (6, 0, "end")
+    assert model.calls == [64] * 6
+    assert len(seen) == 6
+    (times,) = summary.times
+    assert (times.cores, times.frames, times.p50, times.p95) == (64, 6, 0.01, 0.01)
+    assert [(entry.label, entry.share) for entry in summary.labels] == [("Äpfel", 1.0)]
+    assert summary.fps == pytest.approx(6 / summary.seconds)
+
+
+def test_frames_limits_the_run():
+    summary = play(film(), Options(frames=2))
+    assert (summary.frames, summary.stopped) == (2, "frames")
+
+
+def test_files(tmp_path):
+    options = Options(save=tmp_path / "a.mp4", log=tmp_path / "a.jsonl", image_size=96)
+    summary = play(film(), options)
+    assert summary.paths == (str(tmp_path / "a.mp4"), str(tmp_path / "a.jsonl"))
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [record["index"] for record in records] == list(range(6))
+    assert records[1]["time"] == pytest.approx(0.001)
+    assert records[0]["image_size"] == [96, 96]
+    assert (records[0]["cores"], records[0]["latency_ms"]) == (64, 10.0)
+    assert records[0]["top"][0] == {"label": "Äpfel", "probability": 0.7}
+    with open_source(str(tmp_path / "a.mp4")) as saved:
+        assert len(list(saved)) == 6
+
+
+def test_model_without_a_head(tmp_path):
+    summary = play(film(1), Options(log=tmp_path / "a.jsonl"), FakeModel(head=False))
+    assert summary.labels == ()
+    assert json.loads((tmp_path / "a.jsonl").read_text())["top"] == []
+
+
+def test_keys_steer_the_run(tmp_path):
+    said, model = [], FakeModel()
+    screen = FakeScreen([ord(key) for key in "-vhs"])
+    summary = play(film(), Options(snapshots=tmp_path), model, window=screen, say=said.append)
+    assert model.calls == [64] + [32] * 5
+    assert [times.cores for times in summary.times] == [32, 64]
+    (name,) = names(tmp_path)
+    assert said == [f"saved {tmp_path / name}"]
+    assert len(screen.shown) == 6
+    assert (screen.shown[0] != screen.shown[2]).any()
+
+
+def test_pause_keeps_the_frame_and_obeys_keys(tmp_path):
+    model = FakeModel()
+    screen = FakeScreen([-1, ord(" "), ord("-"), -1, ord(" "), -1])
+    summary = play(film(3), Options(save=tmp_path / "a.mp4"), model, window=screen)
+    assert summary.frames == 3
+    assert model.calls == [64, 64, 32, 32]  # the paused frame once more, at the new budget
+    with open_source(str(tmp_path / "a.mp4")) as saved:
+        assert len(list(saved)) == 3  # each frame once, however long the pause
+
+
+def test_quit():
+    summary = play(film(), window=FakeScreen([-1, ord("q")]))
+    assert (summary.frames, summary.stopped) == (2, "quit")
+
+
+def test_quit_while_paused():
+    summary = play(film(), window=FakeScreen([ord(" "), -1, ord("q")]))
+    assert (summary.frames, summary.stopped) == (1, "quit")
+
+
+def test_snapshot_that_fails_does_not_end_the_run(tmp_path):
+    said = []
+    options = Options(snapshots=tmp_path / "missing")
+    assert play(film(), options, window=FakeScreen([ord("s")]), say=said.append).frames == 6
+    assert "no folder" in said[0]
+
+
+def test_camera_lost_keeps_what_came_before(tmp_path):
+    camera = open_source(0, retry=0, capture=lambda spec: FakeCapture([picture()]))
+    with pytest.raises(StreamError, match="camera 0 went away"):
+        play(camera, Options(log=tmp_path / "a.jsonl", save=tmp_path / "a.mp4"))
+    assert names(tmp_path) == ["a.jsonl", "a.mp4"]
+
+
+def test_bad_place_is_told_before_the_first_frame(tmp_path):
+    model = FakeModel()
+    with pytest.raises(VecaError, match="no folder"):
+        play(film(), Options(log=tmp_path / "a.jsonl", save=tmp_path / "no" / "a.mp4"), model)
+    assert model.calls == []
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("field", "value"), [("image_size", 100), ("save", "a.txt")])
+def test_bad_options(field, value):
+    with pytest.raises(VecaError):
+        play(film(), Options(**{field: value}))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_run_cleanly(tmp_path, number):
+    model = FakeModel()
+    player = Player(model, film(100), ViewState(8, BUDGETS), Options(log=tmp_path / "a.jsonl"))
+    player._progress = lambda: len(model.calls) == 3 and os.kill(os.getpid(), number)
+    before = signal.getsignal(number)
+    with stop_on_signals(player.stop):
+        summary = player.run()
+    assert (summary.frames, summary.stopped) == (3, number.name)
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
+    assert signal.getsignal(number) == before
+
+
+def test_stop_cuts_a_long_pace_short():
+    model = FakeModel()
+    player = Player(model, film(), ViewState(8, BUDGETS), Options(fps_limit=0.01))
+    begin = time.monotonic()
+    signal.signal(signal.SIGALRM, lambda *_: player.stop("alarm"))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    assert player.run().stopped == "alarm"
+    assert time.monotonic() - begin < 2
+
+
+def test_pacer_keeps_the_rate_without_piling_up_delay():
+    now, waits = [0.0], []
+
+    def wait(seconds):
+        waits.append(round(seconds, 3))
+        now[0] += seconds
+
+    pacer = Pacer(10, wait, lambda: now[0])
+    for spent in (0.0, 0.02, 0.5, 0.02):
+        now[0] += spent
+        pacer.pace()
+    assert waits == [0.08, 0.08]
+    free = Pacer(None, wait, lambda: now[0])
+    free.pace()
+    free.pace()
+    assert waits == [0.08, 0.08]
+
+
+def test_file_in_a_window_plays_at_its_own_pace():
+    begin = time.monotonic()
+    play(film(6, fps=50), window=FakeScreen([]))
+    assert time.monotonic() - begin > 4 / 50
+
+
+def test_summary_for_reading_and_for_machines():
+    summary = play(film(2))
+    assert summary.lines()[0].startswith("2 frames in ")
+    assert " 64 cores: latency 10.0 ms median, 10.0 ms p95 (2 frames)" in summary.lines()[1]
+    assert "Äpfel 100%" in summary.lines()[2]
+    data = json.loads(json.dumps(summary.to_dict()))
+    assert data["latency_ms"] == [{"cores": 64, "frames": 2, "p50": 10.0, "p95": 10.0}]
+    assert data["labels"] == [{"label": "Äpfel", "share": 1.0}]
+
+
+def test_real_clip_in_every_view(clip, tmp_path):
+    """The packaged clip through the whole loop; every view leaves its mark."""
+    pictures = {}
+    for view in ("labels", "features", "attention", "plain"):
+        screen = FakeScreen([])
+        play(open_source(str(clip)), Options(frames=2), window=screen, state=ViewState(64, BUDGETS, view))
+        pictures[view] = screen.shown[-1]
+    for view in ("labels", "features", "attention"):
+        assert np.abs(pictures[view].astype(int) - pictures["plain"]).mean() > 0.5

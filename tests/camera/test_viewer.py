@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+from veca_edge.camera import viewer
+from veca_edge.camera.viewer import ViewState, apply_key, check_window
+from veca_edge.errors import VecaError
+
+START = ViewState(16, (8, 16, 32))
+
+
+def press(keys, state=START):
+    for key in keys:
+        state = apply_key(state, ord(key))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("keys", "cores"), [("+", 32), ("=", 32), ("++", 32), ("-", 8), ("_", 8), ("---+", 16), ("x", 16)]
+)
+def test_cores(keys, cores):
+    assert press(keys).cores == cores
+
+
+def test_views_go_round():
+    assert [press("v" * n).view for n in range(5)] == ["labels", "features", "attention", "plain", "labels"]
+
+
+@pytest.mark.parametrize(("key", "name"), [(" ", "paused"), ("h", "help")])
+def test_toggles(key, name):
+    assert getattr(press(key), name)
+    assert press(key * 2) == START
+
+
+def test_snapshot_and_quit():
+    assert press("s").snapshot
+    assert press("q").quit
+    assert apply_key(START, 27).quit
+
+
+@pytest.mark.parametrize("key", [-1, 0, 255, ord("z")])
+def test_other_keys_change_nothing(key):
+    assert apply_key(START, key) == START
+
+
+def test_bad_states():
+    with pytest.raises(VecaError, match="no budget of 9 cores, only 8, 16"):
+        ViewState(9, (8, 16))
+    with pytest.raises(VecaError, match="no view 'x'"):
+        ViewState(8, (8,), "x")
+
+
+def test_opencv_without_windows(monkeypatch):
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
+    with pytest.raises(VecaError, match=r"pip install 'veca-edge\[window\]'.*--headless"):
+        viewer.Window()
+
+
+def test_no_screen(monkeypatch):
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
+    with pytest.raises(VecaError, match="no screen"):
+        check_window({}, "linux")
+    check_window({"DISPLAY": ":0"}, "linux")
+    check_window({}, "darwin")
+
+
+MODULES = "drawing frames headers images capture mailbox overlay painting player preprocessing protocols sources"
+MODULES += " summary text videos viewer views writers"
+
+
+def test_importing_loads_no_heavy_library():
+    imports = "; ".join(f"import veca_edge.camera.{name}" for name in MODULES.split())
+    check = f"import sys; {imports}; print([m for m in ('cv2', 'torch', 'executorch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+from click.testing import CliRunner
+
+from veca_edge.cli.inspect import nested_lines
+from veca_edge.cli.main import main
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.flops import model_gflops
+from veca_edge.model.veca import random_veca
+
+MODEL_FACTS = {
+    "kind": "model",
+    "methods": {"step": {"inputs": [1, 2]}},
+    "delegate_count": 1,
+    "size_mb": 4.25,
+    "note": None,
+}
+
+
+@pytest.fixture
+def model_files(monkeypatch):
+    """Stands in for the reader of model files: anything that begins with MODEL is one."""
+    fake = types.ModuleType("veca_edge.runtime.modelfile")
+    fake.is_model_file = lambda path: path.read_bytes().startswith(b"MODEL")
+    fake.describe = lambda path: dict(MODEL_FACTS)
+    monkeypatch.setitem(sys.modules, "veca_edge.runtime.modelfile", fake)
+
+
+def inspect(*arguments):
+    return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
+
+
+def test_shows_the_packaged_checkpoint():
+    result = inspect()
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert "everyday-tiny.pt  (checkpoint, 7.5 MB)" in lines[0]
+    assert "  model       custom: 8 layers, 192 wide, 3 heads of 64" in lines
+    assert "  parameters  3.74 M" in lines
+    assert "  labels      apple, asparagus, aubergine, avocado, banana, cabbage, and 47 more" in lines
+    assert "  image       128 px, crop" in lines
+    table = lines[lines.index("GFLOPs per image") + 1 :]
+    assert table[0].split() == ["cores", "256", "px", "384", "px", "512", "px", "768", "px", "1024", "px"]
+    assert [row.split()[0] for row in table[1:]] == ["8", "16", "24", "32", "40", "48", "56", "64"]
+    assert len({len(row) for row in table}) == 1
+    assert max(map(len, lines[1:])) <= 80
+
+
+def test_json_has_everything(tmp_path, model_files):
+    config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, patch_size=14)
+    path = tmp_path / "mine.pt"
+    state = random_veca(config).state_dict()
+    write_checkpoint(Checkpoint(config, state, None, (), default_preprocessing(14)), path)
+    result = inspect(path, "--json")
+    facts = json.loads(result.stdout)
+    assert (facts["kind"], facts["path"], facts["budgets"]) == ("checkpoint", str(path), [8, 16])
+    assert (facts["head_classes"], facts["labels"]) == (0, [])
+    assert facts["bytes"] == path.stat().st_size
+    assert list(facts["gflops"]["8"]) == ["252", "378", "504", "756", "1022"]
+    assert facts["gflops"]["16"]["504"] == model_gflops(config, 504, 16)
+    assert "  head        none" in inspect(path).stdout
+
+
+def test_model_files_are_told_apart_by_content(tmp_path, model_files):
+    path = tmp_path / "anything.pt"
+    path.write_bytes(b"MODEL...")
+    assert json.loads(inspect(path, "--json").stdout) == MODEL_FACTS
+    assert inspect(path).stdout == (
+        "kind            model\n"
+        "methods\n"
+        "  step\n"
+        "    inputs  1, 2\n"
+        "delegate count  1\n"
+        "size mb         4.25\n"
+        "note            none\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (list(range(20)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, and 8 more"),
+        ([], "none"),
+        ({}, "none"),
+        (0.123456789, "0.123457"),
+    ],
+)
+def test_values_read_well(value, text):
+    assert list(nested_lines({"name": value})) == [f"name  {text}"]
+
+
+def test_errors_are_one_line_with_status_2(tmp_path, model_files):
+    path = tmp_path / "bad.pt"
+    path.write_bytes(b"nothing")
+    for target in (path, tmp_path, tmp_path / "missing"):
+        result = inspect(target)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"veca-edge: {target}: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_without_torch_it_says_what_to_install():
+    code = (
+        "import sys, importlib.util as u\n"
+        "real = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)\n"
+        "from veca_edge.cli.main import main\n"
+        "main(['inspect'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "veca-edge: this needs torch, which is not installed: pip install 'veca-edge[run]'\n"

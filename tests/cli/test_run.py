@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import veca_edge
+from veca_edge.cli.main import main
+
+FAKES = str(Path(__file__).parents[1] / "camera" / "fakes.py")
+names = runpy.run_path(FAKES)["names"]
+CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch):
+    """Replaces the model; holds what `veca_edge.load` was called with."""
+    calls = []
+    fake = runpy.run_path(FAKES)["FakeModel"]
+
+    def load(path, **more):
+        calls.append((path, more))
+        return fake()
+
+    monkeypatch.setattr(veca_edge, "load", load, raising=False)
+    return calls
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["run", "model.pte", *arguments])
+
+
+def test_video_with_all_files(tmp_path, loaded):
+    video, log = str(tmp_path / "o.mp4"), str(tmp_path / "o.jsonl")
+    done = run("--source", CLIP, "--headless", "--frames", "5", "--cores", "8", "--save", video, "--log", log)
+    assert done.exit_code == 0, done.output
+    assert loaded == [("model.pte", {})]
+    assert done.stdout.startswith("5 frames in ")
+    assert "  8 cores: latency 10.0 ms median" in done.stdout
+    assert f"wrote {video}\nwrote {log}\n" in done.stdout
+    assert len(Path(log).read_text(encoding="utf-8").splitlines()) == 5
+    assert done.stderr == ""
+
+
+def test_json_and_threads(loaded):
+    done = run("--source", CLIP, "--headless", "--frames", "3", "--json", "--threads", "2")
+    summary = json.loads(done.stdout)
+    assert (summary["frames"], summary["latency_ms"][0]["cores"]) == (3, 64)
+    assert loaded == [("model.pte", {"threads": 2})]
+
+
+def test_folder_names_what_it_skips(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 20, 3), np.uint8))
+    (tmp_path / "b.jpg").write_text("no image")
+    done = run("--source", str(tmp_path), "--headless")
+    assert done.exit_code == 0
+    assert "1 frames" in done.stdout
+    assert "b.jpg" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--source", "missing.mp4"), "there is no file"),
+        (("--source", CLIP, "--camera", "0"), "not both"),
+        (("--source", CLIP, "--cores", "9"), "only 8, 16, 32, 64"),
+        (("--source", CLIP, "--image-size", "100"), "multiple of the patch size"),
+        (("--source", CLIP, "--save", "o.txt"), "must end in"),
+        (("--source", CLIP, "--log", "missing/o.jsonl"), "no folder"),
+        (("--camera", "97"), "cannot open camera 97"),
+        (("--source", CLIP, "--view", "x"), "--view"),
+        (("--source", CLIP, "--frames", "0"), "--frames"),
+        (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
+    ],
+)
+def test_bad_usage(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments, "--headless")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert names(tmp_path) == []
+
+
+def test_window_without_windows(monkeypatch, loaded):
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
+    done = run("--source", CLIP)
+    assert done.exit_code == 2
+    assert "veca-edge[window]" in done.stderr
+    assert loaded == []
+
+
+def test_help_has_examples():
+    done = CliRunner().invoke(main, ["run", "--help"])
+    assert done.exit_code == 0
+    assert "--source clip.mp4 --headless --cores 8 --save out.mp4 --json" in done.output
+
+
+SCRIPT = f"""
+import runpy, sys, veca_edge
+veca_edge.load = lambda path, **more: runpy.run_path({FAKES!r})["FakeModel"]()
+from veca_edge.cli.main import main
+main(["run", "model.pte", "--source", {CLIP!r}, "--headless", "--loop", "--fps-limit", "20", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_run_cleanly(tmp_path, number, status):
+    command = [sys.executable, "-c", SCRIPT, "--save", "o.mp4", "--log", "o.jsonl", "--json"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_a_part(tmp_path, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == status, err
+    assert err == ""
+    summary = json.loads(out)
+    assert summary["stopped"] == number.name
+    assert names(tmp_path) == ["o.jsonl", "o.mp4"]
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == summary["frames"]
+    capture = cv2.VideoCapture(str(tmp_path / "o.mp4"))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == summary["frames"]
+
+
+def wait_for_a_part(folder, process):
+    """Until the run has written some of its video, so that there is something to finish."""
+    import time
+
+    for _ in range(400):
+        if any(path.suffix == ".mp4" and path.stat().st_size for path in folder.iterdir()):
+            time.sleep(0.2)
+            return
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    pytest.fail("the run never started")

@@ -1,0 +1,139 @@
+"""What is drawn over a frame: the model's labels, and a small panel of numbers. Sizes follow the frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.camera.drawing import bar, brackets, clip_box, fill_rounded, panel
+from veca_edge.camera.protocols import Prediction
+from veca_edge.camera.text import BOLD, REGULAR, Pen
+
+Image = NDArray[np.uint8]
+INK, DIM, GLASS = (255, 255, 255), (200, 208, 220), (12, 16, 24)
+ACCENT, RAIL = (94, 234, 196), (255, 255, 255)
+OPACITY = 0.7
+NARROWEST = 96  # pixels; on smaller frames a panel would hide the picture
+
+
+@dataclass(frozen=True)
+class Hud:
+    """The numbers of the panel.
+
+    Attributes:
+        cores: cores in use.
+        budgets: what the model offers, ascending.
+        latency: seconds the model took for this frame.
+        fps: frames per second over the last second or so, None at the start.
+        image_size: (height, width) of the model's input in pixels.
+        note: a word such as "paused" or "recording", or "".
+    """
+
+    cores: int
+    budgets: tuple[int, ...]
+    latency: float
+    fps: float | None
+    image_size: tuple[int, int]
+    note: str = ""
+
+
+def text_size(image: Image) -> int:
+    """The height of a line of text for a frame, in pixels: 10 at 160 x 120, 15 at 640 x 360, 79 at 4K."""
+    height, width = int(image.shape[0]), int(image.shape[1])
+    return max(9, round(min(math.sqrt(width * height) * 0.030, width * 0.036, height * 0.1)))
+
+
+def draw_hud(image: Image, hud: Hud, pen: Pen) -> None:
+    """Draw the panel at the top left, in place on (H, W, 3) uint8 RGB."""
+    if image.shape[1] < NARROWEST:
+        return
+    size = text_size(image)
+    gap, title = round(size * 0.7), f"{hud.cores} cores"
+    height, width = hud.image_size
+    details = [f"{hud.latency * 1000:.{1 if hud.latency < 0.1 else 0}f} ms"]
+    details += [f"{hud.fps:.0f} fps"] if hud.fps is not None else []
+    details += [f"{width}×{height}"]
+    details += [hud.note] if hud.note else []
+    room = image.shape[1] - 4 * gap
+    titles = pen.width(title, size, BOLD)
+    while len(details) > 1 and titles + size + pen.width(" · ".join(details), size) > room:
+        details.pop(-2 if hud.note and len(details) > 2 else -1)
+    line = " · ".join(details)
+    # In whole steps, so that the panel does not tremble with every digit.
+    taken = titles + size + pen.width(line, size)
+    inner = max(taken, min(room, math.ceil(taken / (2 * size)) * 2 * size))
+    thick = max(2, round(size * 0.24))
+    box = (gap, gap, inner + 2 * gap, round(size * 1.1) + thick + round(2.3 * gap))
+    panel(image, box, size * 0.6, GLASS, OPACITY)
+    x, baseline = 2 * gap, gap + gap + round(size * 0.82)
+    pen.draw(image, title, (x, baseline), size, INK, BOLD)
+    pen.draw(image, line, (x + titles + size, baseline), size, DIM, REGULAR)
+    _budget_bar(image, hud, x, baseline + round(gap * 0.8), inner, thick)
+
+
+def _budget_bar(image: Image, hud: Hud, x: int, y: int, width: int, height: int) -> None:
+    """One segment per budget, lit up to the one in use."""
+    count = len(hud.budgets)
+    space = max(1, height // 2)
+    edges = np.linspace(0, width + space, count + 1).round().astype(int)
+    for budget, left, right in zip(hud.budgets, edges[:-1], edges[1:], strict=True):
+        lit = budget <= hud.cores
+        segment = (x + int(left), y, max(1, int(right - left) - space), height)
+        fill_rounded(image, segment, height / 2, ACCENT if lit else RAIL, 1.0 if lit else 0.22)
+
+
+def draw_labels(image: Image, predictions: Sequence[Prediction], pen: Pen) -> None:
+    """Draw labels with bars at the bottom left, in place; the first prediction is set off from the rest."""
+    if not predictions or image.shape[1] < NARROWEST:
+        return
+    size = text_size(image)
+    gap, row = round(size * 0.7), round(size * 2.0)
+    rows = max(1, min(len(predictions), (image.shape[0] // 2 - 2 * gap) // row))
+    width = min(image.shape[1] - 2 * gap, round(size * 17))
+    height = rows * row + round(1.2 * gap)
+    top = image.shape[0] - gap - height
+    panel(image, (gap, top, width, height), size * 0.6, GLASS, OPACITY)
+    for number, prediction in enumerate(predictions[:rows]):
+        _label_row(image, prediction, (2 * gap, top + gap + number * row), width - 2 * gap, size, number == 0, pen)
+
+
+def _label_row(
+    image: Image, prediction: Prediction, at: tuple[int, int], width: int, size: int, first: bool, pen: Pen
+) -> None:
+    """The label on the left, its probability on the right, a thin bar below."""
+    x, baseline = at[0], at[1] + round(size * 0.82)
+    weight, ink = (BOLD, INK) if first else (REGULAR, DIM)
+    percent = f"{prediction.probability * 100:.0f} %"
+    taken = pen.width(percent, size, weight)
+    label = pen.fit(prediction.label, size, weight, width - taken - size)
+    pen.draw(image, label, (x, baseline), size, ink, weight)
+    pen.draw(image, percent, (x + width - taken, baseline), size, ink, weight)
+    rail = (x, baseline + round(size * 0.38), width, max(2, round(size * 0.2)))
+    bar(image, rail, prediction.probability, ACCENT if first else DIM, RAIL, 0.16)
+
+
+def mark_crop(image: Image, crop: tuple[int, int, int, int]) -> None:
+    """Mark the corners of what the model saw, in place, unless it saw the whole image."""
+    size = text_size(image)
+    height, width = image.shape[:2]
+    if clip_box(crop, width, height) != (0, 0, width, height):
+        brackets(image, crop, round(size * 1.6), max(1, round(size * 0.13)), INK)
+
+
+def draw_lines(image: Image, lines: Sequence[tuple[str, str]], pen: Pen) -> None:
+    """A card of (key, meaning) lines in the middle, in place."""
+    size = text_size(image)
+    gap, row = size, round(size * 1.7)
+    keys = max(pen.width(key, size, BOLD) for key, _ in lines)
+    width = keys + 2 * size + max(pen.width(meaning, size) for _, meaning in lines) + 2 * gap
+    height = len(lines) * row + 2 * gap - round(size * 0.5)
+    left, top = (image.shape[1] - width) // 2, (image.shape[0] - height) // 2
+    panel(image, (left, top, width, height), size * 0.8, GLASS, 0.78)
+    for number, (key, meaning) in enumerate(lines):
+        baseline = top + gap + number * row + round(size * 0.82)
+        pen.draw(image, key, (left + gap, baseline), size, ACCENT, BOLD)
+        pen.draw(image, meaning, (left + gap + keys + 2 * size, baseline), size, INK)

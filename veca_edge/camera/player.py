@@ -1,0 +1,281 @@
+"""The loop of a run: take a frame, run the model, show and write what came out."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.camera.frames import Frame, Source
+from veca_edge.camera.overlay import Hud
+from veca_edge.camera.protocols import Model, Result
+from veca_edge.camera.summary import Summary, Tally, ms
+from veca_edge.camera.viewer import HELP, ViewState, apply_key
+from veca_edge.camera.views import Renderer
+from veca_edge.camera.writers import JsonlWriter, VideoWriter, check_video_path, save_png
+from veca_edge.errors import VecaError
+
+LOGGED_LABELS = 5
+LIVE_FPS = 30.0  # of a saved video when the camera does not tell its rate
+NAP = 0.05  # seconds: the longest wait between looks at the keyboard or at `stop`
+Say = Callable[[str], None]
+
+
+class Screen(Protocol):
+    """The part of `viewer.Window` that is used here."""
+
+    def show(self, image: NDArray[np.uint8]) -> None: ...
+
+    def key(self, wait: float = 0.001) -> int: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        image_size: pixels for the model's input, None for the model's own.
+        frames: stop after so many, None for all.
+        fps_limit: frames per second at most, None for no limit.
+        save: a video of what is shown, or None.
+        log: a JSON-lines file, or None.
+        snapshots: the folder for snapshots.
+    """
+
+    image_size: int | None = None
+    frames: int | None = None
+    fps_limit: float | None = None
+    save: Path | None = None
+    log: Path | None = None
+    snapshots: Path = Path()
+
+    def check(self, model: Model) -> None:
+        """Raise a VecaError for options that the model or the formats cannot follow."""
+        if self.save is not None:
+            check_video_path(self.save)
+        if self.image_size is not None and self.image_size % model.patch_size:
+            raise VecaError(f"image size {self.image_size} is not a multiple of the patch size {model.patch_size}")
+
+
+class Pacer:
+    """Keeps a loop at or below a rate without piling up delay."""
+
+    def __init__(
+        self,
+        fps: float | None,
+        wait: Callable[[float], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._period = 1 / fps if fps else 0.0
+        self._wait = wait
+        self._clock = clock
+        self._due = -math.inf
+
+    def pace(self) -> None:
+        """Wait until a period has passed since the last call let go."""
+        now = self._clock()
+        if now < self._due:
+            self._wait(self._due - now)
+        self._due = max(self._due, now) + self._period
+
+
+class Player:
+    """Runs a model over a source until it ends, the user quits, or `stop` is called.
+
+    Args:
+        state: where to start: cores and view.
+        window: shows pictures and gives keys; None for headless.
+        say: prints a line for the user.
+        progress: called after every frame.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        source: Source,
+        state: ViewState,
+        options: Options,
+        window: Screen | None = None,
+        say: Say = print,
+        progress: Callable[[], object] = lambda: None,
+    ) -> None:
+        options.check(model)
+        self._model, self._source, self._options = model, source, options
+        self._state, self._window, self._say, self._progress = state, window, say, progress
+        self._tally = Tally()
+        self._stopped = False
+        self._ended = "end"
+        self._began: float | None = None
+        self._period: float | None = None
+        self._video: VideoWriter | None = None
+        self._log: JsonlWriter | None = None
+        self._renderer = Renderer() if window is not None or options.save is not None else None
+
+    def stop(self, reason: str) -> None:
+        """End the run after the frame in work. Safe in a signal handler."""
+        self._ended = reason
+        # Not an Event: its lock may be held by this very thread when a signal comes.
+        self._stopped = True
+        self._source.stop()
+
+    def run(self) -> Summary:
+        """Play to the end.
+
+        Raises:
+            StreamError: the source went away, or a file could not be written. Files hold what came before.
+            VecaError: the source or an option makes no sense.
+        """
+        start: float | None = None
+        pacer = Pacer(self._rate(), self._wait)
+        try:
+            with ExitStack() as files:
+                if self._options.log is not None:
+                    self._log = files.enter_context(JsonlWriter(self._options.log))
+                if self._options.save is not None:
+                    fps = self._source.fps or LIVE_FPS
+                    self._video = files.enter_context(VideoWriter(self._options.save, fps))
+                pacer.pace()
+                for frame in self._source:
+                    start = time.monotonic() if start is None else start
+                    self._one(frame)
+                    if self._stopped or self._tally.frames == self._options.frames:
+                        break
+                    pacer.pace()
+        finally:
+            self._source.close()
+        return self._summary(0.0 if start is None else time.monotonic() - start)
+
+    def _rate(self) -> float | None:
+        """The rate to keep: the user's limit, and for a file in a window the film's own pace."""
+        rates = [self._options.fps_limit]
+        if self._window is not None and not self._source.live:
+            rates.append(self._source.fps)
+        return min((rate for rate in rates if rate), default=None)
+
+    def _one(self, frame: Frame) -> None:
+        self._measure(time.monotonic())
+        result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
+        top = result.top(LOGGED_LABELS) if result.logits is not None else []
+        self._tally.add(result, top[0] if top else None)
+        if self._log is not None:
+            self._log.write(log_record(frame, result))
+        if self._renderer is not None:
+            self._picture(self._renderer, frame, result)
+        self._progress()
+
+    def _picture(self, renderer: Renderer, frame: Frame, result: Result) -> None:
+        """Draw, save and show; while paused, keep showing this frame."""
+        while True:
+            hud = Hud(
+                result.cores,
+                self._model.budgets,
+                result.latency,
+                1 / self._period if self._period else None,
+                result.image_size,
+                "paused" if self._state.paused else "",
+            )
+            picture = renderer.render(self._state.view, frame.image, result, hud)
+            if not self._state.paused:
+                self._record(picture, frame)
+            if self._window is None or not self._interact(self._window, renderer, picture):
+                return
+            self._began = None  # the pause is not part of the frame rate
+            if self._state.cores != result.cores:
+                result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
+
+    def _interact(self, window: Screen, renderer: Renderer, picture: NDArray[np.uint8]) -> bool:
+        """Show a picture and obey a key; True while paused and not stopped."""
+        window.show(renderer.add_lines(picture, HELP) if self._state.help else picture)
+        self._state = apply_key(self._state, window.key(NAP if self._state.paused else 0.001))
+        if self._state.snapshot:
+            self._state = replace(self._state, snapshot=False)
+            self._snapshot(picture)
+        if self._state.quit:
+            self.stop("quit")
+        return self._state.paused and not self._stopped
+
+    def _record(self, picture: NDArray[np.uint8], frame: Frame) -> None:
+        # A file's frames are taken as they are; a camera's arrive at the pace of the model.
+        if self._video is not None:
+            self._video.write(picture, frame.time if self._source.live else None)
+
+    def _snapshot(self, picture: NDArray[np.uint8]) -> None:
+        name = f"veca-{datetime.now():%Y%m%d-%H%M%S-%f}.png"
+        try:
+            save_png(self._options.snapshots / name, picture)
+            self._say(f"saved {self._options.snapshots / name}")
+        except VecaError as error:  # no reason to end the run
+            self._say(str(error))
+
+    def _measure(self, now: float) -> None:
+        """Follow the time from frame to frame, over about the last ten."""
+        if self._began is not None:
+            period = now - self._began
+            self._period = period if self._period is None else self._period + 0.1 * (period - self._period)
+        self._began = now
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep in short naps, so that `stop` is heeded soon."""
+        end = time.monotonic() + seconds
+        while not self._stopped and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, NAP))
+
+    def _summary(self, seconds: float) -> Summary:
+        if self._ended == "end" and self._tally.frames == self._options.frames:
+            self._ended = "frames"
+        written = [self._video.path] if self._video is not None and self._video.frames else []
+        written += [self._log.path] if self._log is not None and self._log.lines else []
+        return Summary(
+            self._tally.frames,
+            seconds,
+            self._source.dropped,
+            self._tally.times(),
+            self._tally.labels(),
+            tuple(self._source.messages),
+            tuple(map(str, written)),
+            self._ended,
+        )
+
+
+def log_record(frame: Frame, result: Result) -> dict[str, Any]:
+    """A frame's line in the log; times in seconds, latency in milliseconds, sizes (height, width)."""
+    top = result.top(LOGGED_LABELS) if result.logits is not None else []
+    return {
+        "index": frame.index,
+        "time": round(frame.time, 6),
+        "name": frame.name,
+        "cores": result.cores,
+        "image_size": list(result.image_size),
+        "latency_ms": ms(result.latency),
+        "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in top],
+    }
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call `stop` with the signal's name; a second one interrupts at once."""
+    before: dict[signal.Signals, Any] = {}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        for received, handler in before.items():
+            signal.signal(received, handler)
+        stop(signal.Signals(number).name)
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        before[name] = signal.getsignal(name)
+        signal.signal(name, handle)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

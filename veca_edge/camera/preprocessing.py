@@ -1,0 +1,187 @@
+"""From an image of any size to the pixels a model looks at. The same rules ship inside every model file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+
+FITS = ("crop", "pad", "stretch", "keep")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+MAX_IMAGE_SIZE = 4096
+MAX_ASPECT = 8.0
+
+Image = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+
+class Fitted(NamedTuple):
+    """An image cut to the model's size, and where it came from.
+
+    Attributes:
+        image: (H', W', 3) uint8 RGB, contiguous; H' and W' are multiples of the patch size.
+        crop: (x, y, width, height) in pixels of the given image: the region that `image` shows. With
+            `fit="pad"` it is the padded square, so x or y may be negative and it may reach past the image.
+    """
+
+    image: Image
+    crop: Box
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes a model's input.
+
+    Attributes:
+        image_size: pixels; the side of the square, or with `fit="keep"` the short side. 1 … 4096.
+        fit: "crop" (the centred square), "pad" (the whole image, letterboxed with the mean colour),
+            "stretch" (the whole image as a square) or "keep" (the whole image, its aspect ratio kept).
+        mean: per channel (RGB), of pixels in 0 … 1.
+        std: per channel (RGB), of pixels in 0 … 1; above 0.
+    """
+
+    image_size: int = 256
+    fit: str = "crop"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        _check_size(self.image_size)
+        if self.fit not in FITS:
+            raise VecaError(f"preprocessing: fit is {self.fit!r}, expected one of {', '.join(FITS)}")
+        object.__setattr__(self, "mean", _triple("mean", self.mean))
+        object.__setattr__(self, "std", _triple("std", self.std))
+        if not all(0 <= value <= 1 for value in self.mean):
+            raise VecaError(f"preprocessing: mean {self.mean} is not within 0 … 1")
+        if not all(value > 0 for value in self.std):
+            raise VecaError(f"preprocessing: std {self.std} must be above 0")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Read what `to_dict` wrote; missing names take their defaults.
+
+        Raises:
+            VecaError: `values` is no mapping, has an unknown name, or a value out of range.
+        """
+        if not isinstance(values, Mapping):
+            raise VecaError(f"preprocessing: expected a table of settings, got {type(values).__name__}")
+        unknown = [str(name) for name in values if name not in cls.__dataclass_fields__]
+        if unknown:
+            raise VecaError(f"preprocessing: unknown setting {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "image_size": self.image_size,
+            "fit": self.fit,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    def resize(self, image: Image, patch_size: int, image_size: int | None = None) -> Fitted:
+        """Fit an image to the model's input.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, any size.
+            patch_size: pixels; the sides of the result are multiples of it.
+            image_size: pixels, in place of `self.image_size`; a multiple of `patch_size`.
+
+        Raises:
+            VecaError: `image` has another shape or dtype or is empty, the size does not fit the patches, or
+                with `fit="keep"` the image is more than 8 times as long as it is wide.
+        """
+        check_image(image)
+        size = self.image_size if image_size is None else _check_size(image_size)
+        if size % patch_size:
+            raise VecaError(f"image size {size} is not a multiple of the patch size {patch_size}")
+        height, width = image.shape[:2]
+        if self.fit == "crop":
+            x, y, side, _ = crop = centre_square(width, height)
+            # Cropping first: the resize then never reads the pixels that would be thrown away.
+            return Fitted(_scale(image[y : y + side, x : x + side], size, size), crop)
+        if self.fit == "pad":
+            return self._letterbox(image, size)
+        whole = (0, 0, width, height)
+        if self.fit == "stretch":
+            return Fitted(_scale(image, size, size), whole)
+        return Fitted(_scale(image, *kept_size(width, height, size, patch_size)), whole)
+
+    def _letterbox(self, image: Image, size: int) -> Fitted:
+        """The whole image centred on a (size, size) square of the mean colour."""
+        height, width = image.shape[:2]
+        side = max(height, width)
+        inner_w = max(1, round(width * size / side))
+        inner_h = max(1, round(height * size / side))
+        left, top = (size - inner_w) // 2, (size - inner_h) // 2
+        canvas = np.empty((size, size, 3), np.uint8)
+        canvas[:] = np.rint(np.asarray(self.mean) * 255)
+        canvas[top : top + inner_h, left : left + inner_w] = _scale(image, inner_w, inner_h)
+        return Fitted(canvas, (-round(left * side / size), -round(top * side / size), side, side))
+
+
+def check_image(image: Image) -> None:
+    """Raise a VecaError unless `image` is a non-empty (H, W, 3) uint8 array."""
+    if not isinstance(image, np.ndarray):
+        raise VecaError(f"expected an image as a numpy array, got {type(image).__name__}")
+    if image.dtype != np.uint8:
+        raise VecaError(f"expected an image with 8 bits per channel (uint8, 0 … 255), got {image.dtype}")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise VecaError(f"expected an RGB image of shape (height, width, 3), got {image.shape}")
+    if image.size == 0:
+        raise VecaError(f"the image is empty: shape {image.shape}")
+
+
+def centre_square(width: int, height: int) -> Box:
+    """(x, y, side, side) of the largest centred square, in pixels."""
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side, side
+
+
+def kept_size(width: int, height: int, short: int, patch_size: int) -> tuple[int, int]:
+    """(width, height) in pixels with the short side `short` and the long side to the nearest patch."""
+    aspect = max(width, height) / min(width, height)
+    if aspect > MAX_ASPECT:
+        raise VecaError(f"the image is {width}x{height}: too long for fit 'keep' (at most {MAX_ASPECT:g} to 1)")
+    long = max(short, round(short * aspect / patch_size) * patch_size)
+    return (long, short) if width >= height else (short, long)
+
+
+def _scale(image: Image, width: int, height: int) -> Image:
+    """Resize to (height, width, 3), averaging areas to shrink and interpolating linearly to enlarge.
+
+    Linear rather than cubic: enlarging adds no detail that cubic could keep, it never overshoots, and the
+    image libraries of phones compute the same thing.
+    """
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    import cv2
+
+    shrinks = height * width < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    scaled: Image = cv2.resize(image, (width, height), interpolation=method)
+    return scaled
+
+
+def _check_size(size: int) -> int:
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+        raise VecaError(f"image size must be a whole number of pixels, got {size!r}")
+    if not 1 <= size <= MAX_IMAGE_SIZE:
+        raise VecaError(f"image size {size} is not within 1 … {MAX_IMAGE_SIZE}")
+    return int(size)
+
+
+def _triple(name: str, values: Any) -> tuple[float, float, float]:
+    """Three finite floats, or a VecaError."""
+    if not isinstance(values, (list, tuple)) or len(values) != 3:
+        raise VecaError(f"preprocessing: {name} must hold three numbers, got {values!r}")
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v) for v in values):
+        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r}")
+    return float(values[0]), float(values[1]), float(values[2])

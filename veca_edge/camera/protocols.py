@@ -1,0 +1,71 @@
+"""What the camera side asks of a model and of its results. Any object with these members will do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Prediction(Protocol):
+    """A label and how likely it is."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def probability(self) -> float:
+        """0 … 1."""
+
+
+class Result(Protocol):
+    """What a model says about one frame."""
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """(rows, columns, D): one vector per patch."""
+
+    @property
+    def listening(self) -> NDArray[np.float32]:
+        """(rows, columns, cores): how much each patch listens to each core; sums to 1 over the cores."""
+
+    @property
+    def logits(self) -> NDArray[np.float32] | None:
+        """(K,), or None for a model without a head."""
+
+    @property
+    def cores(self) -> int: ...
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the model's input in pixels."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds."""
+
+    @property
+    def crop(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) of what the model saw, in pixels of the frame."""
+
+    def top(self, k: int) -> Sequence[Prediction]:
+        """The k most likely labels, best first."""
+
+
+class Model(Protocol):
+    """A model that a player can run on frames."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The core counts the model offers, ascending."""
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels."""
+
+    def __call__(self, image: NDArray[np.uint8], *, cores: int, image_size: int | None = None) -> Result: ...

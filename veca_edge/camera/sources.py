@@ -1,0 +1,110 @@
+"""Open whatever the user named as a stream of frames: a camera, a video, images, or a network stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from veca_edge.camera.capture import Capture, CaptureFactory, PacedCapture, open_capture
+from veca_edge.camera.frames import Frame, Notify, Source
+from veca_edge.camera.headers import image_size
+from veca_edge.camera.images import ImageSource
+from veca_edge.camera.videos import LiveSource, VideoSource
+from veca_edge.errors import VecaError
+
+__all__ = ["Frame", "Source", "open_source"]
+
+SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+SNIFF = 65536  # bytes
+
+
+def open_source(
+    spec: str | int,
+    *,
+    live: bool | None = None,
+    retry: float = 10.0,
+    loop: bool = False,
+    notify: Notify | None = None,
+    capture: CaptureFactory = open_capture,
+) -> Source:
+    """Open a stream of frames.
+
+    Args:
+        spec: a camera's index (0, "0") or device file, a video or image file, a folder of images (not its
+            sub-folders), or a URL (rtsp, rtmp, http, udp, tcp).
+        live: hand out only the newest frame. Default: True for cameras and URLs, False for files and for URLs
+            that end like a video file. With True a video file plays like a camera, at its own pace.
+        retry: seconds to wait for a live source that went away, 0 for not at all.
+        loop: start files over at their end.
+        notify: called with one line for each thing worth telling, possibly from the capture thread.
+        capture: opens what OpenCV would; stands in for it in tests.
+
+    Raises:
+        VecaError: there is no such file, folder or camera, or it is not an image or a video.
+    """
+    if retry < 0:
+        raise VecaError(f"retry must be 0 or more seconds, got {retry:g}")
+    if isinstance(spec, str) and spec.isascii() and spec.isdigit():
+        spec = int(spec)
+    if isinstance(spec, int):
+        return LiveSource(spec, f"camera {spec}", capture, retry=retry, notify=notify)
+    if "://" in spec:
+        return _open_url(spec, live, retry, loop, notify, capture)
+    return _open_path(Path(spec).expanduser(), live, retry, loop, notify, capture)
+
+
+def _open_url(
+    url: str, live: bool | None, retry: float, loop: bool, notify: Notify | None, capture: CaptureFactory
+) -> Source:
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in SCHEMES:
+        raise VecaError(f"cannot read {parts.scheme}:// addresses, only {', '.join(SCHEMES)}")
+    # A password in the address stays out of messages and logs.
+    name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if live is None:
+        live = not parts.path.lower().endswith(VIDEO_SUFFIXES)
+    if live:
+        return LiveSource(url, name, capture, retry=retry, notify=notify)
+    return VideoSource(url, name, capture, loop=loop, notify=notify)
+
+
+def _open_path(
+    path: Path,
+    live: bool | None,
+    retry: float,
+    loop: bool,
+    notify: Notify | None,
+    capture: CaptureFactory,
+) -> Source:
+    if not path.exists():
+        raise VecaError(f"there is no file or folder {path}")
+    if path.is_char_device():
+        return LiveSource(str(path), str(path), capture, retry=retry, notify=notify)
+    if path.is_dir():
+        return ImageSource(path, loop=loop, notify=notify)
+    start = _first_bytes(path)
+    if image_size(start) is not None or start.startswith(b"\xff\xd8\xff"):
+        return ImageSource(path, loop=loop, notify=notify)
+    if b"\0" not in start:
+        # ffmpeg would play any text as a film of letters, and would follow a playlist's links anywhere.
+        raise VecaError(f"{path} is not an image or a video")
+    absolute = str(path.resolve())  # a colon in a relative name would read as a protocol
+    if live:
+        return LiveSource(absolute, str(path), _paced(capture), retry=retry, ends=True, notify=notify)
+    return VideoSource(absolute, str(path), capture, loop=loop, notify=notify)
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(SNIFF)
+    except OSError as error:
+        raise VecaError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _paced(factory: CaptureFactory) -> CaptureFactory:
+    def opened(spec: str | int) -> Capture:
+        return PacedCapture(factory(spec))
+
+    return opened

@@ -1,0 +1,120 @@
+"""What happened in a run, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from veca_edge.camera.protocols import Prediction, Result
+
+LABELS_KEPT = 5
+
+
+@dataclass(frozen=True)
+class BudgetTimes:
+    """Latency at one core count: how many frames, and its median and 95th percentile in seconds."""
+
+    cores: int
+    frames: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class LabelShare:
+    """A label, and the share of frames (0 … 1) in which it came first."""
+
+    label: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run's numbers.
+
+    Attributes:
+        frames: frames that went through the model.
+        seconds: from the first frame's arrival to the end of the last.
+        dropped: frames of a live source that came too fast.
+        times: one entry per core count used, ascending.
+        labels: the labels that came first most often, at most 5.
+        messages: what the source had to tell.
+        paths: files written.
+        stopped: how it ended: "end", "frames", "quit" or the name of a signal.
+    """
+
+    frames: int
+    seconds: float
+    dropped: int
+    times: tuple[BudgetTimes, ...]
+    labels: tuple[LabelShare, ...]
+    messages: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    stopped: str = "end"
+
+    @property
+    def fps(self) -> float:
+        """Frames per second over the whole run, 0 without frames."""
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; times in milliseconds."""
+        return {
+            "frames": self.frames,
+            "seconds": round(self.seconds, 3),
+            "fps": round(self.fps, 2),
+            "dropped": self.dropped,
+            "latency_ms": [
+                {"cores": t.cores, "frames": t.frames, "p50": ms(t.p50), "p95": ms(t.p95)} for t in self.times
+            ],
+            "labels": [{"label": entry.label, "share": round(entry.share, 4)} for entry in self.labels],
+            "messages": list(self.messages),
+            "paths": list(self.paths),
+            "stopped": self.stopped,
+        }
+
+    def lines(self) -> list[str]:
+        """The same for reading."""
+        lines = [f"{self.frames} frames in {self.seconds:.1f} s ({self.fps:.1f} fps), {self.dropped} dropped"]
+        for t in self.times:
+            lines.append(
+                f"{t.cores:3d} cores: latency {ms(t.p50):.1f} ms median, {ms(t.p95):.1f} ms p95 ({t.frames} frames)"
+            )
+        if self.labels:
+            shares = ", ".join(f"{entry.label} {entry.share:.0%}" for entry in self.labels)
+            lines.append(f"most often first: {shares}")
+        lines += [f"wrote {path}" for path in self.paths]
+        return lines
+
+
+class Tally:
+    """Counts along a run."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._latencies: dict[int, list[float]] = defaultdict(list)
+        self._first: Counter[str] = Counter()
+
+    def add(self, result: Result, best: Prediction | None) -> None:
+        self.frames += 1
+        self._latencies[result.cores].append(result.latency)
+        if best is not None:
+            self._first[best.label] += 1
+
+    def times(self) -> tuple[BudgetTimes, ...]:
+        return tuple(
+            BudgetTimes(cores, len(values), float(np.percentile(values, 50)), float(np.percentile(values, 95)))
+            for cores, values in sorted(self._latencies.items())
+        )
+
+    def labels(self) -> tuple[LabelShare, ...]:
+        best = self._first.most_common(LABELS_KEPT)
+        return tuple(LabelShare(label, count / self.frames) for label, count in best)
+
+
+def ms(seconds: float) -> float:
+    """Seconds to milliseconds, to a hundredth."""
+    return round(seconds * 1000, 2)

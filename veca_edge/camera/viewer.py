@@ -1,0 +1,136 @@
+"""The window: shows pictures, and turns keys into what the next frame should be."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.camera.views import VIEWS
+from veca_edge.errors import VecaError, require
+
+TITLE = "veca-edge"
+ESCAPE = 27
+HELP = (
+    ("+  -", "more or fewer cores"),
+    ("v", "next view"),
+    ("space", "pause"),
+    ("s", "save a snapshot"),
+    ("h", "this help"),
+    ("q  Esc", "quit"),
+)
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What the keys have set.
+
+    Attributes:
+        cores: one of `budgets`.
+        budgets: core counts on offer, ascending.
+        view: one of `VIEWS`.
+        snapshot: the picture on show is to be saved (whoever saves it sets this back).
+    """
+
+    cores: int
+    budgets: tuple[int, ...]
+    view: str = "labels"
+    paused: bool = False
+    help: bool = False
+    snapshot: bool = False
+    quit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.view not in VIEWS:
+            raise VecaError(f"there is no view {self.view!r}, only {', '.join(VIEWS)}")
+        if self.cores not in self.budgets:
+            offered = ", ".join(map(str, self.budgets))
+            raise VecaError(f"this model has no budget of {self.cores} cores, only {offered}")
+
+
+def apply_key(state: ViewState, key: int) -> ViewState:
+    """The state after a key (its character's code; -1 for none). Unknown keys change nothing."""
+    if key == ESCAPE or key == ord("q"):
+        return replace(state, quit=True)
+    if key in (ord("+"), ord("=")):
+        return _step(state, 1)
+    if key in (ord("-"), ord("_")):
+        return _step(state, -1)
+    if key == ord("v"):
+        return replace(state, view=VIEWS[(VIEWS.index(state.view) + 1) % len(VIEWS)])
+    if key == ord(" "):
+        return replace(state, paused=not state.paused)
+    if key == ord("h"):
+        return replace(state, help=not state.help)
+    if key == ord("s"):
+        return replace(state, snapshot=True)
+    return state
+
+
+def _step(state: ViewState, by: int) -> ViewState:
+    place = state.budgets.index(state.cores) + by
+    return replace(state, cores=state.budgets[min(max(place, 0), len(state.budgets) - 1)])
+
+
+class Window:
+    """A resizable window on the screen.
+
+    Raises:
+        VecaError: this OpenCV has no windows, or there is no screen.
+    """
+
+    def __init__(self, title: str = TITLE) -> None:
+        check_window()
+        import cv2
+
+        self._title = title
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+        except cv2.error as error:
+            raise VecaError(f"cannot open a window ({error.err}): use --headless") from None
+        self._shape: tuple[int, ...] | None = None
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Show (H, W, 3) uint8 RGB; the window takes the size of the first picture."""
+        import cv2
+
+        if self._shape is None:
+            cv2.resizeWindow(self._title, image.shape[1], image.shape[0])
+            self._shape = image.shape
+        cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def key(self, wait: float = 0.001) -> int:
+        """The key pressed within `wait` seconds, -1 for none; Esc if the window has been closed."""
+        import cv2
+
+        key = int(cv2.waitKey(max(1, round(wait * 1000))))
+        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            return ESCAPE
+        return key & 0xFF if key >= 0 else -1
+
+    def close(self) -> None:
+        import cv2
+
+        with suppress(cv2.error):  # the user may have closed it already
+            cv2.destroyWindow(self._title)
+
+
+def check_window(environment: Mapping[str, str] | None = None, platform: str = sys.platform) -> None:
+    """Raise a one-line VecaError if no window can be shown here."""
+    require("cv2", "window")
+    import cv2
+
+    if not cv2.currentUIFramework():
+        raise VecaError(
+            "this OpenCV has no windows: pip install 'veca-edge[window]' (after pip uninstall "
+            "opencv-python-headless), or use --headless"
+        )
+    environment = os.environ if environment is None else environment
+    # The window toolkit would end the whole process when it finds no screen.
+    if platform.startswith("linux") and not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
+        raise VecaError("there is no screen here (DISPLAY is not set): use --headless")

@@ -1,0 +1,251 @@
+"""Files that a run leaves behind. Each grows under a temporary name and gets its own when it is complete."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.camera.capture import FRAME_COUNT, open_capture, quiet_opencv
+from veca_edge.errors import StreamError, VecaError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
+# VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
+CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".webm": "VP80", ".mkv": "VP80", ".avi": "MJPG"}
+
+
+class PendingFile:
+    """A name beside the target for a file in the making.
+
+    Raises:
+        VecaError: the folder is missing or not writable, or the target is a folder or a device.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        target = Path(path).expanduser()
+        self.target = target.resolve()  # of a link, the file it points to is replaced, not the link
+        if self.target.exists() and not self.target.is_file():
+            raise VecaError(f"cannot write {target}: it is not a regular file")
+        if not self.target.parent.is_dir():
+            raise VecaError(f"cannot write {target}: there is no folder {self.target.parent}")
+        # The ending stays: encoders choose the container by it.
+        self.path = self.target.with_name(f".{self.target.stem}.{os.getpid()}.part{self.target.suffix}")
+        try:
+            self.path.open("xb").close()
+        except OSError as error:
+            raise VecaError(f"cannot write {target}: {error.strerror}") from None
+
+    def keep(self) -> None:
+        """Give the file its real name; a StreamError if that fails."""
+        try:
+            self.path.replace(self.target)
+        except OSError as error:
+            self.discard()
+            raise StreamError(f"cannot write {self.target}: {error.strerror}") from None
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class VideoWriter:
+    """A video of frames: the format follows the file's ending (.mp4, .mov, .webm, .mkv, .avi).
+
+    Use it in a `with` statement: however that ends, the frames written so far become a playable file, and
+    without any frame there is no file.
+
+    Args:
+        path: where the video will be.
+        fps: frames per second, above 0.
+        size: (width, height) in pixels, None for that of the first picture; pictures of other sizes are
+            fitted in with black borders.
+
+    Raises:
+        VecaError: a format or place that cannot be written.
+    """
+
+    def __init__(self, path: str | Path, fps: float, size: tuple[int, int] | None = None) -> None:
+        quiet_opencv()
+        check_video_path(path)
+        if not (math.isfinite(fps) and fps > 0):
+            raise VecaError(f"a video needs a frame rate above 0, got {fps}")
+        self._file = PendingFile(path)
+        self.path = self._file.target
+        self.fps, self.size, self.frames = fps, size, 0
+        self._start: float | None = None
+        self._open = True
+        self._encoder: Any = None
+
+    def write(self, image: NDArray[np.uint8], time: float | None = None) -> None:
+        """Add a picture (H, W, 3) uint8 RGB.
+
+        Args:
+            time: seconds on the source's clock. With it the picture is repeated or left out so that the
+                video keeps the source's pace; without it each picture is one frame.
+        """
+        import cv2
+
+        if not self._open:
+            raise StreamError(f"{self.path} is closed")
+        self.size = self.size or (image.shape[1], image.shape[0])
+        self._encoder = self._encoder or self._start_encoder(self.size)
+        due = self.frames + 1
+        if time is not None:
+            self._start = time if self._start is None else self._start
+            due = math.floor((time - self._start) * self.fps + 1e-6) + 1
+        if due <= self.frames:
+            return
+        picture = cv2.cvtColor(letterbox(image, self.size), cv2.COLOR_RGB2BGR)
+        while self.frames < due:
+            self._encoder.write(picture)
+            self.frames += 1
+
+    def _start_encoder(self, size: tuple[int, int]) -> Any:
+        import cv2
+
+        suffix = self.path.suffix.lower()
+        codec = cv2.VideoWriter.fourcc(*CODECS[suffix])
+        encoder = cv2.VideoWriter(str(self._file.path), cv2.CAP_FFMPEG, codec, self.fps, size)
+        if not encoder.isOpened():
+            raise VecaError(f"this OpenCV cannot encode {suffix} at {size[0]}x{size[1]} pixels")
+        return encoder
+
+    def close(self) -> None:
+        """Finish the file and give it its name; a StreamError if not all frames arrived in it."""
+        if not self._open:
+            return
+        self._open = False
+        if self._encoder is not None:
+            self._encoder.release()
+        if not self.frames:
+            self._file.discard()
+            return
+        found = _frames_in(self._file.path)
+        if found < self.frames:
+            self._file.discard()
+            raise StreamError(
+                f"{self.path} was not written: {found} of {self.frames} frames arrived (is the disk full?)"
+            )
+        self._file.keep()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class JsonlWriter:
+    """One JSON object per line, UTF-8.
+
+    Use it in a `with` statement: however that ends, the lines are kept; without any line there is no file.
+
+    Raises:
+        VecaError: the folder is missing or not writable, or the path is a folder or a device.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = PendingFile(path)
+        self.path = self._file.target
+        self.lines = 0
+        self._stream: IO[str] | None = self._file.path.open("w", encoding="utf-8", newline="\n")
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a line; a StreamError if it cannot be written, after which nothing is left behind."""
+        if self._stream is None:
+            raise StreamError(f"{self.path} is closed")
+        try:
+            self._stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+        except OSError as error:
+            self._abandon(error)
+        except ValueError:
+            raise StreamError(f"a result for {self.path} is not a finite number") from None
+        self.lines += 1
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        try:
+            stream.close()
+        except OSError as error:
+            self._abandon(error)
+        if self.lines:
+            self._file.keep()
+        else:
+            self._file.discard()
+
+    def _abandon(self, error: OSError) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with suppress(OSError):  # the same fault again: what is still buffered does not fit either
+                stream.close()
+        self._file.discard()
+        raise StreamError(f"cannot write {self.path}: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_video_path(path: str | Path) -> None:
+    """Raise a VecaError unless the ending names a format that can be written."""
+    if Path(path).suffix.lower() not in CODECS:
+        raise VecaError(f"cannot write a video to {path}: the name must end in {', '.join(CODECS)}")
+
+
+def save_png(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) uint8 RGB as a PNG file; a StreamError if that fails, and nothing left behind."""
+    import cv2
+
+    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    file = PendingFile(path)
+    try:
+        file.path.write_bytes(data.tobytes())
+    except OSError as error:
+        file.discard()
+        raise StreamError(f"cannot write {path}: {error.strerror}") from None
+    file.keep()
+
+
+def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The whole image centred on black, `size` = (width, height) pixels."""
+    import cv2
+
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner_w, inner_h = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    left, top = (width - inner_w) // 2, (height - inner_h) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    inner = cv2.resize(image, (inner_w, inner_h), interpolation=method)
+    canvas[top : top + inner_h, left : left + inner_w] = inner
+    return canvas
+
+
+def _frames_in(path: Path) -> int:
+    """How many frames a finished video holds: OpenCV's encoder itself reports no failure."""
+    capture = open_capture(str(path))
+    try:
+        return int(capture.get(FRAME_COUNT)) if capture.isOpened() else 0
+    finally:
+        capture.release()

@@ -1,0 +1,126 @@
+"""`veca-edge inspect`: what is inside a checkpoint or a model file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from veca_edge.errors import require
+
+FIRST_LABELS = 6
+
+
+@click.command("inspect")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def command(path: Path | None, as_json: bool) -> None:
+    """Show what is inside a checkpoint or a model file.
+
+    Without PATH: the checkpoint that comes with the package.
+    """
+    facts = inspect_file(path)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+        return
+    lines = checkpoint_lines(facts) if facts.get("kind") == "checkpoint" else nested_lines(facts)
+    click.echo("\n".join(lines))
+
+
+def inspect_file(path: Path | None) -> dict[str, Any]:
+    """Facts about a checkpoint or a model file, told apart by content.
+
+    Raises:
+        VecaError: the file is neither, is damaged, or reading it needs a package that is not installed.
+    """
+    if path is not None and path.is_file():
+        from veca_edge.runtime.modelfile import describe, is_model_file
+
+        if is_model_file(path):
+            return dict(describe(path))
+    require("torch", "run")
+    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
+    from veca_edge.model.summary import summarize
+
+    return summarize(read_checkpoint(path or default_checkpoint_path()))
+
+
+def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """A checkpoint's facts for a terminal: what it is, what it does, what it costs."""
+    yield f"{facts['path']}  (checkpoint, {facts['bytes'] / 1e6:.1f} MB)"
+    yield ""
+    yield from _columns(_checkpoint_rows(facts))
+    yield ""
+    yield "GFLOPs per image"
+    yield from _cost_lines(facts["gflops"])
+
+
+def nested_lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Any nested facts as aligned names and values, one level deeper for every dictionary."""
+    width = max((len(_title(key)) for key, value in facts.items() if not isinstance(value, Mapping)), default=0)
+    for key, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{_title(key)}"
+            yield from nested_lines(value, indent + "  ")
+        else:
+            yield f"{indent}{_title(key):<{width}}  {_text(value)}"
+
+
+def _checkpoint_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    heads = f"{facts['num_heads']} heads of {facts['head_dim']}"
+    yield "model", f"{facts['family']}: {facts['num_layers']} layers, {facts['hidden_dim']} wide, {heads}"
+    yield "MLP", f"{facts['ffn_dim']} wide, gated"
+    yield "patches", f"{facts['patch_size']} x {facts['patch_size']} pixels"
+    yield "cores", f"{facts['num_cores']}, in chunks of {facts['chunk_size']}"
+    yield "budgets", " ".join(str(budget) for budget in facts["budgets"])
+    yield "output", f"embedding and patch features, {facts['feature_dim']} wide"
+    total = facts["parameters"] + facts["head_parameters"]
+    yield "parameters", f"{total / 1e6:.2f} M"
+    if facts["head_classes"]:
+        first = ", ".join(facts["labels"][:FIRST_LABELS])
+        more = facts["head_classes"] - FIRST_LABELS
+        yield "head", f"linear, {facts['head_classes']} classes"
+        yield "labels", first + (f", and {more} more" if more > 0 else "")
+    else:
+        yield "head", "none"
+    yield from _preprocessing_rows(facts["preprocessing"])
+    yield "sha256", facts["sha256"]
+
+
+def _preprocessing_rows(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "image", f"{preprocessing['image_size']} px, {preprocessing['fit']}"
+    for name in ("mean", "std"):
+        yield name, " ".join(f"{value:g}" for value in preprocessing[name])
+
+
+def _columns(rows: Iterator[tuple[str, str]]) -> Iterator[str]:
+    for name, value in rows:
+        yield f"  {name:<10}  {value}"
+
+
+def _cost_lines(table: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    sides = list(next(iter(table.values())))
+    yield "  cores" + "".join(f"{side + ' px':>10}" for side in sides)
+    for cores, row in table.items():
+        yield f"  {cores:>5}" + "".join(f"{row[side]:>10.3f}" for side in sides)
+
+
+def _title(key: object) -> str:
+    return str(key).replace("_", " ")
+
+
+def _text(value: Any) -> str:
+    if value is None or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        texts = [_text(item) for item in value]
+        more = len(texts) - 2 * FIRST_LABELS
+        return ", ".join(texts[: 2 * FIRST_LABELS]) + (f", and {more} more" if more > 0 else "") or "none"
+    return str(value)

@@ -1,0 +1,133 @@
+"""`veca-edge run`: a model on a camera, a video, or images."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from veca_edge.camera.player import Options, Player, stop_on_signals
+from veca_edge.camera.protocols import Model
+from veca_edge.camera.sources import Source, open_source
+from veca_edge.camera.summary import Summary
+from veca_edge.camera.viewer import ViewState, Window, check_window
+from veca_edge.camera.views import VIEWS
+from veca_edge.camera.writers import check_video_path
+from veca_edge.errors import VecaError, require
+
+EPILOG = """\b
+Examples:
+  veca-edge run                                     # camera 0 in a window
+  veca-edge run model.pte --source clip.mp4 --view features
+  veca-edge run --source photos/ --headless --log labels.jsonl
+  veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
+  veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
+
+\b
+Keys in the window: + and - cores, v view, space pause, s snapshot, h help, q or Esc quit.
+Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is printed; the exit status is then
+130 or 143. It is 2 for bad input, 1 if the camera or a disk fails on the way, else 0.
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model", required=False)
+@click.option("--camera", type=click.IntRange(min=0), help="Index of a camera; 0 if nothing else is named.")
+@click.option("--source", metavar="SPEC", help="A video, an image, a folder of images, or a URL (rtsp, http).")
+@click.option("--cores", type=int, help="Core budget; the model's largest by default.")
+@click.option("--image-size", type=click.IntRange(min=1), help="Model input in pixels; the model's own by default.")
+@click.option("--view", type=click.Choice(VIEWS), default="labels", show_default=True, help="What to draw.")
+@click.option("--headless", is_flag=True, help="No window.")
+@click.option(
+    "--save", type=click.Path(path_type=Path), metavar="VIDEO", help="Save what is shown (.mp4, .webm, .avi)."
+)
+@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write one JSON line per frame.")
+@click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.")
+@click.option("--fps-limit", type=click.FloatRange(min=0, min_open=True), help="At most so many frames per second.")
+@click.option("--loop", is_flag=True, help="Start files over at their end.")
+@click.option(
+    "--retry",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="Seconds to wait for a camera that went away.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads for the model.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(**given: Any) -> None:
+    """Run a model on a camera, a video, or images.
+
+    MODEL is a .pte file or a checkpoint; without it the demo model that comes with the package is used.
+    """
+    if given["camera"] is not None and given["source"] is not None:
+        raise VecaError("give --camera or --source, not both")
+    require("cv2", "run")
+    if given["save"] is not None:
+        check_video_path(given["save"])
+    if not given["headless"]:
+        check_window()
+    with ExitStack() as stack:
+        source = stack.enter_context(_source(given))
+        model = _load(given["model"], given["threads"])
+        summary = _play(model, source, given, stack)
+    _report(summary, given["as_json"])
+    if summary.stopped in signal.Signals.__members__:
+        click.get_current_context().exit(128 + signal.Signals[summary.stopped])
+
+
+def _source(given: dict[str, Any]) -> Source:
+    spec = given["source"] if given["source"] is not None else given["camera"] or 0
+    return open_source(spec, retry=given["retry"], loop=given["loop"], notify=_say)
+
+
+def _load(path: str | None, threads: int | None) -> Model:
+    import veca_edge
+
+    if path is None:
+        from veca_edge.runtime.default import default_model_path
+
+        path = str(default_model_path(_say))
+    model: Model = veca_edge.load(path, **({} if threads is None else {"threads": threads}))
+    return model
+
+
+def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Summary:
+    cores = max(model.budgets) if given["cores"] is None else given["cores"]
+    state = ViewState(cores, tuple(sorted(model.budgets)), given["view"])
+    options = Options(given["image_size"], given["frames"], given["fps_limit"], given["save"], given["log"])
+    options.check(model)
+    window = None
+    if not given["headless"]:
+        window = Window()
+        stack.callback(window.close)
+    progress = _progress(source, options, stack) if window is None else lambda: None
+    player = Player(model, source, state, options, window, _say, progress)
+    with stop_on_signals(player.stop):
+        return player.run()
+
+
+def _progress(source: Source, options: Options, stack: ExitStack) -> Callable[[], object]:
+    """Advances a bar on stderr if someone is watching and the number of frames is known."""
+    total = min((n for n in (source.frames_total, options.frames) if n is not None), default=None)
+    if total is None or not sys.stderr.isatty():
+        return lambda: None
+    bar = stack.enter_context(click.progressbar(length=total, label=source.name, file=sys.stderr, show_pos=True))
+    return lambda: bar.update(1)
+
+
+def _report(summary: Summary, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+        return
+    for line in summary.lines():
+        click.echo(line)
+
+
+def _say(message: str) -> None:
+    click.echo(f"veca-edge: {message}", err=True)

@@ -1,0 +1,26 @@
+"""Errors that a user can act on: one line that says what is wrong and what to do."""
+
+
+class VecaError(Exception):
+    """Bad usage or bad input. The command line prints the message and exits with status 2."""
+
+    exit_status = 2
+
+
+class StreamError(VecaError):
+    """Something failed while running: a camera that went away, a disk that filled up. Exit status 1."""
+
+    exit_status = 1
+
+
+def require(module: str, extra: str) -> None:
+    """Raise a one-line VecaError if `module` is not installed, naming the extra that brings it.
+
+    Args:
+        module: importable top-level name, for example "cv2".
+        extra: the package's extra that installs it, for example "run".
+    """
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise VecaError(f"this needs {module}, which is not installed: pip install 'veca-edge[{extra}]'")

@@ -1,0 +1,248 @@
+"""Checkpoints in the published format, with our own optional head, labels and preprocessing.
+
+A checkpoint is a `torch.save` dictionary: `student` (state dict) and `config`, and beside them
+
+    head           {"weight": (K, 2 D'), "bias": (K,)}, a linear classifier
+    labels         K names
+    preprocessing  {"image_size": int, "fit": "crop" | "pad" | "stretch" | "keep", "mean": [3], "std": [3]}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veca_edge.errors import VecaError
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.untrusted import load_untrusted, shown
+from veca_edge.model.veca import Head, Veca
+from veca_edge.model.weights import check_shape, check_state, check_tensor, find_state, to_float32
+
+FITS = ("crop", "pad", "stretch", "keep")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+DEFAULT_IMAGE_SIZE = 256
+MAX_IMAGE_SIZE = 16384
+MAX_CLASSES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checked checkpoint.
+
+    Attributes:
+        config: sizes and settings.
+        state: published names (prefixes removed) to float32 CPU tensors, finite and of the expected shapes.
+        head: {"weight": (K, 2 D'), "bias": (K,)} float32, or None.
+        labels: K names of the head's classes, () without a head; names may repeat, as in ImageNet's.
+        preprocessing: image_size (pixels), fit, mean and std (per channel, for pixel values in 0..1).
+        digest: SHA-256 of the file's bytes, hexadecimal; "" for one that was never a file.
+        path: where it was read from, or None.
+    """
+
+    config: VecaConfig
+    state: dict[str, Tensor]
+    head: dict[str, Tensor] | None
+    labels: tuple[str, ...]
+    preprocessing: dict[str, Any]
+    digest: str = ""
+    path: Path | None = None
+
+    def build(self) -> Veca:
+        """A new model with these weights, in eval mode; changing it leaves the checkpoint alone."""
+        # On the meta device nothing is allocated twice or initialised for nothing.
+        with torch.device("meta"):
+            model = Veca(self.config)
+        model.load_state_dict({name: value.clone() for name, value in self.state.items()}, assign=True)
+        ready: Veca = model.eval()
+        return ready
+
+    def build_head(self) -> Head | None:
+        """A new head with these weights, in eval mode, or None if there is none."""
+        if self.head is None:
+            return None
+        head = Head(self.config.feature_dim, len(self.head["bias"]))
+        head.linear.load_state_dict(self.head)
+        ready: Head = head.eval()
+        return ready
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read and check a checkpoint; nothing in the file is executed.
+
+    Args:
+        path: a published checkpoint, one of ours, or a bare state dict; wrapper prefixes on names are fine.
+
+    Raises:
+        VecaError: one line that names the file, what is wrong with it, and what to do.
+    """
+    path = Path(path)
+    try:
+        data, digest = load_untrusted(path)
+        state = find_state(data)
+        config = VecaConfig.from_published(_config_of(data), {k: tuple(v.shape) for k, v in state.items()})
+        weights = check_state(state, config)
+        head = _read_head(data.get("head"), config)
+        labels = _read_labels(data.get("labels"), len(head["bias"]) if head else 0)
+        preprocessing = _read_preprocessing(data.get("preprocessing"), config.patch_size)
+    except VecaError as error:
+        raise VecaError(f"{path}: {error}") from error
+    return Checkpoint(config, weights, head, labels, preprocessing, digest, path)
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half: bool = True) -> None:
+    """Write a checkpoint that `read_checkpoint` reads back; the file appears complete or not at all.
+
+    Args:
+        checkpoint: what to write; its digest and path are ignored.
+        path: the file to create or replace; its directory must exist.
+        half: store float16 (half the size, about 3 digits) instead of float32.
+
+    Raises:
+        VecaError: weights that do not fit, or a file that cannot be written.
+    """
+    data: dict[str, Any] = {
+        "student": _stored(check_state(checkpoint.state, checkpoint.config), half),
+        "config": checkpoint.config.to_published(),
+        "preprocessing": _read_preprocessing(checkpoint.preprocessing, checkpoint.config.patch_size),
+    }
+    head = _read_head(checkpoint.head, checkpoint.config)
+    if head is not None:
+        data["head"] = _stored(head, half)
+        data["labels"] = list(_read_labels(checkpoint.labels, len(head["bias"])))
+    # Through memory: torch's own writer does not report a full disk as an ordinary error.
+    buffer = io.BytesIO()
+    torch.save(data, buffer)
+    _write_atomically(Path(path), buffer.getvalue())
+
+
+def default_checkpoint_path() -> Path:
+    """The checkpoint that comes with the package: a small model for 53 everyday things at 128 pixels."""
+    return Path(str(resources.files("veca_edge") / "assets" / "everyday-tiny.pt"))
+
+
+def default_preprocessing(patch_size: int = 16) -> dict[str, Any]:
+    """As published: 256 pixels (or the next smaller multiple of the patch), ImageNet statistics."""
+    size = max(DEFAULT_IMAGE_SIZE // patch_size, 1) * patch_size
+    return {"image_size": size, "fit": "crop", "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+
+
+def _config_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = data.get("config")
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        raise VecaError(f"'config' is a {type(config).__name__}, expected a dictionary")
+    return config
+
+
+def _read_head(head: Any, config: VecaConfig) -> dict[str, Tensor] | None:
+    if head is None:
+        return None
+    if not isinstance(head, Mapping) or "weight" not in head:
+        raise VecaError("'head' is not a dictionary with 'weight' and 'bias'")
+    weight = check_tensor("head.weight", head["weight"])
+    width = 2 * config.feature_dim
+    if weight.ndim != 2 or weight.shape[1] != width or not 1 <= weight.shape[0] <= MAX_CLASSES:
+        want = f"expected (classes, {width}): the embedding beside the mean feature"
+        raise VecaError(f"head.weight has shape {tuple(weight.shape)}, {want}")
+    classes = weight.shape[0]
+    bias = check_tensor("head.bias", head["bias"]) if head.get("bias") is not None else torch.zeros(classes)
+    check_shape("head.bias", bias, (classes,))
+    return {"weight": to_float32("head.weight", weight), "bias": to_float32("head.bias", bias)}
+
+
+def _read_labels(labels: Any, classes: int) -> tuple[str, ...]:
+    """Class names; a head without any gets numbered ones, so that there is always one per class."""
+    if labels is None or (isinstance(labels, (list, tuple)) and not labels):
+        return tuple(f"class {i}" for i in range(classes))
+    if isinstance(labels, Mapping):
+        labels = _in_order(labels)
+    if not isinstance(labels, (list, tuple)):
+        raise VecaError(f"'labels' is a {type(labels).__name__}, expected a list of names")
+    if len(labels) != classes:
+        have = f"the head has {classes} classes" if classes else "there is no head"
+        raise VecaError(f"{len(labels)} labels, but {have}; give one label per class")
+    return tuple(_label(value, index) for index, value in enumerate(labels))
+
+
+def _in_order(labels: Mapping[Any, Any]) -> list[Any]:
+    """The values of {0: name, 1: name, ...}; the keys may be text."""
+    by_number = {str(key): value for key, value in labels.items()}
+    if set(by_number) != {str(i) for i in range(len(labels))}:
+        raise VecaError("'labels' is a dictionary whose keys are not 0, 1, 2, ...; give a list of names")
+    return [by_number[str(i)] for i in range(len(labels))]
+
+
+def _label(value: Any, index: int) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise VecaError(f"label {index} is a {type(value).__name__}, expected a name")
+    text = str(value).strip()
+    if not text or not text.isprintable():
+        raise VecaError(f"label {index} is {shown(value)}, expected a printable name")
+    return text
+
+
+def _read_preprocessing(value: Any, patch_size: int) -> dict[str, Any]:
+    result = default_preprocessing(patch_size)
+    if value is None:
+        return result
+    if not isinstance(value, Mapping):
+        raise VecaError(f"'preprocessing' is a {type(value).__name__}, expected a dictionary")
+    result |= {key: value[key] for key in result if value.get(key) is not None}
+    size = result["image_size"]
+    if type(size) is not int or not 1 <= size <= MAX_IMAGE_SIZE or size % patch_size:
+        raise VecaError(f"preprocessing: image_size is {shown(size)}, expected a multiple of {patch_size}")
+    if result["fit"] not in FITS:
+        raise VecaError(f"preprocessing: fit is {shown(result['fit'])}, expected one of {', '.join(FITS)}")
+    result["mean"] = _three(result["mean"], "mean")
+    result["std"] = _three(result["std"], "std")
+    if min(result["std"]) <= 0:
+        raise VecaError("preprocessing: std must be above 0")
+    return result
+
+
+def _three(values: Any, name: str) -> list[float]:
+    good = isinstance(values, (list, tuple)) and len(values) == 3
+    if not good or not all(type(v) in (int, float) and math.isfinite(v) for v in values):
+        raise VecaError(f"preprocessing: {name} is {shown(values)}, expected three numbers")
+    return [float(v) for v in values]
+
+
+def _stored(tensors: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+    if not half:
+        return dict(tensors)
+    result = {name: tensor.half() for name, tensor in tensors.items()}
+    for name, tensor in result.items():
+        if not bool(tensor.isfinite().all()):
+            raise VecaError(f"{name} holds values too large for half precision; write it with half=False")
+    return result
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Beside the target first, then renamed over it: readers see the old file or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error

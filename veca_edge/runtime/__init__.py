@@ -1,0 +1,1 @@
+"""What runs on the device: model files, engines, results."""

@@ -1,0 +1,44 @@
+"""The model that comes with the package, converted for this machine at its first use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from veca_edge._version import __version__
+from veca_edge.errors import VecaError, require
+from veca_edge.runtime.trust import cache_folder
+
+CHECKPOINT = "everyday-tiny.pt"
+
+
+def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
+    """The default model's file in the cache folder, made now if it is not there yet.
+
+    Args:
+        say: receives one line of progress at a time.
+
+    Raises:
+        VecaError: the converter is not installed, or the cache folder cannot be written.
+    """
+    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as checkpoint:
+        digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+        path = cache_folder() / f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
+        if not path.exists():
+            _convert(checkpoint, path, say)
+    return path
+
+
+def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
+    require("executorch", "convert")
+    from converters.executorch import ConvertOptions, convert
+    from veca_edge.model.checkpoint import read_checkpoint
+
+    say(f"converting the default model once, into {path}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VecaError(f"cannot write {path.parent}: {error.strerror}; set VECA_EDGE_CACHE to a folder") from None
+    convert(read_checkpoint(checkpoint), path, ConvertOptions())

@@ -1,0 +1,48 @@
+"""What runs a model: the protocol, and the choice of an engine by file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an engine computes from one image; all arrays belong to the caller.
+
+    Attributes:
+        embedding: float32 (D',), the first core.
+        features: float32 (N, D'), one per patch, row by row.
+        listening: float32 (N, C), the last layer's attention of each patch to each core, mean over heads.
+    """
+
+    embedding: Float
+    features: Float
+    listening: Float
+
+
+class Engine(Protocol):
+    """Runs one model at any core budget and any image size."""
+
+    @property
+    def name(self) -> str:
+        """For people: "executorch" or "torch"."""
+
+    @property
+    def threads(self) -> int:
+        """Threads in use."""
+
+    def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
+        """Run the model on an image (H, W, 3), RGB, whose sides are multiples of the patch size.
+
+        Raises:
+            VecaError: more patches than the model file was made for.
+        """
+
+    def close(self) -> None:
+        """Give memory back; the engine cannot be used any more."""

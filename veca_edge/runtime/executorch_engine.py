@@ -1,0 +1,103 @@
+"""The ExecuTorch engine: a model file's program on XNNPACK."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError, require
+from veca_edge.runtime.engines import Encoded
+from veca_edge.runtime.modelfile import ModelFile
+from veca_edge.runtime.native import quiet
+from veca_edge.runtime.patches import cell_centres, cut_patches
+from veca_edge.runtime.threads import check_threads
+from veca_edge.runtime.weight_cache import enable_weight_cache
+
+Float = NDArray[np.float32]
+
+
+class Program:
+    """A loaded ExecuTorch program: methods by name, numpy in and out. Methods load at their first call."""
+
+    def __init__(self, file: ModelFile, threads: int) -> None:
+        require("executorch", "run")
+        with quiet():
+            import torch
+            from executorch.extension.pybindings import portable_lib
+
+            # Only packed weights that the cache holds are shared between methods.
+            self.shares_weights = enable_weight_cache()
+            portable_lib._unsafe_reset_threadpool(threads)
+            try:
+                self._module: Any = portable_lib._load_for_executorch(
+                    str(file.path), program_verification=portable_lib.Verification.InternalConsistency
+                )
+                names = set(self._module.method_names())
+            except RuntimeError as error:
+                raise VecaError(f"{file.path}: ExecuTorch cannot load it: {error}") from None
+        if names != set(file.manifest.methods):
+            # An unknown method name crashes the runtime, so the names are settled before any is called.
+            raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
+        self._methods = names
+        self._from_numpy = torch.from_numpy
+
+    def run(self, method: str, inputs: Sequence[Float]) -> list[Float]:
+        """Run a method on contiguous float32 arrays.
+
+        Returns:
+            float32 arrays that lie in the program's memory: they change with the method's next call.
+
+        Raises:
+            VecaError: no such method, or inputs of the wrong number or shape.
+        """
+        if method not in self._methods:
+            raise VecaError(f"the model file has no method {method!r}: it has {', '.join(sorted(self._methods))}")
+        tensors = [self._from_numpy(array) for array in inputs]
+        try:
+            outputs = self._module.run_method(method, tensors, clone_outputs=False)
+        except RuntimeError as error:
+            raise VecaError(f"ExecuTorch could not run {method}: {error}") from None
+        return [output.numpy() for output in outputs]
+
+    def close(self) -> None:
+        """Free the program and its packed weights."""
+        self._module = None
+        self._methods = set()
+
+
+class ExecutorchEngine:
+    """Runs `encode`, whose core count and patch count are dynamic: switching either costs nothing."""
+
+    name = "executorch"
+
+    def __init__(self, file: ModelFile, threads: int | None = None) -> None:
+        """Open a model file.
+
+        Args:
+            file: the model file, already checked.
+            threads: worker threads, shared by all ExecuTorch models of the process; None for the big cores.
+        """
+        self.threads = check_threads(threads)
+        self._file = file
+        self._program = Program(file, self.threads)
+        self._centres: dict[tuple[int, int], Float] = {}
+
+    def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
+        manifest = self._file.manifest
+        rows, columns = (side // manifest.patch_size for side in image.shape[:2])
+        if rows * columns > manifest.max_patches:
+            raise VecaError(
+                f"{rows * columns} patches, the model file was made for {manifest.max_patches}: use a smaller "
+                "image size, or convert with --max-patches"
+            )
+        positions = self._centres.setdefault((rows, columns), cell_centres(rows, columns))
+        inputs = [cut_patches(image, manifest.patch_size), positions]
+        inputs += [self._file.cores[:cores], self._file.coordinates[:cores]]
+        core, features, attention = self._program.run("encode", inputs)
+        return Encoded(core[0].copy(), features.copy(), attention.mean(axis=0))
+
+    def close(self) -> None:
+        self._program.close()

@@ -1,0 +1,118 @@
+"""What a model file says about itself, as plain values that need neither torch nor an engine to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.errors import VecaError
+
+FORMAT = "veca-edge model"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Sizes, settings and origin of a model file.
+
+    Attributes:
+        name: for people; the checkpoint's file name without its ending.
+        target: "executorch".
+        quantization: "int8" or "fp32".
+        family: "small", "splus", "base", "large" or "custom".
+        hidden_dim: width D of a token.
+        feature_dim: width D' of the embedding and of the patch features.
+        num_heads, num_layers, patch_size, num_cores, chunk_size: as in the checkpoint.
+        budgets: core counts the file was made for, ascending.
+        image_size: side in pixels of the image that the methods `cores_8` ... take.
+        max_patches: most patches that `encode` and `step` take at once.
+        preprocessing: from an image of any size to the model's input.
+        labels: names of the head's classes, () without a head.
+        methods: the program's methods.
+        program_size: bytes of the program at the start of the file.
+        program_digest: SHA-256 of those bytes, hexadecimal.
+        weight_bytes: of them, the weights (each stored once).
+        source_digest: SHA-256 of the checkpoint, hexadecimal.
+        made_with: versions of the packages that wrote the file.
+        verification: the comparison with the checkpoint that the file passed, or {} before it.
+    """
+
+    name: str
+    target: str
+    quantization: str
+    family: str
+    hidden_dim: int
+    feature_dim: int
+    num_heads: int
+    num_layers: int
+    patch_size: int
+    num_cores: int
+    chunk_size: int
+    budgets: tuple[int, ...]
+    image_size: int
+    max_patches: int
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    methods: tuple[str, ...]
+    program_size: int
+    program_digest: str
+    weight_bytes: int
+    source_digest: str
+    made_with: Mapping[str, str]
+    verification: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """The manifest as stored in a model file."""
+        values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
+        return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
+
+    def verified(self, verification: Mapping[str, Any]) -> Manifest:
+        """The same with the outcome of a verification."""
+        return replace(self, verification=verification)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            VecaError: not a manifest, of a newer format, or with a value missing or of the wrong kind.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise VecaError(f"the manifest is not JSON: {error}") from None
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise VecaError("the manifest is not of veca-edge")
+        version = values.pop("format_version", None)
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
+        missing = [f.name for f in fields(cls) if f.name not in values]
+        if missing:
+            raise VecaError(f"the manifest lacks {', '.join(missing)}")
+        return cls(**{f.name: _checked(f.name, values[f.name]) for f in fields(cls)})
+
+
+_TEXTS = ("name", "target", "quantization", "family", "program_digest", "source_digest")
+_LISTS = {"budgets": int, "labels": str, "methods": str}
+_TABLES = ("made_with", "verification")
+
+
+def _checked(name: str, value: Any) -> Any:
+    """One field's value in its type, or VecaError."""
+    if name == "preprocessing":
+        return Preprocessing.from_dict(value)
+    if name in _LISTS:
+        ok = isinstance(value, list) and all(type(item) is _LISTS[name] for item in value)
+        value = tuple(value) if ok else value
+    elif name in _TEXTS:
+        ok = isinstance(value, str)
+    elif name in _TABLES:
+        ok = isinstance(value, dict)
+    else:
+        ok = type(value) is int and 0 < value < 2**40
+    if not ok:
+        raise VecaError(f"the manifest's {name} makes no sense: {str(value)[:60]!r}")
+    return value

@@ -1,0 +1,127 @@
+"""A model that is ready to run: `veca_edge.load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.errors import VecaError, require
+from veca_edge.runtime.engines import Engine
+from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
+from veca_edge.runtime.result import Result
+
+
+class Model:
+    """One set of weights that runs at every core budget and image size.
+
+    Not thread-safe: one call at a time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        preprocessing: Preprocessing,
+        patch_size: int,
+        budgets: tuple[int, ...],
+        labels: tuple[str, ...] = (),
+        head: Head | None = None,
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.preprocessing = preprocessing
+        self.patch_size = patch_size
+        self.budgets = budgets
+        self.labels = labels
+        self._head = head
+
+    def __call__(self, image: NDArray[np.uint8], cores: int | None = None, image_size: int | None = None) -> Result:
+        """Run the model on an image.
+
+        Args:
+            image: uint8 (H, W, 3), RGB, any size; `preprocessing` says how it is fitted to the model.
+            cores: one of `budgets`; None for the largest. Changing it from call to call costs nothing.
+            image_size: pixels in place of the preprocessing's, a multiple of the patch size.
+
+        Raises:
+            VecaError: not such an image, a budget the model does not offer, or an impossible image size.
+        """
+        start = perf_counter()
+        cores = self.budgets[-1] if cores is None else cores
+        if cores not in self.budgets:
+            raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, self.budgets))}")
+        fitted = self.preprocessing.resize(image, self.patch_size, image_size)
+        height, width = fitted.image.shape[:2]
+        grid = (height // self.patch_size, width // self.patch_size)
+        encoded = self.engine.encode(fitted.image, cores)
+        logits = None if self._head is None else self._head.logits(encoded.embedding, encoded.features)
+        return Result(
+            embedding=encoded.embedding,
+            features=encoded.features.reshape(*grid, -1),
+            listening=encoded.listening.reshape(*grid, -1),
+            logits=logits,
+            labels=self.labels,
+            cores=cores,
+            image_size=(height, width),
+            crop=fitted.crop,
+            latency=perf_counter() - start,
+        )
+
+    def close(self) -> None:
+        """Give the engine's memory back."""
+        self.engine.close()
+
+
+def load(path: str | Path, *, threads: int | None = None) -> Model:
+    """Open a model: a file made by `veca-edge convert`, or a checkpoint, which runs in eager PyTorch.
+
+    Args:
+        path: the file.
+        threads: worker threads, a setting of the whole process; None for the number of big cores.
+
+    Raises:
+        VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise VecaError(f"{path}: no such file")
+    return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
+
+
+def _from_file(file: ModelFile, threads: int | None) -> Model:
+    from veca_edge.runtime.executorch_engine import ExecutorchEngine
+    from veca_edge.runtime.trust import ensure_harmless
+
+    ensure_harmless(file)
+    manifest = file.manifest
+    return Model(
+        name=manifest.name,
+        engine=ExecutorchEngine(file, threads),
+        preprocessing=manifest.preprocessing,
+        patch_size=manifest.patch_size,
+        budgets=manifest.budgets,
+        labels=manifest.labels,
+        head=file.head,
+    )
+
+
+def _from_checkpoint(path: Path, threads: int | None) -> Model:
+    require("torch", "run")
+    from veca_edge.model.checkpoint import read_checkpoint
+    from veca_edge.runtime.torch_engine import TorchEngine
+
+    checkpoint = read_checkpoint(path)
+    head = checkpoint.head
+    return Model(
+        name=path.stem,
+        engine=TorchEngine(checkpoint, threads),
+        preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
+        patch_size=checkpoint.config.patch_size,
+        budgets=checkpoint.config.budgets,
+        labels=checkpoint.labels,
+        head=None if head is None else Head(head["weight"].numpy(), head["bias"].numpy()),
+    )

@@ -1,0 +1,223 @@
+"""The model file: an ExecuTorch program with a ZIP archive behind it.
+
+ExecuTorch reads the program at the front and ignores what follows; every ZIP reader finds the archive at the end:
+
+    model.pte = program | manifest.json  cores.npy  coordinates.npy  [head.npz]
+
+so one file goes into an app, and `unzip -p model.pte manifest.json` shows what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+import zipfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+from veca_edge.runtime.manifest import Manifest
+
+PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
+MAX_MEMBER = 2**28  # bytes unpacked; a larger member is damage or malice
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear classifier on concat(embedding, mean over patch features).
+
+    Attributes:
+        weight: float32 (K, 2 D').
+        bias: float32 (K,).
+    """
+
+    weight: Float
+    bias: Float
+
+    def logits(self, embedding: Float, features: Float) -> Float:
+        """Logits (K,) for an embedding (D',) and features (..., D')."""
+        mean = features.reshape(-1, features.shape[-1]).mean(axis=0)
+        return np.asarray(self.weight @ np.concatenate([embedding, mean]) + self.bias, np.float32)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The contents of a model file beside the program, which stays on disk.
+
+    Attributes:
+        path: the file.
+        manifest: what it is.
+        cores: float32 (M, D), the core tokens in order.
+        coordinates: float32 (M, 2), their raw positions (before tanh).
+        head: the classifier, or None.
+    """
+
+    path: Path
+    manifest: Manifest
+    cores: Float
+    coordinates: Float
+    head: Head | None
+
+
+def is_model_file(path: str | Path) -> bool:
+    """Whether the file starts as an ExecuTorch program (ours or another tool's)."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(8)[4:7] == PROGRAM_MAGIC
+    except OSError:
+        return False
+
+
+def write_model_file(file: ModelFile, program: bytes) -> None:
+    """Write program and archive to `file.path`, all or nothing.
+
+    Raises:
+        VecaError: the place cannot be written, or the disk is full.
+    """
+    path = file.path
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("wb") as out:
+            out.write(program)
+        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_STORED) as archive:
+            archive.writestr("manifest.json", file.manifest.to_json())
+            archive.writestr("cores.npy", _npy(file.cores))
+            archive.writestr("coordinates.npy", _npy(file.coordinates))
+            if file.head is not None:
+                archive.writestr("head_weight.npy", _npy(file.head.weight))
+                archive.writestr("head_bias.npy", _npy(file.head.bias))
+        with temporary.open("rb+") as out:
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise VecaError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Read and check a model file: everything but the program is in memory, the program's digest is compared.
+
+    Raises:
+        VecaError: missing, not a model file, another tool's, damaged, or of a newer format.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise VecaError(f"{path}: no such file")
+    if not is_model_file(path):
+        raise VecaError(f"{path}: not a model file (expected a .pte made by `veca-edge convert`)")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_archive(path, archive)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise VecaError(
+            f"{path}: no veca-edge manifest ({error}): truncated, or made by another tool; "
+            "convert the checkpoint again with `veca-edge convert`"
+        ) from None
+    except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise VecaError(f"{path}: cannot be read: {error}") from None
+
+
+def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
+    try:
+        manifest = Manifest.from_json(_member(archive, "manifest.json").decode("utf-8", "replace"))
+        rows, width = manifest.num_cores, manifest.hidden_dim
+        cores = _array(archive, "cores.npy", (rows, width))
+        coordinates = _array(archive, "coordinates.npy", (rows, 2))
+        head = None
+        if manifest.labels:
+            shape = (len(manifest.labels), 2 * manifest.feature_dim)
+            weight, bias = (
+                _array(archive, "head_weight.npy", shape),
+                _array(archive, "head_bias.npy", shape[:1]),
+            )
+            head = Head(weight, bias)
+        _check_manifest(manifest)
+        _check_program(path, manifest)
+    except VecaError as error:
+        raise VecaError(f"{path}: {error}") from None
+    return ModelFile(path, manifest, cores, coordinates, head)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > MAX_MEMBER:
+        raise VecaError(f"{name} is too large")
+    return archive.read(name)
+
+
+def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Float:
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(_member(archive, name)), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise VecaError(f"{name} cannot be read: {error}") from None
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
+        raise VecaError(f"{name} does not fit the manifest")
+    if not np.isfinite(array).all():
+        raise VecaError(f"{name} holds values that are not numbers")
+    return array
+
+
+def _npy(array: Float) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array, np.float32))
+    return buffer.getvalue()
+
+
+def _check_manifest(manifest: Manifest) -> None:
+    budgets = manifest.budgets
+    step = manifest.chunk_size
+    if not budgets or any(c % step or not 0 < c <= manifest.num_cores for c in budgets):
+        raise VecaError("the manifest's budgets do not fit the core bank")
+    if manifest.num_heads > manifest.hidden_dim or manifest.hidden_dim % manifest.num_heads:
+        raise VecaError("the manifest's sizes contradict each other")
+
+
+def _check_program(path: Path, manifest: Manifest) -> None:
+    """Native code will trust these bytes, so they must be the ones that were verified."""
+    digest, left = hashlib.sha256(), manifest.program_size
+    with path.open("rb") as file:
+        while left and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+    if left or digest.hexdigest() != manifest.program_digest:
+        raise VecaError("the program is damaged (its digest differs): copy or convert it again")
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """What is inside a model file, as plain values; with ExecuTorch installed also its methods' contents.
+
+    Raises:
+        VecaError: as `read_model_file`.
+    """
+    file = read_model_file(path)
+    manifest = file.manifest
+    stored: dict[str, Any] = json.loads(manifest.to_json())
+    verification = stored.pop("verification")
+    facts = {"kind": "model file", "path": str(file.path), "bytes": file.path.stat().st_size} | stored
+    facts["verification"] = {k: verification[k] for k in ("passed", "tolerance", "images") if k in verification}
+    if find_spec("executorch") is not None:
+        facts["methods"] = _method_contents(file)
+    return facts
+
+
+def _method_contents(file: ModelFile) -> dict[str, Any]:
+    from converters.coverage import read_coverage
+    from veca_edge.runtime.native import quiet
+
+    with quiet(), file.path.open("rb") as stream:
+        coverage = read_coverage(stream.read(file.manifest.program_size))
+    contents: dict[str, Any] = {
+        name: f"{len(m.delegates)} delegate ({', '.join(m.delegates)}), {len(m.operators)} operators outside, "
+        f"graph {m.graph_bytes / 1e3:.0f} kB"
+        for name, m in coverage.methods.items()
+    }
+    return contents | {"shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights"}

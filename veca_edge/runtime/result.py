@@ -1,0 +1,70 @@
+"""What a model says about an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A label and how likely it is, 0..1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The outputs for one image.
+
+    Attributes:
+        embedding: float32 (D',), one vector for the image.
+        features: float32 (rows, columns, D'), one vector per patch.
+        listening: float32 (rows, columns, C), how much each patch listens to each core in the last layer; the
+            cores sum to 1.
+        logits: float32 (K,), or None for a model without a head.
+        labels: K names.
+        cores: active cores C.
+        image_size: (height, width) in pixels of what the model saw.
+        crop: (x, y, width, height) of it in pixels of the given image.
+        latency: seconds from the image to this result, preprocessing included.
+    """
+
+    embedding: Float
+    features: Float
+    listening: Float
+    logits: Float | None
+    labels: tuple[str, ...]
+    cores: int
+    image_size: tuple[int, int]
+    crop: tuple[int, int, int, int]
+    latency: float
+
+    @property
+    def probabilities(self) -> Float:
+        """Softmax of the logits: float32 (K,).
+
+        Raises:
+            VecaError: the model has no head.
+        """
+        if self.logits is None:
+            raise VecaError("this model has no head, so it has no labels: train one with a labelled photo set")
+        shifted = np.exp(self.logits - self.logits.max())
+        return np.asarray(shifted / shifted.sum(), np.float32)
+
+    def top(self, k: int = 5) -> list[Prediction]:
+        """The k most likely labels, best first.
+
+        Raises:
+            VecaError: the model has no head.
+        """
+        probabilities = self.probabilities
+        best = np.argsort(-probabilities, kind="stable")[: max(0, k)]
+        return [Prediction(self.labels[i], float(probabilities[i])) for i in best]

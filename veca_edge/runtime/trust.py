@@ -1,0 +1,86 @@
+"""Model files from strangers: run once in a child process before this process runs them.
+
+A program with the right digest can still be hostile or made by a broken tool, and ExecuTorch answers some of those
+with a crash. Files whose program was tried here before (or written by `veca-edge convert` here) are remembered by
+digest, so this costs a few seconds once per file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from veca_edge.errors import VecaError
+from veca_edge.runtime.modelfile import ModelFile
+
+TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def cache_folder() -> Path:
+    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
+    if chosen := os.environ.get("VECA_EDGE_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
+
+
+def remember(file: ModelFile) -> None:
+    """Note that this file's program runs without harm; without a writable cache folder, do nothing."""
+    marker = _marker(file)
+    with contextlib.suppress(OSError):
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+
+def ensure_harmless(file: ModelFile) -> None:
+    """Run an unknown file's program in a child process.
+
+    Raises:
+        VecaError: the program crashed, hung, or could not run one small image.
+    """
+    if _marker(file).exists():
+        return
+    command = [sys.executable, "-m", "veca_edge.runtime.trust", str(file.path.resolve())]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise VecaError(f"{file.path}: its program does not finish; it was not loaded") from None
+    if child.returncode < 0:
+        raise VecaError(f"{file.path}: its program crashes ExecuTorch; it was not loaded")
+    if child.returncode:
+        reason = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise VecaError(reason if str(file.path) in reason else f"{file.path}: {reason}")
+    remember(file)
+
+
+def _marker(file: ModelFile) -> Path:
+    digest = file.manifest.program_digest
+    # The digest was compared with the program's bytes, so it is hexadecimal; this keeps it so.
+    return cache_folder() / "harmless" / (digest if DIGEST.fullmatch(digest) else "unknown")
+
+
+def _try(path: str) -> None:
+    """What the child does: every method that takes any size, on two by two patches of grey."""
+    import numpy as np
+
+    from veca_edge.runtime.executorch_engine import ExecutorchEngine
+    from veca_edge.runtime.modelfile import read_model_file
+
+    file = read_model_file(path)
+    side = 2 * file.manifest.patch_size
+    grey = np.full((side, side, 3), 127, np.uint8)
+    with_all = ExecutorchEngine(file, threads=1).encode(grey, file.manifest.budgets[-1])
+    if not np.isfinite(with_all.features).all():
+        raise VecaError(f"{path}: its program computes values that are not numbers")
+
+
+if __name__ == "__main__":
+    try:
+        _try(sys.argv[1])
+    except VecaError as error:
+        sys.exit(str(error))

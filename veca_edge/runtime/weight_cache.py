@@ -1,0 +1,70 @@
+"""XNNPACK's cache of packed weights, switched on where the Python runtime leaves it off.
+
+XNNPACK packs a weight once per use unless this cache is on, and the elastic graph uses each weight twice: for the
+cores and for the patches. With the cache a model needs half the memory, and the second use finds the weight in the
+processor's cache. The runtimes for Android and Apple are built with it on; the Python wheel has it as a backend
+option (`weight_cache_enabled`) without a Python function that sets it, so the option's C++ entry point is called
+directly. It is read back before it counts as set; where anything differs from what is expected, nothing happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+KNOWN_VERSIONS = ("1.4.",)  # whose option structure is the one below
+BACKEND = b"XnnpackBackend"
+OPTION = b"weight_cache_enabled"
+GET_BACKEND = "_ZN10executorch7runtime17get_backend_classEPKc"
+ACCESS = (
+    "_ZN10executorch8backends14XnnpackBackend10{}_optionERNS_7runtime20BackendOptionContextE"
+    "R{}NS2_4SpanINS2_13BackendOptionEEE"
+)
+
+
+class _Option(ctypes.Structure):
+    """`executorch::runtime::BackendOption`: a key, and a variant of bool, int and 256 characters."""
+
+    _fields_ = (
+        ("key", ctypes.c_char * 64),
+        ("value", ctypes.c_uint8 * 256),
+        ("kind", ctypes.c_uint8),
+        ("padding", ctypes.c_uint8 * 3),
+    )
+
+
+class _Span(ctypes.Structure):
+    _fields_ = (("data", ctypes.POINTER(_Option)), ("length", ctypes.c_size_t))
+
+
+def enable_weight_cache() -> bool:
+    """Switch the cache on for models loaded from now on; whether it is on."""
+    try:
+        if not version("executorch").startswith(KNOWN_VERSIONS):
+            return False
+        from executorch.extension.pybindings import _portable_lib
+
+        library = ctypes.CDLL(_portable_lib.__file__)
+        find, write, read = (
+            getattr(library, name) for name in (GET_BACKEND, ACCESS.format("set", "K"), ACCESS.format("get", ""))
+        )
+    except (PackageNotFoundError, ImportError, OSError, AttributeError):
+        return False
+    find.restype, find.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    backend = find(BACKEND)
+    if not backend:
+        return False
+    return _access(write, backend, value=1) is not None and _access(read, backend, value=0) == 1
+
+
+def _access(function: Any, backend: int, value: int) -> int | None:
+    """Call the option's getter or setter; the value afterwards, or None on an error."""
+    function.restype = ctypes.c_uint32
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+    option = _Option(key=OPTION)
+    option.value[0] = value
+    span = _Span(ctypes.pointer(option), 1)
+    context = (ctypes.c_uint8 * 64)()  # an empty class; room to spare
+    error = function(backend, ctypes.byref(context), ctypes.byref(span))
+    return None if error else int(option.value[0])
