@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -18,8 +19,9 @@ import torch
 import veca_edge
 from calibration.machine import Machine, OthersClock
 from calibration.memory import Startup, measure_startup
+from calibration.subject import Subject
 from calibration.timings import Growth, Latency, cosine, growth, latency, median_extra_ms, median_ratio
-from calibration.subject import Case, Subject
+from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 
 SWITCH_TARGET_MS = 2.0
@@ -158,40 +160,50 @@ def measure(
     Raises:
         VecaError: the model cannot be loaded or run, or there is no checkpoint to compare with.
     """
-    manifest = subject.manifest
+    if against_torch and subject.checkpoint is None:
+        raise VecaError("there is no checkpoint to compare with")
     model = veca_edge.load(subject.path, threads=threads)
     used = model.engine.threads
-    eager = Eager(subject.checkpoint, used) if against_torch and subject.checkpoint is not None else None
+    eager = Eager(subject.checkpoint, used) if against_torch and subject.checkpoint else None
     tasks = _tasks(subject, model, eager)
     for call in tasks.values():
         for _ in range(WARM_UP):
             call()
     clock = OthersClock()
     samples = take_turns(tasks, rounds, advance)
-    smallest = subject.cases[0]
-    switches = _switches(lambda c: model.engine.encode(smallest.fitted, c), subject.cores, rounds, advance)
+    encode = partial(model.engine.encode, subject.cases[0].fitted)
+    switches = time_switches(encode, subject.cores, rounds, advance)
     others = clock.cores()
-    comparisons = () if eager is None else tuple(_comparisons(subject, model, eager, samples))
+    comparisons = [] if eager is None else _comparisons(subject, model, eager, samples)
     model.close()
+    startup = _startup(subject, used, rounds)
+    advance()
     return Benchmark(
-        name=subject.name,
-        family=manifest.family,
-        quantization=manifest.quantization,
-        random_weights=subject.checkpoint is not None and subject.checkpoint.path is None,
-        file_bytes=subject.path.stat().st_size,
-        weight_bytes=manifest.weight_bytes,
+        **_facts(subject),
         machine=machine,
         threads=used,
         rounds=rounds,
-        picture=subject.picture,
         rows=tuple(_rows(subject, samples)),
         savings=tuple(_savings(subject, samples)),
         growth=tuple(_growth(subject, samples)),
         switches=switches,
-        comparisons=comparisons,
-        startup=_startup(subject, used, rounds, advance),
+        comparisons=tuple(comparisons),
+        startup=startup,
         other_work=others,
     )
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    manifest, checkpoint = subject.manifest, subject.checkpoint
+    return {
+        "name": subject.name,
+        "family": manifest.family,
+        "quantization": manifest.quantization,
+        "random_weights": checkpoint is not None and checkpoint.path is None,
+        "file_bytes": subject.path.stat().st_size,
+        "weight_bytes": manifest.weight_bytes,
+        "picture": subject.picture,
+    }
 
 
 def steps(subject: Subject, rounds: int) -> int:
@@ -245,27 +257,16 @@ def _tasks(subject: Subject, model: veca_edge.Model, eager: Eager | None) -> dic
     for case in subject.cases:
         tensor = None if eager is None else eager.normalise(case.fitted)
         for cores in subject.cores:
-            tasks["encode", cores, case.image_size] = _encode(model, case, cores)
-            tasks["call", cores, case.image_size] = _whole(model, case, cores)
+            size = case.image_size
+            tasks["encode", cores, size] = partial(model.engine.encode, case.fitted, cores)
+            tasks["call", cores, size] = partial(model, case.picture, cores=cores, image_size=size)
             if eager is not None:
-                tasks["torch", cores, case.image_size] = _eager(eager, tensor, cores)
+                tasks["torch", cores, size] = partial(eager.forward, tensor, cores)
     return tasks
 
 
-def _encode(model: veca_edge.Model, case: Case, cores: int) -> Call:
-    return lambda: model.engine.encode(case.fitted, cores)
-
-
-def _whole(model: veca_edge.Model, case: Case, cores: int) -> Call:
-    return lambda: model(case.picture, cores=cores, image_size=case.image_size)
-
-
-def _eager(eager: Eager, tensor: Any, cores: int) -> Call:
-    return lambda: eager.forward(tensor, cores)
-
-
-def _switches(
-    encode: Callable[[int], object], cores: Sequence[int], rounds: int, advance: Advance
+def time_switches(
+    encode: Callable[[int], object], cores: Sequence[int], rounds: int, advance: Advance = lambda: None
 ) -> tuple[Switch, ...]:
     """Two calls with each budget in turn: the first comes right after another budget, the second is steady."""
     if len(cores) < 2:
@@ -275,8 +276,8 @@ def _switches(
     encode(cores[-1])
     for _ in range(rounds):
         for count in cores:
-            first[count].append(_timed(lambda count=count: encode(count)))  # type: ignore[misc]
-            steady[count].append(_timed(lambda count=count: encode(count)))  # type: ignore[misc]
+            first[count].append(_timed(partial(encode, count)))
+            steady[count].append(_timed(partial(encode, count)))
         advance()
     return tuple(Switch(count, median_extra_ms(first[count], steady[count])) for count in cores)
 
@@ -335,10 +336,8 @@ def _comparisons(subject: Subject, model: veca_edge.Model, eager: Eager, samples
     return found
 
 
-def _startup(subject: Subject, threads: int, rounds: int, advance: Advance) -> Startup:
+def _startup(subject: Subject, threads: int, rounds: int) -> Startup:
     shapes = [(case.fitted.shape[0], case.fitted.shape[1]) for case in subject.cases]
-    manifest = subject.manifest
+    budgets, weights = subject.manifest.budgets, subject.manifest.weight_bytes
     processes = FRESH_PROCESSES if rounds >= MANY_ROUNDS else 1
-    startup = measure_startup(subject.path, threads, manifest.budgets, shapes, manifest.weight_bytes, processes)
-    advance()
-    return startup
+    return measure_startup(subject.path, threads, budgets, shapes, weights, processes)

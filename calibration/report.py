@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from calibration.timings import Latency
 MEGA = 1_000_000
 WIDTH = 100
 FEW_ROUNDS = 100  # below, p99 is hardly more than the slowest call
+UNSTEADY = 1.5  # median over fastest
 DIFFERENT = 0.9  # cosine below which the two outputs are not of the same model
-LATENCY_COLUMNS = ("cores", "image", "patches", "p50", "p95", "p99", "min", "per second")
+LATENCY_COLUMNS = ("cores", "image", "patches", "p50", "p95", "p99", "min", "images/s")
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Table:
     """A table with a heading.
 
     Attributes:
-        title: the heading, () for none.
-        columns: names.
+        title: the heading.
+        columns: names; all empty for a list of names and values.
         rows: texts, as many in each as columns.
         words: how many columns from the left hold words, which are aligned left.
     """
@@ -37,9 +39,9 @@ class Table:
 def text_report(result: Benchmark) -> str:
     """The whole benchmark for a terminal."""
     parts = ["\n".join(headline(result))]
+    parts += [textwrap.fill(f"warning: {line}", WIDTH) for line in warnings(result)]
     parts += [f"{table.title}\n{text_table(table)}" for table in tables(result)]
-    parts.append("\n".join(_wrapped(method(result))))
-    parts += ["\n".join(_wrapped(f"warning: {line}")) for line in warnings(result)]
+    parts.append("\n".join(["How it was measured", *map(_point, method(result))]))
     return "\n\n".join(parts)
 
 
@@ -47,10 +49,15 @@ def markdown_report(result: Benchmark) -> str:
     """The whole benchmark as GitHub Markdown, without headings."""
     first, *rest = headline(result)
     parts = ["  \n".join([f"**{first}**", *rest])]
-    parts += [f"{table.title}:\n\n{markdown_table(table)}" for table in tables(result)]
-    parts.append(method(result))
     parts += [f"**Warning:** {line}" for line in warnings(result)]
+    parts += [f"{table.title}:\n\n{markdown_table(table)}" for table in tables(result)]
+    parts.append("\n".join(["How it was measured:", "", *(f"- {line}" for line in method(result))]))
     return "\n\n".join(parts)
+
+
+def json_report(result: Benchmark) -> str:
+    """The whole benchmark, unrounded, and the warnings; times in milliseconds, sizes in bytes."""
+    return json.dumps({**result.to_dict(), "warnings": list(warnings(result))}, indent=2, ensure_ascii=False)
 
 
 def text_table(table: Table) -> str:
@@ -143,9 +150,9 @@ def _startup_table(result: Benchmark) -> Table:
     if result.switches:
         slowest = max(result.switches, key=lambda switch: switch.extra_ms)
         verdict = "within" if slowest.extra_ms < SWITCH_TARGET_MS else "above"
-        text = f"{slowest.extra_ms:+.2f} ms (to {slowest.cores} cores; {verdict} the target of {SWITCH_TARGET_MS:g} ms)"
-        rows.append(("change of cores", text))
-    return Table("Start and switch", ("", "time"), tuple(rows), words=2)
+        target = f"{verdict} the target of {SWITCH_TARGET_MS:g} ms"
+        rows.append(("change of cores", f"{slowest.extra_ms:+.2f} ms, {target}"))
+    return Table("Start and switch", ("", ""), tuple(rows), words=2)
 
 
 def _memory_table(result: Benchmark) -> Table:
@@ -162,51 +169,66 @@ def _memory_table(result: Benchmark) -> Table:
     return Table("Resident memory beyond the imported packages", columns, rows, words=1)
 
 
-def method(result: Benchmark) -> str:
-    """How it was measured, in a few sentences."""
-    machine, startup = result.machine, result.startup
-    settings = f"{result.rounds} round{'s' if result.rounds > 1 else ''}"
-    sentences = [
-        f"How: {settings}, all configurations taking turns within each, after a warm-up; each timed call follows "
-        f"an untimed one of the same kind. Input: {result.picture}. Percentiles are over rounds"
-        + ("; with so few, p99 is close to the slowest call." if result.rounds < FEW_ROUNDS else ".")
-    ]
-    if result.savings or result.comparisons:
-        sentences.append("Ratios are medians of the ratios within each round.")
-    if result.switches:
-        sentences.append(
-            "Change of cores: first call with a new budget minus the next one, median, slowest budget."
-        )
-    if result.comparisons:
-        sentences.append("PyTorch is timed without preprocessing, ours with the cutting of patches.")
-    fresh = "one fresh process" if startup.processes == 1 else f"medians of {startup.processes} fresh processes"
-    sentences.append(
-        f"Start and memory: {fresh}, imports done before, file in the system's cache; memory from {startup.source}."
+def method(result: Benchmark) -> Iterator[str]:
+    """How it was measured, point by point."""
+    rounds = f"{result.rounds} round{'s' if result.rounds > 1 else ''}"
+    yield (
+        f"{rounds} after a warm-up; in each, all configurations take turns, and each timed call follows an "
+        "untimed one of the same kind."
     )
-    load = "unknown" if machine.load_average is None else f"{machine.load_average:.2f}"
+    close = "; with so few, p99 is close to the slowest call" if result.rounds < FEW_ROUNDS else ""
+    yield f"Input: {result.picture}. Percentiles are over rounds{close}."
+    if result.savings or result.comparisons:
+        yield "Ratios are medians of the ratios within each round."
+    if result.comparisons:
+        yield "PyTorch: the forward pass alone, on a prepared tensor. veca-edge: the table `model only`."
+    if result.switches:
+        yield (
+            "Change of cores: the first call with another budget minus the call after it, median, slowest budget, "
+            f"at {result.rows[0].image_size} px."
+        )
+    startup = result.startup
+    fresh = "one fresh process" if startup.processes == 1 else f"medians of {startup.processes} fresh processes"
+    yield f"Start and memory: {fresh}, imports done before, file in the system's cache; {startup.source}."
+    load = result.machine.load_average
     others = "unknown" if result.other_work is None else f"{result.other_work:.2f} cores"
-    sentences.append(f"Load average at the start {load}; processor time of others during the rounds: {others}.")
+    yield (
+        f"Load average at the start: {'unknown' if load is None else f'{load:.2f}'}. "
+        f"Other programs during the rounds: {others}."
+    )
     if result.random_weights:
-        sentences.append("The weights are random: time and memory are those of a trained model, outputs are not.")
-    return " ".join(sentences)
+        yield "The weights are random: time and memory are those of a trained model, outputs are not."
 
 
 def warnings(result: Benchmark) -> Iterator[str]:
     """Reasons not to trust the numbers."""
-    others, load = result.other_work, result.machine.load_average
-    if others is not None:
-        if others > BUSY_OTHERS:
-            yield f"other programs used {others:.2f} cores meanwhile: close them and measure again"
-    elif load is not None and load > BUSY_LOAD:
-        yield f"the load average was {load:.2f} at the start: close other programs and measure again"
+    busy = _busy(result)
+    if busy:
+        yield f"{busy}: close other programs and measure again"
+    if busy and result.comparisons:
+        # Its threads wait for each other many times per layer: one busy core can make it 100 times slower.
+        yield "PyTorch suffers most from other programs: do not quote this comparison"
+    row = max(result.rows, key=lambda row: row.encode.p50 / row.encode.minimum)
+    times = row.encode.p50 / row.encode.minimum
+    if times > UNSTEADY:
+        where = f"{row.cores} cores at {row.image_size} px"
+        yield f"timings are unsteady: the median is {times:.1f} times the fastest call for {where}"
     if result.threads > result.machine.usable_cores:
         yield f"{result.threads} threads share {result.machine.usable_cores} cores"
     if any(min(c.embedding_cosine, c.feature_cosine) < DIFFERENT for c in result.comparisons):
         yield "the outputs differ from PyTorch's: run `veca-edge verify`"
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+def _busy(result: Benchmark) -> str | None:
+    """What says that others were at work. The load average may still hold our last run, so it counts second."""
+    others, load = result.other_work, result.machine.load_average
+    if others is not None:
+        return f"other programs used {others:.2f} cores meanwhile" if others > BUSY_OTHERS else None
+    return f"the load average was {load:.2f} at the start" if load is not None and load > BUSY_LOAD else None
+
+
+def _point(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _ms(value: float) -> str:

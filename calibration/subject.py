@@ -14,10 +14,18 @@ from numpy.typing import NDArray
 
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError, require
-from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint
+from veca_edge.model.checkpoint import (
+    Checkpoint,
+    default_checkpoint_path,
+    default_preprocessing,
+    read_checkpoint,
+)
 from veca_edge.model.config import VecaConfig
+from veca_edge.model.veca import random_veca
+from veca_edge.runtime.default import default_model_path
 from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import is_model_file, read_model_file
+from veca_edge.runtime.native import quiet
 
 CLIP = "clip.mp4"
 QUANTIZATIONS = ("int8", "fp32")
@@ -89,6 +97,20 @@ class Subject:
     picture: str
 
 
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """The part of a subject that is known before there is a model file."""
+
+    cores: tuple[int, ...]
+    cases: tuple[Case, ...]
+    picture: str
+
+    @property
+    def patches(self) -> int:
+        """Of the largest case."""
+        return self.cases[-1].patches
+
+
 def prepare(request: Request, folder: Path, say: Say = lambda _: None) -> Subject:
     """Check a request, and convert what has to be converted.
 
@@ -103,13 +125,13 @@ def prepare(request: Request, folder: Path, say: Say = lambda _: None) -> Subjec
     """
     _check(request)
     if request.random is not None:
-        return _converted(_random_checkpoint(request.random), request, folder, say)
+        return _random(request.random, request, folder, say)
     if request.model is None:
         return _default(request, folder, say)
     if not request.model.exists():
         raise VecaError(f"{request.model}: no such file")
     if not is_model_file(request.model):
-        return _converted(read_checkpoint(request.model), request, folder, say)
+        return _from_checkpoint(read_checkpoint(request.model), request, folder, say)
     if request.quantize is not None:
         raise VecaError(f"{request.model} is already converted: --quantize is for checkpoints and --random")
     if request.against_torch and request.checkpoint is None:
@@ -130,17 +152,14 @@ def _check(request: Request) -> None:
 
 def _default(request: Request, folder: Path, say: Say) -> Subject:
     """The packaged model as users run it, or converted anew where the options ask for something else."""
-    from veca_edge.runtime.default import default_model_path
-
     checkpoint = read_checkpoint(default_checkpoint_path())
     if request.quantize is None:
         path = default_model_path(say)
         manifest = read_model_file(path).manifest
-        cases, picture = _cases(request, manifest.preprocessing, manifest.patch_size)
-        if cases[-1].patches <= manifest.max_patches:
-            cores = choose_cores(request.cores, manifest.budgets)
-            return Subject(path.name, path, manifest, checkpoint, cores, cases, picture)
-    return _converted(checkpoint, request, folder, say)
+        plan = _plan(request, manifest.budgets, manifest.patch_size, manifest.preprocessing)
+        if plan.patches <= manifest.max_patches:
+            return _subject(path.name, path, manifest, checkpoint, plan)
+    return _from_checkpoint(checkpoint, request, folder, say)
 
 
 def _from_file(path: Path, request: Request) -> Subject:
@@ -150,42 +169,65 @@ def _from_file(path: Path, request: Request) -> Subject:
         checkpoint = read_checkpoint(request.checkpoint)
         if checkpoint.digest != manifest.source_digest:
             raise VecaError(f"{request.checkpoint} is not the checkpoint that {path} was made from")
-    cores = choose_cores(request.cores, manifest.budgets)
-    cases, picture = _cases(request, manifest.preprocessing, manifest.patch_size)
-    if cases[-1].patches > manifest.max_patches:
+    plan = _plan(request, manifest.budgets, manifest.patch_size, manifest.preprocessing)
+    if plan.patches > manifest.max_patches:
         raise VecaError(
-            f"{cases[-1].image_size} px are {cases[-1].patches} patches, {path} was made for "
+            f"{plan.cases[-1].image_size} px are {plan.patches} patches, {path} was made for "
             f"{manifest.max_patches}: use a smaller --image-size, or convert with --max-patches"
         )
-    return Subject(path.name, path, manifest, checkpoint, cores, cases, picture)
+    return _subject(path.name, path, manifest, checkpoint, plan)
 
 
-def _converted(checkpoint: Checkpoint, request: Request, folder: Path, say: Say) -> Subject:
-    from converters.executorch import DEFAULT_MAX_PATCHES, ConvertOptions, convert
-
-    config, quantize = checkpoint.config, request.quantize or "int8"
+def _from_checkpoint(checkpoint: Checkpoint, request: Request, folder: Path, say: Say) -> Subject:
+    config = checkpoint.config
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
-    # Everything that can be refused is refused before the conversion, which takes a while.
-    cores = choose_cores(request.cores, config.budgets)
-    cases, picture = _cases(request, preprocessing, config.patch_size)
-    own = (preprocessing.image_size // config.patch_size) ** 2
-    most = max(DEFAULT_MAX_PATCHES, own, cases[-1].patches)
+    plan = _plan(request, config.budgets, config.patch_size, preprocessing)
+    return _converted(checkpoint, plan, request.quantize or "int8", folder, say)
+
+
+def _random(family: str, request: Request, folder: Path, say: Say) -> Subject:
+    config = VecaConfig.from_family(family)
+    preprocessing = default_preprocessing(config.patch_size)
+    # Everything that can be refused is refused before the weights are made, which takes a while.
+    plan = _plan(request, config.budgets, config.patch_size, Preprocessing.from_dict(preprocessing))
+    state = {name: value.detach() for name, value in random_veca(config).state_dict().items()}
+    checkpoint = Checkpoint(config, state, None, (), preprocessing)
+    return _converted(checkpoint, plan, request.quantize or "int8", folder, say)
+
+
+def _converted(checkpoint: Checkpoint, plan: _Plan, quantize: str, folder: Path, say: Say) -> Subject:
+    with quiet():
+        from converters.executorch import DEFAULT_MAX_PATCHES, ConvertOptions, convert
+
+    config = checkpoint.config
+    own = (int(checkpoint.preprocessing["image_size"]) // config.patch_size) ** 2
+    most = max(DEFAULT_MAX_PATCHES, own, plan.patches)
     origin = "random weights" if checkpoint.path is None else checkpoint.path.name
     say(f"converting {config.family} ({origin}) to {quantize}")
-    path = folder / f"{config.family}-{quantize}.pte"
     options: dict[str, Any] = {"quantize": quantize, "max_patches": most, "verify": False}
+    path = folder / f"{config.family}-{quantize}.pte"
     file = convert(checkpoint, path, ConvertOptions(**options))
-    name = f"VECA {config.family}, {origin}"
-    return Subject(name, path, file.manifest, checkpoint, cores, cases, picture)
+    return _subject(f"VECA {config.family}, {origin}", path, file.manifest, checkpoint, plan)
 
 
-def _random_checkpoint(family: str) -> Checkpoint:
-    config = VecaConfig.from_family(family)
-    from veca_edge.model.checkpoint import default_preprocessing
-    from veca_edge.model.veca import random_veca
+def _subject(name: str, path: Path, manifest: Manifest, checkpoint: Checkpoint | None, plan: _Plan) -> Subject:
+    return Subject(name, path, manifest, checkpoint, plan.cores, plan.cases, plan.picture)
 
-    state = {name: value.detach() for name, value in random_veca(config).state_dict().items()}
-    return Checkpoint(config, state, None, (), default_preprocessing(config.patch_size))
+
+def _plan(request: Request, budgets: tuple[int, ...], patch_size: int, preprocessing: Preprocessing) -> _Plan:
+    """What to run, checked against the model."""
+    cores = choose_cores(request.cores, budgets)
+    frame = _clip_frame()
+    cases = []
+    for size in sorted(set(request.image_sizes or (preprocessing.image_size,))):
+        picture = noise(size) if frame is None else frame
+        fitted = preprocessing.resize(picture, patch_size, size).image
+        patches = (fitted.shape[0] // patch_size) * (fitted.shape[1] // patch_size)
+        cases.append(Case(size, picture, fitted, patches))
+    description = "random pixels at the model's size: OpenCV is not installed, so nothing is resized"
+    if frame is not None:
+        description = f"a {frame.shape[1]} x {frame.shape[0]} frame of the packaged clip"
+    return _Plan(cores, tuple(cases), description)
 
 
 def choose_cores(asked: tuple[int, ...] | None, budgets: tuple[int, ...]) -> tuple[int, ...]:
@@ -200,20 +242,6 @@ def choose_cores(asked: tuple[int, ...] | None, budgets: tuple[int, ...]) -> tup
         if cores not in budgets:
             raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")
     return tuple(sorted(set(asked or budgets)))
-
-
-def _cases(request: Request, preprocessing: Preprocessing, patch_size: int) -> tuple[tuple[Case, ...], str]:
-    sizes = sorted(set(request.image_sizes or (preprocessing.image_size,)))
-    frame = _clip_frame()
-    cases = []
-    for size in sizes:
-        picture = noise(size) if frame is None else frame
-        fitted = preprocessing.resize(picture, patch_size, size).image
-        patches = (fitted.shape[0] // patch_size) * (fitted.shape[1] // patch_size)
-        cases.append(Case(size, picture, fitted, patches))
-    if frame is None:
-        return tuple(cases), "random pixels at the model's size: OpenCV is not installed, nothing is resized"
-    return tuple(cases), f"a {frame.shape[1]} x {frame.shape[0]} frame of the packaged clip"
 
 
 def _clip_frame() -> Image | None:

@@ -197,7 +197,8 @@ class _Comparison:
 
     def __init__(self, file: ModelFile, checkpoint: Checkpoint) -> None:
         self._file = file
-        self._program = Program(file, default_threads())
+        # Half of the cores: worker threads that wait for each other stand still while other programs run.
+        self._program = Program(file, max(1, default_threads() // 2))
         self._reference: Veca = checkpoint.build()
         head = checkpoint.head
         self._head = None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())

@@ -9,6 +9,7 @@ way is loaded back and compared with PyTorch before it is called done.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -51,16 +52,27 @@ def quantize_rows(matrix: Float) -> tuple[NDArray[np.int8], Float]:
 
 @dataclass
 class ConstantStore:
-    """Constants of all methods by name, so that methods that name the same constant share its bytes."""
+    """Constants of all methods by key, so that methods that use the same constant share its bytes."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
 
-    def add(self, name: str, data: NDArray[np.generic]) -> int:
-        """Store `data` under `name`, which must mean the same bytes in every method; returns their count."""
+    def add(self, key: str, data: NDArray[np.generic]) -> int:
+        """Store `data` under `key`, which must mean the same bytes in every method; returns their count."""
         blob = np.ascontiguousarray(data).tobytes()
-        if self.blobs.setdefault(name, blob) != blob:
-            raise ValueError(f"constant {name!r} has two different values")
+        if self.blobs.setdefault(key, blob) != blob:
+            raise ValueError(f"constant {key!r} has two different values")
         return len(blob)
+
+
+def _key(weight: Weight) -> str:
+    """The weight's name and a digest of all that XNNPACK packs with it.
+
+    The runtime's cache of packed weights is one for all models of a process and knows them by key alone.
+    """
+    digest = hashlib.sha256()
+    for array in (weight.data, weight.bias, weight.scale):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return f"{weight.name}.{digest.hexdigest()[:16]}"
 
 
 class GraphBuilder:
@@ -144,26 +156,16 @@ class GraphBuilder:
             self._shared["one"] = self.reshape(one, (1, 1))
         return self._shared["one"]
 
-    def _packed(self, name: str, data: Float) -> Value:
-        """A float32 constant that only linear layers read."""
-        key = f"packed {name}"
+    def _packed(self, key: str, data: NDArray[np.generic], scale: Float | None = None) -> Value:
+        """A constant that only linear layers read: float32, or int8 with one scale per row."""
         if key not in self._shared:
-            index = self._constant_data(name, data)
-            self._shared[key] = self._value(data.shape, constant=index)
+            datatype, quant = xnn.XNNDatatype.xnn_datatype_fp32, None
+            if scale is not None:
+                index = self._constant_data(f"{key}.scale", scale)
+                datatype = xnn.XNNDatatype.xnn_datatype_qcint8
+                quant = xnn.PerChannelQuant([], channel_dim=0, scale_buffer_idx=index, num_scales=scale.size)
+            self._shared[key] = self._value(data.shape, datatype, quant, constant=self._constant_data(key, data))
         return self._shared[key]
-
-    def _filter(self, weight: Weight) -> Value:
-        if weight.scale is None:
-            return self._packed(weight.name, np.asarray(weight.data, np.float32))
-        key = f"packed {weight.name}"
-        if key in self._shared:
-            return self._shared[key]
-        scale = self._constant_data(f"{weight.name}.scale", weight.scale)
-        quant = xnn.PerChannelQuant(scale=[], channel_dim=0, scale_buffer_idx=scale, num_scales=weight.scale.size)
-        index = self._constant_data(weight.name, weight.data)
-        value = self._value(weight.data.shape, xnn.XNNDatatype.xnn_datatype_qcint8, quant, constant=index)
-        self._shared[key] = value
-        return value
 
     # -- nodes -----------------------------------------------------------------------------------------------
 
@@ -284,8 +286,9 @@ class GraphBuilder:
     def linear(self, x: Value, weight: Weight) -> Value:
         """x (..., in) @ weight.T + bias: int8 products with dynamic activations if the weight is int8."""
         source = x if weight.scale is None else self._dynamic_int8(x)
-        matrix = self._filter(weight)
-        bias = INVALID_ID if weight.bias is None else self._packed(f"{weight.name}.bias", weight.bias).id
+        key = _key(weight)
+        matrix = self._packed(key, weight.data, weight.scale)
+        bias = INVALID_ID if weight.bias is None else self._packed(f"{key}.bias", weight.bias).id
         out = self._value((*x.shape[:-1], weight.data.shape[0]))
         self._node(xnn.XNNFullyConnected(source.id, matrix.id, bias, out.id, 0))
         return out

@@ -50,6 +50,7 @@ class Options:
         save: a video of what is shown, or None.
         log: a JSON-lines file, or None.
         snapshots: the folder for snapshots.
+        turns: budgets that take turns, each for one second of film; () leaves the choice to the keys.
     """
 
     image_size: int | None = None
@@ -58,6 +59,7 @@ class Options:
     save: Path | None = None
     log: Path | None = None
     snapshots: Path = Path()
+    turns: tuple[int, ...] = ()
 
     def check(self, model: Model) -> None:
         """Raise a VecaError for options that the model or the formats cannot follow."""
@@ -164,6 +166,8 @@ class Player:
 
     def _one(self, frame: Frame) -> None:
         self._measure(time.monotonic())
+        if self._options.turns:
+            self._state = replace(self._state, cores=self._turn(frame))
         result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
         top = result.top(LOGGED_LABELS) if result.logits is not None else []
         self._tally.add(result, top[0] if top else None)
@@ -172,6 +176,11 @@ class Player:
         if self._renderer is not None:
             self._picture(self._renderer, frame, result)
         self._progress()
+
+    def _turn(self, frame: Frame) -> int:
+        """The budget whose second of film this frame belongs to."""
+        second = int(frame.index / (self._source.fps or LIVE_FPS))
+        return self._options.turns[second % len(self._options.turns)]
 
     def _picture(self, renderer: Renderer, frame: Frame, result: Result) -> None:
         """Draw, save and show; while paused, keep showing this frame."""

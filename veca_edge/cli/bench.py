@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -61,7 +60,7 @@ def command(**given: Any) -> None:
         require(module, "run")
     from calibration.benchmark import measure, steps
     from calibration.machine import read_machine
-    from calibration.report import markdown_report, text_report
+    from calibration.report import json_report, markdown_report, text_report
     from calibration.subject import Request, prepare
 
     machine = read_machine()
@@ -74,10 +73,8 @@ def command(**given: Any) -> None:
         subject = prepare(request, folder, _say)
         advance = _progress(steps(subject, given["rounds"]), stack)
         result = measure(subject, machine, given["rounds"], given["threads"], against, advance)
-    if given["as_json"]:
-        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        click.echo(markdown_report(result) if given["markdown"] else text_report(result))
+    report = json_report if given["as_json"] else markdown_report if given["markdown"] else text_report
+    click.echo(report(result))
 
 
 def parse_cores(text: str | None) -> tuple[int, ...] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import verification_lines
 from veca_edge.errors import VecaError, require
@@ -24,16 +25,6 @@ Examples:
 The file is loaded back in a child process and every method and budget is compared with the checkpoint on real
 images before it gets its name. Exit status: 2 for bad input or a result outside the tolerance, else 0.
 """
-
-
-def parse_budgets(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """Budgets such as "8,16,64", or None for "all"."""
-    if text is None or text == "all":
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r}: give core counts such as 8,16,64, or all") from None
 
 
 @click.command("convert", epilog=EPILOG)

@@ -19,6 +19,7 @@ from veca_edge.camera.summary import Summary
 from veca_edge.camera.viewer import ViewState, Window, check_window
 from veca_edge.camera.views import VIEWS
 from veca_edge.camera.writers import check_video_path
+from veca_edge.cli.parsing import parse_budgets
 from veca_edge.errors import VecaError, require
 
 EPILOG = """\b
@@ -40,7 +41,12 @@ Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is prin
 @click.argument("model", required=False)
 @click.option("--camera", type=click.IntRange(min=0), help="Index of a camera; 0 if nothing else is named.")
 @click.option("--source", metavar="SPEC", help="A video, an image, a folder of images, or a URL (rtsp, http).")
-@click.option("--cores", type=int, help="Core budget; the model's largest by default.")
+@click.option(
+    "--cores",
+    callback=parse_budgets,
+    metavar="N[,N…]",
+    help="Core budget; the model's largest by default. Several take turns, a second of film each.",
+)
 @click.option("--image-size", type=click.IntRange(min=1), help="Model input in pixels; the model's own by default.")
 @click.option("--view", type=click.Choice(VIEWS), default="labels", show_default=True, help="What to draw.")
 @click.option("--headless", is_flag=True, help="No window.")
@@ -98,16 +104,23 @@ def _load(path: str | None, threads: int | None) -> Model:
 
 
 def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Summary:
-    cores = max(model.budgets) if given["cores"] is None else given["cores"]
-    state = ViewState(cores, tuple(sorted(model.budgets)), given["view"])
-    options = Options(given["image_size"], given["frames"], given["fps_limit"], given["save"], given["log"])
+    chosen = given["cores"] or (max(model.budgets),)
+    states = [ViewState(cores, tuple(sorted(model.budgets)), given["view"]) for cores in chosen]
+    options = Options(
+        image_size=given["image_size"],
+        frames=given["frames"],
+        fps_limit=given["fps_limit"],
+        save=given["save"],
+        log=given["log"],
+        turns=chosen if len(chosen) > 1 else (),
+    )
     options.check(model)
     window = None
     if not given["headless"]:
         window = Window()
         stack.callback(window.close)
     progress = _progress(source, options, stack) if window is None else lambda: None
-    player = Player(model, source, state, options, window, _say, progress)
+    player = Player(model, source, states[0], options, window, _say, progress)
     with stop_on_signals(player.stop):
         return player.run()
 

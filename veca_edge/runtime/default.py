@@ -33,7 +33,10 @@ def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
 
 def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     require("executorch", "convert")
-    from converters.executorch import ConvertOptions, convert
+    from veca_edge.runtime.native import quiet
+
+    with quiet():
+        from converters.executorch import ConvertOptions, convert
     from veca_edge.model.checkpoint import read_checkpoint
 
     say(f"converting the default model once, into {path}")

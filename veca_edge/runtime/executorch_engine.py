@@ -64,7 +64,8 @@ class Program:
 
     def close(self) -> None:
         """Free the program and its packed weights."""
-        self._module = None
+        with quiet():
+            self._module = None
         self._methods = set()
 
 

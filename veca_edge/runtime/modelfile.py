@@ -210,10 +210,11 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def _method_contents(file: ModelFile) -> dict[str, Any]:
-    from converters.coverage import read_coverage
     from veca_edge.runtime.native import quiet
 
     with quiet(), file.path.open("rb") as stream:
+        from converters.coverage import read_coverage
+
         coverage = read_coverage(stream.read(file.manifest.program_size))
     contents: dict[str, Any] = {
         name: f"{len(m.delegates)} delegate ({', '.join(m.delegates)}), {len(m.operators)} operators outside, "

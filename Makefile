@@ -1,0 +1,38 @@
+# `make demo` and `make test` make their own environment; PYTHON=python3.12 picks another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+
+.PHONY: demo test lint types check clean
+
+$(VENV)/demo: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[run,convert]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	@touch $@
+
+# The embedded checkpoint, converted once, on the embedded clip, with three core budgets taking turns.
+demo: $(VENV)/demo
+	@mkdir -p $(DEMO)
+	VECA_EDGE_CACHE=$(DEMO) $(BIN)/veca-edge run --source veca_edge/assets/clip.mp4 --headless --cores 64,32,8 \
+		--image-size 256 --view features --save $(DEMO)/demo.mp4 --log $(DEMO)/demo.jsonl
+
+test: lint types check
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+check: $(VENV)/dev
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info

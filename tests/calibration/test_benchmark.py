@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration import benchmark, machine, memory, subject
+from calibration.benchmark import Benchmark, Comparison, Row, Saving, Switch
+from calibration.machine import Machine, OthersClock, processor_name, read_machine
+from calibration.memory import Memory, Resident, Startup, resident, summarize
+from calibration.report import Table, markdown_report, markdown_table, method, text_report, text_table, warnings
+from calibration.subject import Request, choose_cores, noise, prepare
+from calibration.timings import Growth, cosine, growth, latency, median_extra_ms, median_ratio
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.veca import random_veca
+
+BUDGETS = (8, 16, 24, 32)
+
+
+class FakeClock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    fake = FakeClock()
+    monkeypatch.setattr(benchmark, "perf_counter", fake)
+    return fake
+
+
+def some_latency(p50, minimum=None):
+    fastest = p50 / 1000 if minimum is None else minimum / 1000
+    return replace(latency([p50 / 1000]), minimum=fastest * 1000)
+
+
+def a_benchmark(**changes):
+    rows = tuple(
+        Row(cores, size, (size // 16) ** 2, some_latency(ms), some_latency(ms + 1))
+        for size, cores, ms in ((256, 8, 25.0), (256, 64, 32.0), (512, 8, 98.5), (512, 64, 110.0))
+    )
+    comparison = Comparison(64, 256, some_latency(99.5), some_latency(32.0), 3.109, 0.9987, 0.9999)
+    steps = (Memory("load", 2_600_000, 2_200_000, 0.118), Memory("256 px", 37_500_000, 34_500_000, 1.697))
+    whole = Benchmark(
+        name="VECA small, random weights",
+        family="small",
+        quantization="int8",
+        random_weights=True,
+        file_bytes=23_700_000,
+        weight_bytes=22_100_000,
+        machine=Machine("A processor", 2, "Linux 6 x86_64", {"python": "3.11", "veca-edge": "0.1.0"}, 0.1),
+        threads=2,
+        rounds=30,
+        picture="a frame",
+        rows=rows,
+        savings=(Saving(256, 8, 64, 0.781), Saving(512, 8, 64, 0.895)),
+        growth=(Growth(8, 0.99, 0.99), Growth(64, 0.89, 0.89)),
+        switches=(Switch(8, 0.4), Switch(64, 1.3)),
+        comparisons=(comparison,),
+        startup=Startup(3, 33.3, 177.0, 370_000_000, steps, "VmRSS of /proc"),
+        other_work=0.02,
+    )
+    return replace(whole, **changes)
+
+
+# -- statistics
+
+
+def test_latency_is_in_milliseconds():
+    found = latency([ms / 1000 for ms in range(1, 101)])
+    assert (found.p50, found.p95, found.p99) == pytest.approx((50.5, 95.05, 99.01))
+    assert (found.minimum, found.per_second) == pytest.approx((1.0, 1000 / 50.5))
+
+
+def test_ratio_within_rounds_cancels_what_disturbs_both():
+    ours = np.array([1.0, 8.0, 1.1, 9.0, 0.9])
+    assert median_ratio(2 * ours, ours) == pytest.approx(2)
+    # Three of five rounds are disturbed for one side only at different times: medians alone would say 1.
+    assert median_ratio([3, 3, 30], [1, 10, 10]) == pytest.approx(3)
+
+
+def test_extra_time_is_paired_and_may_be_negative():
+    assert median_extra_ms([1.0, 5.002, 3.001], [0.999, 5.0, 3.0]) == pytest.approx(1)
+    assert median_extra_ms([0.010], [0.011]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(("power", "constant"), [(1, 0.5), (2, 3.0)])
+def test_growth_finds_the_exponent_in_any_order(power, constant):
+    patches = [1024, 256, 4096]
+    found = growth(8, patches, [constant * n**power for n in patches])
+    assert (found.cores, found.overall, found.steepest) == pytest.approx((8, power, power))
+
+
+def test_growth_reports_the_steepest_step():
+    found = growth(64, [1, 2, 4], [1.0, 1.0, 4.0])
+    assert (found.overall, found.steepest) == pytest.approx((1, 2))
+
+
+def test_cosine_is_the_mean_over_rows():
+    assert cosine(np.array([1.0, 2]), np.array([2.0, 4])) == pytest.approx(1)
+    assert cosine(np.array([[1.0, 0], [1, 0]]), np.array([[5.0, 0], [0, 5]])) == pytest.approx(0.5)
+
+
+# -- measuring
+
+
+def test_tasks_take_turns_and_only_the_second_call_is_timed(clock):
+    order, advanced = [], []
+
+    def task(name, seconds):
+        def run():
+            cold = not order or order[-1] != name
+            clock.now += 100 if cold else seconds
+            order.append(name)
+
+        return run
+
+    keys = [("encode", 8, 64), ("call", 8, 64), ("torch", 8, 64)]
+    tasks = {key: task(key[0], index + 1) for index, key in enumerate(keys)}
+    samples = benchmark.take_turns(tasks, 3, lambda: advanced.append(len(order)))
+    forward = ["encode", "encode", "call", "call", "torch", "torch"]
+    assert order[:6] == forward
+    assert order[6:12] == forward[::-1]
+    assert order[12:] == forward
+    assert advanced == [6, 12, 18]
+    assert samples == {keys[0]: [1, 1, 1], keys[1]: [2, 2, 2], keys[2]: [3, 3, 3]}
+
+
+def test_a_switch_is_the_extra_time_of_the_first_call(clock):
+    last = [0]
+
+    def encode(cores):
+        clock.now += cores + (0.25 * cores if last[0] != cores else 0)
+        last[0] = cores
+
+    assert benchmark.time_switches(encode, (8, 64), rounds=3) == (Switch(8, 2000.0), Switch(64, 16000.0))
+    assert benchmark.time_switches(encode, (8,), rounds=3) == ()
+
+
+# -- the machine
+
+
+def test_other_work_is_what_is_busy_beyond_our_own(tmp_path, monkeypatch):
+    stat, fake, own = tmp_path / "stat", FakeClock(), [3.0]
+    monkeypatch.setattr(machine.time, "perf_counter", fake)
+    monkeypatch.setattr(machine, "_own_seconds", lambda: own[0])
+    tick = machine.os.sysconf("SC_CLK_TCK")
+
+    def busy(user, stolen):
+        idle, waiting = 10**9, 10**6
+        stat.write_text(f"cpu  {user * tick} 0 0 {idle} {waiting} 0 0 {stolen * tick} 0 0\ncpu0 1 2 3\n")
+
+    busy(100, 0)
+    others = OthersClock(stat)
+    assert others.cores() is None  # nothing has happened yet
+    busy(115, 5)
+    fake.now, own[0] = 10.0, 13.0
+    assert others.cores() == pytest.approx(1.0)  # 20 s of work in 10 s, 10 s of it ours
+    own[0] = 30.0
+    assert others.cores() == 0
+    stat.unlink()
+    assert others.cores() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n", "Some CPU @ 2 GHz"),
+        ("processor\t: 0\nBogoMIPS: 48\nHardware\t: BCM2835\n", "BCM2835"),
+    ],
+)
+def test_processor_name(tmp_path, text, name):
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+    assert processor_name(path) == name
+
+
+# -- memory
+
+
+def test_resident_memory_of_linux(tmp_path):
+    status, rollup = tmp_path / "status", tmp_path / "rollup"
+    status.write_text("VmPeak:\t 900 kB\nVmRSS:\t 300 kB\n")
+    assert resident(status, rollup) == Resident(300 * 1024, None, "VmRSS of /proc")
+    rollup.write_text("Rss: 300 kB\nAnonymous:   120 kB\n")
+    assert resident(status, rollup) == Resident(300 * 1024, 120 * 1024, "VmRSS and smaps_rollup of /proc")
+
+
+def test_unknown_memory_stays_unknown(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    found = resident(tmp_path / "none")
+    assert (found.bytes, found.anonymous) == (None, None)
+
+
+def child(load, held, known=True):
+    reading = {"bytes": 100, "anonymous": 50, "source": "test"}
+    now = {"bytes": held if known else None, "anonymous": None, "source": "test"}
+    return {"load_ms": load, "first_call_ms": 2 * load, "baseline": reading, "readings": [now], "after": ["load"]}
+
+
+def test_startup_is_the_median_of_the_processes():
+    found = summarize([child(5, 180), child(3, 120), child(30, 300)], weight_bytes=40)
+    assert (found.processes, found.load_ms, found.first_call_ms, found.baseline) == (3, 5, 10, 100)
+    assert found.memory == (Memory("load", 80, None, 2.0),)
+    assert summarize([child(5, 180), child(5, 0, known=False)], 40).memory == (Memory("load", None, None, None),)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "ended by signal 9; out of memory"),
+        ("raise SystemExit('no luck')", "a fresh process cannot run it: no luck"),
+    ],
+)
+def test_a_process_that_ends_early_is_an_error(tmp_path, monkeypatch, code, message):
+    script = tmp_path / "python"
+    script.write_text(f"#!{memory.sys.executable}\n{code}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(memory.sys, "executable", str(script))
+    with pytest.raises(VecaError, match=message):
+        memory.measure_startup(tmp_path / "model.pte", 1, (8,), [(64, 64)], 1)
+
+
+# -- what to measure
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [(None, (8, 32)), ((), BUDGETS), ((32, 8, 8), (8, 32)), ((16,), (16,))],
+)
+def test_cores(asked, chosen):
+    assert choose_cores(asked, BUDGETS) == chosen
+
+
+def test_one_budget_is_measured_once():
+    assert choose_cores(None, (8,)) == (8,)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(random="tiny"), "unknown model family 'tiny': use one of small, splus, base, large"),
+        (Request(random="small", cores=(12,)), "12 cores: this model offers 8, 16, 24, 32, 40, 48, 56, 64"),
+        (Request(random="small", image_sizes=(100,)), "image size 100 is not a multiple of the patch size 16"),
+        (Request(random="small", quantize="int3"), "unknown quantization 'int3': use int8 or fp32"),
+    ],
+)
+def test_impossible_requests_are_refused_before_any_conversion(tmp_path, request_, message):
+    said = []
+    with pytest.raises(VecaError) as error:
+        prepare(request_, tmp_path, said.append)
+    assert (str(error.value), said) == (message, [])
+
+
+def test_without_opencv_the_picture_is_noise_at_the_models_size(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(subject, "find_spec", lambda name: None)
+    found = prepare(Request(tiny, image_sizes=(32,)), tmp_path)
+    assert found.picture.startswith("random pixels")
+    assert np.array_equal(found.cases[0].picture, noise(32))
+    assert np.array_equal(found.cases[0].fitted, noise(32))
+
+
+# -- for readers
+
+
+def test_columns_line_up():
+    table = Table("title", ("name", "ms"), (("a", "1.00"), ("longer", "100")), words=1)
+    assert text_table(table) == "  name      ms\n  a       1.00\n  longer   100"
+    assert text_table(replace(table, columns=("", ""))) == "  a       1.00\n  longer   100"
+    assert markdown_table(table) == "| name | ms |\n| --- | ---: |\n| a | 1.00 |\n| longer | 100 |"
+
+
+def test_text_report_shows_everything_within_a_terminal():
+    lines = text_report(a_benchmark()).splitlines()
+    assert lines[0] == "VECA small, random weights, int8: 23.7 MB file, of which 22.1 MB weights"
+    assert "A processor, 2 logical cores, 2 threads used; Linux 6 x86_64" in lines
+    assert "      8  512 px     1024  98.5  98.5  98.5  98.5      10.2" in lines
+    assert "  512 px   0.90" in lines
+    assert "     64                 0.89           0.89" in lines
+    assert "     64  256 px     99.5       32.0   3.11 x            0.9987          0.9999" in lines
+    assert "  change of cores  +1.30 ms, within the target of 2 ms" in lines
+    assert "  every budget at 256 px  37.5 MB               34.5 MB           1.70 x" in lines
+    assert max(map(len, lines)) <= 100
+    assert not [line for line in lines if line.endswith(" ") or line.startswith("warning")]
+
+
+def test_a_slow_switch_is_called_slow():
+    assert "+2.10 ms, above the target of 2 ms" in text_report(a_benchmark(switches=(Switch(8, 2.1),)))
+
+
+def test_a_single_configuration_leaves_out_what_compares():
+    result = a_benchmark(savings=(), growth=(), switches=(), comparisons=(), rows=a_benchmark().rows[:1])
+    text = text_report(result)
+    for word in ("part of the time", "exponent", "PyTorch", "change of cores", "Change of cores", "Ratios"):
+        assert word not in text
+
+
+def test_unknown_memory_and_load_are_called_unknown():
+    startup = Startup(1, 3.0, 4.0, None, (Memory("load", None, None, None),), "nowhere")
+    bare = replace(a_benchmark().machine, load_average=None)
+    text = text_report(a_benchmark(startup=startup, machine=bare, other_work=None))
+    assert "  load   unknown               unknown          unknown" in text
+    assert "Load average at the start: unknown. Other programs during the rounds: unknown." in text
+
+
+def test_markdown_is_made_of_whole_tables():
+    text = markdown_report(a_benchmark())
+    assert "| 8 | 256 px | 256 | 25.0 | 25.0 | 25.0 | 25.0 | 40.0 |" in text
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            counts = {line.count("|") for line in block.splitlines()}
+            assert len(counts) == 1
+            assert set(block.splitlines()[1]) <= set("|-: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"other_work": 0.8, "comparisons": ()}, ["other programs used 0.80 cores"]),
+        ({"other_work": 0.8}, ["other programs used 0.80 cores", "PyTorch suffers most"]),
+        ({"other_work": 0.0, "machine": Machine("", 2, "", {}, 3.0)}, []),
+        (
+            {"other_work": None, "machine": Machine("", 2, "", {}, 3.0), "comparisons": ()},
+            ["the load average was 3.00"],
+        ),
+        ({"threads": 4}, ["4 threads share 2 cores"]),
+        (
+            {"rows": (Row(8, 256, 256, some_latency(20.0, 10.0), some_latency(20.0)),)},
+            ["timings are unsteady: the median is 2.0 times the fastest call for 8 cores at 256 px"],
+        ),
+        (
+            {"comparisons": (Comparison(8, 256, some_latency(9.0), some_latency(3.0), 3.0, 0.99, 0.5),)},
+            ["the outputs differ from PyTorch's"],
+        ),
+    ],
+)
+def test_warnings(changes, expected):
+    found = list(warnings(a_benchmark(**changes)))
+    assert len(found) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
+
+
+def test_few_rounds_and_random_weights_are_admitted():
+    assert any("p99 is close to the slowest call" in line for line in method(a_benchmark(rounds=99)))
+    assert not any("p99" in line for line in method(a_benchmark(rounds=100)))
+    assert any("weights are random" in line for line in method(a_benchmark()))
+    assert not any("random" in line for line in method(a_benchmark(random_weights=False)))
+
+
+# -- the whole way
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A checkpoint small enough to convert in a moment."""
+    config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, ffn_dim=96)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.pt"
+    state = random_veca(config).state_dict()
+    write_checkpoint(Checkpoint(config, state, None, (), default_preprocessing()), path)
+    return path
+
+
+def test_measures_a_checkpoint_against_torch(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
+    said, advanced = [], []
+    request = Request(tiny, image_sizes=(64, 32), against_torch=True)
+    found = prepare(request, tmp_path, said.append)
+    assert said == ["converting custom (tiny.pt) to int8"]
+    result = benchmark.measure(found, read_machine(), 3, 1, True, lambda: advanced.append(1))
+    assert len(advanced) == benchmark.steps(found, 3) == 7
+    assert [(row.image_size, row.cores, row.patches) for row in result.rows] == [
+        (32, 8, 4),
+        (32, 16, 4),
+        (64, 8, 16),
+        (64, 16, 16),
+    ]
+    for row in result.rows:
+        for value in (row.encode, row.call):
+            assert 0 < value.minimum <= value.p50 <= value.p95 <= value.p99
+    assert [(g.cores, g.overall == g.steepest) for g in result.growth] == [(8, True), (16, True)]
+    assert [s.cores for s in result.switches] == [8, 16]
+    assert [(s.image_size, s.fewest, s.most) for s in result.savings] == [(32, 8, 16), (64, 8, 16)]
+    assert min(min(c.embedding_cosine, c.feature_cosine) for c in result.comparisons) > 0.98
+    assert all(c.speedup > 0 for c in result.comparisons)
+    assert (result.threads, result.random_weights) == (1, False)
+    assert result.file_bytes > result.weight_bytes > 0
+    assert [m.after for m in result.startup.memory] == ["load", "32 px", "64 px"]
+    assert result.startup.load_ms > 0 < result.startup.first_call_ms
+    assert not [w for w in warnings(result) if "differ" in w]

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from veca_edge.cli.bench import parse_cores, parse_numbers
+from veca_edge.cli.main import main
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.veca import random_veca
+
+HELD = {"bytes": 3_000_000, "anonymous": 2_000_000, "source": "a test"}
+FRESH_PROCESS = {
+    "load_ms": 5.0,
+    "first_call_ms": 7.0,
+    "baseline": {"bytes": 1_000_000, "anonymous": 1_000_000, "source": "a test"},
+    "readings": [HELD],
+    "after": ["load"],
+}
+
+
+@pytest.fixture(autouse=True)
+def few_processes(tmp_path, monkeypatch):
+    """Each costs seconds; what they do is tested where it is written."""
+    monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("calibration.memory._child", lambda order: FRESH_PROCESS)
+    monkeypatch.setattr("veca_edge.runtime.trust.ensure_harmless", lambda file: None)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A checkpoint small enough to convert in a moment, and its model file."""
+    from converters.executorch import ConvertOptions, convert
+    from veca_edge.model.checkpoint import read_checkpoint
+
+    config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, ffn_dim=96)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.pt"
+    state = random_veca(config).state_dict()
+    write_checkpoint(Checkpoint(config, state, None, (), default_preprocessing()), path)
+    convert(read_checkpoint(path), path.with_suffix(".pte"), ConvertOptions(verify=False, max_patches=256))
+    return path
+
+
+def bench(*arguments):
+    return CliRunner().invoke(main, ["bench", *map(str, arguments)])
+
+
+def test_help_needs_no_framework():
+    code = (
+        "import sys\n"
+        "from veca_edge.cli.main import main\n"
+        "try: main(['bench', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'executorch', 'cv2', 'calibration', 'converters'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--against" in done.stdout
+
+
+def test_json_of_a_checkpoint(tiny):
+    result = bench(tiny, "--image-size", 64, "--rounds", 3, "--threads", 1, "--against", "torch", "--json")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("veca-edge: converting custom (tiny.pt) to int8\n")
+    facts = json.loads(result.stdout)
+    assert (facts["kind"], facts["quantization"], facts["rounds"], facts["threads"]) == ("benchmark", "int8", 3, 1)
+    assert [(row["cores"], row["image_size"]) for row in facts["rows"]] == [(8, 64), (16, 64)]
+    assert [set(row["call"]) for row in facts["rows"]] == 2 * [{"p50", "p95", "p99", "minimum", "per_second"}]
+    assert [row["cores"] for row in facts["comparisons"]] == [8, 16]
+    assert (facts["startup"]["load_ms"], facts["startup"]["memory"][0]["bytes"]) == (5.0, 2_000_000)
+    assert {"python", "veca-edge", "torch", "executorch"} == set(facts["machine"]["versions"])
+    assert isinstance(facts["warnings"], list)
+
+
+def test_markdown_of_a_model_file(tiny):
+    result = bench(tiny.with_suffix(".pte"), "--cores", "all", "--image-size", 32, "--rounds", 1, "--markdown")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("**tiny.pte, int8: ")
+    assert "\n| cores | image | patches | p50 | p95 | p99 | min | images/s |\n" in result.stdout
+    assert "\n| 16 | 32 px | 4 | " in result.stdout
+    assert "\n| load | 2.0 MB | 1.0 MB | " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--random", "tiny"], "unknown model family 'tiny': use one of small, splus, base, large"),
+        (["{pte}", "--cores", "24"], "24 cores: this model offers 8, 16"),
+        (["{pte}", "--cores", "8;16"], "--cores '8;16': expected numbers with commas between, such as 8,64"),
+        (["{pte}", "--image-size", "70"], "image size 70 is not a multiple of the patch size 16"),
+        (
+            ["{pte}", "--image-size", "64,512"],
+            "512 px are 1024 patches, {pte} was made for 256: use a smaller --image-size, or convert with "
+            "--max-patches",
+        ),
+        (
+            ["{pte}", "--against", "torch"],
+            "--against torch needs the model's checkpoint: give it with --checkpoint",
+        ),
+        (
+            ["{pte}", "--against", "torch", "--checkpoint", "{other}"],
+            "{other} is not the checkpoint that {pte} was made from",
+        ),
+        (
+            ["{pte}", "--quantize", "fp32"],
+            "{pte} is already converted: --quantize is for checkpoints and --random",
+        ),
+        (["{pte}", "--random", "small"], "give a model or --random, not both"),
+        (["--checkpoint", "{pt}"], "--checkpoint goes with a model file: without one the checkpoint is known"),
+        (["{pt}x"], "{pt}x: no such file"),
+        (["--json", "--markdown"], "give --json or --markdown, not both"),
+    ],
+)
+def test_errors_are_one_line_with_status_2(tiny, arguments, message):
+    from veca_edge.model.checkpoint import default_checkpoint_path
+
+    names = {"pt": tiny, "pte": tiny.with_suffix(".pte"), "other": default_checkpoint_path()}
+    result = bench(*(argument.format(**names) for argument in arguments))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"veca-edge: {message.format(**names)}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [(None, None), ("all", ()), ("8", (8,)), ("64, 8", (64, 8))],
+)
+def test_cores(text, numbers):
+    assert parse_cores(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "8,", "-8", "0", "8.5", "eight", "²"])
+def test_numbers_that_are_none(text):
+    with pytest.raises(VecaError, match="--image-size"):
+        parse_numbers("--image-size", text)

@@ -1,0 +1,53 @@
+"""Shared by all tests: a cache folder of their own, and models that are converted once per run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The user's cache folder stays untouched."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("VECA_EDGE_CACHE")
+    os.environ["VECA_EDGE_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["VECA_EDGE_CACHE"]
+    else:
+        os.environ["VECA_EDGE_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def photo() -> NDArray[np.uint8]:
+    """A real photo (144, 144, 3) of a carton of milk."""
+    from converters.samples import sample_images
+
+    return sample_images()[6]
+
+
+@pytest.fixture(scope="session")
+def default_model_file() -> Path:
+    """The packaged model, converted to int8 as at the first `veca-edge run`."""
+    from veca_edge.runtime.default import default_model_path
+
+    return default_model_path()
+
+
+@pytest.fixture(scope="session")
+def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden checkpoint in fp32, verified."""
+    from converters.executorch import ConvertOptions, convert
+    from veca_edge.model.checkpoint import read_checkpoint
+
+    path = tmp_path_factory.mktemp("golden") / "golden.pte"
+    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, ConvertOptions(quantize="fp32", budgets=(8, 24, 64)))
+    return path

@@ -1,0 +1,148 @@
+"""`veca_edge.load` and calling a model, against the published implementation's numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import veca_edge
+from veca_edge import Model, VecaError
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SIZES = ("128x128", "96x160")
+
+
+@pytest.fixture(scope="module")
+def default_model(default_model_file: Path) -> Model:
+    return veca_edge.load(default_model_file)
+
+
+@pytest.fixture(scope="module")
+def eager_model() -> Model:
+    from veca_edge.model.checkpoint import default_checkpoint_path
+
+    return veca_edge.load(default_checkpoint_path())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("cores", [8, 24, 64])
+def test_a_converted_file_computes_what_the_published_implementation_does(
+    golden_model_file: Path, size: str, cores: int
+) -> None:
+    golden = np.load(GOLDEN / "published-96.npz")
+    encoded = veca_edge.load(golden_model_file).engine.encode(golden[f"image_{size}"], cores)
+    np.testing.assert_allclose(encoded.embedding, golden[f"embedding_{size}_c{cores}"], atol=1e-4)
+    np.testing.assert_allclose(encoded.features, golden[f"features_{size}_c{cores}"], atol=1e-4)
+
+
+@pytest.mark.parametrize("cores", [8, 64])
+@pytest.mark.parametrize("image_size", [128, 256])
+def test_engines_agree(
+    default_model: Model, eager_model: Model, photo: NDArray[np.uint8], cores: int, image_size: int
+) -> None:
+    fast = default_model(photo, cores=cores, image_size=image_size)
+    eager = eager_model(photo, cores=cores, image_size=image_size)
+    assert fast.top(1)[0].label == eager.top(1)[0].label
+    for name in ("features", "embedding", "listening"):
+        a, b = getattr(fast, name), getattr(eager, name)
+        assert a.shape == b.shape
+        cosine = (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
+        assert cosine > 0.999, name
+
+
+def test_a_photo_is_recognised(default_model: Model, photo: NDArray[np.uint8]) -> None:
+    assert default_model(photo).top(1)[0].label == "milk"
+
+
+def test_shapes_and_types(default_model: Model) -> None:
+    image = np.zeros((200, 360, 3), np.uint8)
+    result = default_model(image, cores=16, image_size=192)
+    assert result.features.shape == (12, 12, 192)
+    assert result.listening.shape == (12, 12, 16)
+    assert result.embedding.shape == (192,)
+    assert result.logits is not None
+    assert result.logits.shape == (53,)
+    assert {a.dtype for a in (result.features, result.listening, result.embedding)} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(result.listening.sum(-1), 1, atol=1e-5)
+    assert result.crop == (80, 0, 200, 200)
+    assert result.image_size == (192, 192)
+    assert 0 < result.latency < 60
+
+
+def test_results_outlive_the_next_call(default_model: Model, photo: NDArray[np.uint8]) -> None:
+    first = default_model(photo, cores=64)
+    kept = first.features.copy(), first.embedding.copy(), first.listening.copy()
+    default_model(255 - photo, cores=8)
+    for before, after in zip(kept, (first.features, first.embedding, first.listening), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_budgets_and_sizes_alternate_freely(default_model: Model, photo: NDArray[np.uint8]) -> None:
+    expected = {(c, s): default_model(photo, c, s).features for c in (8, 40, 64) for s in (64, 128, 256)}
+    for (cores, size), features in reversed(expected.items()):
+        np.testing.assert_array_equal(default_model(photo, cores, size).features, features)
+
+
+def test_models_in_one_process_do_not_share_weights(
+    default_model_file: Path, golden_model_file: Path, photo: NDArray[np.uint8]
+) -> None:
+    """Both have a "blocks.0.even"; the runtime's cache of packed weights knows weights by key alone."""
+    golden = np.load(GOLDEN / "published-96.npz")
+    one, other = veca_edge.load(default_model_file), veca_edge.load(golden_model_file)
+    alone = one(photo).features
+    found = other.engine.encode(golden["image_128x128"], 24)
+    np.testing.assert_allclose(found.features, golden["features_128x128_c24"], atol=1e-4)
+    np.testing.assert_array_equal(one(photo).features, alone)
+    other.close()
+    np.testing.assert_array_equal(one(photo).features, alone)
+    one.close()
+    again = veca_edge.load(default_model_file)
+    np.testing.assert_array_equal(again(photo).features, alone)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cores": 12}, "12 cores: this model offers 8, 16"),
+        ({"cores": 0}, "0 cores"),
+        ({"cores": 72}, "72 cores"),
+        ({"image_size": 100}, "multiple of the patch size 16"),
+        ({"image_size": 1024}, "4096 patches, the model file was made for 1024"),
+    ],
+    ids=str,
+)
+def test_impossible_requests_are_one_line(
+    default_model: Model, photo: NDArray[np.uint8], arguments: dict[str, int], message: str
+) -> None:
+    with pytest.raises(VecaError, match=message):
+        default_model(photo, **arguments)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((10, 10), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((9, 9, 3)),
+        np.zeros((9, 9, 4), np.uint8),
+    ],
+    ids=["grey", "empty", "float", "four channels"],
+)
+def test_other_images_are_refused(default_model: Model, image: NDArray[np.uint8]) -> None:
+    with pytest.raises(VecaError):
+        default_model(image)
+
+
+def test_missing_file() -> None:
+    with pytest.raises(VecaError, match=r"nowhere\.pte: no such file"):
+        veca_edge.load("nowhere.pte")
+
+
+def test_the_weight_cache_is_on(default_model: Model) -> None:
+    """Known to work with the pinned ExecuTorch; without it a model takes twice the memory."""
+    from veca_edge.runtime.weight_cache import enable_weight_cache
+
+    assert enable_weight_cache()

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import veca_edge
+from veca_edge.errors import VecaError
+from veca_edge.runtime.manifest import FORMAT_VERSION, Manifest
+from veca_edge.runtime.modelfile import describe, is_model_file, read_model_file, write_model_file
+
+
+def test_what_was_written_is_read(default_model_file: Path, tmp_path: Path) -> None:
+    file = read_model_file(default_model_file)
+    program = default_model_file.read_bytes()[: file.manifest.program_size]
+    copy = replace(file, path=tmp_path / "copy.pte")
+    write_model_file(copy, program)
+    again = read_model_file(copy.path)
+    assert again.manifest == file.manifest
+    np.testing.assert_array_equal(again.cores, file.cores)
+    assert again.head is not None
+    assert file.head is not None
+    np.testing.assert_array_equal(again.head.weight, file.head.weight)
+
+
+def test_any_zip_reader_finds_the_manifest(default_model_file: Path) -> None:
+    with zipfile.ZipFile(default_model_file) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["format"] == "veca-edge model"
+    assert manifest["budgets"] == [8, 16, 24, 32, 40, 48, 56, 64]
+    assert len(manifest["labels"]) == 53
+    assert manifest["verification"]["passed"] is True
+
+
+def test_the_manifest_is_readable_without_torch(default_model_file: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['executorch'] = None\n"
+        "from veca_edge.runtime.modelfile import read_model_file\n"
+        "print(read_model_file(sys.argv[1]).manifest.budgets[-1])"
+    )
+    command = [sys.executable, "-c", code, str(default_model_file)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "64"
+
+
+def test_describe_tells_methods_and_shared_bytes(default_model_file: Path) -> None:
+    facts = describe(default_model_file)
+    assert set(facts["methods"]) >= {"encode", "step", "cores_8", "cores_64", "shared by all"}
+    assert facts["methods"]["encode"].startswith("1 delegate (XnnpackBackend), 0 operators outside")
+    assert facts["verification"]["passed"] is True
+
+
+def _truncate(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
+def _other_tool(data: bytes) -> bytes:
+    return data[: data.rindex(b"manifest.json") - 2000]
+
+
+def _random(data: bytes) -> bytes:
+    return np.random.default_rng(0).bytes(5000)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_truncate, "truncated, or made by another tool"),
+        (_flip, "damaged"),
+        (_other_tool, "truncated, or made by another tool"),
+        (_random, "not a model file|damaged|archive"),
+        (lambda _: b"", "no weights|empty|not a"),
+        (lambda data: data[:8] + b"\0" * 5000, "truncated, or made by another tool"),
+        (lambda data: data + b"\0" * 70000, "truncated, or made by another tool"),
+    ],
+    ids=["truncated", "one byte", "no archive", "random", "empty", "header only", "trailing bytes"],
+)
+def test_damaged_files_are_refused_in_one_line(
+    default_model_file: Path, tmp_path: Path, damage: Callable[[bytes], bytes], message: str
+) -> None:
+    path = tmp_path / "bad.pte"
+    path.write_bytes(damage(default_model_file.read_bytes()))
+    with pytest.raises(VecaError, match=message) as caught:
+        veca_edge.load(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_every_cut_is_refused(default_model_file: Path, tmp_path: Path) -> None:
+    data = default_model_file.read_bytes()
+    path = tmp_path / "cut.pte"
+    for keep in np.linspace(0, len(data) - 1, 23).astype(int):
+        path.write_bytes(data[:keep])
+        with pytest.raises(VecaError):
+            read_model_file(path)
+
+
+def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], None]) -> Path:
+    """A copy with another manifest."""
+    size = read_model_file(source).manifest.program_size
+    with zipfile.ZipFile(source) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    change(manifest)
+    members["manifest.json"] = json.dumps(manifest).encode()
+    target.write_bytes(source.read_bytes()[:size])
+    with zipfile.ZipFile(target, "a") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": FORMAT_VERSION + 1}, "update it"),
+        ({"format": "something else"}, "not of veca-edge"),
+        ({"budgets": [8, 65]}, "budgets do not fit"),
+        ({"budgets": []}, "budgets do not fit"),
+        ({"budgets": "64"}, "budgets makes no sense"),
+        ({"labels": [1, 2]}, "labels makes no sense"),
+        ({"labels": ["one"]}, "does not fit the manifest"),
+        ({"num_cores": 10**9}, "does not fit the manifest"),
+        ({"patch_size": 0}, "patch_size makes no sense"),
+        ({"patch_size": True}, "patch_size makes no sense"),
+        ({"num_heads": 7}, "contradict"),
+        ({"preprocessing": {"fit": "spin"}}, "fit"),
+        ({"program_size": 100}, "damaged"),
+        ({"program_digest": "0" * 64}, "damaged"),
+    ],
+    ids=str,
+)
+def test_a_manifest_that_makes_no_sense_is_refused(
+    default_model_file: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = _edited(default_model_file, tmp_path / "edited.pte", lambda m: m.update(change))
+    with pytest.raises(VecaError, match=message):
+        read_model_file(path)
+
+
+def test_missing_values_are_named(default_model_file: Path, tmp_path: Path) -> None:
+    path = _edited(default_model_file, tmp_path / "edited.pte", lambda m: m.pop("num_heads"))
+    with pytest.raises(VecaError, match="lacks num_heads"):
+        read_model_file(path)
+
+
+def test_hostile_numbers_in_the_bank_are_refused(default_model_file: Path, tmp_path: Path) -> None:
+    file = read_model_file(default_model_file)
+    program = default_model_file.read_bytes()[: file.manifest.program_size]
+    bank = file.cores.copy()
+    bank[3, 5] = np.nan
+    write_model_file(replace(file, path=tmp_path / "nan.pte", cores=bank), program)
+    with pytest.raises(VecaError, match="not numbers"):
+        read_model_file(tmp_path / "nan.pte")
+
+
+def test_nothing_is_left_behind_when_writing_fails(default_model_file: Path, tmp_path: Path) -> None:
+    file = read_model_file(default_model_file)
+    target = tmp_path / "folder"
+    target.mkdir()
+    with pytest.raises(VecaError, match="cannot write"):
+        write_model_file(replace(file, path=target), b"program")
+    assert list(tmp_path.iterdir()) == [target]
+    with pytest.raises(VecaError, match="cannot write"):
+        write_model_file(replace(file, path=tmp_path / "missing" / "x.pte"), b"program")
+
+
+def test_told_apart_from_checkpoints(default_model_file: Path) -> None:
+    from veca_edge.model.checkpoint import default_checkpoint_path
+
+    assert is_model_file(default_model_file)
+    assert not is_model_file(default_checkpoint_path())
+    assert not is_model_file("no-such-file")
+
+
+def test_the_manifest_round_trips(default_model_file: Path) -> None:
+    manifest = read_model_file(default_model_file).manifest
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_a_copy_runs_anywhere(default_model_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "name with spaces é.pte"
+    shutil.copy(default_model_file, path)
+    assert veca_edge.load(path).name == "everyday-tiny"

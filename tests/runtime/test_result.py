@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from veca_edge import Result, VecaError
+
+
+def _result(logits: list[float] | None) -> Result:
+    zeros = np.zeros((1, 1, 4), np.float32)
+    labels = tuple("abc")[: len(logits or [])]
+    values = None if logits is None else np.array(logits, np.float32)
+    return Result(zeros[0, 0], zeros, zeros, values, labels, 8, (16, 16), (0, 0, 16, 16), 0.01)
+
+
+def test_top_is_sorted_and_bounded() -> None:
+    top = _result([0.0, 3.0, 1.0]).top(2)
+    assert [p.label for p in top] == ["b", "c"]
+    assert top[0].probability > top[1].probability
+    assert len(_result([0.0, 3.0, 1.0]).top(10)) == 3
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4, -1e4])
+def test_probabilities_sum_to_one_for_any_logits(scale: float) -> None:
+    assert _result([scale, 2 * scale, -scale]).probabilities.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_without_a_head_there_are_no_labels() -> None:
+    with pytest.raises(VecaError, match="no head"):
+        _result(None).top(1)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from veca_edge.errors import VecaError
+from veca_edge.runtime import threads
+
+
+def _tree(root: Path, name: str, values: list[int | str]) -> Path:
+    for core, value in enumerate(values):
+        file = root / f"cpu{core}" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{value}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("cpu_capacity", [446, 446, 446, 446, 1024, 1024, 1024, 1024], 4),
+        ("cpu_capacity", [250, 250, 250, 870, 870, 870, 1024, 1024], 5),
+        ("cpufreq/cpuinfo_max_freq", [1800000] * 4 + [2400000] * 2, 3 * 2),
+        ("cpufreq/cpuinfo_max_freq", [1500000, 1500000, 3000000, 3000000], 2),
+        ("cpu_capacity", [1024] * 4, 4),
+        ("cpu_capacity", ["?", 1024, 1024], 3),
+    ],
+)
+def test_big_cores_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, values: list[int | str], expected: int
+) -> None:
+    monkeypatch.setattr(threads, "_usable_cores", lambda: list(range(len(values))))
+    assert threads.default_threads(_tree(tmp_path, name, values)) == expected
+
+
+def test_only_usable_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_usable_cores", lambda: [0, 1, 4])
+    assert threads.default_threads(_tree(tmp_path, "cpu_capacity", [400, 400, 400, 400, 1024, 1024])) == 1
+
+
+def test_without_sysfs_all_usable_cores_count(tmp_path: Path) -> None:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert threads.default_threads(tmp_path) == usable
+
+
+def test_no_threads_are_refused() -> None:
+    with pytest.raises(VecaError, match="0 threads"):
+        threads.check_threads(0)

@@ -1,0 +1,63 @@
+"""Programs that would take the process down are tried in a child first."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import veca_edge
+from veca_edge.errors import VecaError
+from veca_edge.runtime import trust
+from veca_edge.runtime.modelfile import ModelFile, read_model_file, write_model_file
+
+
+def _with_program(source: Path, target: Path, program: bytes) -> ModelFile:
+    """A file whose digest fits a damaged program: what a hostile file looks like."""
+    file = read_model_file(source)
+    manifest = replace(file.manifest, program_size=len(program), program_digest=hashlib.sha256(program).hexdigest())
+    hostile = replace(file, path=target, manifest=manifest)
+    write_model_file(hostile, program)
+    return hostile
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hostile_program_is_an_error_and_not_a_crash(default_model_file: Path, tmp_path: Path, seed: int) -> None:
+    file = read_model_file(default_model_file)
+    program = bytearray(default_model_file.read_bytes()[: file.manifest.program_size])
+    # The program's tables lie at its start and the graphs before the weights: damage both, keep the magic.
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(64, len(program) // 5, 400):
+        program[place] ^= int(rng.integers(1, 256))
+    hostile = _with_program(default_model_file, tmp_path / "hostile.pte", bytes(program))
+    with pytest.raises(VecaError) as caught:
+        veca_edge.load(hostile.path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_harmless_stranger_is_tried_once(default_model_file: Path, tmp_path: Path) -> None:
+    file = read_model_file(default_model_file)
+    program = default_model_file.read_bytes()[: file.manifest.program_size] + b"\0" * 16
+    stranger = _with_program(default_model_file, tmp_path / "stranger.pte", program)
+    marker = trust._marker(stranger)
+    assert not marker.exists()
+    veca_edge.load(stranger.path).close()
+    assert marker.exists()
+
+
+def test_the_child_says_why(default_model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(trust, "TIMEOUT", 0.05)
+    with pytest.raises(VecaError, match="does not finish"):
+        trust.ensure_harmless(read_model_file(default_model_file))
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VECA_EDGE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert trust.cache_folder() == Path("/somewhere/veca-edge")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert trust.cache_folder() == Path.home() / ".cache" / "veca-edge"

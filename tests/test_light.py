@@ -1,0 +1,63 @@
+"""Importing the package takes numpy and nothing heavier; help needs no engine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "executorch", "coremltools", "cv2", "torchao"}:
+            raise ImportError(f"{name} was imported")
+sys.meta_path.insert(0, Block())
+"""
+
+MODULES = (
+    "veca_edge",
+    "veca_edge.runtime.model",
+    "veca_edge.runtime.modelfile",
+    "veca_edge.runtime.executorch_engine",
+    "veca_edge.camera.player",
+    "veca_edge.model.config",
+    "veca_edge.cli.main",
+)
+
+
+def _python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_import_is_light(module: str) -> None:
+    result = _python(f"{BLOCK}\nimport {module}")
+    assert result.returncode == 0, result.stderr
+
+
+def test_nothing_but_numpy_comes_along() -> None:
+    code = "import sys, veca_edge; print({n.split('.')[0] for n in sys.modules} - set(sys.stdlib_module_names))"
+    names = eval(_python(code).stdout)
+    assert {n for n in names if not n.startswith("_")} <= {"numpy", "veca_edge", "sitecustomize"}
+
+
+@pytest.mark.parametrize("command", ["convert", "verify", "inspect", "run", "bench"])
+def test_help_needs_no_engine(command: str) -> None:
+    code = f"{BLOCK}\nfrom veca_edge.cli.main import main\nmain(['{command}', '--help'])"
+    result = _python(code)
+    assert result.returncode == 0, result.stderr
+    assert "Usage:" in result.stdout
+
+
+def test_a_missing_package_is_one_line() -> None:
+    hide = BLOCK + (
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
+    )
+    result = _python(hide + "from veca_edge.cli.main import main\nmain(['convert'])")
+    assert result.returncode == 2
+    assert result.stderr.strip() == (
+        "veca-edge: this needs torch, which is not installed: pip install 'veca-edge[convert]'"
+    )
