@@ -103,6 +103,7 @@ class Benchmark:
         random_weights: whether the weights mean nothing.
         file_bytes: size of the model file.
         weight_bytes: of them, the weights.
+        max_patches: most that the file takes; memory is reserved for the outputs of so many.
         machine: what it ran on.
         threads: of each engine.
         rounds: timings per configuration.
@@ -122,6 +123,7 @@ class Benchmark:
     random_weights: bool
     file_bytes: int
     weight_bytes: int
+    max_patches: int
     machine: Machine
     threads: int
     rounds: int
@@ -166,9 +168,7 @@ def measure(
     used = model.engine.threads
     eager = Eager(subject.checkpoint, used) if against_torch and subject.checkpoint else None
     tasks = _tasks(subject, model, eager)
-    for call in tasks.values():
-        for _ in range(WARM_UP):
-            call()
+    _warm_up(tasks)
     clock = OthersClock()
     samples = take_turns(tasks, rounds, advance)
     encode = partial(model.engine.encode, subject.cases[0].fitted)
@@ -193,6 +193,12 @@ def measure(
     )
 
 
+def _warm_up(tasks: Mapping[Key, Call]) -> None:
+    for call in tasks.values():
+        for _ in range(WARM_UP):
+            call()
+
+
 def _facts(subject: Subject) -> dict[str, Any]:
     manifest, checkpoint = subject.manifest, subject.checkpoint
     return {
@@ -202,6 +208,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
         "random_weights": checkpoint is not None and checkpoint.path is None,
         "file_bytes": subject.path.stat().st_size,
         "weight_bytes": manifest.weight_bytes,
+        "max_patches": manifest.max_patches,
         "picture": subject.picture,
     }
 

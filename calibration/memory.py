@@ -181,7 +181,7 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
 
     with quiet():
         import torch  # noqa: F401
-        from executorch.extension.pybindings import portable_lib  # noqa: F401
+        from executorch.extension.pybindings import _portable_lib  # noqa: F401
     random = np.random.default_rng(0)
     shapes = [tuple(shape) for shape in order["shapes"]]
     images = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]

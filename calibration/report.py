@@ -82,11 +82,12 @@ def markdown_table(table: Table) -> str:
 def headline(result: Benchmark) -> Iterator[str]:
     """What was measured, and on what."""
     size = f"{_mb(result.file_bytes)} file, of which {_mb(result.weight_bytes)} weights"
+    size += f", for up to {result.max_patches} patches"
     yield f"{result.name}, {result.quantization}: {size}"
     machine = result.machine
-    cores = f"{machine.usable_cores} logical core{'s' if machine.usable_cores > 1 else ''}"
+    processors = f"{machine.usable_cores} logical processor{'s' if machine.usable_cores > 1 else ''}"
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
-    yield f"{machine.processor}, {cores}, {threads} used; {machine.system}"
+    yield f"{machine.processor}, {processors}, {threads} used; {machine.system}"
     yield ", ".join(f"{name} {number}" for name, number in machine.versions.items())
 
 
@@ -181,7 +182,7 @@ def method(result: Benchmark) -> Iterator[str]:
     if result.savings or result.comparisons:
         yield "Ratios are medians of the ratios within each round."
     if result.comparisons:
-        yield "PyTorch: the forward pass alone, on a prepared tensor. veca-edge: the table `model only`."
+        yield "PyTorch: the forward pass alone, on a prepared tensor. veca-edge: as in the first table."
     if result.switches:
         yield (
             "Change of cores: the first call with another budget minus the call after it, median, slowest budget, "
@@ -189,9 +190,13 @@ def method(result: Benchmark) -> Iterator[str]:
         )
     startup = result.startup
     fresh = "one fresh process" if startup.processes == 1 else f"medians of {startup.processes} fresh processes"
-    yield f"Start and memory: {fresh}, imports done before, file in the system's cache; {startup.source}."
+    yield (
+        f"Start and memory: {fresh}, imports done before, file in the system's cache; first call with "
+        f"{result.rows[-1].cores} cores at {result.rows[0].image_size} px. Memory from {startup.source}; each "
+        "image size includes those before it."
+    )
     load = result.machine.load_average
-    others = "unknown" if result.other_work is None else f"{result.other_work:.2f} cores"
+    others = "unknown" if result.other_work is None else f"{result.other_work:.2f} processors"
     yield (
         f"Load average at the start: {'unknown' if load is None else f'{load:.2f}'}. "
         f"Other programs during the rounds: {others}."
@@ -214,7 +219,7 @@ def warnings(result: Benchmark) -> Iterator[str]:
         where = f"{row.cores} cores at {row.image_size} px"
         yield f"timings are unsteady: the median is {times:.1f} times the fastest call for {where}"
     if result.threads > result.machine.usable_cores:
-        yield f"{result.threads} threads share {result.machine.usable_cores} cores"
+        yield f"{result.threads} threads share {result.machine.usable_cores} processors"
     if any(min(c.embedding_cosine, c.feature_cosine) < DIFFERENT for c in result.comparisons):
         yield "the outputs differ from PyTorch's: run `veca-edge verify`"
 
@@ -223,7 +228,7 @@ def _busy(result: Benchmark) -> str | None:
     """What says that others were at work. The load average may still hold our last run, so it counts second."""
     others, load = result.other_work, result.machine.load_average
     if others is not None:
-        return f"other programs used {others:.2f} cores meanwhile" if others > BUSY_OTHERS else None
+        return f"other programs used {others:.2f} processors meanwhile" if others > BUSY_OTHERS else None
     return f"the load average was {load:.2f} at the start" if load is not None and load > BUSY_LOAD else None
 
 

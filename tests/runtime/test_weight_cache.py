@@ -10,7 +10,7 @@ import sys
 import numpy as np, torch
 from converters.program import Method, assemble
 from converters.xnnpack import ConstantStore, GraphBuilder, Weight
-from executorch.extension.pybindings import portable_lib
+from executorch.extension.pybindings import _portable_lib as portable_lib
 from veca_edge.runtime.weight_cache import enable_weight_cache
 
 store, side = ConstantStore(), 1024

@@ -48,3 +48,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="veca-edge")
 def main() -> None:
     """Elastic vision transformers on phones and small computers."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""From checkpoint to file: what is inside, what is refused, what is left behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from converters import executorch as module  # noqa: E402
+from converters.coverage import check_coverage, read_coverage  # noqa: E402
+from converters.executorch import ConvertOptions, convert  # noqa: E402
+from converters.verification import Row, Verification, verify  # noqa: E402
+from veca_edge.errors import VecaError  # noqa: E402
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, read_checkpoint  # noqa: E402
+from veca_edge.model.config import VecaConfig  # noqa: E402
+from veca_edge.model.veca import random_veca  # noqa: E402
+from veca_edge.runtime.modelfile import read_model_file  # noqa: E402
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+
+
+def random_checkpoint(**overrides: object) -> Checkpoint:
+    """A small one: 64 wide, 2 layers, 16 cores in chunks of 8."""
+    sizes = {"hidden_dim": 64, "num_heads": 2, "num_layers": 2, "ffn_dim": 96, "num_cores": 16} | overrides
+    config = VecaConfig.from_family("small", **sizes)
+    state = {name: value.detach() for name, value in random_veca(config, seed=3).state_dict().items()}
+    return Checkpoint(config, state, None, (), default_preprocessing(config.patch_size) | {"image_size": 64})
+
+
+def _program(path: Path) -> bytes:
+    return path.read_bytes()[: read_model_file(path).manifest.program_size]
+
+
+def test_one_delegate_per_method_and_nothing_outside(default_model_file: Path) -> None:
+    coverage = read_coverage(_program(default_model_file))
+    budgets = (8, 16, 24, 32, 40, 48, 56, 64)
+    assert set(coverage.methods) == {"encode", "step", *(f"cores_{c}" for c in budgets)}
+    for method in coverage.methods.values():
+        assert method.delegates == ("XnnpackBackend",)
+        assert method.operators == ()
+
+
+def test_weights_are_stored_once(default_model_file: Path) -> None:
+    manifest = read_model_file(default_model_file).manifest
+    coverage = read_coverage(_program(default_model_file))
+    assert coverage.weight_bytes == pytest.approx(manifest.weight_bytes, rel=0.01)
+    graphs = sum(method.graph_bytes for method in coverage.methods.values())
+    padding = manifest.program_size - coverage.weight_bytes - graphs
+    assert 0 <= padding < 64_000
+
+
+def test_the_manifest_holds_the_verification(default_model_file: Path) -> None:
+    verification = Verification.from_dict(read_model_file(default_model_file).manifest.verification)
+    assert verification.passed
+    assert {row.method for row in verification.rows} >= {"encode", "step", "step, remembered", "cores_8"}
+    assert {row.cores for row in verification.rows} == {8, 16, 24, 32, 40, 48, 56, 64}
+    assert min(row.feature_cosine for row in verification.rows) > 0.999
+    assert all(row.top1_agreement is not None and row.top1_agreement >= 0.75 for row in verification.rows)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"patch_embed_norm": True},
+        {"output_dim": 48},
+        {"patch_size": 8, "chunk_size": 4, "num_cores": 12},
+        {"rope_zero_from": "high", "rope_zero_fraction": 0.5},
+        {"num_heads": 1, "num_layers": 1},
+    ],
+    ids=str,
+)
+def test_every_kind_of_model_converts_exactly(tmp_path: Path, overrides: dict[str, object]) -> None:
+    checkpoint = random_checkpoint(**overrides)
+    path = tmp_path / "model.pte"
+    file = convert(checkpoint, path, ConvertOptions(quantize="fp32", verify=False))
+    images = [np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)]
+    outcome = verify(file, checkpoint, images)
+    assert outcome.passed, outcome.complaint()
+
+
+def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    options = ConvertOptions(budgets=(8,))
+    convert(random_checkpoint(), tmp_path / "m.pte", options, lambda stage, done: seen.append((stage, done)))
+    stages = list(dict.fromkeys(stage for stage, _ in seen))
+    assert stages == ["folding weights", "building graphs", "assembling", "verifying", "writing"]
+    for stage in stages:
+        done = [d for s, d in seen if s == stage]
+        assert done == sorted(done)
+        assert done[-1] == 1
+
+
+def _outcome(cosine: float) -> Verification:
+    return Verification("int8", 1, (Row("encode", 8, cosine, cosine, 0.5, None),))
+
+
+def test_a_file_outside_the_tolerance_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "verify_in_child", lambda *_: _outcome(0.9))
+    path = tmp_path / "bad.pte"
+    with pytest.raises(VecaError, match=r"was not written.*encode at 8 cores, feature cosine 0\.9"):
+        convert(random_checkpoint(), path, ConvertOptions(budgets=(8,)))
+    assert list(tmp_path.iterdir()) == []
+    file = convert(random_checkpoint(), path, ConvertOptions(budgets=(8,), force=True))
+    assert file.manifest.verification["passed"] is False
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint()
+    file = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(quantize="fp32", verify=False))
+    state = dict(checkpoint.state)
+    state["blocks.1.fc2.bias"] = state["blocks.1.fc2.bias"].clone()
+    state["blocks.1.fc2.bias"][0] += 0.05
+    images = [np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)]
+    assert not verify(file, replace(checkpoint, state=state), images).passed
+
+
+def test_not_a_number_fails() -> None:
+    assert not _outcome(float("nan")).passed
+    assert not Verification("fp32", 1, (Row("encode", 8, 1, 1, float("nan"), None),)).passed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ConvertOptions(budgets=(12,)), "12 cores: use a multiple of 8"),
+        (ConvertOptions(budgets=(8, 24)), "24 cores"),
+        (ConvertOptions(image_size=100), "not a multiple of the patch size"),
+        (ConvertOptions(image_size=64, max_patches=8), "less than the 16 patches"),
+        (ConvertOptions(max_patches=10**6), "at most"),
+        (ConvertOptions(quantize="int3"), "unknown quantization"),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_impossible_options_are_one_line(tmp_path: Path, options: ConvertOptions, message: str) -> None:
+    with pytest.raises(VecaError, match=message):
+        convert(random_checkpoint(), tmp_path / "m.pte", options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_outputs_are_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(VecaError, match="there is no folder"):
+        convert(random_checkpoint(), tmp_path / "missing" / "m.pte")
+
+
+def test_the_file_follows_the_options(tmp_path: Path) -> None:
+    options = ConvertOptions(budgets=(16, 8, 16), image_size=96, max_patches=50, verify=False)
+    manifest = convert(random_checkpoint(), tmp_path / "m.pte", options).manifest
+    assert manifest.budgets == (8, 16)
+    assert manifest.methods == ("encode", "step", "cores_8", "cores_16")
+    assert (manifest.image_size, manifest.preprocessing.image_size, manifest.max_patches) == (96, 96, 50)
+
+
+def test_foreign_programs_are_refused() -> None:
+    with pytest.raises(VecaError, match="not an ExecuTorch program"):
+        read_coverage(b"nothing of the kind")
+
+
+def test_a_method_too_few_is_refused(default_model_file: Path) -> None:
+    with pytest.raises(VecaError, match="expected"):
+        check_coverage(_program(default_model_file), {"encode"})
+
+
+def test_int8_takes_a_quarter_of_fp32(tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(GOLDEN)
+    sizes = {}
+    for precision in ("int8", "fp32"):
+        options = ConvertOptions(quantize=precision, budgets=(8,), verify=False)  # type: ignore[arg-type]
+        sizes[precision] = convert(checkpoint, tmp_path / f"{precision}.pte", options).manifest.weight_bytes
+    assert 0.25 < sizes["int8"] / sizes["fp32"] < 0.3
