@@ -22,6 +22,7 @@ from converters.samples import read_images, sample_images
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.model.veca import Veca
+from veca_edge.runtime.cache import HIDE
 from veca_edge.runtime.executorch_engine import Program
 from veca_edge.runtime.modelfile import Head, ModelFile, read_model_file
 from veca_edge.runtime.patches import cell_centres, cut_patches
@@ -30,7 +31,6 @@ from veca_edge.runtime.threads import default_threads
 FEATURE_COSINE = 0.99  # int8, mean over patches and images
 RELATIVE_ERROR = 1e-4  # fp32, largest difference over largest value
 CONVERT_IMAGES = 8
-HIDE = -1e4
 
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]

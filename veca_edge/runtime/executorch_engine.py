@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
+from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.engines import Encoded
 from veca_edge.runtime.modelfile import ModelFile
 from veca_edge.runtime.native import quiet
@@ -87,20 +88,59 @@ class ExecutorchEngine:
         self._file = file
         self._program = Program(file, self.threads)
         self._centres: dict[tuple[int, int], Float] = {}
+        # What stands for "nothing remembered": two hidden rows, since XNNPACK knows no empty tensors.
+        manifest = file.manifest
+        shape = (manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads)
+        self._nothing = np.zeros(shape, np.float32)
+        self._hidden = np.full(2, HIDE, np.float32)
 
     def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
-        manifest = self._file.manifest
-        rows, columns = (side // manifest.patch_size for side in image.shape[:2])
-        if rows * columns > manifest.max_patches:
-            raise VecaError(
-                f"{rows * columns} patches, the model file was made for {manifest.max_patches}: use a smaller "
-                "image size, or convert with --max-patches"
-            )
-        positions = self._centres.setdefault((rows, columns), cell_centres(rows, columns))
-        inputs = [cut_patches(image, manifest.patch_size), positions]
-        inputs += [self._file.cores[:cores], self._file.coordinates[:cores]]
-        core, features, attention = self._program.run("encode", inputs)
+        size = self._file.manifest.patch_size
+        self._check_count(image.shape[0] // size * (image.shape[1] // size))
+        inputs = [cut_patches(image, size), self.positions(image.shape[0] // size, image.shape[1] // size)]
+        core, features, attention = self._program.run("encode", [*inputs, *self._bank(cores)])
         return Encoded(core[0].copy(), features.copy(), attention.mean(axis=0))
+
+    def step(
+        self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
+    ) -> Stepped:
+        """Compute some patches; the cores also read the remembered ones.
+
+        Args:
+            patches: float32 (n, p * p * 3), values 0..255.
+            positions: float32 (n, 2), their cells' centres.
+            cores: core budget.
+            mask: float32 (N,), added to the attention scores of remembered rows: 0, or HIDE for a row that is
+                being replaced; None without a cache.
+            cache: the remembered rows, or None if there are none.
+        """
+        self._check_count(len(patches))
+        layers = self._file.manifest.num_layers
+        if cache is None or mask is None:
+            remembered = [self._hidden, *[self._nothing] * (2 * layers)]
+        else:
+            pairs = zip(cache.keys, cache.values, strict=True)
+            remembered = [mask, *(rows for pair in pairs for rows in pair)]
+        outputs = self._program.run("step", [patches, positions, *self._bank(cores), *remembered])
+        core, features, attention, *new = outputs
+        return Stepped(core[0].copy(), features, attention.mean(axis=0), tuple(new[0::2]), tuple(new[1::2]))
+
+    def positions(self, rows: int, columns: int) -> Float:
+        """Centres of a grid's cells, made once per grid."""
+        if (rows, columns) not in self._centres:
+            self._centres[rows, columns] = cell_centres(rows, columns)
+        return self._centres[rows, columns]
+
+    def _bank(self, cores: int) -> list[Float]:
+        return [self._file.cores[:cores], self._file.coordinates[:cores]]
+
+    def _check_count(self, patches: int) -> None:
+        most = self._file.manifest.max_patches
+        if patches > most:
+            raise VecaError(
+                f"{patches} patches, the model file was made for {most}: use a smaller image size, or convert with "
+                "--max-patches"
+            )
 
     def close(self) -> None:
         self._program.close()

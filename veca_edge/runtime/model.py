@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError, require
+from veca_edge.runtime.change import ChangeSettings
 from veca_edge.runtime.engines import Engine
 from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.runtime.result import Result
+from veca_edge.runtime.stream import StepEngine, Stream
+
+Float = NDArray[np.float32]
 
 
 class Model:
@@ -51,25 +56,52 @@ class Model:
             VecaError: not such an image, a budget the model does not offer, or an impossible image size.
         """
         start = perf_counter()
-        cores = self.budgets[-1] if cores is None else cores
-        if cores not in self.budgets:
-            raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, self.budgets))}")
+        cores = self.check_budget(cores)
         fitted = self.preprocessing.resize(image, self.patch_size, image_size)
         height, width = fitted.image.shape[:2]
         grid = (height // self.patch_size, width // self.patch_size)
         encoded = self.engine.encode(fitted.image, cores)
-        logits = None if self._head is None else self._head.logits(encoded.embedding, encoded.features)
         return Result(
             embedding=encoded.embedding,
             features=encoded.features.reshape(*grid, -1),
             listening=encoded.listening.reshape(*grid, -1),
-            logits=logits,
+            logits=self.logits(encoded.embedding, encoded.features),
             labels=self.labels,
             cores=cores,
             image_size=(height, width),
             crop=fitted.crop,
             latency=perf_counter() - start,
         )
+
+    def stream(
+        self, cores: int | None = None, image_size: int | None = None, change: ChangeSettings | None = None
+    ) -> Stream:
+        """A stream: frame after frame, of which only the changed patches are computed.
+
+        Args:
+            cores: as in a call; the stream's `cores` can be set later.
+            image_size: as in a call.
+            change: what counts as change, and how many patches may be computed per frame.
+
+        Raises:
+            VecaError: a budget the model does not offer, or a checkpoint (streams need a converted model).
+        """
+        engine = self.engine
+        if not hasattr(engine, "step"):
+            raise VecaError("streams need a model file: convert the checkpoint with `veca-edge convert`")
+        settings = change or ChangeSettings()
+        return Stream(self, cast(StepEngine, engine), self.check_budget(cores), image_size, settings)
+
+    def check_budget(self, cores: int | None) -> int:
+        """`cores` if the model offers it, the largest budget for None, else VecaError."""
+        cores = self.budgets[-1] if cores is None else cores
+        if cores not in self.budgets:
+            raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, self.budgets))}")
+        return cores
+
+    def logits(self, embedding: Float, features: Float) -> Float | None:
+        """Logits (K,) for an embedding (D',) and features (..., D'), or None without a head."""
+        return None if self._head is None else self._head.logits(embedding, features)
 
     def close(self) -> None:
         """Give the engine's memory back."""

@@ -1,0 +1,132 @@
+"""What is computed again: on synthetic patches with known noise and known change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+from veca_edge.runtime.change import ChangeDetector, ChangeSettings
+
+Float = NDArray[np.float32]
+COUNT, VALUES = 256, 768
+
+
+class Camera:
+    """A still scene with sensor noise, to which changes can be made."""
+
+    def __init__(self, noise: float, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._noise = noise
+        self.scene = self._rng.uniform(40, 200, (COUNT, VALUES)).astype(np.float32)
+
+    def frame(self) -> Float:
+        noisy = self.scene + self._rng.normal(0, self._noise, self.scene.shape)
+        return np.clip(np.rint(noisy), 0, 255).astype(np.float32)
+
+
+def _watch(camera: Camera, frames: int, settings: ChangeSettings | None = None) -> ChangeDetector:
+    detector = ChangeDetector(settings or ChangeSettings())
+    for _ in range(frames):
+        detector.plan(camera.frame())
+    return detector
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 4.0, 10.0])
+def test_noise_is_estimated_and_triggers_nothing(noise: float) -> None:
+    camera = Camera(noise)
+    detector = _watch(camera, 12)
+    # Rounding to whole levels adds a twelfth of a level squared.
+    assert detector.noise == pytest.approx(np.hypot(noise, 0.29 if noise else 0), rel=0.1, abs=0.02)
+    plans = [detector.plan(camera.frame()) for _ in range(20)]
+    assert sum(plan.changed for plan in plans) == 0
+    assert all(len(plan.patches) == 4 and not plan.keyframe for plan in plans)  # the rotation alone
+
+
+def test_the_first_frame_and_another_shape_are_keyframes() -> None:
+    camera = Camera(1)
+    detector = ChangeDetector(ChangeSettings())
+    assert detector.plan(camera.frame()).keyframe
+    assert not detector.plan(camera.frame()).keyframe
+    assert detector.plan(camera.frame()[:100]).keyframe
+    detector.reset()
+    assert detector.plan(camera.frame()).keyframe
+
+
+def test_changed_patches_are_computed_at_once() -> None:
+    camera = Camera(2)
+    detector = _watch(camera, 10)
+    camera.scene[[3, 77, 200]] += 25
+    plan = detector.plan(camera.frame())
+    assert set(plan.patches) >= {3, 77, 200}
+    assert plan.changed == 3
+    assert detector.plan(camera.frame()).changed == 0  # computed is computed
+
+
+def test_a_slow_fade_does_not_go_unseen() -> None:
+    """A fifth of a grey level per frame is far below the threshold from frame to frame."""
+    camera = Camera(2)
+    detector = _watch(camera, 10, ChangeSettings(refresh_frames=10_000))
+    seen: set[int] = set()
+    for _ in range(60):
+        camera.scene += 0.2
+        plan = detector.plan(camera.frame())
+        seen |= {COUNT} if plan.keyframe else set(map(int, plan.patches))
+    assert COUNT in seen or len(seen) == COUNT
+    assert detector.noise < 3  # the fade was not taken for noise
+
+
+def test_a_cut_is_a_keyframe() -> None:
+    camera = Camera(1)
+    detector = _watch(camera, 5, ChangeSettings(patch_budget=16))
+    camera.scene = 255 - camera.scene
+    assert detector.plan(camera.frame()).keyframe
+    assert not detector.plan(camera.frame()).keyframe
+
+
+@pytest.mark.parametrize("budget", [1, 2, 8, 40])
+def test_the_budget_holds_and_the_most_changed_come_first(budget: int) -> None:
+    camera = Camera(0.5)
+    detector = _watch(camera, 5, ChangeSettings(patch_budget=budget))
+    camera.scene[:100] += np.linspace(20, 60, 100, dtype=np.float32)[:, None]
+    plan = detector.plan(camera.frame())
+    assert len(plan.patches) <= budget
+    assert plan.changed == 100
+    first = budget - min(4, max(1, budget // 4))
+    assert set(range(100 - first, 100)) <= set(map(int, plan.patches))
+
+
+@pytest.mark.parametrize("budget", [None, 1, 8])
+def test_every_patch_is_computed_within_a_bounded_number_of_frames(budget: int | None) -> None:
+    camera = Camera(1)
+    settings = ChangeSettings(patch_budget=budget, refresh_frames=32)
+    detector = _watch(camera, 1, settings)
+    oldest = 0
+    for step in range(600):
+        camera.scene[step % 3] += 30 * (-1) ** step  # something is always moving
+        detector.plan(camera.frame())
+        oldest = max(oldest, int(detector.age.max()))
+    rotation = 8 if budget is None else min(8, max(1, budget // 4))
+    assert oldest <= -(-COUNT // rotation) + 3
+
+
+def test_more_sensitive_computes_more() -> None:
+    counts = []
+    for sensitivity in (2.0, 6.0, 20.0):
+        camera = Camera(1)
+        detector = _watch(camera, 8, ChangeSettings(sensitivity=sensitivity))
+        camera.scene[:100] += np.linspace(0, 30, 100, dtype=np.float32)[:, None]
+        counts.append(detector.plan(camera.frame()).changed)
+    assert counts[0] > counts[1] > counts[2] > 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"sensitivity": 0}, {"sensitivity": float("nan")}, {"patch_budget": 0}, {"refresh_frames": 0}]
+    + [{"keyframe_share": value} for value in (0, 1.5, float("nan"))],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(VecaError):
+        ChangeSettings(**settings)  # type: ignore[arg-type]

@@ -1,0 +1,211 @@
+"""Streams on the packaged clip and on faults, against full recomputation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import veca_edge
+from veca_edge import Model, VecaError
+from veca_edge.camera.sources import open_source
+from veca_edge.runtime.change import ChangeSettings
+
+Image = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def model(default_model_file: Path) -> Model:
+    return veca_edge.load(default_model_file)
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Image]:
+    """Every second frame of the clip's first three seconds."""
+    with (
+        resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as path,
+        open_source(str(path)) as clip,
+    ):
+        return [frame.image for frame in itertools.islice(clip, 0, 90, 2)]
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    x, y = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    return float(((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).mean())
+
+
+@pytest.mark.parametrize("cores", [8, 64])
+def test_a_clip_costs_few_patches_and_little_fidelity(model: Model, frames: list[Image], cores: int) -> None:
+    stream = model.stream(cores=cores, image_size=256)
+    cosines, counts = [], []
+    for frame, result in zip(frames, stream.over(frames), strict=True):
+        cosines.append(_cosine(result.features, model(frame, cores, 256).features))
+        counts.append(int(result.computed.sum()))
+    assert counts[0] == 256
+    # A hand comes and goes in these seconds, so the picture changes and the cores drift.
+    assert np.mean(counts[1:]) < 128
+    assert np.mean(cosines) > 0.985
+    assert min(cosines) > 0.93
+
+
+def test_drifting_cores_lead_to_a_keyframe(model: Model, frames: list[Image]) -> None:
+    steady, watchful = (
+        [r.keyframe for r in model.stream(16, 256, ChangeSettings(drift=drift)).over(frames)] for drift in (-1, 0.9)
+    )
+    assert sum(steady) < sum(watchful) < len(frames) / 2
+
+
+def test_a_keyframe_is_the_full_result(model: Model, frames: list[Image]) -> None:
+    result, full = model.stream(cores=32).update(frames[0]), model(frames[0], cores=32)
+    assert result.keyframe
+    np.testing.assert_array_equal(result.features, full.features)
+    np.testing.assert_array_equal(result.embedding, full.embedding)
+    np.testing.assert_allclose(result.listening, full.listening, atol=1e-6)
+    assert result.logits is not None
+    assert full.logits is not None
+    np.testing.assert_array_equal(result.logits, full.logits)
+
+
+def test_a_still_picture_stays_exact_up_to_rounding(model: Model, photo: Image) -> None:
+    stream = model.stream(cores=16)
+    first = stream.update(photo)
+    later = [stream.update(photo) for _ in range(20)][-1]
+    assert not later.keyframe
+    assert _cosine(later.features, first.features) > 0.9999
+
+
+def test_only_computed_rows_change(model: Model, photo: Image) -> None:
+    stream = model.stream(cores=8)
+    before = stream.update(photo).features
+    changed = photo.copy()
+    changed[:40, :40] = 255 - changed[:40, :40]
+    after = stream.update(changed)
+    assert after.computed[:2, :2].all()
+    np.testing.assert_array_equal(after.features[~after.computed], before[~after.computed])
+    assert np.abs(after.features[0, 0] - before[0, 0]).max() > 0.1
+
+
+def test_results_belong_to_the_caller(model: Model, photo: Image) -> None:
+    stream = model.stream(cores=8)
+    first = stream.update(photo)
+    kept = first.features.copy()
+    stream.update(255 - photo)
+    np.testing.assert_array_equal(first.features, kept)
+
+
+def test_another_budget_size_or_reset_is_a_keyframe(model: Model, photo: Image) -> None:
+    stream = model.stream(cores=64)
+    assert [stream.update(photo).keyframe for _ in range(2)] == [True, False]
+    stream.cores = 8
+    result = stream.update(photo)
+    assert result.keyframe
+    assert result.cores == 8
+    assert not stream.update(photo).keyframe
+    stream.reset()
+    assert stream.update(photo).keyframe
+    for cores in (8, 16, 8, 64):  # a budget changed every frame
+        stream.cores = cores
+        assert stream.update(photo).keyframe is True or cores == 8
+
+
+def test_frames_of_another_shape_are_taken_as_they_come(default_model_file: Path, photo: Image) -> None:
+    model = veca_edge.load(default_model_file)
+    object.__setattr__(model.preprocessing, "fit", "keep")
+    stream = model.stream(cores=8)
+    assert stream.update(photo).features.shape[:2] == (8, 8)
+    wide = stream.update(np.concatenate([photo, photo], axis=1))
+    assert wide.keyframe
+    assert wide.features.shape[:2] == (8, 16)
+    assert stream.update(photo).keyframe
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [np.zeros((0, 0, 3), np.uint8), np.full((64, 64, 3), np.nan, np.float32), np.zeros((64, 64), np.uint8)],
+    ids=["empty", "not numbers", "grey"],
+)
+def test_a_bad_frame_is_refused_and_the_stream_goes_on(model: Model, photo: Image, frame: Image) -> None:
+    stream = model.stream(cores=8)
+    before = stream.update(photo)
+    with pytest.raises(VecaError):
+        stream.update(frame)
+    after = stream.update(photo)
+    assert not after.keyframe
+    assert _cosine(after.features, before.features) > 0.9999
+
+
+def test_two_streams_over_one_model(model: Model, frames: list[Image]) -> None:
+    def run(first: list[Image], second: list[Image]) -> Iterator[NDArray[np.float32]]:
+        one, other = model.stream(cores=16), model.stream(cores=8)
+        for a, b in zip(first, second, strict=True):
+            yield one.update(a).features
+            other.update(b)
+
+    alone = [model.stream(cores=16)]
+    expected = [alone[0].update(frame).features for frame in frames[:8]]
+    for found, wanted in zip(run(frames[:8], frames[8:16]), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_an_engine_that_fails_leads_to_a_keyframe(
+    model: Model, photo: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = model.stream(cores=8)
+    stream.update(photo)
+
+    def fail(*_: object) -> None:
+        raise VecaError("the engine failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.engine, "step", fail)
+        with pytest.raises(VecaError, match="the engine failed"):
+            stream.update(255 - photo)
+    result = stream.update(255 - photo)
+    assert result.keyframe
+    np.testing.assert_array_equal(result.features, model(255 - photo, cores=8).features)
+
+
+def test_the_cache_states_its_memory(model: Model, photo: Image) -> None:
+    stream = model.stream(cores=16)
+    assert stream.cache is None
+    stream.update(photo)
+    assert stream.cache is not None
+    assert stream.cache.nbytes == 4 * 64 * (2 * 8 * 192 + 192 + 16)
+
+
+def test_memory_does_not_grow(model: Model) -> None:
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        pytest.skip("resident memory is read from Linux's /proc")
+    rng = np.random.default_rng(0)
+    noisy = [rng.integers(100, 104, (64, 64, 3), np.uint8) for _ in range(4)]
+    stream = model.stream(cores=8, image_size=64, change=ChangeSettings(refresh_frames=4))
+
+    def pages(count: int) -> int:
+        for index in range(count):
+            stream.update(noisy[index % 4])
+        return int(status.read_text().split()[1])
+
+    before = pages(500)
+    assert pages(1500) - before < 500  # 2 MB
+
+
+def test_budgets_are_checked(model: Model) -> None:
+    with pytest.raises(VecaError, match="9 cores"):
+        model.stream(cores=9)
+    stream = model.stream()
+    with pytest.raises(VecaError, match="9 cores"):
+        stream.cores = 9
+    assert stream.cores == 64
+
+
+def test_a_checkpoint_says_what_to_do() -> None:
+    from veca_edge.model.checkpoint import default_checkpoint_path
+
+    with pytest.raises(VecaError, match="convert the checkpoint"):
+        veca_edge.load(default_checkpoint_path()).stream()

@@ -1,0 +1,72 @@
+"""What a stream remembers of every patch: features, and keys and values per layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+HIDE = -1e4  # added to an attention score, leaves nothing of it: the mask of a row that is being replaced
+
+Float = NDArray[np.float32]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What an engine computes for n patches; arrays may lie in the engine's memory until its next call.
+
+    Attributes:
+        embedding: float32 (D',).
+        features: float32 (n, D').
+        listening: float32 (n, C).
+        keys: per layer, float32 (heads, n, head_dim), positions applied.
+        values: per layer, float32 (heads, n, head_dim).
+    """
+
+    embedding: Float
+    features: Float
+    listening: Float
+    keys: tuple[Float, ...]
+    values: tuple[Float, ...]
+
+
+@dataclass(frozen=True)
+class PatchCache:
+    """The remembered rows of all N patches of one image size at one core budget.
+
+    Attributes:
+        keys: float32 (layers, heads, N, head_dim).
+        values: float32 (layers, heads, N, head_dim).
+        features: float32 (N, D').
+        listening: float32 (N, C).
+    """
+
+    keys: Float
+    values: Float
+    features: Float
+    listening: Float
+
+    @classmethod
+    def of(cls, keyframe: Stepped) -> PatchCache:
+        """The cache after a step that computed every patch."""
+        return cls(
+            np.stack(keyframe.keys),
+            np.stack(keyframe.values),
+            keyframe.features.copy(),
+            keyframe.listening.copy(),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes: 4 N (2 layers D + D' + C)."""
+        return self.keys.nbytes + self.values.nbytes + self.features.nbytes + self.listening.nbytes
+
+    def write(self, patches: Index, new: Stepped) -> None:
+        """Replace the rows of `patches` (indices, in the order of the step's rows); nothing else is touched."""
+        for layer in range(len(self.keys)):
+            self.keys[layer][:, patches] = new.keys[layer]
+            self.values[layer][:, patches] = new.values[layer]
+        self.features[patches] = new.features
+        self.listening[patches] = new.listening

@@ -1,0 +1,166 @@
+"""A camera stream that pays only for change.
+
+Patches never read other patches, so a patch whose pixels did not change keeps its features and its keys and values
+in every layer; only the changed ones and the cores are computed. What goes stale is that remembered rows were
+computed when the cores said something slightly different: a slow rotation computes every patch again within a
+bounded number of frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
+from veca_edge.runtime.change import ChangeDetector, ChangeSettings
+from veca_edge.runtime.patches import cut_patches
+from veca_edge.runtime.result import Result
+
+if TYPE_CHECKING:
+    from veca_edge.runtime.model import Model
+
+Float = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+class StepEngine(Protocol):
+    """An engine that can compute some of an image's patches."""
+
+    def step(
+        self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
+    ) -> Stepped: ...
+
+    def positions(self, rows: int, columns: int) -> Float: ...
+
+
+@dataclass(frozen=True, eq=False)
+class StreamResult(Result):
+    """A frame's result: complete, whatever part of it was computed.
+
+    Attributes:
+        computed: bool (rows, columns), the patches that were computed for this frame.
+        keyframe: whether all were, because nothing was known or too much had changed.
+        oldest: frames since the least recently computed patch was computed.
+    """
+
+    computed: NDArray[np.bool_]
+    keyframe: bool
+    oldest: int
+
+
+class Stream:
+    """Frames of one camera or clip through one model. Several streams may share a model, one call at a time."""
+
+    def __init__(
+        self,
+        model: Model,
+        engine: StepEngine,
+        cores: int,
+        image_size: int | None,
+        settings: ChangeSettings,
+    ) -> None:
+        self._model = model
+        self._engine = engine
+        self._image_size = image_size
+        self._cores = cores
+        self._detector = ChangeDetector(settings)
+        self._drift = settings.drift
+        self._state: tuple[int, tuple[int, int]] | None = None
+        self._anchor: Float | None = None
+        self._drifted = False
+        self.cache: PatchCache | None = None
+
+    @property
+    def cores(self) -> int:
+        """The core budget; setting another one makes the next frame a keyframe."""
+        return self._cores
+
+    @cores.setter
+    def cores(self, cores: int) -> None:
+        self._cores = self._model.check_budget(cores)
+
+    @property
+    def noise(self) -> float:
+        """The camera's noise as estimated so far, standard deviation in grey levels."""
+        return self._detector.noise
+
+    def reset(self) -> None:
+        """Forget everything: the next frame is a keyframe."""
+        self._state, self.cache, self._anchor, self._drifted = None, None, None, False
+        self._detector.reset()
+
+    def over(self, frames: Iterable[Image]) -> Iterator[StreamResult]:
+        """The results of frames, one after another."""
+        for frame in frames:
+            yield self.update(frame)
+
+    def update(self, frame: Image) -> StreamResult:
+        """The result for the next frame.
+
+        A frame of another shape than the one before, or another core budget, is a keyframe.
+
+        Args:
+            frame: uint8 (H, W, 3), RGB, any size.
+
+        Raises:
+            VecaError: not such an image. The stream goes on as if the frame had not come.
+        """
+        start = perf_counter()
+        model, size = self._model, self._model.patch_size
+        fitted = model.preprocessing.resize(frame, size, self._image_size)
+        grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
+        if self._state != (self._cores, grid):
+            self.reset()
+        cut = cut_patches(fitted.image, size)
+        plan = self._detector.plan(cut, self._drifted)
+        embedding = self._compute(cut, plan.patches, plan.keyframe, grid)
+        self._follow_drift(embedding, plan.keyframe)
+        self._state = (self._cores, grid)
+        assert self.cache is not None
+        computed = np.zeros(len(cut), np.bool_)
+        computed[plan.patches] = True
+        features = self.cache.features.copy()
+        return StreamResult(
+            embedding=embedding,
+            features=features.reshape(*grid, -1),
+            listening=self.cache.listening.copy().reshape(*grid, -1),
+            logits=model.logits(embedding, features),
+            labels=model.labels,
+            cores=self._cores,
+            image_size=(fitted.image.shape[0], fitted.image.shape[1]),
+            crop=fitted.crop,
+            latency=perf_counter() - start,
+            computed=computed.reshape(grid),
+            keyframe=plan.keyframe,
+            oldest=int(self._detector.age.max()),
+        )
+
+    def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
+        """Notice when the cores say something else than when most patches were computed."""
+        direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
+        if keyframe or self._anchor is None:
+            self._anchor = direction
+        self._drifted = float(direction @ self._anchor) < self._drift
+
+    def _compute(self, cut: Float, patches: NDArray[np.intp], keyframe: bool, grid: tuple[int, int]) -> Float:
+        """Run the model on these patches and remember them; the image's embedding."""
+        positions = self._engine.positions(*grid)
+        try:
+            if keyframe or self.cache is None:
+                stepped = self._engine.step(cut, positions, self._cores, None, None)
+                self.cache = PatchCache.of(stepped)
+            else:
+                mask = np.zeros(len(cut), np.float32)
+                mask[patches] = HIDE
+                stepped = self._engine.step(cut[patches], positions[patches], self._cores, mask, self.cache)
+                self.cache.write(patches, stepped)
+        except BaseException:
+            # The detector took these pixels as computed, and they were not.
+            self.reset()
+            raise
+        return stepped.embedding
