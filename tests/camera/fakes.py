@@ -27,6 +27,9 @@ class FakeResult:
     image_size: tuple[int, int]
     crop: tuple[int, int, int, int]
     latency: float = 0.01
+    computed: np.ndarray | None = None
+    keyframe: bool = True
+    oldest: int = 0
 
     def top(self, k: int) -> list[FakePrediction]:
         return [FakePrediction("Äpfel", 0.7), FakePrediction("hat", 0.2), FakePrediction("苹果", 0.1)][:k]

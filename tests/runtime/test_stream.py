@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -15,6 +18,7 @@ import veca_edge
 from veca_edge import Model, VecaError
 from veca_edge.camera.sources import open_source
 from veca_edge.runtime.change import ChangeSettings
+from veca_edge.runtime.stream import StreamedModel
 
 Image = NDArray[np.uint8]
 
@@ -209,3 +213,36 @@ def test_a_checkpoint_says_what_to_do() -> None:
 
     with pytest.raises(VecaError, match="convert the checkpoint"):
         veca_edge.load(default_checkpoint_path()).stream()
+
+
+def test_called_like_a_model(model: Model, photo: Image) -> None:
+    streamed = StreamedModel(model)
+    assert [streamed(photo, cores=64).keyframe for _ in range(2)] == [True, False]
+    assert streamed(photo, cores=8).keyframe
+    assert not streamed(photo, cores=8).keyframe
+    larger = streamed(photo, cores=8, image_size=192)
+    assert larger.keyframe
+    assert larger.features.shape[:2] == (12, 12)
+
+
+def test_run_streams_a_video_unless_told_not_to(default_model_file: Path, tmp_path: Path) -> None:
+    def log(*options: str) -> list[dict[str, object]]:
+        path = tmp_path / f"{len(options)}.jsonl"
+        clip = resources.files("veca_edge") / "assets" / "clip.mp4"
+        command = [
+            sys.executable,
+            "-m",
+            "veca_edge.cli.main",
+            "run",
+            str(default_model_file),
+            "--source",
+            str(clip),
+        ]
+        command += ["--headless", "--frames", "12", "--log", str(path), *options]
+        subprocess.run(command, check=True, capture_output=True)
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    streamed, full = log(), log("--no-stream")
+    assert [line["keyframe"] for line in streamed].count(True) < 12
+    assert min(line["patches"] for line in streamed) < 64
+    assert {line["patches"] for line in full} == {64}

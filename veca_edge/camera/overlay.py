@@ -30,6 +30,7 @@ class Hud:
         latency: seconds the model took for this frame.
         fps: frames per second over the last second or so, None at the start.
         image_size: (height, width) of the model's input in pixels.
+        patches: patches computed and in all, or None if that is always all of them.
         note: a word such as "paused" or "recording", or "".
     """
 
@@ -38,6 +39,7 @@ class Hud:
     latency: float
     fps: float | None
     image_size: tuple[int, int]
+    patches: tuple[int, int] | None = None
     note: str = ""
 
 
@@ -56,6 +58,7 @@ def draw_hud(image: Image, hud: Hud, pen: Pen) -> None:
     height, width = hud.image_size
     details = [f"{hud.latency * 1000:.{1 if hud.latency < 0.1 else 0}f} ms"]
     details += [f"{hud.fps:.0f} fps"] if hud.fps is not None else []
+    details += [f"{hud.patches[0]}/{hud.patches[1]} patches"] if hud.patches else []
     details += [f"{width}×{height}"]
     details += [hud.note] if hud.note else []
     room = image.shape[1] - 4 * gap

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.camera.overlay import Hud
 from veca_edge.camera.protocols import Model, Result
-from veca_edge.camera.summary import Summary, Tally, ms
+from veca_edge.camera.summary import Summary, Tally, computed_patches, ms
 from veca_edge.camera.viewer import HELP, ViewState, apply_key
 from veca_edge.camera.views import Renderer
 from veca_edge.camera.writers import JsonlWriter, VideoWriter, check_video_path, save_png
@@ -191,6 +191,7 @@ class Player:
                 result.latency,
                 1 / self._period if self._period else None,
                 result.image_size,
+                None if result.computed is None else (int(result.computed.sum()), result.computed.size),
                 "paused" if self._state.paused else "",
             )
             picture = renderer.render(self._state.view, frame.image, result, hud)
@@ -250,6 +251,7 @@ class Player:
             self._source.dropped,
             self._tally.times(),
             self._tally.labels(),
+            self._tally.patches(),
             tuple(self._source.messages),
             tuple(map(str, written)),
             self._ended,
@@ -266,6 +268,10 @@ def log_record(frame: Frame, result: Result) -> dict[str, Any]:
         "cores": result.cores,
         "image_size": list(result.image_size),
         "latency_ms": ms(result.latency),
+        "patches": computed_patches(result),
+        "patches_total": result.features.shape[0] * result.features.shape[1],
+        "keyframe": result.keyframe,
+        "oldest": result.oldest,
         "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in top],
     }
 

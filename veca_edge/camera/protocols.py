@@ -50,6 +50,18 @@ class Result(Protocol):
     def crop(self) -> tuple[int, int, int, int]:
         """(x, y, width, height) of what the model saw, in pixels of the frame."""
 
+    @property
+    def computed(self) -> NDArray[np.bool_] | None:
+        """(rows, columns): which patches were computed for this frame; None if all were, outside of a stream."""
+
+    @property
+    def keyframe(self) -> bool:
+        """Whether all patches were computed."""
+
+    @property
+    def oldest(self) -> int:
+        """Frames since the least recently computed patch was computed."""
+
     def top(self, k: int) -> Sequence[Prediction]:
         """The k most likely labels, best first."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,15 @@ class LabelShare:
 
 
 @dataclass(frozen=True)
+class PatchCounts:
+    """Patches computed and in all, means per frame, and the number of keyframes."""
+
+    computed: float
+    total: float
+    keyframes: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """A run's numbers.
 
@@ -41,6 +50,7 @@ class Summary:
         dropped: frames of a live source that came too fast.
         times: one entry per core count used, ascending.
         labels: the labels that came first most often, at most 5.
+        patches: how many were computed, if frames were streamed.
         messages: what the source had to tell.
         paths: files written.
         stopped: how it ended: "end", "frames", "quit" or the name of a signal.
@@ -51,6 +61,7 @@ class Summary:
     dropped: int
     times: tuple[BudgetTimes, ...]
     labels: tuple[LabelShare, ...]
+    patches: PatchCounts | None = None
     messages: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     stopped: str = "end"
@@ -71,6 +82,7 @@ class Summary:
                 {"cores": t.cores, "frames": t.frames, "p50": ms(t.p50), "p95": ms(t.p95)} for t in self.times
             ],
             "labels": [{"label": entry.label, "share": round(entry.share, 4)} for entry in self.labels],
+            "patches": None if self.patches is None else asdict(self.patches),
             "messages": list(self.messages),
             "paths": list(self.paths),
             "stopped": self.stopped,
@@ -82,6 +94,11 @@ class Summary:
         for t in self.times:
             lines.append(
                 f"{t.cores:3d} cores: latency {ms(t.p50):.1f} ms median, {ms(t.p95):.1f} ms p95 ({t.frames} frames)"
+            )
+        if self.patches is not None:
+            lines.append(
+                f"computed {self.patches.computed:.1f} of {self.patches.total:.0f} patches per frame, "
+                f"{self.patches.keyframes} keyframes"
             )
         if self.labels:
             shares = ", ".join(f"{entry.label} {entry.share:.0%}" for entry in self.labels)
@@ -97,10 +114,13 @@ class Tally:
         self.frames = 0
         self._latencies: dict[int, list[float]] = defaultdict(list)
         self._first: Counter[str] = Counter()
+        self._patches: list[tuple[int, int, bool]] = []
 
     def add(self, result: Result, best: Prediction | None) -> None:
         self.frames += 1
         self._latencies[result.cores].append(result.latency)
+        if result.computed is not None:
+            self._patches.append((computed_patches(result), result.computed.size, result.keyframe))
         if best is not None:
             self._first[best.label] += 1
 
@@ -110,9 +130,23 @@ class Tally:
             for cores, values in sorted(self._latencies.items())
         )
 
+    def patches(self) -> PatchCounts | None:
+        if not self._patches:
+            return None
+        computed, total, keyframes = np.array(self._patches, float).T
+        return PatchCounts(round(float(computed.mean()), 2), round(float(total.mean()), 2), int(keyframes.sum()))
+
     def labels(self) -> tuple[LabelShare, ...]:
         best = self._first.most_common(LABELS_KEPT)
         return tuple(LabelShare(label, count / self.frames) for label, count in best)
+
+
+def computed_patches(result: Result) -> int:
+    """How many patches were computed for a result."""
+    if result.computed is not None:
+        return int(result.computed.sum())
+    rows, columns = result.features.shape[:2]
+    return int(rows * columns)
 
 
 def ms(seconds: float) -> float:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.drawing import Box, clip_box
-from veca_edge.camera.overlay import Hud, draw_hud, draw_labels, draw_lines, mark_crop
+from veca_edge.camera.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
 from veca_edge.camera.painting import FeaturePainter, paint_listening
 from veca_edge.camera.protocols import Result
 from veca_edge.camera.text import Pen
 
 Image = NDArray[np.uint8]
 Mix = Callable[[Image, Image], Image]
-VIEWS = ("labels", "features", "attention", "plain")
+VIEWS = ("labels", "features", "attention", "change", "plain")
 LABELS_SHOWN = 3
 _OUTSIDE = 0.45  # brightness of what the model did not see
 
@@ -39,6 +39,8 @@ class Renderer:
             picture = features_view(image, self._painter.paint(result.features), result.crop)
         elif view == "attention":
             picture = attention_view(image, paint_listening(result.listening), result.crop)
+        elif view == "change":
+            picture = change_view(image, result)
         else:
             picture = image.copy()
         if view == "labels":
@@ -84,6 +86,24 @@ def attention_view(image: Image, colours: Image, crop: Box) -> Image:
         return mixed
 
     return _over_crop(image, colours, crop, cv2.INTER_NEAREST, mix)
+
+
+def change_view(image: Image, result: Result) -> Image:
+    """The patches computed for this frame in their own colours under a tint, the remembered ones in grey."""
+    import cv2
+
+    computed = result.computed
+    if computed is None:
+        computed = np.ones(result.features.shape[:2], np.bool_)
+    marks = np.where(computed[..., None], np.array(ACCENT, np.uint8), np.uint8(0))
+
+    def mix(seen: Image, paint: Image) -> Image:
+        grey = cv2.convertScaleAbs(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), alpha=0.6)
+        tinted = cv2.addWeighted(seen, 0.72, paint, 0.28, 0)
+        mixed: Image = np.where(paint[..., 1:2] > 0, tinted, cv2.merge([grey] * 3))
+        return mixed
+
+    return _over_crop(image, marks, result.crop, cv2.INTER_NEAREST, mix)
 
 
 def _over_crop(image: Image, colours: Image, crop: Box, method: int, mix: Mix) -> Image:

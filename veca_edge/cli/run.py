@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from veca_edge.camera.images import ImageSource
 from veca_edge.camera.player import Options, Player, stop_on_signals
 from veca_edge.camera.protocols import Model
 from veca_edge.camera.sources import Source, open_source
@@ -56,6 +57,12 @@ Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is prin
 @click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write one JSON line per frame.")
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.")
 @click.option("--fps-limit", type=click.FloatRange(min=0, min_open=True), help="At most so many frames per second.")
+@click.option(
+    "--stream/--no-stream",
+    default=True,
+    show_default=True,
+    help="Video and camera: compute only the patches that changed, remember the others.",
+)
 @click.option("--loop", is_flag=True, help="Start files over at their end.")
 @click.option(
     "--retry",
@@ -115,6 +122,8 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
         turns=chosen if len(chosen) > 1 else (),
     )
     options.check(model)
+    if given["stream"] and not isinstance(source, ImageSource):
+        model = _streamed(model, given["image_size"])
     window = None
     if not given["headless"]:
         window = Window()
@@ -123,6 +132,16 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
     player = Player(model, source, states[0], options, window, _say, progress)
     with stop_on_signals(player.stop):
         return player.run()
+
+
+def _streamed(model: Model, image_size: int | None) -> Model:
+    """The model as a stream, if its engine can."""
+    import veca_edge
+    from veca_edge.runtime.stream import StreamedModel
+
+    if isinstance(model, veca_edge.Model) and hasattr(model.engine, "step"):
+        return StreamedModel(model, image_size)
+    return model
 
 
 def _progress(source: Source, options: Options, stack: ExitStack) -> Callable[[], object]:

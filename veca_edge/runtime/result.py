@@ -35,6 +35,9 @@ class Result:
         image_size: (height, width) in pixels of what the model saw.
         crop: (x, y, width, height) of it in pixels of the given image.
         latency: seconds from the image to this result, preprocessing included.
+        computed: bool (rows, columns), in a stream the patches that were computed for this frame; else None.
+        keyframe: whether all patches were computed.
+        oldest: frames since the least recently computed patch was computed.
     """
 
     embedding: Float
@@ -46,6 +49,9 @@ class Result:
     image_size: tuple[int, int]
     crop: tuple[int, int, int, int]
     latency: float
+    computed: NDArray[np.bool_] | None = None
+    keyframe: bool = True
+    oldest: int = 0
 
     @property
     def probabilities(self) -> Float:

@@ -9,7 +9,6 @@ bounded number of frames.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,21 +35,6 @@ class StepEngine(Protocol):
     ) -> Stepped: ...
 
     def positions(self, rows: int, columns: int) -> Float: ...
-
-
-@dataclass(frozen=True, eq=False)
-class StreamResult(Result):
-    """A frame's result: complete, whatever part of it was computed.
-
-    Attributes:
-        computed: bool (rows, columns), the patches that were computed for this frame.
-        keyframe: whether all were, because nothing was known or too much had changed.
-        oldest: frames since the least recently computed patch was computed.
-    """
-
-    computed: NDArray[np.bool_]
-    keyframe: bool
-    oldest: int
 
 
 class Stream:
@@ -94,12 +78,12 @@ class Stream:
         self._state, self.cache, self._anchor, self._drifted = None, None, None, False
         self._detector.reset()
 
-    def over(self, frames: Iterable[Image]) -> Iterator[StreamResult]:
+    def over(self, frames: Iterable[Image]) -> Iterator[Result]:
         """The results of frames, one after another."""
         for frame in frames:
             yield self.update(frame)
 
-    def update(self, frame: Image) -> StreamResult:
+    def update(self, frame: Image) -> Result:
         """The result for the next frame.
 
         A frame of another shape than the one before, or another core budget, is a keyframe.
@@ -125,7 +109,7 @@ class Stream:
         computed = np.zeros(len(cut), np.bool_)
         computed[plan.patches] = True
         features = self.cache.features.copy()
-        return StreamResult(
+        return Result(
             embedding=embedding,
             features=features.reshape(*grid, -1),
             listening=self.cache.listening.copy().reshape(*grid, -1),
@@ -164,3 +148,22 @@ class Stream:
             self.reset()
             raise
         return stepped.embedding
+
+
+class StreamedModel:
+    """A stream that is called like a model: for whoever runs models on frames without knowing of streams."""
+
+    def __init__(self, model: Model, image_size: int | None = None, settings: ChangeSettings | None = None) -> None:
+        self.name, self.budgets, self.patch_size = model.name, model.budgets, model.patch_size
+        self._model, self._settings = model, settings
+        self._image_size = image_size
+        self._stream = model.stream(image_size=image_size, change=settings)
+
+    def __call__(self, image: Image, *, cores: int, image_size: int | None = None) -> Result:
+        """The next frame's result; another budget or image size makes it a keyframe."""
+        if image_size != self._image_size:
+            self._image_size = image_size
+            self._stream = self._model.stream(image_size=image_size, change=self._settings)
+        if cores != self._stream.cores:
+            self._stream.cores = cores
+        return self._stream.update(image)
