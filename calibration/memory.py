@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from veca_edge.errors import VecaError
+from veca_edge.runtime.child import child_command
 
 TIMEOUT = 600.0  # seconds for one process; a large model on a small board needs minutes
 STATUS = Path("/proc/self/status")
@@ -156,7 +157,7 @@ def _median(values: Sequence[int | None]) -> int | None:
 
 
 def _child(order: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "calibration.memory", json.dumps(order)]
+    command = child_command("calibration.memory", json.dumps(order))
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.modelfile import Head, ModelFile, write_model_file
+from veca_edge.runtime.modelfile import Head, ModelFile, read_model_file, write_model_file
 from veca_edge.runtime.trust import remember
 
 # Memory is planned for little at first and grows with what is really used.
@@ -81,7 +82,10 @@ def convert(
     report("folding weights", 0.0)
     folded = fold(checkpoint, options.quantize)
     report("folding weights", 1.0)
-    program = build_program(checkpoint, folded, plan, report)
+    try:
+        program = build_program(checkpoint, folded, plan, report)
+    except OSError as error:  # the schema compiler works in the temporary folder
+        raise VecaError(f"cannot write temporary files: {error.strerror or error}; set TMPDIR") from None
     file = _contents(checkpoint, folded, plan, program, output, options)
     if options.verify:
         verification = _verify(file, program, checkpoint, report)
@@ -93,7 +97,7 @@ def convert(
     report("writing", 0.0)
     write_model_file(file, program)
     if options.verify:
-        remember(file)
+        remember(read_model_file(output))
     report("writing", 1.0)
     return file
 
@@ -113,6 +117,8 @@ def _plan(checkpoint: Checkpoint, options: ConvertOptions) -> _Plan:
     size = int(options.image_size or checkpoint.preprocessing["image_size"])
     if size < 1 or size % config.patch_size:
         raise VecaError(f"image size {size} is not a multiple of the patch size {config.patch_size}")
+    # Fails here, before the work, if the checkpoint's settings or this size are out of range.
+    Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
     rows = size // config.patch_size
     most = max(DEFAULT_MAX_PATCHES, rows**2) if options.max_patches is None else options.max_patches
     if most < rows**2:
@@ -189,10 +195,11 @@ def _contents(
 
 def _verify(file: ModelFile, program: bytes, checkpoint: Checkpoint, report: Progress) -> Verification:
     """Verify what is on disk, under a temporary name, so that a bad file never bears the real one."""
-    hidden = file.path.with_name(f".{file.path.stem}.{secrets.token_hex(4)}.unverified.pte")
+    hidden = file.path.with_name(f".{secrets.token_hex(6)}.unverified.pte")
     draft = ModelFile(hidden, file.manifest, file.cores, file.coordinates, file.head)
     try:
-        write_model_file(draft, program)
+        write_model_file(draft, program, shown=file.path)
         return verify_in_child(draft, checkpoint, lambda done: report("verifying", done))
     finally:
-        hidden.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            hidden.unlink(missing_ok=True)

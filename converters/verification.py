@@ -23,6 +23,7 @@ from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.runtime.cache import HIDE
+from veca_edge.runtime.child import child_command
 from veca_edge.runtime.executorch_engine import Program
 from veca_edge.runtime.modelfile import Head, ModelFile, read_model_file
 from veca_edge.runtime.patches import cell_centres, cut_patches
@@ -131,16 +132,15 @@ def verify_in_child(
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.pt"
         write_checkpoint(checkpoint, source, half=False)
-        command = [sys.executable, "-m", "converters.verification", str(file.path), str(source)]
-        command += [] if images is None else [str(images)]
+        named = [] if images is None else [str(images.resolve())]
+        command = child_command("converters.verification", str(file.path.resolve()), str(source), *named)
         with tempfile.TemporaryFile("w+") as errors:
             child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-            last = {}
-            for line in child.stdout or ():
-                last = json.loads(line)
-                if progress is not None and "done" in last:
-                    progress(last["done"])
-            status = child.wait()
+            try:
+                last = _follow(child, progress)
+            finally:
+                child.kill()  # of no effect if it ended by itself
+                status = child.wait()
             errors.seek(0)
             said = errors.read().strip().splitlines()
     if status < 0:
@@ -148,6 +148,16 @@ def verify_in_child(
     if status or "rows" not in last:
         raise VecaError(said[-1] if said else f"{file.path}: the verification stopped")
     return Verification.from_dict(last)
+
+
+def _follow(child: subprocess.Popen[str], progress: Callable[[float], None] | None) -> dict[str, Any]:
+    """Pass the child's progress on; the last line it wrote."""
+    last: dict[str, Any] = {}
+    for line in child.stdout or ():
+        last = json.loads(line)
+        if progress is not None and "done" in last:
+            progress(last["done"])
+    return last
 
 
 def verify(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import socket
 import struct
+import sys
 import threading
 import time
 import zlib
@@ -130,6 +133,83 @@ def test_nothing_there(tmp_path, monkeypatch, spec):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VecaError):
         open_source(spec)
+
+
+def odd_source(folder, kind):
+    """A source that cannot be read."""
+    if kind == "fifo":
+        os.mkfifo(folder / "fifo")
+    if kind == "loop":
+        (folder / "loop").symlink_to("loop")
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("socket")
+    return {
+        "long": "a" * 300,
+        "long folder": "a" * 300 + "/a.mp4",
+        "long path": "/".join(["a" * 100] * 60),
+        "null character": "a\0b.mp4",
+        "home": "~nobody-of-this-name/a.mp4",
+        "address": "http://me:secret@[::1",
+        "digits": "99999999999999999999",
+        "many digits": "9" * 5000,
+        "next": str(2**31),
+        "number": 2**31,
+        "below": -1,
+    }.get(kind, kind)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("fifo", "fifo is not a file, a folder or a camera"),
+        ("socket", "socket is not a file, a folder or a camera"),
+        ("loop", "cannot read loop"),
+        ("long", "too long"),
+        ("long folder", "too long"),
+        ("long path", "too long"),
+        ("null character", "cannot read"),
+        ("home", "no home folder for ~nobody-of-this-name"),
+        ("address", "address of the source is not valid"),
+        ("digits", "no such camera"),
+        ("many digits", "no such camera"),
+        ("next", "no such camera"),
+        ("number", "no such camera"),
+        ("below", "no such camera"),
+    ],
+)
+def test_odd_sources_are_refused_in_one_line(tmp_path, monkeypatch, kind, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(VecaError, match=message) as caught:
+        open_source(odd_source(tmp_path, kind))
+    assert caught.value.exit_status == 2
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 200
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may look anywhere")
+@pytest.mark.parametrize("name", ["locked", "locked/a.png"])
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+def test_locked_folder(tmp_path, name, mode):
+    (tmp_path / "locked").mkdir()
+    write_image(tmp_path / "locked" / "a.png")
+    (tmp_path / "locked").chmod(mode)
+    with pytest.raises(VecaError, match="Permission denied"):
+        open_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("spec", [0, "0", 2**31 - 1, str(2**31 - 1)])
+def test_camera_indices(spec):
+    seen = []
+
+    def capture(given):
+        seen.append(given)
+        return FakeCapture([picture()])
+
+    open_source(spec, capture=capture).close()
+    assert seen == [int(spec)]
 
 
 def test_closing_early_ends_the_thread(clip):
@@ -285,6 +365,13 @@ def test_damaged_image(tmp_path):
     path = write_image(tmp_path / "a.png", size=(200, 200))
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(VecaError, match=r"a\.png is damaged"):
+        list(open_source(str(path)))
+
+
+def test_float_tiff_is_not_called_damaged(tmp_path):
+    path = tmp_path / "a.tiff"
+    assert cv2.imwrite(str(path), np.ones((20, 30, 3), np.float32))
+    with pytest.raises(VecaError, match=r"a\.tiff is damaged or of a kind that is not supported \(8 bits"):
         list(open_source(str(path)))
 
 

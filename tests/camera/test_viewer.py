@@ -27,7 +27,8 @@ def test_cores(keys, cores):
 
 
 def test_views_go_round():
-    assert [press("v" * n).view for n in range(5)] == ["labels", "features", "attention", "plain", "labels"]
+    views = ["labels", "features", "attention", "change", "plain", "labels"]
+    assert [press("v" * n).view for n in range(6)] == views
 
 
 @pytest.mark.parametrize(("key", "name"), [(" ", "paused"), ("h", "help")])

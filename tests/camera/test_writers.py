@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +12,16 @@ import pytest
 from fakes import names, picture
 
 from veca_edge.camera.sources import open_source
-from veca_edge.camera.writers import JsonlWriter, VideoWriter, letterbox, save_png
+from veca_edge.camera.writers import (
+    JsonlWriter,
+    PendingFile,
+    VideoWriter,
+    check_target,
+    letterbox,
+    same_file,
+    save_png,
+    video_size,
+)
 from veca_edge.errors import StreamError, VecaError
 
 
@@ -40,12 +50,43 @@ def test_video_can_be_read_back(tmp_path, suffix):
 
 def test_size_of_the_first_picture_and_odd_sizes(tmp_path):
     with VideoWriter(tmp_path / "a.mp4", 10) as writer:
-        writer.write(picture(50, 49, 63))
+        writer.write(picture(50, 49, 63))  # below the smallest size: doubled
         writer.write(picture(50, 100, 100))
-    assert writer.size == (63, 49)
+    assert writer.size == (126, 98)
     assert writer.frames == 2
     with open_source(str(tmp_path / "a.mp4")) as source:
         assert len(list(source)) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "saved"),
+    [
+        ((640, 360), (640, 360)),
+        ((4096, 2160), (4096, 2160)),
+        ((1, 1), (64, 64)),
+        ((30, 20), (120, 80)),
+        ((100, 1), (4000, 64)),
+        ((30000, 1), (4096, 64)),
+        ((3, 20000), (64, 4096)),
+        ((8000, 6000), (4096, 3072)),
+    ],
+)
+def test_saved_size(size, saved):
+    assert video_size(*size) == saved
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".avi"])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (30000, 1), (3, 20000), (65, 67)])
+def test_small_and_long_pictures_can_be_saved(tmp_path, width, height, suffix):
+    path = tmp_path / f"a{suffix}"
+    with VideoWriter(path, 10) as writer:
+        for _ in range(3):
+            writer.write(picture(200, height, width))
+    with open_source(str(path)) as source:
+        images = [frame.image for frame in source]
+    saved = video_size(width, height)
+    assert [image.shape for image in images] == [(saved[1] // 2 * 2, saved[0] // 2 * 2, 3)] * 3
+    assert images[0].max() > 150  # the picture is there
 
 
 def test_video_keeps_the_pace_of_a_camera(tmp_path):
@@ -89,6 +130,119 @@ def test_bad_places(tmp_path, writer):
 def test_devices_are_not_replaced():
     with pytest.raises(VecaError, match="not a regular file"):
         JsonlWriter(os.devnull)
+
+
+def odd_names(folder):
+    """Things that cannot be written to, by what is wrong with them."""
+    (folder / "file").touch()
+    (folder / "loop").symlink_to(folder / "loop")
+    os.mkfifo(folder / "fifo")
+    return {
+        "a folder": folder,
+        "nothing": "",
+        "a FIFO": folder / "fifo",
+        "a device": os.devnull,
+        "no folder": folder / "missing" / "a",
+        "a file as folder": folder / "file" / "a",
+        "a loop of links": folder / "loop",
+        "inside a loop": folder / "loop" / "a",
+        "nobody's home": "~nobody-of-this-name/a",
+        "too long": folder / ("a" * 300),
+        "too long in bytes": folder / ("ä" * 200),
+        "folder too long": folder / ("a" * 300) / "a",
+        "path too long": folder / "/".join(["a" * 100] * 60),
+        "a null character": folder / "a\0b",
+    }
+
+
+ODD_NAMES = [
+    "a folder", "nothing", "a FIFO", "a device", "no folder", "a file as folder", "a loop of links",
+    "inside a loop", "nobody's home", "too long", "too long in bytes", "folder too long", "path too long",
+    "a null character",
+]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+@pytest.mark.parametrize("kind", ODD_NAMES)
+def test_odd_targets_are_refused_in_one_line(tmp_path, kind):
+    paths = odd_names(tmp_path)
+    assert list(paths) == ODD_NAMES
+    before = names(tmp_path)
+    for function in (check_target, PendingFile, JsonlWriter):
+        with pytest.raises(VecaError) as caught:
+            function(paths[kind])
+        assert caught.value.exit_status == 2
+        assert len(str(caught.value).splitlines()) == 1
+        assert len(str(caught.value)) < 320
+    assert names(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_checked_target(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("real")
+    real = tmp_path.resolve() / "real"
+    assert [check_target(name) for name in ("~/link", "link", "real")] == [real] * 3
+    assert names(tmp_path) == ["link"]
+
+
+@pytest.mark.parametrize("name", ["a" * 240, "a." + "b" * 238, "a" * 251 + ".mp4", "ä" * 120])
+def test_long_names(tmp_path, name):
+    with JsonlWriter(tmp_path / name) as writer:
+        writer.write({"a": 1})
+    assert names(tmp_path) == [name]
+
+
+def test_leftovers_of_a_killed_run_are_not_in_the_way(tmp_path):
+    killed, again = PendingFile(tmp_path / "a.mp4"), PendingFile(tmp_path / "a.mp4")
+    assert killed.path != again.path
+    again.keep()
+    assert names(tmp_path) == sorted(["a.mp4", killed.path.name])
+
+
+def test_cleaning_up_keeps_the_first_error(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    file = PendingFile(folder / "a")
+    file.path.unlink()
+    file.path.mkdir()  # can be neither unlinked nor put in the place of a file
+    file.target.touch()
+    with pytest.raises(StreamError, match="cannot write"):
+        file.keep()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("file", "file", True),
+        ("file", "sub/../file", True),
+        ("file", "link", True),
+        ("file", "hard", True),
+        ("file", "~/file", True),
+        ("new", "sub/../new", True),
+        ("new", "to-new", True),
+        ("file", "other", False),
+        ("file", "new", False),
+        ("file", "loop", False),
+        ("file", "~nobody-of-this-name/a", False),
+        ("file", "a" * 300, False),
+        ("file", "a\0b", False),
+        ("file", "rtsp://camera/stream", False),
+    ],
+)
+def test_same_file(tmp_path, monkeypatch, a, b, same):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "other").touch()
+    (tmp_path / "hard").hardlink_to(tmp_path / "file")
+    for name, target in (("link", "file"), ("to-new", "new"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+    assert same_file(Path(a), Path(b)) is same
+    assert same_file(Path(b), Path(a)) is same
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -130,6 +130,12 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], No
         ({"budgets": [8, 65]}, "budgets do not fit"),
         ({"budgets": []}, "budgets do not fit"),
         ({"budgets": "64"}, "budgets makes no sense"),
+        ({"budgets": [64, 8]}, "budgets do not fit"),
+        ({"budgets": [8, 8]}, "budgets do not fit"),
+        ({"format_version": True}, "update it"),
+        ({"format_version": -1}, "update it"),
+        ({"name": "\x1b]0;title\x07"}, "name makes no sense"),
+        ({"made_with": {"a": "\x1b[31m"}}, "made_with makes no sense"),
         ({"labels": [1, 2]}, "labels makes no sense"),
         ({"labels": ["one"]}, "does not fit the manifest"),
         ({"num_cores": 10**9}, "does not fit the manifest"),
@@ -148,6 +154,51 @@ def test_a_manifest_that_makes_no_sense_is_refused(
     path = _edited(default_model_file, tmp_path / "edited.pte", lambda m: m.update(change))
     with pytest.raises(VecaError, match=message):
         read_model_file(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"patch_size": 8},
+        {"num_layers": 3},
+        {"num_heads": 1},
+        {"max_patches": 4096},
+        {"feature_dim": 64, "labels": []},
+    ],
+    ids=str,
+)
+def test_sizes_that_are_not_the_programs_are_refused(
+    default_model_file: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = _edited(default_model_file, tmp_path / "edited.pte", lambda m: m.update(change))
+    with pytest.raises(VecaError, match="is not the program's"):
+        veca_edge.load(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_compressed_archives_are_not_ours(default_model_file: Path, tmp_path: Path, compression: int) -> None:
+    size = read_model_file(default_model_file).manifest.program_size
+    target = tmp_path / "compressed.pte"
+    target.write_bytes(default_model_file.read_bytes()[:size])
+    with zipfile.ZipFile(default_model_file) as source, zipfile.ZipFile(target, "a", compression) as archive:
+        for name in source.namelist():
+            archive.writestr(name, source.read(name))
+    with pytest.raises(VecaError, match="compressed"):
+        read_model_file(target)
+
+
+@pytest.mark.parametrize("header", [b"{{{", b"{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,), }"])
+def test_hostile_array_headers_are_refused(default_model_file: Path, tmp_path: Path, header: bytes) -> None:
+    manifest = read_model_file(default_model_file).manifest
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    array += b"\0" * (4 * manifest.num_cores * manifest.hidden_dim)
+    target = tmp_path / "hostile.pte"
+    target.write_bytes(default_model_file.read_bytes()[: manifest.program_size])
+    with zipfile.ZipFile(default_model_file) as source, zipfile.ZipFile(target, "a") as archive:
+        for name in source.namelist():
+            archive.writestr(name, array if name == "cores.npy" else source.read(name))
+    with pytest.raises(VecaError, match="cannot be read"):
+        read_model_file(target)
 
 
 def test_missing_values_are_named(default_model_file: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def _with_program(source: Path, target: Path, program: bytes) -> ModelFile:
     manifest = replace(file.manifest, program_size=len(program), program_digest=hashlib.sha256(program).hexdigest())
     hostile = replace(file, path=target, manifest=manifest)
     write_model_file(hostile, program)
-    return hostile
+    return read_model_file(target)
 
 
 @pytest.mark.parametrize("seed", range(4))

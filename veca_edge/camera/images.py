@@ -37,20 +37,25 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except cv2.error:
         image = None
     if image is None:
-        raise VecaError(f"{path} is damaged: it could not be decoded")
+        raise VecaError(f"{path} is {_fault(data)}")
     return to_rgb(image)
+
+
+def _fault(data: bytes) -> str:
+    """What is wrong with an image that does not decode: a TIFF may be sound but hold floats."""
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return "damaged or of a kind that is not supported (8 bits per channel)"
+    return "damaged: it could not be decoded"
 
 
 def images_in(folder: Path) -> list[Path]:
     """The image files directly inside a folder, by name; a VecaError if there are none."""
     try:
-        entries = sorted(folder.iterdir())
+        entries = [path for path in sorted(folder.iterdir()) if path.is_file()]
     except OSError as error:
         raise VecaError(f"cannot read {folder}: {error.strerror}") from None
     # Names with a leading dot are leftovers of file managers ("._photo.jpg"), not pictures.
-    paths = [
-        path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
-    ]
+    paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
     if not paths:
         raise VecaError(f"no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return paths

@@ -9,14 +9,17 @@ from veca_edge.camera.capture import Capture, CaptureFactory, PacedCapture, open
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.headers import image_size
 from veca_edge.camera.images import ImageSource
+from veca_edge.camera.paths import expanded
 from veca_edge.camera.videos import LiveSource, VideoSource
 from veca_edge.errors import VecaError
+from veca_edge.files import is_regular, is_there, shortened
 
 __all__ = ["Frame", "Source", "open_source"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 SNIFF = 65536  # bytes
+LAST_CAMERA = 2**31 - 1  # OpenCV takes a C int
 
 
 def open_source(
@@ -46,18 +49,25 @@ def open_source(
     if retry < 0:
         raise VecaError(f"retry must be 0 or more seconds, got {retry:g}")
     if isinstance(spec, str) and spec.isascii() and spec.isdigit():
-        spec = int(spec)
+        spec = int(spec) if len(spec) < 20 else LAST_CAMERA + 1  # int() refuses thousands of digits
     if isinstance(spec, int):
+        if not 0 <= spec <= LAST_CAMERA:
+            raise VecaError(f"there is no such camera: an index is 0 to {LAST_CAMERA}")
         return LiveSource(spec, f"camera {spec}", capture, retry=retry, notify=notify)
     if "://" in spec:
         return _open_url(spec, live, retry, loop, notify, capture)
-    return _open_path(Path(spec).expanduser(), live, retry, loop, notify, capture)
+    return _open_path(expanded(spec), live, retry, loop, notify, capture)
 
 
 def _open_url(
     url: str, live: bool | None, retry: float, loop: bool, notify: Notify | None, capture: CaptureFactory
 ) -> Source:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text may hold the password
+        raise VecaError(
+            "the address of the source is not valid (check its brackets and special characters)"
+        ) from None
     if parts.scheme.lower() not in SCHEMES:
         raise VecaError(f"cannot read {parts.scheme}:// addresses, only {', '.join(SCHEMES)}")
     # A password in the address stays out of messages and logs.
@@ -77,12 +87,14 @@ def _open_path(
     notify: Notify | None,
     capture: CaptureFactory,
 ) -> Source:
-    if not path.exists():
-        raise VecaError(f"there is no file or folder {path}")
+    if not is_there(path):
+        raise VecaError(f"there is no file or folder {shortened(path)}")
     if path.is_char_device():
         return LiveSource(str(path), str(path), capture, retry=retry, notify=notify)
     if path.is_dir():
         return ImageSource(path, loop=loop, notify=notify)
+    if not is_regular(path):  # opening a FIFO would wait for someone to write to it
+        raise VecaError(f"{path} is not a file, a folder or a camera")
     start = _first_bytes(path)
     if image_size(start) is not None or start.startswith(b"\xff\xd8\xff"):
         return ImageSource(path, loop=loop, notify=notify)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import secrets
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.capture import FRAME_COUNT, open_capture, quiet_opencv
+from veca_edge.camera.paths import expanded
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.files import shortened
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,6 +26,47 @@ if TYPE_CHECKING:
 # What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
 # VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".webm": "VP80", ".mkv": "VP80", ".avi": "MJPG"}
+
+SHORTEST, LONGEST = 64, 4096  # pixels of a saved video's sides; encoders and players differ beyond these
+
+
+def check_target(path: str | Path) -> Path:
+    """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
+
+    Raises:
+        VecaError: the folder is missing, or the target is a folder, a device or the like, or a bad name.
+    """
+    name = shortened(Path(path))
+    try:
+        target = expanded(path).resolve()
+        mode = _mode(target)
+        folder = _mode(target.parent)
+    except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise VecaError(f"cannot write {name}: {reason}") from None
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "a folder, not a regular file" if stat.S_ISDIR(mode) else "not a regular file"
+        raise VecaError(f"cannot write {name}: it is {kind}")
+    if folder is None or not stat.S_ISDIR(folder):
+        raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
+    return target
+
+
+def same_file(a: Path, b: Path) -> bool:
+    """Whether two names, `~` expanded, mean the same file, be it there or not; False if that cannot be told."""
+    try:
+        a, b = a.expanduser().resolve(), b.expanduser().resolve()
+        return a == b or a.samefile(b)
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _mode(path: Path) -> int | None:
+    """The kind of a file, links followed, None if there is none; unlike Path.exists it raises other errors."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 class PendingFile:
@@ -33,18 +77,15 @@ class PendingFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        target = Path(path).expanduser()
-        self.target = target.resolve()  # of a link, the file it points to is replaced, not the link
-        if self.target.exists() and not self.target.is_file():
-            raise VecaError(f"cannot write {target}: it is not a regular file")
-        if not self.target.parent.is_dir():
-            raise VecaError(f"cannot write {target}: there is no folder {self.target.parent}")
-        # The ending stays: encoders choose the container by it.
-        self.path = self.target.with_name(f".{self.target.stem}.{os.getpid()}.part{self.target.suffix}")
+        self.target = check_target(path)
+        # Encoders choose the container by the ending. The rest is random, not the process's number: in a
+        # container numbers repeat, and what a killed run left behind would be in the way.
+        suffix = self.target.suffix if self.target.suffix.lower() in CODECS else ""
+        self.path = self.target.with_name(f".{secrets.token_hex(4)}.part{suffix}")
         try:
             self.path.open("xb").close()
         except OSError as error:
-            raise VecaError(f"cannot write {target}: {error.strerror}") from None
+            raise VecaError(f"cannot write {shortened(Path(path))}: {error.strerror}") from None
 
     def keep(self) -> None:
         """Give the file its real name; a StreamError if that fails."""
@@ -52,10 +93,12 @@ class PendingFile:
             self.path.replace(self.target)
         except OSError as error:
             self.discard()
-            raise StreamError(f"cannot write {self.target}: {error.strerror}") from None
+            raise StreamError(f"cannot write {shortened(self.target)}: {error.strerror}") from None
 
     def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
+        """Remove what there is, if that can be done: the error that led here matters more."""
+        with suppress(OSError):
+            self.path.unlink()
 
 
 class VideoWriter:
@@ -67,8 +110,8 @@ class VideoWriter:
     Args:
         path: where the video will be.
         fps: frames per second, above 0.
-        size: (width, height) in pixels, None for that of the first picture; pictures of other sizes are
-            fitted in with black borders.
+        size: (width, height) in pixels, None for `video_size` of the first picture; pictures of other
+            sizes are fitted in with black borders.
 
     Raises:
         VecaError: a format or place that cannot be written.
@@ -97,7 +140,7 @@ class VideoWriter:
 
         if not self._open:
             raise StreamError(f"{self.path} is closed")
-        self.size = self.size or (image.shape[1], image.shape[0])
+        self.size = self.size or video_size(image.shape[1], image.shape[0])
         self._encoder = self._encoder or self._start_encoder(self.size)
         due = self.frames + 1
         if time is not None:
@@ -160,7 +203,11 @@ class JsonlWriter:
         self._file = PendingFile(path)
         self.path = self._file.target
         self.lines = 0
-        self._stream: IO[str] | None = self._file.path.open("w", encoding="utf-8", newline="\n")
+        self._stream: IO[str] | None = None
+        try:
+            self._stream = self._file.path.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            self._abandon(error)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Add a line; a StreamError if it cannot be written, after which nothing is left behind."""
@@ -194,7 +241,7 @@ class JsonlWriter:
             with suppress(OSError):  # the same fault again: what is still buffered does not fit either
                 stream.close()
         self._file.discard()
-        raise StreamError(f"cannot write {self.path}: {error.strerror}") from None
+        raise StreamError(f"cannot write {shortened(self.path)}: {error.strerror}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -221,8 +268,20 @@ def save_png(path: Path, image: NDArray[np.uint8]) -> None:
         file.path.write_bytes(data.tobytes())
     except OSError as error:
         file.discard()
-        raise StreamError(f"cannot write {path}: {error.strerror}") from None
+        raise StreamError(f"cannot write {shortened(path)}: {error.strerror}") from None
     file.keep()
+
+
+def video_size(width: int, height: int) -> tuple[int, int]:
+    """The (width, height) to save pictures of this size at: theirs, unless it is very small or very long.
+
+    The result keeps the aspect, up to black borders where one side would be below SHORTEST.
+    """
+    longest = max(width, height)
+    scale = LONGEST / longest
+    if scale >= 1:
+        scale = min(math.ceil(SHORTEST / min(width, height)), LONGEST // longest)  # whole: stays crisp
+    return max(SHORTEST, round(width * scale)), max(SHORTEST, round(height * scale))
 
 
 def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from veca_edge.camera.writers import check_target, same_file
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import verification_lines
@@ -69,8 +70,9 @@ def command(checkpoint: Path | None, output: Path | None, as_json: bool, target:
     source = read_checkpoint(checkpoint or default_checkpoint_path())
     stem = (checkpoint or default_checkpoint_path()).stem
     path = output or Path(f"{stem}-{given['quantize']}.pte")
-    if path.is_dir():
-        raise VecaError(f"{path} is a folder: give a file name")
+    path = check_target(path)
+    if same_file(path, checkpoint or default_checkpoint_path()):
+        raise VecaError(f"{path} is the checkpoint itself: name another --output")
     file = convert(source, path, ConvertOptions(**given), None if as_json else Stages())
     with path.open("rb") as stream:
         coverage = read_coverage(stream.read(file.manifest.program_size))

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from veca_edge.errors import require
+from veca_edge.files import is_regular
 
 FIRST_LABELS = 6
 
@@ -36,7 +37,7 @@ def inspect_file(path: Path | None) -> dict[str, Any]:
     Raises:
         VecaError: the file is neither, is damaged, or reading it needs a package that is not installed.
     """
-    if path is not None and path.is_file():
+    if path is not None and is_regular(path):
         from veca_edge.runtime.modelfile import describe, is_model_file
 
         if is_model_file(path):

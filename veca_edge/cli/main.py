@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from veca_edge import __version__
+from veca_edge._version import __version__
 from veca_edge.errors import VecaError
 
 COMMANDS = {
@@ -18,6 +21,7 @@ COMMANDS = {
     "run": "Run a model on a camera, a video, or images.",
     "verify": "Compare a model file with the checkpoint it came from.",
 }
+DEBUG = "VECA_EDGE_DEBUG"
 
 
 class LazyGroup(click.Group):
@@ -39,9 +43,26 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise
         except VecaError as error:
-            click.echo(f"veca-edge: {error}", err=True)
-            sys.exit(error.exit_status)
+            _fail(str(error), error.exit_status)
+        except KeyboardInterrupt:
+            _fail("interrupted", 128 + signal.SIGINT)
+        except MemoryError:
+            _fail("out of memory: use a smaller image size or model", 1)
+        except OSError as error:
+            _fail(str(error), 1)
+        except Exception as error:
+            if os.environ.get(DEBUG):
+                raise
+            _fail(f"internal error: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)", 1)
+
+
+def _fail(message: str, status: int) -> None:
+    """Print one line and exit."""
+    click.echo(f"veca-edge: {' '.join(message.split())}", err=True)
+    sys.exit(status)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,5 +71,27 @@ def main() -> None:
     """Elastic vision transformers on phones and small computers."""
 
 
-if __name__ == "__main__":
+def entry() -> None:
+    """The console script: `main` with streams and signals in order."""
+    _open_missing_streams()
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            # An exception instead of sudden death, so that unfinished files are removed.
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     main()
+
+
+def _open_missing_streams() -> None:
+    """Native libraries write to descriptors 1 and 2 whatever they are; closed ones become the null device."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open as long as the process
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    entry()

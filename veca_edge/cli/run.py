@@ -19,7 +19,7 @@ from veca_edge.camera.sources import Source, open_source
 from veca_edge.camera.summary import Summary
 from veca_edge.camera.viewer import ViewState, Window, check_window
 from veca_edge.camera.views import VIEWS
-from veca_edge.camera.writers import check_video_path
+from veca_edge.camera.writers import check_target, check_video_path, same_file
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.errors import VecaError, require
 
@@ -81,8 +81,7 @@ def command(**given: Any) -> None:
     if given["camera"] is not None and given["source"] is not None:
         raise VecaError("give --camera or --source, not both")
     require("cv2", "run")
-    if given["save"] is not None:
-        check_video_path(given["save"])
+    _check_outputs(given)
     if not given["headless"]:
         check_window()
     with ExitStack() as stack:
@@ -92,6 +91,20 @@ def command(**given: Any) -> None:
     _report(summary, given["as_json"])
     if summary.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[summary.stopped])
+
+
+def _check_outputs(given: dict[str, Any]) -> None:
+    """Refuse, before anything is opened, outputs that cannot be written or would overwrite an input."""
+    if given["save"] is not None:
+        check_video_path(given["save"])
+    outputs = {name: check_target(given[name]) for name in ("save", "log") if given[name] is not None}
+    if len(outputs) == 2 and same_file(*outputs.values()):
+        raise VecaError(f"--save and --log both name {outputs['save']}")
+    inputs = [Path(given[name]) for name in ("model", "source") if given[name] is not None]
+    for name, target in outputs.items():
+        taken = target.exists()
+        if any(same_file(target, path) or (taken and same_file(target.parent, path)) for path in inputs):
+            raise VecaError(f"--{name} {target} would overwrite an input: choose another name")
 
 
 def _source(given: dict[str, Any]) -> Source:

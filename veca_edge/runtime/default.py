@@ -9,6 +9,8 @@ from pathlib import Path
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require
+from veca_edge.files import is_there, shortened
+from veca_edge.runtime.modelfile import read_model_file
 from veca_edge.runtime.trust import cache_folder
 
 CHECKPOINT = "everyday-tiny.pt"
@@ -26,9 +28,21 @@ def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
     with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as checkpoint:
         digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
         path = cache_folder() / f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
-        if not path.exists():
+        if not _usable(path, digest):
             _convert(checkpoint, path, say)
     return path
+
+
+def _usable(path: Path, digest: str) -> bool:
+    """Whether a whole conversion of that checkpoint lies there; a damaged one is made again."""
+    if not is_there(path):
+        return False
+    if path.is_dir():
+        raise VecaError(f"{path} is a folder where the converted model belongs: remove it")
+    try:
+        return read_model_file(path).manifest.source_digest == digest
+    except VecaError:
+        return False
 
 
 def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
@@ -43,5 +57,7 @@ def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise VecaError(f"cannot write {path.parent}: {error.strerror}; set VECA_EDGE_CACHE to a folder") from None
+        raise VecaError(
+            f"cannot use {shortened(path.parent)} as cache folder: {error.strerror}; VECA_EDGE_CACHE names another"
+        ) from None
     convert(read_checkpoint(checkpoint), path, ConvertOptions())

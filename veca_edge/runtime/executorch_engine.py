@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from veca_edge.errors import VecaError, require
 from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.engines import Encoded
+from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import ModelFile
 from veca_edge.runtime.native import quiet
 from veca_edge.runtime.patches import cell_centres, cut_patches
 from veca_edge.runtime.threads import check_threads
 from veca_edge.runtime.weight_cache import enable_weight_cache
+
+STEP_INPUTS = 5  # of `step` before the remembered keys and values
 
 Float = NDArray[np.float32]
 
@@ -25,6 +29,7 @@ class Program:
 
     def __init__(self, file: ModelFile, threads: int) -> None:
         require("executorch", "run")
+        self._path = file.path
         with quiet():
             import torch
 
@@ -46,6 +51,27 @@ class Program:
             raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
         self._methods = names
         self._from_numpy = torch.from_numpy
+
+    def check_shapes(self, manifest: Manifest) -> None:
+        """Refuse a manifest whose sizes are not those of the program.
+
+        Raises:
+            VecaError: naming the first that differs.
+        """
+        encode, step = (self._module.method_meta(name) for name in ("encode", "step"))
+        patches, cores = encode.input_tensor_meta(0).sizes(), encode.input_tensor_meta(2).sizes()
+        found = {
+            "max_patches": patches[0],
+            "patch_size": math.isqrt(patches[1] // 3),
+            "num_cores": cores[0],
+            "hidden_dim": cores[1],
+            "feature_dim": encode.output_tensor_meta(0).sizes()[1],
+            "num_layers": (step.num_inputs() - STEP_INPUTS) // 2,
+            "num_heads": step.input_tensor_meta(STEP_INPUTS).sizes()[0],
+        }
+        for name, value in found.items():
+            if value != getattr(manifest, name):
+                raise VecaError(f"{self._path}: the manifest's {name} is not the program's ({value})")
 
     def run(self, method: str, inputs: Sequence[Float]) -> list[Float]:
         """Run a method on contiguous float32 arrays.
@@ -87,6 +113,7 @@ class ExecutorchEngine:
         self.threads = check_threads(threads)
         self._file = file
         self._program = Program(file, self.threads)
+        self._program.check_shapes(file.manifest)
         self._centres: dict[tuple[int, int], Float] = {}
         # What stands for "nothing remembered": two hidden rows, since XNNPACK knows no empty tensors.
         manifest = file.manifest

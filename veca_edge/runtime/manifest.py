@@ -87,7 +87,7 @@ class Manifest:
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise VecaError("the manifest is not of veca-edge")
         version = values.pop("format_version", None)
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
@@ -105,14 +105,23 @@ def _checked(name: str, value: Any) -> Any:
     if name == "preprocessing":
         return Preprocessing.from_dict(value)
     if name in _LISTS:
-        ok = isinstance(value, list) and all(type(item) is _LISTS[name] for item in value)
+        ok = isinstance(value, list) and all(type(item) is _LISTS[name] for item in value) and _printable(value)
         value = tuple(value) if ok else value
     elif name in _TEXTS:
-        ok = isinstance(value, str)
+        ok = isinstance(value, str) and _printable(value)
     elif name in _TABLES:
-        ok = isinstance(value, dict)
+        ok = isinstance(value, dict) and _printable(value)
     else:
         ok = type(value) is int and 0 < value < 2**40
     if not ok:
         raise VecaError(f"the manifest's {name} makes no sense: {str(value)[:60]!r}")
     return value
+
+
+def _printable(value: Any) -> bool:
+    """Whether no text in it could steer a terminal."""
+    if isinstance(value, dict):
+        return all(_printable(key) and _printable(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_printable(item) for item in value)
+    return value.isprintable() if isinstance(value, str) else True

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError, require
+from veca_edge.files import is_there
 from veca_edge.runtime.change import ChangeSettings
 from veca_edge.runtime.engines import Engine
 from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
@@ -95,9 +96,9 @@ class Model:
     def check_budget(self, cores: int | None) -> int:
         """`cores` if the model offers it, the largest budget for None, else VecaError."""
         cores = self.budgets[-1] if cores is None else cores
-        if cores not in self.budgets:
+        if isinstance(cores, bool) or not isinstance(cores, (int, np.integer)) or cores not in self.budgets:
             raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, self.budgets))}")
-        return cores
+        return int(cores)
 
     def logits(self, embedding: Float, features: Float) -> Float | None:
         """Logits (K,) for an embedding (D',) and features (..., D'), or None without a head."""
@@ -119,7 +120,7 @@ def load(path: str | Path, *, threads: int | None = None) -> Model:
         VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
     """
     path = Path(path)
-    if not path.exists():
+    if not is_there(path):
         raise VecaError(f"{path}: no such file")
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 

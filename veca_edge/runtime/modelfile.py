@@ -9,14 +9,17 @@ so one file goes into an app, and `unzip -p model.pte manifest.json` shows what 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import secrets
 import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
+from veca_edge.files import is_regular, is_there, shortened
 from veca_edge.runtime.manifest import Manifest
 
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
-MAX_MEMBER = 2**28  # bytes unpacked; a larger member is damage or malice
+MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice
+NPY_HEADER = 256  # bytes before an array, at most
 Float = NDArray[np.float32]
 
 
@@ -59,6 +64,7 @@ class ModelFile:
         cores: float32 (M, D), the core tokens in order.
         coordinates: float32 (M, 2), their raw positions (before tanh).
         head: the classifier, or None.
+        digest: SHA-256 of the whole file, hexadecimal; "" for one that was not read from a disk.
     """
 
     path: Path
@@ -66,25 +72,33 @@ class ModelFile:
     cores: Float
     coordinates: Float
     head: Head | None
+    digest: str = ""
 
 
 def is_model_file(path: str | Path) -> bool:
     """Whether the file starts as an ExecuTorch program (ours or another tool's)."""
     try:
+        if not Path(path).is_file():  # opening a pipe would wait for a writer
+            return False
         with Path(path).open("rb") as file:
             return file.read(8)[4:7] == PROGRAM_MAGIC
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
-def write_model_file(file: ModelFile, program: bytes) -> None:
+def write_model_file(file: ModelFile, program: bytes, shown: Path | None = None) -> None:
     """Write program and archive to `file.path`, all or nothing.
+
+    Args:
+        file: everything but the program.
+        program: the ExecuTorch program.
+        shown: the name for messages, if `file.path` is not one that the user knows.
 
     Raises:
         VecaError: the place cannot be written, or the disk is full.
     """
     path = file.path
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
         with temporary.open("wb") as out:
             out.write(program)
@@ -99,9 +113,10 @@ def write_model_file(file: ModelFile, program: bytes) -> None:
             os.fsync(out.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise VecaError(f"cannot write {path}: {error.strerror or error}") from None
+        raise VecaError(f"cannot write {shortened(shown or path)}: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read_model_file(path: str | Path) -> ModelFile:
@@ -111,9 +126,9 @@ def read_model_file(path: str | Path) -> ModelFile:
         VecaError: missing, not a model file, another tool's, damaged, or of a newer format.
     """
     path = Path(path)
-    if not path.exists():
+    if not is_there(path):
         raise VecaError(f"{path}: no such file")
-    if not is_model_file(path):
+    if not is_regular(path) or not is_model_file(path):
         raise VecaError(f"{path}: not a model file (expected a .pte made by `veca-edge convert`)")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -142,23 +157,28 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
             )
             head = Head(weight, bias)
         _check_manifest(manifest)
-        _check_program(path, manifest)
+        digest = _check_program(path, manifest)
     except VecaError as error:
         raise VecaError(f"{path}: {error}") from None
-    return ModelFile(path, manifest, cores, coordinates, head)
+    return ModelFile(path, manifest, cores, coordinates, head, digest)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > MAX_MEMBER:
-        raise VecaError(f"{name} is too large")
+    info = archive.getinfo(name)
+    # We never compress, so what unpacks to something else than it holds is not ours.
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > MAX_MEMBER:
+        raise VecaError(f"{name} is compressed or too large")
     return archive.read(name)
 
 
 def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Float:
+    data = _member(archive, name)
+    if not 0 <= len(data) - 4 * math.prod(shape) <= NPY_HEADER:
+        raise VecaError(f"{name} does not fit the manifest")
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(_member(archive, name)), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise VecaError(f"{name} cannot be read: {error}") from None
+        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # numpy's header parser raises whatever the damage leads to
+        raise VecaError(f"{name} cannot be read: {error!r:.80}") from None
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
         raise VecaError(f"{name} does not fit the manifest")
     if not np.isfinite(array).all():
@@ -175,14 +195,15 @@ def _npy(array: Float) -> bytes:
 def _check_manifest(manifest: Manifest) -> None:
     budgets = manifest.budgets
     step = manifest.chunk_size
-    if not budgets or any(c % step or not 0 < c <= manifest.num_cores for c in budgets):
+    ascending = all(a < b for a, b in pairwise(budgets))
+    if not budgets or not ascending or any(c % step or not 0 < c <= manifest.num_cores for c in budgets):
         raise VecaError("the manifest's budgets do not fit the core bank")
     if manifest.num_heads > manifest.hidden_dim or manifest.hidden_dim % manifest.num_heads:
         raise VecaError("the manifest's sizes contradict each other")
 
 
-def _check_program(path: Path, manifest: Manifest) -> None:
-    """Native code will trust these bytes, so they must be the ones that were verified."""
+def _check_program(path: Path, manifest: Manifest) -> str:
+    """Native code will trust these bytes, so they must be the ones that were verified. The file's digest."""
     digest, left = hashlib.sha256(), manifest.program_size
     with path.open("rb") as file:
         while left and (block := file.read(min(left, 2**20))):
@@ -190,6 +211,10 @@ def _check_program(path: Path, manifest: Manifest) -> None:
             left -= len(block)
     if left or digest.hexdigest() != manifest.program_digest:
         raise VecaError("the program is damaged (its digest differs): copy or convert it again")
+    with path.open("rb") as file:
+        file.seek(manifest.program_size)
+        digest.update(file.read())
+    return digest.hexdigest()
 
 
 def describe(path: str | Path) -> dict[str, Any]:

@@ -1,30 +1,29 @@
 """Model files from strangers: run once in a child process before this process runs them.
 
 A program with the right digest can still be hostile or made by a broken tool, and ExecuTorch answers some of those
-with a crash. Files whose program was tried here before (or written by `veca-edge convert` here) are remembered by
-digest, so this costs a few seconds once per file.
+with a crash. Files that were tried here before (or written by `veca-edge convert` here) are remembered by the
+digest of all their bytes, so this costs a few seconds once per file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from veca_edge.errors import VecaError
+from veca_edge.runtime.child import child_command
 from veca_edge.runtime.modelfile import ModelFile
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def cache_folder() -> Path:
     """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
     if chosen := os.environ.get("VECA_EDGE_CACHE"):
-        return Path(chosen)
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
 
@@ -43,9 +42,10 @@ def ensure_harmless(file: ModelFile) -> None:
     Raises:
         VecaError: the program crashed, hung, or could not run one small image.
     """
-    if _marker(file).exists():
-        return
-    command = [sys.executable, "-m", "veca_edge.runtime.trust", str(file.path.resolve())]
+    with contextlib.suppress(OSError):
+        if file.digest and _marker(file).exists():
+            return
+    command = child_command("veca_edge.runtime.trust", str(file.path.resolve()))
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
@@ -59,9 +59,7 @@ def ensure_harmless(file: ModelFile) -> None:
 
 
 def _marker(file: ModelFile) -> Path:
-    digest = file.manifest.program_digest
-    # The digest was compared with the program's bytes, so it is hexadecimal; this keeps it so.
-    return cache_folder() / "harmless" / (digest if DIGEST.fullmatch(digest) else "unknown")
+    return cache_folder() / "harmless" / file.digest
 
 
 def _try(path: str) -> None:

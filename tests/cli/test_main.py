@@ -1,0 +1,129 @@
+"""The frame around all commands: one line for every failure, files and streams in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from veca_edge.cli import main as module
+from veca_edge.errors import StreamError, VecaError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+COMMAND = [sys.executable, "-m", "veca_edge.cli.main"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (VecaError("this is\nwrong"), 2, "veca-edge: this is wrong"),
+        (StreamError("it went away"), 1, "veca-edge: it went away"),
+        (MemoryError(), 1, "veca-edge: out of memory: use a smaller image size or model"),
+        (OSError(28, "No space left on device"), 1, "veca-edge: [Errno 28] No space left on device"),
+        (KeyboardInterrupt(), 130, "veca-edge: interrupted"),
+        (TypeError("odd"), 1, "veca-edge: internal error: TypeError: odd (set VECA_EDGE_DEBUG=1 to see where)"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_every_failure_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, line: str
+) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(module.LazyGroup, "get_command", lambda *_: fail)
+    result = CliRunner().invoke(module.main, ["inspect"])
+    assert result.exit_code == status
+    assert result.output.strip() == line
+
+
+def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def fail() -> None:
+        raise TypeError("odd")
+
+    monkeypatch.setattr(module.LazyGroup, "get_command", lambda *_: fail)
+    monkeypatch.setenv("VECA_EDGE_DEBUG", "1")
+    assert isinstance(CliRunner().invoke(module.main, ["inspect"]).exception, TypeError)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a POSIX shell")
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams_do_no_harm(default_model_file: Path, tmp_path: Path, closed: str) -> None:
+    from converters.samples import sample_images
+    from veca_edge.camera.writers import save_png
+
+    save_png(tmp_path / "photo.png", sample_images()[0])
+    log = tmp_path / "log.jsonl"
+    run = f"run '{default_model_file}' --headless --source '{tmp_path}/photo.png' --log '{log}'"
+    command = f"'{sys.executable}' -m veca_edge.cli.main {run} {closed}"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    assert len(log.read_text().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_conversion_leaves_nothing(tmp_path: Path, sent: signal.Signals, status: int) -> None:
+    output = tmp_path / "model.pte"
+    output.write_bytes(b"what was there before")
+    command = [*COMMAND, "convert", str(GOLDEN), "--budgets", "8", "-o", str(output)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "assembling" in line:  # verification begins
+            break
+    time.sleep(0.3)
+    child.send_signal(sent)
+    assert child.wait(30) == status
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_bytes() == b"what was there before"
+
+
+def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_outputs_never_replace_inputs(default_model_file: Path, tmp_path: Path) -> None:
+    from importlib import resources
+
+    clip, model, checkpoint = tmp_path / "clip.mp4", tmp_path / "model.pte", tmp_path / "c.pt"
+    clip.write_bytes((resources.files("veca_edge") / "assets" / "clip.mp4").read_bytes())
+    model.write_bytes(default_model_file.read_bytes())
+    checkpoint.write_bytes(GOLDEN.read_bytes())
+    before = {path: path.read_bytes() for path in (clip, model, checkpoint)}
+    run = ("run", model, "--headless", "--source", clip, "--frames", 2)
+    for command in (
+        ("convert", checkpoint, "-o", checkpoint),
+        (*run, "--save", clip),
+        (*run, "--log", model),
+        (*run, "--log", clip),
+        (*run, "--save", tmp_path / "x.mp4", "--log", tmp_path / "x.mp4"),
+    ):
+        result = _run(*command)
+        assert result.returncode == 2, command
+        assert len(result.stderr.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("command", ["inspect", "run", "verify", "convert"])
+def test_names_that_are_too_long_are_one_line(command: str) -> None:
+    result = _run(command, "x" * 300)
+    assert result.returncode == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name")
+def test_pipes_are_not_replaced_by_files(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = _run("convert", GOLDEN, "-o", pipe)
+    assert result.returncode == 2
+    assert pipe.is_fifo()
