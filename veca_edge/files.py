@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -11,26 +10,71 @@ from veca_edge.errors import VecaError
 
 def is_there(path: Path) -> bool:
     """Whether something bears this name; VecaError if that cannot be told (name too long, folder locked)."""
-    return _mode(path) is not None
+    return _mode_or_error(path) is not None
 
 
 def is_regular(path: Path) -> bool:
     """Whether this is a regular file, links followed; VecaError if that cannot be told."""
-    mode = _mode(path)
+    mode = _mode_or_error(path)
     return mode is not None and stat.S_ISREG(mode)
 
 
-def _mode(path: Path) -> int | None:
+def check_target(path: str | Path) -> Path:
+    """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
+
+    Raises:
+        VecaError: the folder is missing, or the target is a folder, a device or the like, or a bad name.
+    """
+    name = shortened(Path(path))
     try:
-        return os.stat(path).st_mode  # noqa: PTH116 - Path.stat says the same with more words
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise VecaError(f"cannot read {shortened(path)}: {reason}") from None
+        target = expanded(path).resolve()
+        mode = _mode(target)
+        folder = _mode(target.parent)
+    except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise VecaError(f"cannot write {name}: {reason}") from None
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "a folder, not a regular file" if stat.S_ISDIR(mode) else "not a regular file"
+        raise VecaError(f"cannot write {name}: it is {kind}")
+    if folder is None or not stat.S_ISDIR(folder):
+        raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
+    return target
+
+
+def same_file(a: Path, b: Path) -> bool:
+    """Whether two names, `~` expanded, mean the same file, be it there or not; False if that cannot be told."""
+    try:
+        a, b = a.expanduser().resolve(), b.expanduser().resolve()
+        return a == b or a.samefile(b)
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with a leading `~` or `~user` replaced; a VecaError if there is no such home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
 
 
 def shortened(path: Path) -> str:
     """A path for a message: the end of it, if it is very long."""
     text = str(path)
     return text if len(text) <= 120 else f"…{text[-110:]}"
+
+
+def _mode_or_error(path: Path) -> int | None:
+    try:
+        return _mode(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise VecaError(f"cannot read {shortened(path)}: {reason}") from None
+
+
+def _mode(path: Path) -> int | None:
+    """The kind of a file, links followed, None if there is none; unlike Path.exists it raises other errors."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None

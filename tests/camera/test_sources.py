@@ -371,7 +371,7 @@ def test_damaged_image(tmp_path):
 def test_float_tiff_is_not_called_damaged(tmp_path):
     path = tmp_path / "a.tiff"
     assert cv2.imwrite(str(path), np.ones((20, 30, 3), np.float32))
-    with pytest.raises(VecaError, match=r"a\.tiff is damaged or of a kind that is not supported \(8 bits"):
+    with pytest.raises(VecaError, match=r"a\.tiff is damaged or of a kind that is not supported \(8 or 16 bits"):
         list(open_source(str(path)))
 
 

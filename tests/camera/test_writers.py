@@ -16,13 +16,12 @@ from veca_edge.camera.writers import (
     JsonlWriter,
     PendingFile,
     VideoWriter,
-    check_target,
     letterbox,
-    same_file,
     save_png,
     video_size,
 )
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.files import check_target, same_file
 
 
 def moving(count=20, height=48, width=64):

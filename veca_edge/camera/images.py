@@ -44,7 +44,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def _fault(data: bytes) -> str:
     """What is wrong with an image that does not decode: a TIFF may be sound but hold floats."""
     if data.startswith((b"II*\0", b"MM\0*")):
-        return "damaged or of a kind that is not supported (8 bits per channel)"
+        return "damaged or of a kind that is not supported (8 or 16 bits per channel)"
     return "damaged: it could not be decoded"
 
 

@@ -9,10 +9,9 @@ from veca_edge.camera.capture import Capture, CaptureFactory, PacedCapture, open
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.headers import image_size
 from veca_edge.camera.images import ImageSource
-from veca_edge.camera.paths import expanded
 from veca_edge.camera.videos import LiveSource, VideoSource
 from veca_edge.errors import VecaError
-from veca_edge.files import is_regular, is_there, shortened
+from veca_edge.files import expanded, is_regular, is_there, shortened
 
 __all__ = ["Frame", "Source", "open_source"]
 

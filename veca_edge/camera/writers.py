@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import secrets
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.capture import FRAME_COUNT, open_capture, quiet_opencv
-from veca_edge.camera.paths import expanded
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.files import shortened
+from veca_edge.files import check_target, shortened
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,45 +26,6 @@ if TYPE_CHECKING:
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".webm": "VP80", ".mkv": "VP80", ".avi": "MJPG"}
 
 SHORTEST, LONGEST = 64, 4096  # pixels of a saved video's sides; encoders and players differ beyond these
-
-
-def check_target(path: str | Path) -> Path:
-    """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
-
-    Raises:
-        VecaError: the folder is missing, or the target is a folder, a device or the like, or a bad name.
-    """
-    name = shortened(Path(path))
-    try:
-        target = expanded(path).resolve()
-        mode = _mode(target)
-        folder = _mode(target.parent)
-    except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise VecaError(f"cannot write {name}: {reason}") from None
-    if mode is not None and not stat.S_ISREG(mode):
-        kind = "a folder, not a regular file" if stat.S_ISDIR(mode) else "not a regular file"
-        raise VecaError(f"cannot write {name}: it is {kind}")
-    if folder is None or not stat.S_ISDIR(folder):
-        raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
-    return target
-
-
-def same_file(a: Path, b: Path) -> bool:
-    """Whether two names, `~` expanded, mean the same file, be it there or not; False if that cannot be told."""
-    try:
-        a, b = a.expanduser().resolve(), b.expanduser().resolve()
-        return a == b or a.samefile(b)
-    except (OSError, RuntimeError, ValueError):
-        return False
-
-
-def _mode(path: Path) -> int | None:
-    """The kind of a file, links followed, None if there is none; unlike Path.exists it raises other errors."""
-    try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 class PendingFile:

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from veca_edge.camera.writers import check_target, same_file
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import verification_lines
 from veca_edge.errors import VecaError, require
+from veca_edge.files import check_target, same_file
 
 EPILOG = """\b
 Examples:

@@ -19,9 +19,10 @@ from veca_edge.camera.sources import Source, open_source
 from veca_edge.camera.summary import Summary
 from veca_edge.camera.viewer import ViewState, Window, check_window
 from veca_edge.camera.views import VIEWS
-from veca_edge.camera.writers import check_target, check_video_path, same_file
+from veca_edge.camera.writers import check_video_path
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.errors import VecaError, require
+from veca_edge.files import check_target, same_file
 
 EPILOG = """\b
 Examples:

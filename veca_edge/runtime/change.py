@@ -20,7 +20,7 @@ NOISE_QUANTILE = 0.25
 # Frames over which the noise estimate follows.
 NOISE_MEMORY = 8
 # Sampled patches are enough for the noise.
-NOISE_STRIDE = 4
+NOISE_STRIDE = 8
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ class ChangeDetector:
         """Noise from one frame to the next: the even change of a patch (a fade, a flicker) is not noise."""
         sample = patches[::NOISE_STRIDE]
         difference = sample - self._last
-        sigma = float(np.quantile(difference.std(axis=1), NOISE_QUANTILE)) / np.sqrt(2)
+        difference -= difference.mean(axis=1, keepdims=True)
+        variance = np.einsum("ij,ij->i", difference, difference) / sample.shape[1]
+        sigma = float(np.sqrt(np.quantile(variance, NOISE_QUANTILE) / 2))
         # At once up from nothing, slowly afterwards.
         weight = 1 / NOISE_MEMORY if self.noise else 1.0
         self.noise += weight * (sigma - self.noise)
