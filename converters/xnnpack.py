@@ -89,7 +89,6 @@ class GraphBuilder:
             output_ids=[],
             constant_data=[xnn.ConstantDataOffset(0, 0)],
         )
-        self._outputs: set[int] = set()
         self._shared: dict[str, Value] = {}
         self._quantized: dict[int, Value] = {}
         self.inputs: list[Value] = []
@@ -169,31 +168,27 @@ class GraphBuilder:
 
     # -- nodes -----------------------------------------------------------------------------------------------
 
-    def _node(self, node: xnn.XNodeUnion, limits: tuple[float, float] | None = None) -> None:
-        bounds = None if limits is None else xnn.OutputMinMax(*limits)
-        self._graph.xnodes.append(xnn.XNode(node, len(self._graph.xnodes), bounds))
+    def _node(self, node: xnn.XNodeUnion) -> None:
+        self._graph.xnodes.append(xnn.XNode(node, len(self._graph.xnodes)))
 
     def _unary(self, node: type, x: Value) -> Value:
         out = self._value(x.shape)
         self._node(node(x.id, out.id, 0))
         return out
 
-    def _binary(self, node: type, a: Value, b: Value, limits: tuple[float, float] | None = None) -> Value:
+    def _binary(self, node: type, a: Value, b: Value) -> Value:
         out = self._value(np.broadcast_shapes(a.shape, b.shape))
-        self._node(node(a.id, b.id, out.id, 0), limits)
+        self._node(node(a.id, b.id, out.id, 0))
         return out
 
-    def add(self, a: Value, b: Value, limits: tuple[float, float] | None = None) -> Value:
-        return self._binary(xnn.XNNAdd, a, b, limits)
+    def add(self, a: Value, b: Value) -> Value:
+        return self._binary(xnn.XNNAdd, a, b)
 
     def sub(self, a: Value, b: Value) -> Value:
         return self._binary(xnn.XNNSubtract, a, b)
 
     def mul(self, a: Value, b: Value) -> Value:
         return self._binary(xnn.XNNMultiply, a, b)
-
-    def div(self, a: Value, b: Value) -> Value:
-        return self._binary(xnn.XNNDiv, a, b)
 
     def square(self, x: Value) -> Value:
         return self._unary(xnn.XNNSquare, x)
@@ -213,17 +208,9 @@ class GraphBuilder:
     def sin(self, x: Value) -> Value:
         return self._unary(xnn.XNNSin, x)
 
-    def exp(self, x: Value) -> Value:
-        return self._unary(xnn.XNNExp, x)
-
     def softmax(self, x: Value) -> Value:
         """Over the last dimension."""
         return self._unary(xnn.XNNSoftmax, x)
-
-    def clamp(self, x: Value, low: float, high: float) -> Value:
-        out = self._value(x.shape)
-        self._node(xnn.XNNClamp(x.id, out.id, 0), (low, high))
-        return out
 
     def matmul(self, a: Value, b: Value, transpose_b: bool = False) -> Value:
         """Batched product (..., M, K) @ (..., K, N), or b as (..., N, K) with `transpose_b`."""
@@ -297,8 +284,3 @@ class GraphBuilder:
         """The delegate's payload; constants stay outside, in the store."""
         self._graph.num_externs = len(self.inputs) + len(self.outputs)
         return bytes(serialize_xnnpack_binary(self._graph, bytearray()))
-
-    @property
-    def nodes(self) -> list[str]:
-        """The kinds of the nodes, in order."""
-        return [type(node.xnode_union).__name__ for node in self._graph.xnodes]

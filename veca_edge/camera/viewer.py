@@ -86,11 +86,14 @@ class Window:
 
     def __init__(self, title: str = TITLE) -> None:
         check_window()
+        # The wheel's Qt warns of fonts that only its tool bar would need.
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
         import cv2
 
         self._title = title
         try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+            # Without OpenCV's tool bar, which takes its place from the picture.
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
             raise VecaError(f"cannot open a window ({error.err}): use --headless") from None
         self._shape: tuple[int, ...] | None = None
