@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import veca_edge
 from calibration.machine import Machine, OthersClock
@@ -227,7 +228,7 @@ class Eager:
         values = (torch.tensor(checkpoint.preprocessing[name]) for name in ("mean", "std"))
         self._mean, self._std = (value[:, None, None] for value in values)
 
-    def normalise(self, image: np.ndarray) -> Any:
+    def normalise(self, image: NDArray[np.uint8]) -> Any:
         """uint8 (H, W, 3) to the model's input (1, 3, H, W), contiguous."""
         pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         return ((pixels - self._mean) / self._std)[None].contiguous()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def growth(cores: int, patches: Sequence[int], milliseconds: Sequence[float]) ->
     return Growth(cores, float((y[-1] - y[0]) / (x[-1] - x[0])), float(steps.max()))
 
 
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
+def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Mean cosine between the rows of two arrays (..., width)."""
     a, b = (np.asarray(rows, np.float64).reshape(-1, rows.shape[-1]) for rows in (a, b))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)

@@ -22,13 +22,16 @@ from veca_edge._version import __version__
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.manifest import Manifest
+from veca_edge.runtime.manifest import Manifest, elastic_method
 from veca_edge.runtime.modelfile import Head, ModelFile, read_model_file, write_model_file
 from veca_edge.runtime.trust import remember
 
 # Memory is planned for little at first and grows with what is really used.
 FIRST_PLAN = Sizes(cores=8, patches=16, remembered=16)
 DEFAULT_MAX_PATCHES = 1024
+# A method's outputs are reserved for the most patches it takes. These, and the image's own number, are steps of a
+# ladder on the way to --max-patches: the same graph, stored once, with less reserved.
+LADDER = (64, 256)
 
 Progress = Callable[[str, float], None]
 
@@ -42,7 +45,7 @@ class ConvertOptions:
         budgets: core counts to offer; None for all that the model was trained with.
         image_size: side in pixels of the images that the methods `cores_8` ... take; None for the checkpoint's.
         max_patches: most patches at once for `encode` and `step`; None for enough for `image_size`, at least
-            1024. The runtime reserves memory for the outputs of so many.
+            1024.
         verify: compare the written file with the checkpoint before it gets its name.
         force: write a file that is outside the tolerance.
     """
@@ -83,10 +86,10 @@ def convert(
     folded = fold(checkpoint, options.quantize)
     report("folding weights", 1.0)
     try:
-        program = build_program(checkpoint, folded, plan, report)
+        program, methods = build_program(checkpoint, folded, plan, report)
     except OSError as error:  # the schema compiler works in the temporary folder
         raise VecaError(f"cannot write temporary files: {error.strerror or error}; set TMPDIR") from None
-    file = _contents(checkpoint, folded, plan, program, output, options)
+    file = _contents(checkpoint, folded, plan, program, methods, output, options)
     if options.verify:
         verification = _verify(file, program, checkpoint, report)
         if not verification.passed and not options.force:
@@ -109,6 +112,11 @@ class _Plan:
     rows: int
     max_patches: int
 
+    @property
+    def ladder(self) -> tuple[int, ...]:
+        """Patch counts below `max_patches` that `encode` and `step` are also offered for."""
+        return tuple(sorted({n for n in (*LADDER, self.rows**2) if n < self.max_patches}))
+
 
 def _plan(checkpoint: Checkpoint, options: ConvertOptions) -> _Plan:
     """The options with defaults filled in, checked against the checkpoint."""
@@ -128,18 +136,20 @@ def _plan(checkpoint: Checkpoint, options: ConvertOptions) -> _Plan:
     return _Plan(budgets, size, rows, most)
 
 
-def build_program(checkpoint: Checkpoint, folded: FoldedModel, plan: _Plan, report: Progress) -> bytes:
-    """The ExecuTorch program with `encode`, `step` and one method per budget."""
+def build_program(
+    checkpoint: Checkpoint, folded: FoldedModel, plan: _Plan, report: Progress
+) -> tuple[bytes, tuple[str, ...]]:
+    """The ExecuTorch program with `encode`, `step`, their ladders, and one method per budget."""
     config, store = checkpoint.config, ConstantStore()
 
     def graph() -> ElasticGraph:
         return ElasticGraph(config, folded, store)
 
-    most = Sizes(config.num_cores, plan.max_patches, plan.max_patches)
-    methods = {
-        "encode": Method(graph().encode(FIRST_PLAN), graph().encode(most)),
-        "step": Method(graph().step(FIRST_PLAN), graph().step(most)),
-    }
+    encode, step, methods = graph().encode(FIRST_PLAN), graph().step(FIRST_PLAN), {}
+    for patches in (*plan.ladder, plan.max_patches):
+        most = Sizes(config.num_cores, patches, plan.max_patches)
+        methods[elastic_method("encode", patches, plan.max_patches)] = Method(encode, graph().encode(most))
+        methods[elastic_method("step", patches, plan.max_patches)] = Method(step, graph().step(most))
     for done, cores in enumerate(plan.budgets):
         report("building graphs", done / len(plan.budgets))
         methods[f"cores_{cores}"] = Method(graph().cores(cores, plan.rows, plan.rows))
@@ -148,7 +158,7 @@ def build_program(checkpoint: Checkpoint, folded: FoldedModel, plan: _Plan, repo
     program = assemble(methods, store)
     check_coverage(program, set(methods))
     report("assembling", 1.0)
-    return program
+    return program, tuple(methods)
 
 
 def _contents(
@@ -156,6 +166,7 @@ def _contents(
     folded: FoldedModel,
     plan: _Plan,
     program: bytes,
+    methods: tuple[str, ...],
     output: Path,
     options: ConvertOptions,
 ) -> ModelFile:
@@ -177,7 +188,7 @@ def _contents(
         max_patches=plan.max_patches,
         preprocessing=Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": plan.image_size}),
         labels=checkpoint.labels,
-        methods=("encode", "step", *(f"cores_{c}" for c in plan.budgets)),
+        methods=methods,
         program_size=len(program),
         program_digest=hashlib.sha256(program).hexdigest(),
         weight_bytes=folded.quantized_bytes,

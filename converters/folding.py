@@ -124,7 +124,8 @@ def fold(checkpoint: Checkpoint, precision: Precision) -> FoldedModel:
 
 def _chunks(tensors: dict[str, Array], name: str) -> Float:
     count = sum(key.startswith(f"{name}.") for key in tensors)
-    return np.concatenate([tensors[f"{name}.{i}"][0] for i in range(count)]).astype(np.float32)
+    joined: Float = np.concatenate([tensors[f"{name}.{i}"][0] for i in range(count)]).astype(np.float32)
+    return joined
 
 
 def _fp32(name: str, matrix: Array, bias: Array) -> Weight:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters.folding import FoldedBlock, FoldedModel
+from converters.folding import Float, FoldedBlock, FoldedModel
 from converters.xnnpack import ConstantStore, GraphBuilder, Value, Weight
 from veca_edge.model.config import VecaConfig
 from veca_edge.runtime.patches import cell_centres
@@ -171,7 +171,7 @@ class ElasticGraph:
         centred = g.sub(x, g.linear(x, self._mean))
         return g.mul(centred, g.rsqrt(g.linear(g.square(centred), self._variance)))
 
-    def _affine(self, x: Value, name: str, gain: np.ndarray, shift: np.ndarray) -> Value:
+    def _affine(self, x: Value, name: str, gain: Float, shift: Float) -> Value:
         g = self.graph
         return g.add(g.mul(x, g.constant(f"{name}.gain", gain)), g.constant(f"{name}.shift", shift))
 

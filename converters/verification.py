@@ -6,6 +6,7 @@ The comparison runs in a child process, because a program that is wrong in the w
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -42,8 +43,8 @@ class Row:
     """One method at one budget against the reference, over all images.
 
     Attributes:
-        method: "encode", "step", "step, remembered" (half of the patches recalled from the same image) or
-            "cores_C".
+        method: "encode", "encode_N", "step", "step_N", "step, remembered" (at least half of the patches recalled
+            from the same image), "step_N, remembered", or "cores_C".
         cores: the budget.
         embedding_cosine: mean over images.
         feature_cosine: mean over patches and images.
@@ -218,34 +219,45 @@ class _Comparison:
     def scores(self, image: Image, cores: int) -> Iterator[tuple[str, _Score]]:
         """Every method's score on one image (H, W, 3) of the file's image size."""
         expected = self._expected(image, cores)
-        size = self._file.manifest.patch_size
-        inputs = [cut_patches(image, size), cell_centres(image.shape[0] // size, image.shape[1] // size)]
-        bank = [self._file.cores[:cores], self._file.coordinates[:cores]]
-        core, features, _ = self._program.run("encode", [*inputs, *bank])
-        yield "encode", _score(self._with_head(core[0], features), expected)
-        yield from self._step_scores(inputs, bank, expected)
+        inputs = self._inputs(image, cores)
+        for most, method in self._file.manifest.rungs("encode"):
+            seen = image if most >= len(inputs[0]) else self._corner(image, most)
+            core, features, _ = self._program.run(method, inputs if seen is image else self._inputs(seen, cores))
+            wanted = expected if seen is image else self._expected(seen, cores)
+            yield method, _score(self._with_head(core[0], features), wanted)
+        yield from self._step_scores(inputs, expected)
         found = self._program.run(f"cores_{cores}", [image.astype(np.float32)])
         logits = found[2][0] if len(found) > 2 else None
         yield f"cores_{cores}", _score(_Outputs(found[0][0], found[1], logits), expected)
 
-    def _step_scores(
-        self, inputs: list[Float], bank: list[Float], expected: _Outputs
-    ) -> Iterator[tuple[str, _Score]]:
-        """`step` with nothing remembered, then with every second patch remembered from that."""
+    def _inputs(self, image: Image, cores: int) -> list[Float]:
+        """Patches, positions, cores and their coordinates."""
+        size = self._file.manifest.patch_size
+        centres = cell_centres(image.shape[0] // size, image.shape[1] // size)
+        return [cut_patches(image, size), centres, self._file.cores[:cores], self._file.coordinates[:cores]]
+
+    def _corner(self, image: Image, patches: int) -> Image:
+        """The image's top left corner of at most so many patches."""
+        side = math.isqrt(patches) * self._file.manifest.patch_size
+        return np.ascontiguousarray(image[:side, :side])
+
+    def _step_scores(self, inputs: list[Float], expected: _Outputs) -> Iterator[tuple[str, _Score]]:
+        """`step` with nothing remembered, then with some patches computed anew and the others remembered."""
         manifest, count = self._file.manifest, len(inputs[0])
         empty = np.zeros((manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads), np.float32)
         nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]
-        core, features, _, *kept = (a.copy() for a in self._program.run("step", [*inputs, *bank, *nothing]))
-        yield "step", _score(self._with_head(core[0], features), expected)
-        if count < 2:
-            return
-        new = np.arange(0, count, 2)
-        mask = np.zeros(count, np.float32)
-        mask[new] = HIDE
-        chosen = [np.ascontiguousarray(array[new]) for array in inputs]
-        core, fresh, *_ = self._program.run("step", [*chosen, *bank, mask, *kept])
-        features[new] = fresh
-        yield "step, remembered", _score(self._with_head(core[0], features), expected)
+        for method in (name for most, name in manifest.rungs("step") if most >= count):
+            core, features, _, *kept = (a.copy() for a in self._program.run(method, [*inputs, *nothing]))
+            yield method, _score(self._with_head(core[0], features), expected)
+        for most, method in manifest.rungs("step") if count > 1 else ():
+            new = np.arange(0, count, 2)[:most]
+            mask = np.zeros(count, np.float32)
+            mask[new] = HIDE
+            chosen = [np.ascontiguousarray(array[new]) for array in inputs[:2]]
+            core, fresh, *_ = self._program.run(method, [*chosen, *inputs[2:], mask, *kept])
+            mixed = features.copy()
+            mixed[new] = fresh
+            yield f"{method}, remembered", _score(self._with_head(core[0], mixed), expected)
 
     def _with_head(self, embedding: Float, features: Float) -> _Outputs:
         logits = None if self._file.head is None else self._file.head.logits(embedding, features)

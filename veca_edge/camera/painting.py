@@ -37,7 +37,8 @@ class FeaturePainter:
         else:
             self._mean = _follow(self._mean, flat.mean(0))
         self._basis = self._turn(flat - self._mean)
-        shades = self._stretch((flat - self._mean) @ self._basis)
+        projected: NDArray[np.float32] = ((flat - self._mean) @ self._basis).astype(np.float32, copy=False)
+        shades = self._stretch(projected)
         light, a, b = np.moveaxis(shades, -1, 0)
         colours = oklab_to_rgb(0.66 + 0.20 * light, 0.145 * a, 0.145 * b)
         return colours.reshape(rows, columns, 3)

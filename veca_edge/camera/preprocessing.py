@@ -155,18 +155,27 @@ def kept_size(width: int, height: int, short: int, patch_size: int) -> tuple[int
 
 
 def _scale(image: Image, width: int, height: int) -> Image:
-    """Resize to (height, width, 3), averaging areas to shrink and interpolating linearly to enlarge.
+    """Resize to (height, width, 3): average whole blocks of pixels down to less than twice the size, then
+    interpolate linearly.
 
-    Linear rather than cubic: enlarging adds no detail that cubic could keep, it never overshoots, and the
-    image libraries of phones compute the same thing.
+    A true average over areas costs six times as much as both for the difference of a grey level or two. Linear
+    rather than cubic: it never overshoots, and the image libraries of phones compute the same thing.
     """
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
     import cv2
 
-    shrinks = height * width < image.shape[0] * image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    scaled: Image = cv2.resize(image, (width, height), interpolation=method)
+    tall, wide = image.shape[0] // height, image.shape[1] // width
+    if max(tall, wide) > 1:
+        tall, wide = max(1, tall), max(1, wide)
+        rows, columns = image.shape[0] // tall, image.shape[1] // wide
+        # The few pixels that fill no block are left out evenly at both sides.
+        top, left = image.shape[0] % tall // 2, image.shape[1] % wide // 2
+        whole = image[top : top + rows * tall, left : left + columns * wide]
+        image = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    if image.shape[:2] == (height, width):
+        return image
+    scaled: Image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return scaled
 
 

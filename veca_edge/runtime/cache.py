@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,12 @@ class PatchCache:
             keyframe.features.copy(),
             keyframe.listening.copy(),
         )
+
+    def rows(self) -> Iterator[Float]:
+        """Keys, values of the first layer, keys, values of the second, ... as `step` takes them."""
+        for keys, values in zip(self.keys, self.values, strict=True):
+            yield keys
+            yield values
 
     @property
     def nbytes(self) -> int:

@@ -21,6 +21,11 @@ NOISE_QUANTILE = 0.25
 NOISE_MEMORY = 8
 # Sampled patches are enough for the noise.
 NOISE_STRIDE = 8
+# A step costs the cores whatever its patches, so the rotation joins steps that are made anyway; without any it
+# waits until so many frames' worth is due.
+ROTATION_FRAMES = 8
+# A patch that changed by so many times the sensitivity does not wait.
+STRONG = 2.0
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,18 @@ class ChangeSettings:
     Attributes:
         sensitivity: root mean square change of a patch's pixels, in grey levels (0..255) beyond the sensor's noise,
             above which it is computed again. Smaller follows fainter changes and computes more.
-        patch_budget: most patches computed per frame (keyframes apart), or None for no limit.
-        refresh_frames: every patch is computed at least once in so many frames, changed or not.
+        patience: frames that faint changes (all below twice the sensitivity) may wait so that one step computes
+            several of them; 0 computes them at once.
+        patch_budget: most patches computed per frame (keyframes apart), 2 or more, or None for no limit.
+        refresh_frames: every patch is computed about once in so many frames, changed or not. A patch budget
+            below 4 / refresh_frames of all patches makes that longer: a quarter of the budget is for this.
         keyframe_share: if more than this share of the patches changed, all are computed.
         drift: if the embedding's cosine to the last keyframe's falls below this, the next frame is a keyframe: the
             cores have moved on, and remembered patches were computed under the old ones. -1 switches it off.
     """
 
-    sensitivity: float = 6.0
+    sensitivity: float = 8.0
+    patience: int = 3
     patch_budget: int | None = None
     refresh_frames: int = 64
     keyframe_share: float = 0.6
@@ -46,8 +55,10 @@ class ChangeSettings:
     def __post_init__(self) -> None:
         if not self.sensitivity > 0:
             raise VecaError(f"sensitivity {self.sensitivity}: use grey levels above 0")
-        if self.patch_budget is not None and self.patch_budget < 1:
-            raise VecaError(f"patch budget {self.patch_budget}: use 1 or more")
+        if self.patience < 0:
+            raise VecaError(f"patience of {self.patience} frames: use 0 or more")
+        if self.patch_budget is not None and self.patch_budget < 2:
+            raise VecaError(f"patch budget {self.patch_budget}: use 2 or more, one for change and one to refresh")
         if self.refresh_frames < 1:
             raise VecaError(f"refresh after {self.refresh_frames} frames: use 1 or more")
         if not 0 < self.keyframe_share <= 1:
@@ -61,7 +72,7 @@ class Plan:
     """What to compute of one frame.
 
     Attributes:
-        patches: indices, ascending.
+        patches: indices, ascending; none if the last result still holds.
         keyframe: whether that is all of them, because too much changed or nothing was known.
         changed: how many moved past the threshold.
     """
@@ -84,6 +95,8 @@ class ChangeDetector:
         self._last: Float = np.zeros((0, 0), np.float32)
         self.age: NDArray[np.int32] = np.zeros(0, np.int32)
         self.noise = 0.0
+        self._waited = 0
+        self._due = 0.0
 
     def plan(self, patches: Float, all_of_them: bool = False) -> Plan:
         """Decide for a frame, and take its pixels as computed.
@@ -95,42 +108,61 @@ class ChangeDetector:
         count = len(patches)
         if self._seen.shape != patches.shape:
             self.reset()
-            self._seen, self.age = patches.copy(), np.zeros(count, np.int32)
             self._last = patches[::NOISE_STRIDE].copy()
-            return Plan(np.arange(count), keyframe=True, changed=count)
+            return self._keyframe(patches, count)
         self._follow_noise(patches)
         self.age += 1
-        score = self._scores(patches)
-        changed = np.flatnonzero(score > 0)
+        change = self._change(patches)
+        changed = np.flatnonzero(change > 1)
         if all_of_them or len(changed) > self.settings.keyframe_share * count:
-            chosen, keyframe = np.arange(count), True
-        else:
-            chosen, keyframe = self._choose(score, changed), False
+            return self._keyframe(patches, len(changed))
+        chosen = self._choose(change, changed)
         self._seen[chosen] = patches[chosen]
         self.age[chosen] = 0
-        return Plan(chosen, keyframe, len(changed))
+        return Plan(chosen, keyframe=False, changed=len(changed))
 
-    def _scores(self, patches: Float) -> Float:
-        """Mean square change beyond noise and threshold; above 0 counts as changed."""
+    def _keyframe(self, patches: Float, changed: int) -> Plan:
+        count = len(patches)
+        self._seen, self.age = patches.copy(), np.zeros(count, np.int32)
+        self._waited, self._due = 0, 0.0
+        return Plan(np.arange(count), keyframe=True, changed=changed)
+
+    def _change(self, patches: Float) -> Float:
+        """Mean square change beyond the noise in units of the threshold's; above 1 counts as changed."""
         difference = patches - self._seen
         energy = np.einsum("ij,ij->i", difference, difference) / patches.shape[1]
-        floor = NOISE_MARGIN * 2 * self.noise**2 + self.settings.sensitivity**2
-        return np.asarray(energy - floor, np.float32)
+        noise = NOISE_MARGIN * 2 * self.noise**2
+        return np.asarray((energy - noise) / self.settings.sensitivity**2, np.float32)
 
-    def _choose(self, score: Float, changed: Index) -> Index:
-        """The most changed, and as many of the oldest as a full round in `refresh_frames` takes."""
-        count, budget = len(score), self.settings.patch_budget
-        refresh = -(-count // self.settings.refresh_frames)
+    def _choose(self, change: Float, changed: Index) -> Index:
+        """The most changed, and as many of the oldest as are due for a round in `refresh_frames`."""
+        count, budget = len(change), self.settings.patch_budget
+        rate = count / self.settings.refresh_frames
+        self._due = min(self._due + rate, count)
+        rotating = self._due >= ROTATION_FRAMES * rate
+        if not rotating and (not len(changed) or self._waits(float(change.max()))):
+            return np.zeros(0, np.intp)
+        self._waited, refresh = 0, int(self._due)
         if budget is not None:
             # Change cannot starve the rotation, nor the rotation change.
             refresh = min(refresh, max(1, budget // 4))
             if len(changed) > budget - refresh:
-                order = np.argsort(-score[changed], kind="stable")
-                changed = changed[order[: max(0, budget - refresh)]]
+                order = np.argsort(-change[changed], kind="stable")
+                changed = changed[order[: budget - refresh]]
+        self._due -= refresh
+        return np.union1d(changed, self._oldest(refresh, changed))
+
+    def _waits(self, strongest: float) -> bool:
+        """Whether this frame's changes wait for the next frame's."""
+        self._waited += 1
+        return strongest <= STRONG**2 and self._waited <= self.settings.patience
+
+    def _oldest(self, number: int, apart_from: Index) -> Index:
+        if number < 1:
+            return np.zeros(0, np.intp)
         age = self.age.copy()
-        age[changed] = -1
-        oldest = np.argpartition(-age, refresh - 1)[:refresh] if refresh < count else np.arange(count)
-        return np.union1d(changed, oldest)
+        age[apart_from] = -1
+        return np.argpartition(-age, number - 1)[:number] if number < len(age) else np.arange(len(age))
 
     def _follow_noise(self, patches: Float) -> None:
         """Noise from one frame to the next: the even change of a patch (a fade, a flicker) is not noise."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,22 @@ from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.engines import Encoded
 from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import ModelFile
-from veca_edge.runtime.native import quiet
+from veca_edge.runtime.native import quiet, release_freed_memory
 from veca_edge.runtime.patches import cell_centres, cut_patches
 from veca_edge.runtime.threads import check_threads
 from veca_edge.runtime.weight_cache import enable_weight_cache
 
 STEP_INPUTS = 5  # of `step` before the remembered keys and values
 
+
 Float = NDArray[np.float32]
 
 
 class Program:
-    """A loaded ExecuTorch program: methods by name, numpy in and out. Methods load at their first call."""
+    """A loaded ExecuTorch program: methods by name, numpy in and out. Methods load at their first call.
+
+    Not for several threads at once.
+    """
 
     def __init__(self, file: ModelFile, threads: int) -> None:
         require("executorch", "run")
@@ -50,6 +54,7 @@ class Program:
             # An unknown method name crashes the runtime, so the names are settled before any is called.
             raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
         self._methods = names
+        self._loaded: set[str] = set()
         self._from_numpy = torch.from_numpy
 
     def check_shapes(self, manifest: Manifest) -> None:
@@ -58,6 +63,10 @@ class Program:
         Raises:
             VecaError: naming the first that differs.
         """
+        for kind in ("encode", "step"):
+            for most, name in manifest.rungs(kind):
+                if self._module.method_meta(name).input_tensor_meta(0).sizes()[0] != most:
+                    raise VecaError(f"{self._path}: the program's {name} is not for {most} patches")
         encode, step = (self._module.method_meta(name) for name in ("encode", "step"))
         patches, cores = encode.input_tensor_meta(0).sizes(), encode.input_tensor_meta(2).sizes()
         found = {
@@ -84,6 +93,14 @@ class Program:
         """
         if method not in self._methods:
             raise VecaError(f"the model file has no method {method!r}: it has {', '.join(sorted(self._methods))}")
+        if method in self._loaded:
+            return self._call(method, inputs)
+        outputs = self._call(method, inputs)
+        self._loaded.add(method)
+        release_freed_memory()
+        return outputs
+
+    def _call(self, method: str, inputs: Sequence[Float]) -> list[Float]:
         tensors = [self._from_numpy(array) for array in inputs]
         try:
             outputs = self._module.run_method(method, tensors, clone_outputs=False)
@@ -114,18 +131,19 @@ class ExecutorchEngine:
         self._file = file
         self._program = Program(file, self.threads)
         self._program.check_shapes(file.manifest)
+        self._rungs = {kind: file.manifest.rungs(kind) for kind in ("encode", "step")}
         self._centres: dict[tuple[int, int], Float] = {}
         # What stands for "nothing remembered": two hidden rows, since XNNPACK knows no empty tensors.
         manifest = file.manifest
         shape = (manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads)
-        self._nothing = np.zeros(shape, np.float32)
-        self._hidden = np.full(2, HIDE, np.float32)
+        rows = np.zeros(shape, np.float32)
+        self._nothing = [np.full(2, HIDE, np.float32), *[rows] * (2 * manifest.num_layers)]
 
     def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
         size = self._file.manifest.patch_size
-        self._check_count(image.shape[0] // size * (image.shape[1] // size))
+        method = self._method("encode", image.shape[0] // size * (image.shape[1] // size))
         inputs = [cut_patches(image, size), self.positions(image.shape[0] // size, image.shape[1] // size)]
-        core, features, attention = self._program.run("encode", [*inputs, *self._bank(cores)])
+        core, features, attention = self._program.run(method, [*inputs, *self._bank(cores)])
         return Encoded(core[0].copy(), features.copy(), attention.mean(axis=0))
 
     def step(
@@ -141,16 +159,18 @@ class ExecutorchEngine:
                 being replaced; None without a cache.
             cache: the remembered rows, or None if there are none.
         """
-        self._check_count(len(patches))
-        layers = self._file.manifest.num_layers
-        if cache is None or mask is None:
-            remembered = [self._hidden, *[self._nothing] * (2 * layers)]
-        else:
-            pairs = zip(cache.keys, cache.values, strict=True)
-            remembered = [mask, *(rows for pair in pairs for rows in pair)]
-        outputs = self._program.run("step", [patches, positions, *self._bank(cores), *remembered])
+        method = self._method("step", len(patches))
+        remembered = self._nothing if cache is None or mask is None else [mask, *cache.rows()]
+        outputs = self._program.run(method, [patches, positions, *self._bank(cores), *remembered])
         core, features, attention, *new = outputs
         return Stepped(core[0].copy(), features, attention.mean(axis=0), tuple(new[0::2]), tuple(new[1::2]))
+
+    def try_all(self, patches: Float) -> Iterator[Float]:
+        """Run every method that takes any size on a few patches (n, p * p * 3): their features (n, D')."""
+        inputs = [patches, self.positions(len(patches), 1), *self._bank(self._file.manifest.budgets[-1])]
+        for kind, more in (("encode", []), ("step", self._nothing)):
+            for _, name in self._rungs[kind]:
+                yield self._program.run(name, [*inputs, *more])[1]
 
     def positions(self, rows: int, columns: int) -> Float:
         """Centres of a grid's cells, made once per grid."""
@@ -161,13 +181,15 @@ class ExecutorchEngine:
     def _bank(self, cores: int) -> list[Float]:
         return [self._file.cores[:cores], self._file.coordinates[:cores]]
 
-    def _check_count(self, patches: int) -> None:
-        most = self._file.manifest.max_patches
-        if patches > most:
-            raise VecaError(
-                f"{patches} patches, the model file was made for {most}: use a smaller image size, or convert with "
-                "--max-patches"
-            )
+    def _method(self, kind: str, patches: int) -> str:
+        """The method that reserves the least memory and takes so many patches."""
+        for most, name in self._rungs[kind]:
+            if patches <= most:
+                return name
+        raise VecaError(
+            f"{patches} patches, the model file was made for {self._file.manifest.max_patches}: use a smaller "
+            "image size, or convert with --max-patches"
+        )
 
     def close(self) -> None:
         self._program.close()

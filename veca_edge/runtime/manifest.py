@@ -14,6 +14,11 @@ FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
 
 
+def elastic_method(kind: str, patches: int, max_patches: int) -> str:
+    """The name of the method "encode" or "step" that reserves its outputs for so many patches."""
+    return kind if patches == max_patches else f"{kind}_{patches}"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Sizes, settings and origin of a model file.
@@ -68,6 +73,12 @@ class Manifest:
         """The manifest as stored in a model file."""
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
         return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
+
+    def rungs(self, kind: str) -> tuple[tuple[int, str], ...]:
+        """The methods "encode" or "step" as (most patches, name), ascending; the last takes `max_patches`."""
+        found = (name.removeprefix(f"{kind}_") for name in self.methods if name.startswith(f"{kind}_"))
+        smaller = sorted(int(text) for text in found if text.isdecimal() and 0 < int(text) < self.max_patches)
+        return tuple((n, elastic_method(kind, n, self.max_patches)) for n in (*smaller, self.max_patches))
 
     def verified(self, verification: Mapping[str, Any]) -> Manifest:
         """The same with the outcome of a verification."""

@@ -1,8 +1,9 @@
-"""Calls into native libraries that would otherwise talk on the user's terminal."""
+"""Native libraries and the process around them: what they say, and what they leave behind."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 import warnings
@@ -32,3 +33,12 @@ def quiet() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def release_freed_memory() -> None:
+    """Give memory that was freed back to the system: loading a method frees as much again as it keeps.
+
+    glibc keeps it otherwise; other C libraries have no such function, and nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

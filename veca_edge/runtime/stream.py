@@ -1,9 +1,9 @@
 """A camera stream that pays only for change.
 
 Patches never read other patches, so a patch whose pixels did not change keeps its features and its keys and values
-in every layer; only the changed ones and the cores are computed. What goes stale is that remembered rows were
-computed when the cores said something slightly different: a slow rotation computes every patch again within a
-bounded number of frames.
+in every layer; only the changed ones and the cores are computed, and nothing at all if none changed. What goes
+stale is that remembered rows were computed when the cores said something slightly different: a slow rotation
+computes every patch again within a bounded number of frames.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Stream:
         self._detector = ChangeDetector(settings)
         self._drift = settings.drift
         self._state: tuple[int, tuple[int, int]] | None = None
+        self._embedding: Float | None = None
         self._anchor: Float | None = None
         self._drifted = False
         self.cache: PatchCache | None = None
@@ -75,7 +76,7 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next frame is a keyframe."""
-        self._state, self.cache, self._anchor, self._drifted = None, None, None, False
+        self._state, self.cache, self._embedding, self._anchor, self._drifted = None, None, None, None, False
         self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
@@ -135,9 +136,11 @@ class Stream:
         """Run the model on these patches and remember them; the image's embedding."""
         positions = self._engine.positions(*grid)
         try:
-            if keyframe or self.cache is None:
+            if keyframe or self.cache is None or self._embedding is None:
                 stepped = self._engine.step(cut, positions, self._cores, None, None)
                 self.cache = PatchCache.of(stepped)
+            elif not len(patches):
+                return self._embedding.copy()
             else:
                 mask = np.zeros(len(cut), np.float32)
                 mask[patches] = HIDE
@@ -147,7 +150,8 @@ class Stream:
             # The detector took these pixels as computed, and they were not.
             self.reset()
             raise
-        return stepped.embedding
+        self._embedding = stepped.embedding
+        return stepped.embedding.copy()
 
 
 class StreamedModel:
