@@ -31,10 +31,12 @@ class Coverage:
     Attributes:
         methods: by name.
         weight_bytes: weights and other constants, which all methods share.
+        graph_bytes: all graphs, of which methods that differ in reserved memory alone share one.
     """
 
     methods: dict[str, MethodCoverage]
     weight_bytes: int
+    graph_bytes: int
 
 
 def read_coverage(program: bytes) -> Coverage:
@@ -55,7 +57,8 @@ def read_coverage(program: bytes) -> Coverage:
             graph_bytes=sum(len(data[delegate.processed.index].data) for delegate in plan.delegates),
         )
     named = contents.named_data.buffers if contents.named_data else []
-    return Coverage(methods, sum(len(buffer) for buffer in named))
+    graphs = sum(len(graph) for graph in {delegate.data for delegate in data})
+    return Coverage(methods, sum(len(buffer) for buffer in named), graphs)
 
 
 def check_coverage(program: bytes, expected: set[str]) -> Coverage:

@@ -76,20 +76,20 @@ def _plan(name: str, method: Method, index: int) -> ExecutionPlan:
 
 
 def assemble(methods: Mapping[str, Method], constants: ConstantStore) -> bytes:
-    """The .pte with these methods, every constant stored once.
+    """The .pte with these methods, every constant and every graph stored once.
 
     Args:
         methods: method name to method.
         constants: the store that the graphs' constants were put in.
     """
-    store = NamedDataStore()
+    store, graphs = NamedDataStore(), list({id(m.graph): m.graph for m in methods.values()}.values())
     for key, blob in constants.blobs.items():
         store.add_named_data(key, blob, ALIGNMENT)
     program = Program(
         version=SCHEMA_VERSION,
-        execution_plan=[_plan(name, m, i) for i, (name, m) in enumerate(methods.items())],
+        execution_plan=[_plan(name, m, graphs.index(m.graph)) for name, m in methods.items()],
         constant_buffer=[Buffer(b"")],  # index 0 stands for "not a constant"
-        backend_delegate_data=[BackendDelegateInlineData(m.graph.serialize()) for m in methods.values()],
+        backend_delegate_data=[BackendDelegateInlineData(graph.serialize()) for graph in graphs],
         segments=[],
         constant_segment=SubsegmentOffsets(segment_index=0, offsets=[]),
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+ALL = slice(None)
 HIDE = -1e4  # added to an attention score, leaves nothing of it: the mask of a row that is being replaced
 
 Float = NDArray[np.float32]
+Half = NDArray[np.float16]
+CacheType = Literal["float32", "float16"]
 Index = NDArray[np.intp]
 
 
@@ -38,39 +42,41 @@ class PatchCache:
     """The remembered rows of all N patches of one image size at one core budget.
 
     Attributes:
-        keys: float32 (layers, heads, N, head_dim).
-        values: float32 (layers, heads, N, head_dim).
+        keys: float32 or float16 (layers, heads, N, head_dim).
+        values: as `keys`.
         features: float32 (N, D').
         listening: float32 (N, C).
     """
 
-    keys: Float
-    values: Float
+    keys: Float | Half
+    values: Float | Half
     features: Float
     listening: Float
 
     @classmethod
-    def of(cls, keyframe: Stepped) -> PatchCache:
+    def of(cls, keyframe: Stepped, dtype: CacheType = "float32") -> PatchCache:
         """The cache after a step that computed every patch."""
-        return cls(
-            np.stack(keyframe.keys),
-            np.stack(keyframe.values),
-            keyframe.features.copy(),
-            keyframe.listening.copy(),
-        )
+        shape = (len(keyframe.keys), *keyframe.keys[0].shape)
+        keys, values = np.empty(shape, dtype), np.empty(shape, dtype)
+        cache = cls(keys, values, np.empty_like(keyframe.features), np.empty_like(keyframe.listening))
+        cache.write(ALL, keyframe)
+        return cache
 
     def rows(self) -> Iterator[Float]:
-        """Keys, values of the first layer, keys, values of the second, ... as `step` takes them."""
+        """Keys, values of the first layer, keys, values of the second, ... as `step` takes them: float32.
+
+        A float32 cache is handed over as it lies in memory. A float16 cache is converted anew for every step.
+        """
         for keys, values in zip(self.keys, self.values, strict=True):
-            yield keys
-            yield values
+            yield keys.astype(np.float32, copy=False)
+            yield values.astype(np.float32, copy=False)
 
     @property
     def nbytes(self) -> int:
-        """Memory in bytes: 4 N (2 layers D + D' + C)."""
+        """Memory in bytes: 4 N (2 layers D + D' + C) in float32, 4 N (layers D + D' + C) in float16."""
         return self.keys.nbytes + self.values.nbytes + self.features.nbytes + self.listening.nbytes
 
-    def write(self, patches: Index, new: Stepped) -> None:
+    def write(self, patches: Index | slice, new: Stepped) -> None:
         """Replace the rows of `patches` (indices, in the order of the step's rows); nothing else is touched."""
         for layer in range(len(self.keys)):
             self.keys[layer][:, patches] = new.keys[layer]

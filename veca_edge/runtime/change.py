@@ -139,7 +139,7 @@ class ChangeDetector:
         count, budget = len(change), self.settings.patch_budget
         rate = count / self.settings.refresh_frames
         self._due = min(self._due + rate, count)
-        rotating = self._due >= ROTATION_FRAMES * rate
+        rotating = self._due >= max(1, ROTATION_FRAMES * rate)
         if not rotating and (not len(changed) or self._waits(float(change.max()))):
             return np.zeros(0, np.intp)
         self._waited, refresh = 0, int(self._due)

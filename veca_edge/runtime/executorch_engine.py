@@ -63,10 +63,6 @@ class Program:
         Raises:
             VecaError: naming the first that differs.
         """
-        for kind in ("encode", "step"):
-            for most, name in manifest.rungs(kind):
-                if self._module.method_meta(name).input_tensor_meta(0).sizes()[0] != most:
-                    raise VecaError(f"{self._path}: the program's {name} is not for {most} patches")
         encode, step = (self._module.method_meta(name) for name in ("encode", "step"))
         patches, cores = encode.input_tensor_meta(0).sizes(), encode.input_tensor_meta(2).sizes()
         found = {
@@ -81,6 +77,9 @@ class Program:
         for name, value in found.items():
             if value != getattr(manifest, name):
                 raise VecaError(f"{self._path}: the manifest's {name} is not the program's ({value})")
+        for most, name in (*manifest.rungs("encode"), *manifest.rungs("step")):
+            if self._module.method_meta(name).input_tensor_meta(0).sizes()[0] != most:
+                raise VecaError(f"{self._path}: the program's {name} is not for {most} patches")
 
     def run(self, method: str, inputs: Sequence[Float]) -> list[Float]:
         """Run a method on contiguous float32 arrays.

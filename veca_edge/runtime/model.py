@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
+from veca_edge.runtime.cache import CacheType
 from veca_edge.runtime.change import ChangeSettings
 from veca_edge.runtime.engines import Engine
 from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
@@ -75,7 +76,11 @@ class Model:
         )
 
     def stream(
-        self, cores: int | None = None, image_size: int | None = None, change: ChangeSettings | None = None
+        self,
+        cores: int | None = None,
+        image_size: int | None = None,
+        change: ChangeSettings | None = None,
+        cache: CacheType = "float32",
     ) -> Stream:
         """A stream: frame after frame, of which only the changed patches are computed.
 
@@ -83,15 +88,20 @@ class Model:
             cores: as in a call; the stream's `cores` can be set later.
             image_size: as in a call.
             change: what counts as change, and how many patches may be computed per frame.
+            cache: how keys and values are remembered; "float16" halves their memory and costs a conversion of the
+                whole cache per step.
 
         Raises:
-            VecaError: a budget the model does not offer, or a checkpoint (streams need a converted model).
+            VecaError: a budget the model does not offer, or another cache type, or a checkpoint (streams need a
+                converted model).
         """
         engine = self.engine
         if not hasattr(engine, "step"):
             raise VecaError("streams need a model file: convert the checkpoint with `veca-edge convert`")
-        settings = change or ChangeSettings()
-        return Stream(self, cast(StepEngine, engine), self.check_budget(cores), image_size, settings)
+        if cache not in get_args(CacheType):
+            raise VecaError(f"cache {cache!r}: use {' or '.join(get_args(CacheType))}")
+        steps, settings = cast(StepEngine, engine), change or ChangeSettings()
+        return Stream(self, steps, self.check_budget(cores), image_size, settings, cache)
 
     def check_budget(self, cores: int | None) -> int:
         """`cores` if the model offers it, the largest budget for None, else VecaError."""

@@ -246,4 +246,8 @@ def _method_contents(file: ModelFile) -> dict[str, Any]:
         f"graph {m.graph_bytes / 1e3:.0f} kB"
         for name, m in coverage.methods.items()
     }
-    return contents | {"shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights"}
+    return contents | {
+        "shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights",
+        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB, each stored once: encode and encode_N share one, so do step "
+        "and step_N",
+    }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
+from veca_edge.runtime.cache import ALL, HIDE, CacheType, PatchCache, Stepped
 from veca_edge.runtime.change import ChangeDetector, ChangeSettings
 from veca_edge.runtime.patches import cut_patches
 from veca_edge.runtime.result import Result
@@ -47,8 +47,10 @@ class Stream:
         cores: int,
         image_size: int | None,
         settings: ChangeSettings,
+        cache: CacheType = "float32",
     ) -> None:
         self._model = model
+        self._cache_type: CacheType = cache
         self._engine = engine
         self._image_size = image_size
         self._cores = cores
@@ -138,7 +140,10 @@ class Stream:
         try:
             if keyframe or self.cache is None or self._embedding is None:
                 stepped = self._engine.step(cut, positions, self._cores, None, None)
-                self.cache = PatchCache.of(stepped)
+                if self.cache is None:
+                    self.cache = PatchCache.of(stepped, self._cache_type)
+                else:
+                    self.cache.write(ALL, stepped)
             elif not len(patches):
                 return self._embedding.copy()
             else:
