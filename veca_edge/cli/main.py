@@ -19,6 +19,8 @@ COMMANDS = {
     "convert": "Turn a checkpoint into one file for devices, and verify it.",
     "inspect": "Show what is inside a checkpoint or a model file.",
     "run": "Run a model on a camera, a video, or images.",
+    "sensors": "Show what this device says of its battery, heat and power.",
+    "simulate": "Try the governor on a simulated device, or on a recording.",
     "verify": "Compare a model file with the checkpoint it came from.",
 }
 DEBUG = "VECA_EDGE_DEBUG"

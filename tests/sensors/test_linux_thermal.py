@@ -1,0 +1,165 @@
+"""Thermal zones: readable ones, broken ones, and the level that their trip points make."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from veca_edge.governor.state import ThermalLevel
+from veca_edge.sensors.linux_thermal import RESCAN, Limits, ThermalReader
+from veca_edge.sensors.plausible import PlausibilityFilter
+
+ZONES = "sys/class/thermal/thermal_zone"
+NOMINAL, FAIR, SERIOUS, CRITICAL = ThermalLevel
+
+
+def zone(grow, number, kind, temp, *trips, **more):
+    files = {"type": kind, "temp": temp, **more}
+    for index, (trip, celsius) in enumerate(trips):
+        files[f"trip_point_{index}_type"] = trip
+        files[f"trip_point_{index}_temp"] = celsius
+    return grow(f"{ZONES}{number}", **files)
+
+
+def values(reader: ThermalReader) -> dict[str, object]:
+    return {field: sensed.value for field, sensed in reader.read().items()}
+
+
+def test_no_zones(grow):
+    assert ThermalReader(grow()).read() == {}
+
+
+def test_every_zone_by_name_and_the_hottest_by_its_own_trips(grow):
+    zone(grow, 0, "acpitz", 27800, ("critical", 119000))
+    zone(grow, 1, "cpu-thermal", 84000, ("active", 50000), ("passive", 85000), ("critical", 105000))
+    zone(grow, 2, "battery", 46000, ("passive", 45000))
+    root = zone(grow, 10, "battery", 30000)
+    reading = ThermalReader(root).read()
+    assert reading["temperatures"].value == (
+        ("acpitz", 27.8),
+        ("cpu-thermal", 84.0),
+        ("battery", 46.0),
+        ("battery 10", 30.0),
+    )
+    assert reading["thermal"].value is SERIOUS
+    assert reading["thermal"].source == "/sys/class/thermal: battery 46.0 °C, passive at 45 °C"
+
+
+@pytest.mark.parametrize(
+    ("limits", "celsius", "level"),
+    [
+        (Limits(85, 105), 79.9, NOMINAL),
+        (Limits(85, 105), 80, FAIR),
+        (Limits(85, 105), 85, SERIOUS),
+        (Limits(85, 105), 99.9, SERIOUS),
+        (Limits(85, 105), 100, CRITICAL),
+        (Limits(95, 99), 95, SERIOUS),  # near each other: half-way
+        (Limits(95, 99), 97, CRITICAL),
+        (Limits(None, 105), 84, NOMINAL),
+        (Limits(None, 105), 85, FAIR),
+        (Limits(None, 105), 90, SERIOUS),
+        (Limits(None, 105), 100, CRITICAL),
+        (Limits(110, 105), 90, SERIOUS),  # a passive trip above the end is none
+        (Limits(85, None), 120, SERIOUS),
+        (Limits(None, None), 120, None),
+    ],
+)
+def test_the_rule(limits, celsius, level):
+    assert limits.level(celsius) is level
+
+
+def test_zones_without_trips_give_temperatures_and_no_level(grow):
+    root = zone(grow, 0, "soc", 99000)
+    assert values(ThermalReader(root)) == {"temperatures": (("soc", 99.0),), "thermal": None}
+
+
+@pytest.mark.parametrize("unset", [0, -274000, 2**31 - 1, "nonsense"])
+def test_trips_that_are_not_set_do_not_count(grow, unset):
+    root = zone(grow, 0, "x86_pkg_temp", 60000, ("passive", unset), ("critical", 100000))
+    assert values(ThermalReader(root))["thermal"] is NOMINAL
+
+
+def test_the_first_of_several_passive_trips_counts(grow):
+    trips = (("passive", 90000), ("passive", 70000), ("critical", 110000))
+    root = zone(grow, 0, "cpu", 75000, *trips, policy="step_wise")
+    assert values(ThermalReader(root))["thermal"] is SERIOUS
+
+
+def test_the_power_allocator_holds_its_last_trip(grow):
+    trips = (("passive", 70000), ("passive", 85000), ("critical", 110000))
+    root = zone(grow, 0, "cpu", 75000, *trips, policy="power_allocator")
+    assert values(ThermalReader(root))["thermal"] is NOMINAL
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+def test_zones_that_answer_with_errors_are_left_out(grow, tmp_path):
+    zone(grow, 0, "modem", 0)
+    zone(grow, 1, "gpu", 0)
+    zone(grow, 2, "gone", 0)
+    root = zone(grow, 3, "cpu", 50000, ("passive", 80000))
+    again, broken, gone = (tmp_path / f"{ZONES}{number}" / "temp" for number in range(3))
+    for path in (again, broken, gone):
+        path.unlink()
+    os.mkfifo(again)
+    writer = os.open(again, os.O_RDWR)  # EAGAIN: open, and nothing there
+    broken.mkdir()  # EISDIR stands for EIO and EINVAL, which no plain file gives
+    assert values(ThermalReader(root)) == {"temperatures": (("cpu", 50.0),), "thermal": NOMINAL}
+    os.close(writer)
+
+
+@pytest.mark.parametrize("temp", [-274000, 10**9 * 1000, 200000, "", "N/A"])
+def test_a_zone_that_lies_makes_no_level(grow, told, temp):
+    zone(grow, 0, "liar", temp, ("passive", 80000), ("critical", 100000))
+    root = zone(grow, 1, "cpu", 50000, ("passive", 80000))
+    reader = ThermalReader(root)
+    clean = PlausibilityFilter(reader.name, told.append)
+    for _ in range(3):
+        found = clean(reader.read())
+        assert found["thermal"].value is NOMINAL
+        assert found["temperatures"].value == (("cpu", 50.0),)
+    assert len(told) == isinstance(temp, int)  # text is no value at all, a number is a lie
+
+
+def test_zones_that_come_later_are_found(grow, clock):
+    root = zone(grow, 0, "cpu", 50000)
+    reader = ThermalReader(root, clock)
+    reader.read()
+    zone(grow, 1, "wifi", 40000)
+    clock.advance(RESCAN - 1)
+    assert values(reader)["temperatures"] == (("cpu", 50.0),)
+    clock.advance(1)
+    assert values(reader)["temperatures"] == (("cpu", 50.0), ("wifi", 40.0))
+
+
+def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow, clock):
+    zone(grow, 0, "cpu", 50000)
+    root = zone(grow, 1, "wifi", 40000)
+    reader = ThermalReader(root, clock)
+    reader.read()
+    (Path(root) / f"{ZONES}1" / "temp").unlink()
+    clock.advance(RESCAN)
+    assert values(reader)["temperatures"] == (("cpu", 50.0),)
+    zone(grow, 1, "wifi", 41000)
+    assert values(reader)["temperatures"] == (("cpu", 50.0), ("wifi", 41.0))
+
+
+def test_files_stay_open_until_the_reader_is_closed(grow, monkeypatch):
+    root = zone(grow, 0, "cpu", 50000)
+    reader = ThermalReader(root)
+    reader.read()
+    opened, original = [], os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: opened.append(path) or original(path, *rest))
+    zone(grow, 0, "cpu", 51000)
+    assert values(reader)["temperatures"] == (("cpu", 51.0),)
+    assert opened == []
+    reader.close()
+    assert values(reader)["temperatures"] == (("cpu", 51.0),)
+    assert opened == [f"{root}/{ZONES}0/temp"]
+
+
+def test_where_there_is_nothing_it_looks_seldom(grow):
+    reader = ThermalReader(grow())
+    reader.read()
+    assert reader.interval == RESCAN

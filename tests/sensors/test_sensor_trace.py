@@ -1,0 +1,137 @@
+"""What was recorded comes back, and what is damaged says where."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from veca_edge.errors import StreamError, VecaError
+from veca_edge.governor.state import DeviceState, ThermalLevel
+from veca_edge.sensors.trace import TraceWriter, read_trace
+
+STATES = [
+    DeviceState(1.5),
+    DeviceState(
+        2.5, 0.25, True, False, ThermalLevel.FAIR, 0.9, 1.25, (("Prozessör", 61.25), ("b", -3.0)), 0.5, 12.75
+    ),
+    DeviceState(2.5, charging=False),
+]
+
+
+def test_states_come_back(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    with TraceWriter(path) as writer:
+        for state in STATES:
+            writer.write(state)
+    assert writer.lines == 3
+    assert read_trace(path) == STATES
+    assert json.loads(path.read_text().splitlines()[1])["thermal"] == "fair"
+
+
+def test_every_line_is_there_as_soon_as_it_is_written(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    with TraceWriter(path) as writer:
+        for count, state in enumerate(STATES, 1):
+            writer.write(state)
+            assert read_trace(path) == STATES[:count]
+
+
+def test_an_interrupted_write_leaves_whole_lines(tmp_path):
+    class Interrupted:
+        """Writes half, as a signal or a full disk would have it."""
+
+        def __init__(self, file, error):
+            self._file, self._error = file, error
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+        def write(self, data):
+            self._file.write(data[: len(data) // 2])
+            if self._error:
+                raise self._error
+            return len(data) // 2
+
+    for error, raised in (
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(28, "full"), StreamError),
+        (None, StreamError),
+    ):
+        path = tmp_path / "trace.jsonl"
+        writer = TraceWriter(path)
+        writer.write(STATES[0])
+        writer._file = Interrupted(writer._file, error)
+        with pytest.raises(raised):
+            writer.write(STATES[1])
+        assert read_trace(path) == STATES[:1]
+        with pytest.raises(StreamError, match="closed"):
+            writer.write(STATES[1])
+
+
+@pytest.mark.parametrize("name", ["missing/trace.jsonl", ".", "a\0b"])
+def test_places_that_cannot_be_written(tmp_path, name):
+    with pytest.raises(VecaError, match="cannot write"):
+        TraceWriter(f"{tmp_path}/{name}")
+
+
+def test_written_by_hand(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    path.write_text('{"time": 0}\n\n{"time": 1, "battery": 1, "power": null, "sources": {"battery": "x"}}')
+    assert read_trace(path) == [DeviceState(0.0), DeviceState(1.0, battery=1.0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"time": 2, "batt', "not JSON (the line is cut off: remove it)"),
+        ("hello\n", "not JSON"),
+        (b"\xff\xfe\n", "not JSON"),
+        ("[" * 100_000 + "\n", "not JSON"),
+        ("[1]\n", "expected an object"),
+        ("{}\n", "time must be a number of seconds"),
+        ('{"time": true}\n', "time must be a number of seconds"),
+        ('{"time": NaN}\n', "time must be a number of seconds"),
+        ('{"time": 1e999}\n', "time must be a number of seconds"),
+        ('{"time": 0.5}\n', "time goes back from 1 to 0.5"),
+        ('{"time": 2, "batery": 1}\n', "there is no field 'batery'"),
+        ('{"time": 2, "battery": 1.5}\n', "battery cannot be 1.5"),
+        ('{"time": 2, "battery": "full"}\n', "battery cannot be 'full'"),
+        ('{"time": 2, "charging": 1}\n', "charging cannot be 1"),
+        ('{"time": 2, "power": 1e9}\n', "power cannot be 1000000000.0"),
+        ('{"time": 2, "thermal": "hot"}\n', "thermal 'hot' is none of nominal, fair, serious, critical"),
+        ('{"time": 2, "thermal": ["fair"]}\n', "thermal ['fair'] is none of"),
+        ('{"time": 2, "temperatures": {"cpu": 50}}\n', "temperatures must be pairs"),
+        ('{"time": 2, "temperatures": [["cpu", 500]]}\n', "temperatures must be pairs"),
+        ('{"time": 2, "temperatures": [["cpu"]]}\n', "temperatures must be pairs"),
+        ('{"time": ' + "9" * 5000 + "}\n", "line 2: "),
+        ('{"time": ' + "9" * 400 + "}\n", "time must be a number of seconds"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_damage_is_one_line_with_the_place(tmp_path, line, problem):
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(b'{"time": 1}\n' + (line.encode() if isinstance(line, str) else line))
+    with pytest.raises(VecaError) as caught:
+        read_trace(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}, line 2: ")
+    assert problem in message
+    assert len(message) < len(str(path)) + 200
+
+
+def test_files_without_samples(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    path.write_text("\n")
+    with pytest.raises(VecaError, match="holds no samples"):
+        read_trace(path)
+    for name in (tmp_path / "missing", tmp_path, "a\0b"):
+        with pytest.raises(VecaError, match="cannot read"):
+            read_trace(name)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")  # noqa: PTH110
+def test_devices_are_not_written():
+    with pytest.raises(VecaError, match="not a regular file"):
+        TraceWriter("/dev/full")

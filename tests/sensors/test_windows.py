@@ -1,0 +1,73 @@
+"""GetSystemPowerStatus as documented; psutil as documented."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from veca_edge.sensors.psutil_reader import PsutilReader
+from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        (PowerStatus(0, 0, 55, 1), {"charging": False, "battery": 0.55, "low_power": True}),
+        (PowerStatus(1, 8, 100, 0), {"charging": True, "battery": 1.0, "low_power": False}),
+        (PowerStatus(1, 128, 255, 0), {"charging": True, "low_power": False}),  # a desktop
+        (PowerStatus(255, 255, 255, 0), {"low_power": False}),
+        (PowerStatus(0, 1, 255, 0), {"charging": False, "low_power": False}),
+    ],
+)
+def test_power_status(status, found):
+    reading = PowerStatusReader(lambda: status).read()
+    assert {field: sensed.value for field, sensed in reading.items()} == found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it works")
+def test_elsewhere_the_call_fails_as_an_exception():
+    with pytest.raises(AttributeError):
+        query()
+
+
+def psutil(**functions):
+    return SimpleNamespace(**{name: lambda value=value: value for name, value in functions.items()})
+
+
+def values(module):
+    return {field: sensed.value for field, sensed in PsutilReader(module).read().items()}
+
+
+def test_psutil_without_any_function():
+    assert values(psutil()) == {}
+
+
+def test_psutil_without_sensors():
+    assert values(psutil(sensors_battery=None, cpu_freq=None, sensors_temperatures={})) == {}
+
+
+def test_psutil():
+    module = psutil(
+        sensors_battery=SimpleNamespace(percent=93, secsleft=16628, power_plugged=False),
+        cpu_freq=SimpleNamespace(current=1400.0, min=800.0, max=2800.0),
+        sensors_temperatures={
+            "acpitz": [SimpleNamespace(label="", current=47.0, high=103.0, critical=103.0)],
+            "coretemp": [SimpleNamespace(label="Core 0", current=52.0, high=100.0, critical=100.0)],
+        },
+    )
+    assert values(module) == {
+        "battery": 0.93,
+        "charging": False,
+        "frequency": 0.5,
+        "temperatures": (("acpitz", 47.0), ("coretemp Core 0", 52.0)),
+    }
+
+
+def test_psutil_where_the_maximum_and_the_plug_are_unknown():
+    module = psutil(
+        sensors_battery=SimpleNamespace(percent=50.5, secsleft=-1, power_plugged=None),
+        cpu_freq=SimpleNamespace(current=1400.0, min=0.0, max=0.0),
+    )
+    assert values(module) == {"battery": 0.505, "charging": None}

@@ -1,0 +1,160 @@
+"""Linux: the processor's frequency from cpufreq and its power from powercap.
+
+Source: the kernel's Documentation/admin-guide/pm/cpufreq.rst (kHz) and
+Documentation/power/powercap/powercap.rst (energy in µJ that starts over after max_energy_range_uj).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.sysfs import KeptFiles, entries, read_int, read_text, under
+
+CPUFREQ = "/sys/devices/system/cpu/cpufreq"
+POWERCAP = "/sys/class/powercap"
+BIG = 0.75  # of the fastest core's maximum; little cores idle in lower gears whatever the big ones do
+MOST_POLICIES = 8  # to read: servers have one per processor, and they move alike
+INTERVAL = 2.0  # seconds: a mean over two seconds says more than one over one, at half the cost
+RESCAN = 60.0  # seconds
+FIRST_SPAN = 0.1  # seconds that the first power is measured over
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Cores that share a clock: where, their number, and their highest frequency in kHz."""
+
+    name: str
+    path: str
+    cores: int
+    maximum: int
+
+
+class CpufreqReader(PlainReader):
+    """The big cores' frequency as a share of their maximum, weighted by the number of cores."""
+
+    name = "cpufreq"
+
+    def __init__(self, root: str = "/", clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._clock = under(root, CPUFREQ), clock
+        self._files = KeptFiles()
+        self._policies: list[Policy] = []
+        self._scanned: float | None = None
+
+    def read(self) -> Reading:
+        now = self._clock()
+        if self._scanned is None or now - self._scanned >= RESCAN:
+            self._files.close()
+            self._policies, self._scanned = big_policies(self._folder), now
+            self.interval = INTERVAL if self._policies else RESCAN
+        current = maximum = 0
+        names = []
+        for policy in self._policies:
+            frequency = self._files.read_int(f"{policy.path}/scaling_cur_freq")
+            if frequency is not None:
+                current += frequency * policy.cores
+                maximum += policy.maximum * policy.cores
+                names.append(policy.name)
+        if not maximum:
+            return {}
+        return {"frequency": Sensed(current / maximum, f"{CPUFREQ}/{{{','.join(names)}}}".replace("{}", ""))}
+
+    def close(self) -> None:
+        self._files.close()
+
+
+def big_policies(folder: str) -> list[Policy]:
+    """The policies of the big cores, at most MOST_POLICIES spread evenly over them."""
+    policies = []
+    for name, path in entries(folder, "policy"):
+        maximum = read_int(f"{path}/cpuinfo_max_freq")
+        if maximum and maximum > 0:
+            cores = len((read_text(f"{path}/related_cpus") or "0").split())
+            policies.append(Policy(name, path, cores, maximum))
+    fastest = max((policy.maximum for policy in policies), default=0)
+    big = [policy for policy in policies if policy.maximum >= BIG * fastest]
+    count = min(MOST_POLICIES, len(big))
+    return [big[index * len(big) // count] for index in range(count)]
+
+
+class PowercapReader(PlainReader):
+    """Watts of all processor packages: the growth of their energy counters over time.
+
+    Since 2020 kernels let only the administrator read them (a leak of secrets through power), so on most
+    machines the answer is unknown. Without packages the platform's counter (psys) is used.
+
+    Args:
+        pause: sleeps, once, between the first two readings of the counters.
+    """
+
+    name = "powercap"
+
+    def __init__(
+        self,
+        root: str = "/",
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._folder, self._clock, self._pause = under(root, POWERCAP), clock, pause
+        self._files = KeptFiles()
+        self._zones: dict[str, str] = {}
+        self._before: dict[str, tuple[float, int]] = {}
+
+    def read(self) -> Reading:
+        self.interval = INTERVAL
+        self._zones = self._zones or find_packages(self._folder)
+        if not self._zones:
+            self.interval = RESCAN
+            return {}
+        try:
+            if not self._before:
+                self._watts(self._zones)
+                self._pause(FIRST_SPAN)
+            watts = self._watts(self._zones)
+        except OSError as error:
+            self._before.clear()
+            self.interval = RESCAN
+            return {"power": Sensed(None, f"{POWERCAP}: {(error.strerror or 'unreadable').lower()}")}
+        return {"power": Sensed(watts, f"{POWERCAP}: {', '.join(self._zones)}")}
+
+    def _watts(self, zones: dict[str, str]) -> float | None:
+        """Watts since the last call, None if a counter tells nothing yet."""
+        total: float | None = 0.0
+        for name, path in zones.items():
+            watts = self._zone_watts(name, path)
+            total = None if total is None or watts is None else total + watts
+        return total
+
+    def _zone_watts(self, name: str, path: str) -> float | None:
+        text = self._files.read_or_raise(f"{path}/energy_uj").strip()
+        now = self._clock()
+        energy = int(text) if text.isdigit() else None
+        then, before = self._before.pop(name, (now, 0))
+        if energy is None:
+            return None
+        self._before[name] = now, energy
+        if now <= then:
+            return None
+        used = energy - before
+        if used < 0:  # the counter started over
+            used += read_int(f"{path}/max_energy_range_uj") or 0
+        return used / (now - then) / 1e6 if used >= 0 else None
+
+    def close(self) -> None:
+        self._files.close()
+
+
+def find_packages(folder: str) -> dict[str, str]:
+    """Paths by name of the packages' zones; the platform's if there are none.
+
+    A package shows up once per way to its counter (registers, memory): the first is taken.
+    """
+    zones: dict[str, str] = {}
+    for entry, path in entries(folder):
+        name = read_text(f"{path}/name") if entry.count(":") == 1 else None
+        if name and (name.startswith("package") or name == "psys"):
+            zones.setdefault(name, path)
+    packages = {name: path for name, path in zones.items() if name != "psys"}
+    return packages or zones

@@ -1,0 +1,123 @@
+"""macOS without any package: thermal pressure from the system library, the rest from `pmset`.
+
+Source: pmset(1); OSThermalNotification.h (pressure: nominal 0, moderate 1, heavy 2, trapping 3, sleeping 4,
+which ProcessInfo shows as nominal, fair, serious and twice critical); notify(3).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+from collections.abc import Callable
+
+from veca_edge.governor.state import ThermalLevel
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+
+PMSET = "/usr/bin/pmset"
+TIMEOUT = 5.0  # seconds
+PRESSURE = "com.apple.system.thermalpressurelevel"
+LIBRARY = "/usr/lib/libSystem.B.dylib"
+LEVELS = {
+    0: ThermalLevel.NOMINAL,
+    1: ThermalLevel.FAIR,
+    2: ThermalLevel.SERIOUS,
+    3: ThermalLevel.CRITICAL,
+    4: ThermalLevel.CRITICAL,
+}
+
+
+def run_pmset(*arguments: str) -> str:
+    """What `pmset -g` with these arguments prints.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it does not run, fails, or takes longer than TIMEOUT.
+    """
+    command = [PMSET, "-g", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
+
+
+class PmsetReader(PlainReader):
+    """Battery, external power, low-power mode, and the speed that Intel Macs limit their processor to.
+
+    Args:
+        pmset: runs `pmset -g` with arguments and gives what it prints.
+    """
+
+    name = "pmset"
+    interval = 30.0  # three processes of a few milliseconds
+
+    def __init__(self, pmset: Callable[..., str] = run_pmset) -> None:
+        self._pmset = pmset
+
+    def read(self) -> Reading:
+        found = {}
+        batteries = self._pmset("batt")
+        source = re.search(r"drawing from '([^']*)'", batteries)
+        if source:
+            found["charging"] = Sensed(source.group(1) == "AC Power", "pmset -g batt")
+        battery = re.search(r"InternalBattery.*?(\d+)%", batteries)
+        if battery:
+            found["battery"] = Sensed(int(battery.group(1)) / 100, "pmset -g batt")
+        low_power = low_power_mode(self._pmset())
+        if low_power is not None:
+            found["low_power"] = Sensed(low_power, "pmset -g")
+        speed = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", self._pmset("therm"))
+        if speed:
+            found["frequency"] = Sensed(int(speed.group(1)) / 100, "pmset -g therm: CPU_Speed_Limit")
+        return found
+
+
+def low_power_mode(settings: str) -> bool | None:
+    """From the settings in use: `lowpowermode` 0 or 1, or `powermode` 0 (automatic), 1 (low), 2 (high)."""
+    match = re.search(r"^\s*(?:lowpowermode|powermode)\s+(\d+)", settings, re.MULTILINE)
+    return match.group(1) == "1" if match else None
+
+
+class PressureReader(PlainReader):
+    """The thermal pressure that the system announces to all programs.
+
+    Args:
+        state: gives the number that was last announced under a name, None if none was.
+    """
+
+    name = "thermal pressure"
+
+    def __init__(self, state: Callable[[str], int | None] | None = None) -> None:
+        self._state = state
+
+    def read(self) -> Reading:
+        if self._state is None:
+            self._state = Notifications().state
+        pressure = self._state(PRESSURE)
+        if pressure is None:
+            return {}
+        return {"thermal": Sensed(LEVELS.get(pressure, pressure), PRESSURE)}
+
+
+class Notifications:
+    """The numbers that the system announces: notify(3).
+
+    Raises:
+        OSError: this is not macOS.
+    """
+
+    def __init__(self, library: str = LIBRARY) -> None:
+        system = ctypes.CDLL(library)
+        self._register = system.notify_register_check
+        self._register.argtypes = [ctypes.c_char_p, ctypes.POINTER(ctypes.c_int)]
+        self._register.restype = ctypes.c_uint32
+        self._get = system.notify_get_state
+        self._get.argtypes = [ctypes.c_int, ctypes.POINTER(ctypes.c_uint64)]
+        self._get.restype = ctypes.c_uint32
+        self._tokens: dict[str, int] = {}
+
+    def state(self, name: str) -> int | None:
+        """The number under a name, None if the system refuses."""
+        if name not in self._tokens:
+            token = ctypes.c_int()
+            if self._register(name.encode(), ctypes.byref(token)):
+                return None
+            self._tokens[name] = token.value
+        number = ctypes.c_uint64()
+        return None if self._get(self._tokens[name], ctypes.byref(number)) else number.value

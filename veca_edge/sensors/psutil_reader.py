@@ -1,0 +1,61 @@
+"""psutil, where it is installed and the system itself is not asked directly: Windows' clock, macOS, the BSDs.
+
+Source: psutil's documentation: `sensors_battery()` is None without a battery, `percent` 0..100, `power_plugged`
+None if unknown; `cpu_freq()` is in MHz, `max` 0 if unknown; `sensors_temperatures()` is in °C. Each function is
+absent where the platform has nothing of the kind.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+
+
+class PsutilReader(PlainReader):
+    """Battery, external power, frequency, temperatures.
+
+    Args:
+        module: stands in for psutil.
+    """
+
+    name = "psutil"
+    interval = 5.0  # some of its calls go through slow system interfaces
+
+    def __init__(self, module: Any = None) -> None:
+        self._module = module
+
+    def read(self) -> Reading:
+        if self._module is None:
+            self._module = import_module("psutil")
+        return {**self._battery(), **self._frequency(), **self._temperatures()}
+
+    def _call(self, name: str) -> Any:
+        function = getattr(self._module, name, None)
+        return function() if function else None
+
+    def _battery(self) -> dict[str, Sensed]:
+        battery = self._call("sensors_battery")
+        if battery is None:
+            return {}
+        source = "psutil.sensors_battery"
+        return {
+            "battery": Sensed(battery.percent / 100, source),
+            "charging": Sensed(battery.power_plugged, source),
+        }
+
+    def _frequency(self) -> dict[str, Sensed]:
+        frequency = self._call("cpu_freq")
+        if frequency is None or not frequency.max:
+            return {}
+        return {"frequency": Sensed(frequency.current / frequency.max, "psutil.cpu_freq")}
+
+    def _temperatures(self) -> dict[str, Sensed]:
+        groups = self._call("sensors_temperatures") or {}
+        pairs = tuple(
+            (" ".join(part for part in (chip, entry.label) if part), entry.current)
+            for chip, entries in groups.items()
+            for entry in entries
+        )
+        return {"temperatures": Sensed(pairs, "psutil.sensors_temperatures")} if pairs else {}

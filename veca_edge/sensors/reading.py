@@ -1,0 +1,80 @@
+"""What a reader gives: values, each with where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from veca_edge.governor.state import DeviceState
+
+FIELDS: tuple[str, ...] = tuple(field.name for field in fields(DeviceState) if field.name != "time")
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """One value of a `DeviceState`, in its unit.
+
+    Attributes:
+        value: None is unknown.
+        source: where it comes from, for a person; of an unknown value the reason, or nothing.
+    """
+
+    value: Any
+    source: str
+
+
+Reading = Mapping[str, Sensed]  # by field of DeviceState; a field left out is unknown
+
+
+class Reader(Protocol):
+    """One source of values. All calls come from one thread, which is not the frames'.
+
+    Attributes:
+        name: for messages.
+        interval: seconds to leave between two reads at least, for sources that cost more or change little; it may
+            change with every read, so that a reader that finds nothing costs nothing.
+    """
+
+    name: str
+    interval: float
+
+    def read(self) -> Reading:
+        """The values now. It may raise anything, hang or return nonsense: the monitor bears all three."""
+
+    def close(self) -> None:
+        """Let go of what the reading thread holds; called in that thread, after the last read."""
+
+
+class PlainReader:
+    """What readers share that hold nothing and are cheap."""
+
+    interval: float = 1.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def merge(readings: Iterable[Reading]) -> dict[str, Sensed]:
+    """One value per field out of several readings, best first.
+
+    The first known value counts, with two exceptions: of several thermal levels the hottest, and temperatures are
+    put together. Where nothing is known, the first reason for that is kept.
+    """
+    merged: dict[str, Sensed] = {}
+    for reading in readings:
+        for field, sensed in reading.items():
+            merged[field] = _joined(field, merged[field], sensed) if field in merged else sensed
+    return merged
+
+
+def _joined(field: str, first: Sensed, second: Sensed) -> Sensed:
+    if second.value is None:
+        return first
+    if first.value is None:
+        return second
+    if field == "thermal":
+        return max(first, second, key=lambda sensed: int(sensed.value))  # equal: the first
+    if field == "temperatures":
+        return Sensed((*first.value, *second.value), f"{first.source}, {second.source}")
+    return first

@@ -1,0 +1,77 @@
+"""Windows: battery, external power and battery saver.
+
+Source: Microsoft's documentation of `GetSystemPowerStatus` and SYSTEM_POWER_STATUS: ACLineStatus 0 offline, 1
+online, 255 unknown; BatteryFlag has bit 128 without a battery, 255 is unknown; BatteryLifePercent 0..100, 255
+unknown; SystemStatusFlag 1 while battery saver is on (Windows 10 and later; 0 before).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+
+UNKNOWN = 255
+NO_BATTERY = 128
+SOURCE = "GetSystemPowerStatus"
+
+
+@dataclass(frozen=True)
+class PowerStatus:
+    """The bytes of a SYSTEM_POWER_STATUS."""
+
+    line: int
+    battery_flag: int
+    percent: int
+    saver: int
+
+
+class _SystemPowerStatus(ctypes.Structure):
+    _fields_ = (
+        ("line", ctypes.c_ubyte),
+        ("battery_flag", ctypes.c_ubyte),
+        ("percent", ctypes.c_ubyte),
+        ("saver", ctypes.c_ubyte),
+        ("life_time", ctypes.c_uint32),
+        ("full_life_time", ctypes.c_uint32),
+    )
+
+
+def query() -> PowerStatus:
+    """Ask Windows.
+
+    Raises:
+        OSError: it refuses.
+        AttributeError: this is not Windows.
+    """
+    status = _SystemPowerStatus()
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    if not kernel.GetSystemPowerStatus(ctypes.byref(status)):
+        raise OSError("GetSystemPowerStatus failed")
+    return PowerStatus(status.line, status.battery_flag, status.percent, status.saver)
+
+
+class PowerStatusReader(PlainReader):
+    """What one cheap call tells.
+
+    Args:
+        query: makes the call.
+    """
+
+    name = "power status"
+
+    def __init__(self, query: Callable[[], PowerStatus] = query) -> None:
+        self._query = query
+
+    def read(self) -> Reading:
+        status = self._query()
+        found = {}
+        if status.line != UNKNOWN:
+            found["charging"] = Sensed(status.line == 1, SOURCE)
+        there = status.battery_flag != UNKNOWN and not status.battery_flag & NO_BATTERY
+        if there and status.percent != UNKNOWN:
+            found["battery"] = Sensed(status.percent / 100, SOURCE)
+        found["low_power"] = Sensed(status.saver == 1, SOURCE)
+        return found
