@@ -32,7 +32,7 @@ def test_convert_says_what_it_made(converted: tuple[Path, subprocess.CompletedPr
     assert result.returncode == 0, result.stderr
     assert path.is_file()
     assert "verification passed" in result.stdout
-    ladder = "encode_36, step_36, encode_64, step_64, encode_256, step_256, encode, step"
+    ladder = "encode_16, step_16, encode_64, step_64, encode_256, step_256, encode, step"
     assert f"10 methods ({ladder}, cores_8, cores_64): one XNNPACK delegate each" in result.stdout
     assert "\r" not in result.stderr  # no moving figures when nobody watches
     assert "verifying" in result.stderr

@@ -213,7 +213,28 @@ def test_the_cache_states_its_memory(model: Model, photo: Image) -> None:
     assert stream.cache.nbytes == 4 * 64 * (2 * 8 * 192 + 192 + 16)
 
 
-def test_memory_does_not_grow(model: Model) -> None:
+def test_frames_may_be_dropped(model: Model, frames: list[Image]) -> None:
+    stream, kept = model.stream(cores=16, image_size=256), frames[::7]
+    cosines = [
+        _cosine(stream.update(frame).features, model(frame, cores=16, image_size=256).features) for frame in kept
+    ]
+    assert min(cosines) > 0.95
+
+
+def test_settings_can_change_on_the_way(model: Model, photo: Image) -> None:
+    stream = model.stream(cores=16)
+    stream.update(photo)
+    moved = photo.copy()
+    moved[: photo.shape[0] // 2] = 255 - moved[: photo.shape[0] // 2]
+    stream.change = ChangeSettings(patch_budget=8)
+    result = stream.update(moved)
+    assert not result.keyframe
+    assert result.computed is not None
+    assert result.computed.sum() == 8
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_memory_does_not_grow(model: Model, count: int) -> None:
     status = Path("/proc/self/statm")
     if not status.exists():
         pytest.skip("resident memory is read from Linux's /proc")
@@ -227,7 +248,7 @@ def test_memory_does_not_grow(model: Model) -> None:
         return int(status.read_text().split()[1])
 
     before = pages(500)
-    assert pages(1500) - before < 500  # 2 MB
+    assert pages(count) - before < 500  # 2 MB
 
 
 def test_budgets_are_checked(model: Model) -> None:

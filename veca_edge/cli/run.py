@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ Examples:
   veca-edge run model.pte --source clip.mp4 --view features
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
+  veca-edge run --view change --sensitivity 12      # see which patches are computed
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
 
 \b
@@ -63,6 +65,14 @@ Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is prin
     default=True,
     show_default=True,
     help="Video and camera: compute only the patches that changed, remember the others.",
+)
+@click.option(
+    "--sensitivity",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Change of a patch, in grey levels beyond the camera's noise, that is computed; 8 by default.",
+)
+@click.option(
+    "--patch-budget", type=click.IntRange(min=2), help="Most patches computed per frame; no limit by default."
 )
 @click.option("--loop", is_flag=True, help="Start files over at their end.")
 @click.option(
@@ -137,7 +147,7 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
     )
     options.check(model)
     if given["stream"] and not isinstance(source, ImageSource):
-        model = _streamed(model, given["image_size"])
+        model = _streamed(model, given["image_size"], given["sensitivity"], given["patch_budget"])
     window = None
     if not given["headless"]:
         window = Window()
@@ -148,13 +158,17 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
         return player.run()
 
 
-def _streamed(model: Model, image_size: int | None) -> Model:
+def _streamed(model: Model, image_size: int | None, sensitivity: float | None, patch_budget: int | None) -> Model:
     """The model as a stream, if its engine can."""
     import veca_edge
+    from veca_edge.runtime.change import ChangeSettings
     from veca_edge.runtime.stream import StreamedModel
 
+    change = ChangeSettings(patch_budget=patch_budget)
+    if sensitivity is not None:
+        change = replace(change, sensitivity=sensitivity)
     if isinstance(model, veca_edge.Model) and hasattr(model.engine, "step"):
-        return StreamedModel(model, image_size)
+        return StreamedModel(model, image_size, change)
     return model
 
 

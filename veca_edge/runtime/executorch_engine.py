@@ -29,6 +29,9 @@ class Program:
     """A loaded ExecuTorch program: methods by name, numpy in and out. Methods load at their first call.
 
     Not for several threads at once.
+
+    Attributes:
+        loaded: the methods that have been called.
     """
 
     def __init__(self, file: ModelFile, threads: int) -> None:
@@ -54,7 +57,7 @@ class Program:
             # An unknown method name crashes the runtime, so the names are settled before any is called.
             raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
         self._methods = names
-        self._loaded: set[str] = set()
+        self.loaded: set[str] = set()
         self._from_numpy = torch.from_numpy
 
     def check_shapes(self, manifest: Manifest) -> None:
@@ -92,10 +95,10 @@ class Program:
         """
         if method not in self._methods:
             raise VecaError(f"the model file has no method {method!r}: it has {', '.join(sorted(self._methods))}")
-        if method in self._loaded:
+        if method in self.loaded:
             return self._call(method, inputs)
         outputs = self._call(method, inputs)
-        self._loaded.add(method)
+        self.loaded.add(method)
         release_freed_memory()
         return outputs
 
@@ -181,10 +184,10 @@ class ExecutorchEngine:
         return [self._file.cores[:cores], self._file.coordinates[:cores]]
 
     def _method(self, kind: str, patches: int) -> str:
-        """The method that reserves the least memory and takes so many patches."""
-        for most, name in self._rungs[kind]:
-            if patches <= most:
-                return name
+        """A method that takes so many patches: one that is loaded, else the one that reserves the least memory."""
+        enough = [name for most, name in self._rungs[kind] if patches <= most]
+        if enough:
+            return next((name for name in enough if name in self._program.loaded), enough[0])
         raise VecaError(
             f"{patches} patches, the model file was made for {self._file.manifest.max_patches}: use a smaller "
             "image size, or convert with --max-patches"

@@ -55,7 +55,6 @@ class Stream:
         self._image_size = image_size
         self._cores = cores
         self._detector = ChangeDetector(settings)
-        self._drift = settings.drift
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
         self._anchor: Float | None = None
@@ -70,6 +69,15 @@ class Stream:
     @cores.setter
     def cores(self, cores: int) -> None:
         self._cores = self._model.check_budget(cores)
+
+    @property
+    def change(self) -> ChangeSettings:
+        """What counts as change; can be set at any time, and what is remembered stays."""
+        return self._detector.settings
+
+    @change.setter
+    def change(self, settings: ChangeSettings) -> None:
+        self._detector.settings = settings
 
     @property
     def noise(self) -> float:
@@ -89,7 +97,8 @@ class Stream:
     def update(self, frame: Image) -> Result:
         """The result for the next frame.
 
-        A frame of another shape than the one before, or another core budget, is a keyframe.
+        A frame of another shape than the one before, or another core budget, is a keyframe. There is no clock:
+        frames that are left out or come late are compared with what was last computed, like any other.
 
         Args:
             frame: uint8 (H, W, 3), RGB, any size.
@@ -132,7 +141,7 @@ class Stream:
         direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
         if keyframe or self._anchor is None:
             self._anchor = direction
-        self._drifted = float(direction @ self._anchor) < self._drift
+        self._drifted = float(direction @ self._anchor) < self.change.drift
 
     def _compute(self, cut: Float, patches: NDArray[np.intp], keyframe: bool, grid: tuple[int, int]) -> Float:
         """Run the model on these patches and remember them; the image's embedding."""
