@@ -6,17 +6,18 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from calibration.quality import quality_in_child
 from converters.coverage import check_coverage
 from converters.folding import FoldedModel, Precision, fold
 from converters.graph import ElasticGraph, Sizes
 from converters.program import Method, assemble
-from converters.verification import Verification, verify_in_child
+from converters.verification import verify_in_child
 from converters.xnnpack import ConstantStore
 from veca_edge._version import __version__
 from veca_edge.camera.preprocessing import Preprocessing
@@ -47,6 +48,7 @@ class ConvertOptions:
         max_patches: most patches at once for `encode` and `step`; None for enough for `image_size`, at least
             1024.
         verify: compare the written file with the checkpoint before it gets its name.
+        judge: measure what each operating point is worth, for the governor; only with `verify`.
         force: write a file that is outside the tolerance.
     """
 
@@ -55,6 +57,7 @@ class ConvertOptions:
     image_size: int | None = None
     max_patches: int | None = None
     verify: bool = True
+    judge: bool = True
     force: bool = False
 
 
@@ -91,12 +94,7 @@ def convert(
         raise VecaError(f"cannot write temporary files: {error.strerror or error}; set TMPDIR") from None
     file = _contents(checkpoint, folded, plan, program, methods, output, options)
     if options.verify:
-        verification = _verify(file, program, checkpoint, report)
-        if not verification.passed and not options.force:
-            raise VecaError(f"{output} was not written: {verification.complaint()}; --force writes it anyway")
-        file = ModelFile(
-            output, file.manifest.verified(verification.to_dict()), file.cores, file.coordinates, file.head
-        )
+        file = _checked(file, program, checkpoint, options, report)
     report("writing", 0.0)
     write_model_file(file, program)
     if options.verify:
@@ -204,13 +202,25 @@ def _contents(
     return ModelFile(output, manifest, folded.bank, folded.coordinates, classifier)
 
 
-def _verify(file: ModelFile, program: bytes, checkpoint: Checkpoint, report: Progress) -> Verification:
-    """Verify what is on disk, under a temporary name, so that a bad file never bears the real one."""
+def _checked(
+    file: ModelFile, program: bytes, checkpoint: Checkpoint, options: ConvertOptions, report: Progress
+) -> ModelFile:
+    """The file with its verification and its quality table in the manifest.
+
+    What is on disk is checked, under a temporary name, so that a bad file never bears the real one.
+    """
     hidden = file.path.with_name(f".{secrets.token_hex(6)}.unverified.pte")
-    draft = ModelFile(hidden, file.manifest, file.cores, file.coordinates, file.head)
+    draft = replace(file, path=hidden)
     try:
         write_model_file(draft, program, shown=file.path)
-        return verify_in_child(draft, checkpoint, lambda done: report("verifying", done))
+        verification = verify_in_child(draft, checkpoint, lambda done: report("verifying", done))
+        if not verification.passed and not options.force:
+            raise VecaError(f"{file.path} was not written: {verification.complaint()}; --force writes it anyway")
+        manifest = file.manifest.verified(verification.to_dict())
+        if options.judge:
+            remember(read_model_file(hidden))
+            manifest = manifest.judged(quality_in_child(draft, checkpoint, lambda done: report("judging", done)))
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink(missing_ok=True)
+    return replace(file, manifest=manifest)

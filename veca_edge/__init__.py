@@ -13,5 +13,6 @@ from veca_edge._version import __version__
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.result import Prediction, Result
+from veca_edge.session import Session
 
-__all__ = ["Model", "Prediction", "Result", "StreamError", "VecaError", "__version__", "load"]
+__all__ = ["Model", "Prediction", "Result", "Session", "StreamError", "VecaError", "__version__", "load"]

@@ -30,6 +30,9 @@ class FakeResult:
     computed: np.ndarray | None = None
     keyframe: bool = True
     oldest: int = 0
+    point: Any = None
+    reason: str = ""
+    state: Any = None
 
     def top(self, k: int) -> list[FakePrediction]:
         return [FakePrediction("Äpfel", 0.7), FakePrediction("hat", 0.2), FakePrediction("苹果", 0.1)][:k]

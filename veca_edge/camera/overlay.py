@@ -32,6 +32,7 @@ class Hud:
         image_size: (height, width) of the model's input in pixels.
         patches: patches computed and in all, or None if that is always all of them.
         note: a word such as "paused" or "recording", or "".
+        lines: more, in words, below.
     """
 
     cores: int
@@ -41,6 +42,7 @@ class Hud:
     image_size: tuple[int, int]
     patches: tuple[int, int] | None = None
     note: str = ""
+    lines: tuple[str, ...] = ()
 
 
 def text_size(image: Image) -> int:
@@ -67,15 +69,21 @@ def draw_hud(image: Image, hud: Hud, pen: Pen) -> None:
         details.pop(-2 if hud.note and len(details) > 2 else -1)
     line = " · ".join(details)
     # In whole steps, so that the panel does not tremble with every digit.
-    taken = titles + size + pen.width(line, size)
+    small = max(9, round(size * 0.8))
+    lines = [pen.fit(text, small, REGULAR, room) for text in hud.lines]
+    taken = max(titles + size + pen.width(line, size), *(pen.width(text, small) for text in lines), 0)
     inner = max(taken, min(room, math.ceil(taken / (2 * size)) * 2 * size))
     thick = max(2, round(size * 0.24))
-    box = (gap, gap, inner + 2 * gap, round(size * 1.1) + thick + round(2.3 * gap))
+    below = round(small * 1.5) * len(lines)
+    box = (gap, gap, inner + 2 * gap, round(size * 1.1) + thick + round(2.3 * gap) + below)
     panel(image, box, size * 0.6, GLASS, OPACITY)
     x, baseline = 2 * gap, gap + gap + round(size * 0.82)
     pen.draw(image, title, (x, baseline), size, INK, BOLD)
     pen.draw(image, line, (x + titles + size, baseline), size, DIM, REGULAR)
     _budget_bar(image, hud, x, baseline + round(gap * 0.8), inner, thick)
+    for number, text in enumerate(lines):
+        at = (x, baseline + round(gap * 0.8) + thick + round(small * 1.5) * (number + 1) - round(small * 0.1))
+        pen.draw(image, text, at, small, DIM, REGULAR)
 
 
 def _budget_bar(image: Image, hud: Hud, x: int, y: int, width: int, height: int) -> None:

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ from veca_edge.errors import VecaError
 
 LOGGED_LABELS = 5
 LIVE_FPS = 30.0  # of a saved video when the camera does not tell its rate
+LOGGED_STATE = ("battery", "charging", "low_power", "headroom", "forecast", "frequency", "power")
 NAP = 0.05  # seconds: the longest wait between looks at the keyboard or at `stop`
 Say = Callable[[str], None]
 
@@ -119,6 +120,7 @@ class Player:
         self._ended = "end"
         self._began: float | None = None
         self._period: float | None = None
+        self._newest: Result | None = None
         self._video: VideoWriter | None = None
         self._log: JsonlWriter | None = None
         self._renderer = Renderer() if window is not None or options.save is not None else None
@@ -185,14 +187,19 @@ class Player:
     def _picture(self, renderer: Renderer, frame: Frame, result: Result) -> None:
         """Draw, save and show; while paused, keep showing this frame."""
         while True:
+            if result.latency:
+                self._newest = result
+            # A frame that was left out shows the numbers of the one whose result it shows.
+            timed = self._newest or result
             hud = Hud(
-                result.cores,
+                timed.cores,
                 self._model.budgets,
-                result.latency,
+                timed.latency,
                 1 / self._period if self._period else None,
-                result.image_size,
-                None if result.computed is None else (int(result.computed.sum()), result.computed.size),
+                timed.image_size,
+                None if timed.computed is None else (int(timed.computed.sum()), timed.computed.size),
                 "paused" if self._state.paused else "",
+                hud_lines(result),
             )
             picture = renderer.render(self._state.view, frame.image, result, hud)
             if not self._state.paused:
@@ -200,7 +207,7 @@ class Player:
             if self._window is None or not self._interact(self._window, renderer, picture):
                 return
             self._began = None  # the pause is not part of the frame rate
-            if self._state.cores != result.cores:
+            if self._state.cores not in (result.cores, None):
                 result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
 
     def _interact(self, window: Screen, renderer: Renderer, picture: NDArray[np.uint8]) -> bool:
@@ -255,6 +262,7 @@ class Player:
             tuple(self._source.messages),
             tuple(map(str, written)),
             self._ended,
+            self._tally.left_out,
         )
 
 
@@ -273,7 +281,36 @@ def log_record(frame: Frame, result: Result) -> dict[str, Any]:
         "keyframe": result.keyframe,
         "oldest": result.oldest,
         "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in top],
+    } | governed(result)
+
+
+def governed(result: Result) -> dict[str, Any]:
+    """What the governor decided and why, for the log; nothing outside of a session."""
+    if result.point is None:
+        return {}
+    point, state = result.point, result.state
+    known = {} if state is None else {k: v for k, v in asdict(state).items() if k in LOGGED_STATE and v is not None}
+    return {
+        "point": {"cores": point.cores, "image_size": point.image_size, "patch_budget": point.patch_budget}
+        | {"rate": round(point.rate, 3)},
+        "reason": result.reason,
+        "state": known | ({"thermal": str(state.thermal)} if state and state.thermal is not None else {}),
     }
+
+
+def hud_lines(result: Result) -> tuple[str, ...]:
+    """The device's state and the governor's reason, for the panel."""
+    if result.point is None:
+        return ()
+    state, words = result.state, []
+    if state is not None and state.battery is not None:
+        words.append(f"battery {state.battery:.0%}{', charging' if state.charging else ''}")
+    if state is not None and state.thermal is not None:
+        words.append(f"heat {state.thermal}")
+    if state is not None and state.low_power:
+        words.append("low-power mode")
+    device = ", ".join(words) or "no sensors"
+    return (f"auto, {round(result.point.rate, 1):g} fps: {device}", result.reason)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.governor.state import DeviceState
+
 
 class Prediction(Protocol):
     """A label and how likely it is."""
@@ -18,6 +20,23 @@ class Prediction(Protocol):
     @property
     def probability(self) -> float:
         """0 … 1."""
+
+
+class Point(Protocol):
+    """How a frame is run."""
+
+    @property
+    def cores(self) -> int: ...
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def patch_budget(self) -> int | None: ...
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
 
 
 class Result(Protocol):
@@ -62,6 +81,18 @@ class Result(Protocol):
     def oldest(self) -> int:
         """Frames since the least recently computed patch was computed."""
 
+    @property
+    def point(self) -> Point | None:
+        """The operating point that a governor chose, or None."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line."""
+
+    @property
+    def state(self) -> DeviceState | None:
+        """What the device said about itself then."""
+
     def top(self, k: int) -> Sequence[Prediction]:
         """The k most likely labels, best first."""
 
@@ -80,4 +111,5 @@ class Model(Protocol):
     def patch_size(self) -> int:
         """Pixels."""
 
-    def __call__(self, image: NDArray[np.uint8], *, cores: int, image_size: int | None = None) -> Result: ...
+    def __call__(self, image: NDArray[np.uint8], *, cores: int | None, image_size: int | None = None) -> Result:
+        """The result for a frame; `cores` None leaves the choice to the model, if it makes one."""

@@ -54,6 +54,8 @@ class Summary:
         messages: what the source had to tell.
         paths: files written.
         stopped: how it ended: "end", "frames", "quit" or the name of a signal.
+        left_out: of `frames`, those that the model did not run on because a lower frame rate was chosen.
+        governor: of a session: switches, misses, joules, and seconds at each operating point; else None.
     """
 
     frames: int
@@ -65,6 +67,8 @@ class Summary:
     messages: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     stopped: str = "end"
+    left_out: int = 0
+    governor: dict[str, Any] | None = None
 
     @property
     def fps(self) -> float:
@@ -78,6 +82,7 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "fps": round(self.fps, 2),
             "dropped": self.dropped,
+            "left_out": self.left_out,
             "latency_ms": [
                 {"cores": t.cores, "frames": t.frames, "p50": ms(t.p50), "p95": ms(t.p95)} for t in self.times
             ],
@@ -86,11 +91,14 @@ class Summary:
             "messages": list(self.messages),
             "paths": list(self.paths),
             "stopped": self.stopped,
+            "governor": self.governor,
         }
 
     def lines(self) -> list[str]:
         """The same for reading."""
         lines = [f"{self.frames} frames in {self.seconds:.1f} s ({self.fps:.1f} fps), {self.dropped} dropped"]
+        if self.left_out:
+            lines.append(f"{self.left_out} frames left out for a lower frame rate")
         for t in self.times:
             lines.append(
                 f"{t.cores:3d} cores: latency {ms(t.p50):.1f} ms median, {ms(t.p95):.1f} ms p95 ({t.frames} frames)"
@@ -100,6 +108,10 @@ class Summary:
                 f"computed {self.patches.computed:.1f} of {self.patches.total:.0f} patches per frame, "
                 f"{self.patches.keyframes} keyframes"
             )
+        if self.governor is not None:
+            points = "; ".join(f"{name} ({seconds:.1f} s)" for name, seconds in self.governor["seconds_at"].items())
+            lines.append(f"governor: {self.governor['switches']} switches, {self.governor['misses']} late frames")
+            lines += [f"  {points}"] if points else []
         if self.labels:
             shares = ", ".join(f"{entry.label} {entry.share:.0%}" for entry in self.labels)
             lines.append(f"most often first: {shares}")
@@ -111,18 +123,21 @@ class Tally:
     """Counts along a run."""
 
     def __init__(self) -> None:
-        self.frames = 0
+        self.frames = self.left_out = 0
         self._latencies: dict[int, list[float]] = defaultdict(list)
         self._first: Counter[str] = Counter()
         self._patches: list[tuple[int, int, bool]] = []
 
     def add(self, result: Result, best: Prediction | None) -> None:
         self.frames += 1
+        if best is not None:
+            self._first[best.label] += 1
+        if not result.latency:  # left out: the last result stands
+            self.left_out += 1
+            return
         self._latencies[result.cores].append(result.latency)
         if result.computed is not None:
             self._patches.append((computed_patches(result), result.computed.size, result.keyframe))
-        if best is not None:
-            self._first[best.label] += 1
 
     def times(self) -> tuple[BudgetTimes, ...]:
         return tuple(

@@ -18,6 +18,7 @@ TITLE = "veca-edge"
 ESCAPE = 27
 HELP = (
     ("+  -", "more or fewer cores"),
+    ("a", "cores chosen by the device's state"),
     ("v", "next view"),
     ("space", "pause"),
     ("s", "save a snapshot"),
@@ -31,24 +32,26 @@ class ViewState:
     """What the keys have set.
 
     Attributes:
-        cores: one of `budgets`.
+        cores: one of `budgets`, or None if the model chooses.
         budgets: core counts on offer, ascending.
         view: one of `VIEWS`.
+        auto: whether the model can choose.
         snapshot: the picture on show is to be saved (whoever saves it sets this back).
     """
 
-    cores: int
+    cores: int | None
     budgets: tuple[int, ...]
     view: str = "labels"
     paused: bool = False
     help: bool = False
     snapshot: bool = False
     quit: bool = False
+    auto: bool = False
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise VecaError(f"there is no view {self.view!r}, only {', '.join(VIEWS)}")
-        if self.cores not in self.budgets:
+        if self.cores not in self.budgets and not (self.auto and self.cores is None):
             offered = ", ".join(map(str, self.budgets))
             raise VecaError(f"this model has no budget of {self.cores} cores, only {offered}")
 
@@ -61,6 +64,8 @@ def apply_key(state: ViewState, key: int) -> ViewState:
         return _step(state, 1)
     if key in (ord("-"), ord("_")):
         return _step(state, -1)
+    if key == ord("a") and state.auto:
+        return replace(state, cores=None)
     if key == ord("v"):
         return replace(state, view=VIEWS[(VIEWS.index(state.view) + 1) % len(VIEWS)])
     if key == ord(" "):
@@ -73,6 +78,8 @@ def apply_key(state: ViewState, key: int) -> ViewState:
 
 
 def _step(state: ViewState, by: int) -> ViewState:
+    if state.cores is None:
+        return replace(state, cores=state.budgets[-1 if by > 0 else 0])
     place = state.budgets.index(state.cores) + by
     return replace(state, cores=state.budgets[min(max(place, 0), len(state.budgets) - 1)])
 

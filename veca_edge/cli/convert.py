@@ -50,6 +50,12 @@ images before it gets its name. Exit status: 2 for bad input or a result outside
 @click.option(
     "--max-patches", type=click.IntRange(min=1), help="Most patches at once; 1024 or enough for the image."
 )
+@click.option(
+    "--judge/--no-judge",
+    default=True,
+    show_default=True,
+    help="Measure what each operating point is worth, for `run --cores auto`.",
+)
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(checkpoint: Path | None, output: Path | None, as_json: bool, target: str, **given: Any) -> None:

@@ -24,6 +24,10 @@ from veca_edge.camera.writers import check_video_path
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
+from veca_edge.governor.settings import PRESETS
+from veca_edge.governor.state import ThermalLevel
+
+DEFAULT_FPS = 30.0  # of a source that does not tell its rate
 
 EPILOG = """\b
 Examples:
@@ -32,6 +36,7 @@ Examples:
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
   veca-edge run --view change --sensitivity 12      # see which patches are computed
+  veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
 
 \b
@@ -41,16 +46,33 @@ Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is prin
 """
 
 
+def parse_cores(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> str | tuple[int, ...] | None:
+    """The word auto, or budgets as numbers; None if nothing was said."""
+    return text if text == "auto" else parse_budgets(context, parameter, text)
+
+
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False)
 @click.option("--camera", type=click.IntRange(min=0), help="Index of a camera; 0 if nothing else is named.")
 @click.option("--source", metavar="SPEC", help="A video, an image, a folder of images, or a URL (rtsp, http).")
 @click.option(
     "--cores",
-    callback=parse_budgets,
-    metavar="N[,N…]",
-    help="Core budget; the model's largest by default. Several take turns, a second of film each.",
+    callback=parse_cores,
+    metavar="auto|N[,N…]",
+    help="Core budget. auto, for video and camera the default: the governor chooses cores, image size, patches and "
+    "rate by battery, heat and frame times. Several numbers take turns, a second of film each.",
 )
+@click.option("--governor", type=click.Choice(sorted(PRESETS)), default="balanced", show_default=True)
+@click.option(
+    "--target-fps",
+    type=click.FloatRange(min=1, max=240),
+    help="Frames per second that auto aims at; the source's own by default.",
+)
+@click.option("--battery", type=click.FloatRange(0, 1), help="Pretend this charge, 0…1: see how auto reacts.")
+@click.option("--thermal", type=click.Choice([str(level) for level in ThermalLevel]), help="Pretend this heat.")
+@click.option("--low-power", is_flag=True, help="Pretend low-power mode.")
 @click.option("--image-size", type=click.IntRange(min=1), help="Model input in pixels; the model's own by default.")
 @click.option("--view", type=click.Choice(VIEWS), default="labels", show_default=True, help="What to draw.")
 @click.option("--headless", is_flag=True, help="No window.")
@@ -135,8 +157,11 @@ def _load(path: str | None, threads: int | None) -> Model:
 
 
 def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Summary:
-    chosen = given["cores"] or (max(model.budgets),)
-    states = [ViewState(cores, tuple(sorted(model.budgets)), given["view"]) for cores in chosen]
+    streams = given["stream"] and not isinstance(source, ImageSource)
+    auto = streams and _governable(model, given["cores"])
+    chosen = _fixed(given["cores"]) or (max(model.budgets),)
+    budgets = tuple(sorted(model.budgets))
+    states = [ViewState(None if auto else cores, budgets, given["view"], auto=auto) for cores in chosen]
     options = Options(
         image_size=given["image_size"],
         frames=given["frames"],
@@ -146,7 +171,9 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
         turns=chosen if len(chosen) > 1 else (),
     )
     options.check(model)
-    if given["stream"] and not isinstance(source, ImageSource):
+    if auto:
+        model = _session(model, source, given, stack)
+    elif streams:
         model = _streamed(model, given["image_size"], given["sensitivity"], given["patch_budget"])
     window = None
     if not given["headless"]:
@@ -155,7 +182,57 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
     progress = _progress(source, options, stack) if window is None else lambda: None
     player = Player(model, source, states[0], options, window, _say, progress)
     with stop_on_signals(player.stop):
-        return player.run()
+        summary = player.run()
+    return replace(summary, governor=_governor_facts(model) if auto else None)
+
+
+def _fixed(cores: str | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The budgets that the user named; none for auto."""
+    return cores if isinstance(cores, tuple) else ()
+
+
+def _governable(model: Model, cores: str | tuple[int, ...] | None) -> bool:
+    """Whether the governor chooses: by default if the model file says what its operating points are worth.
+
+    Raises:
+        VecaError: auto is asked for, and it does not.
+    """
+    can = bool(getattr(model, "quality", None))
+    if cores == "auto" and not can:
+        raise VecaError("--cores auto needs a model file with a quality table: convert the checkpoint anew")
+    return can and not isinstance(cores, tuple)
+
+
+def _session(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Model:
+    """The model as a session on this device, with what the user pretends."""
+    import veca_edge
+    from veca_edge.runtime.profile import front_of
+    from veca_edge.sensors import Monitor, detect
+    from veca_edge.session import PretendedSensors, SessionModel
+
+    assert isinstance(model, veca_edge.Model)
+    rate = given["target_fps"] or source.fps or DEFAULT_FPS
+    front = front_of(model, rate, given["image_size"], say=_say)
+    thermal = None if given["thermal"] is None else ThermalLevel[given["thermal"].upper()]
+    pretended = {"battery": given["battery"], "thermal": thermal, "low_power": given["low_power"] or None}
+    sensors = PretendedSensors(Monitor(detect(), notify=_say), pretended)
+    session = veca_edge.Session(model, given["governor"], rate, front=front, sensors=sensors)
+    return SessionModel(stack.enter_context(session))
+
+
+def _governor_facts(model: Model) -> dict[str, Any]:
+    """What the session did, for the summary."""
+    from veca_edge.session import SessionModel
+
+    assert isinstance(model, SessionModel)
+    told = model.session.statistics
+    spent = sorted(told.seconds_at.items(), key=lambda item: -item[1])
+    return {
+        "switches": told.switches,
+        "misses": told.misses,
+        "joules": told.joules,
+        "seconds_at": {str(point): round(seconds, 3) for point, seconds in spent},
+    }
 
 
 def _streamed(model: Model, image_size: int | None, sensitivity: float | None, patch_budget: int | None) -> Model:

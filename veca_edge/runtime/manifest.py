@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from veca_edge.camera.preprocessing import Preprocessing
@@ -43,6 +43,8 @@ class Manifest:
         source_digest: SHA-256 of the checkpoint, hexadecimal.
         made_with: versions of the packages that wrote the file.
         verification: the comparison with the checkpoint that the file passed, or {} before it.
+        quality: what each operating point keeps of the best one's results, as `QualityTable.to_dict` writes it,
+            with "about" saying what it was measured on; {} if it was not measured.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Manifest:
     source_digest: str
     made_with: Mapping[str, str]
     verification: Mapping[str, Any]
+    quality: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The manifest as stored in a model file."""
@@ -83,6 +86,10 @@ class Manifest:
     def verified(self, verification: Mapping[str, Any]) -> Manifest:
         """The same with the outcome of a verification."""
         return replace(self, verification=verification)
+
+    def judged(self, quality: Mapping[str, Any]) -> Manifest:
+        """The same with the quality of its operating points."""
+        return replace(self, quality=quality)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -100,6 +107,7 @@ class Manifest:
         version = values.pop("format_version", None)
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
+        values.setdefault("quality", {})  # files of the first version have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
             raise VecaError(f"the manifest lacks {', '.join(missing)}")
@@ -108,7 +116,7 @@ class Manifest:
 
 _TEXTS = ("name", "target", "quantization", "family", "program_digest", "source_digest")
 _LISTS = {"budgets": int, "labels": str, "methods": str}
-_TABLES = ("made_with", "verification")
+_TABLES = ("made_with", "verification", "quality")
 
 
 def _checked(name: str, value: Any) -> Any:

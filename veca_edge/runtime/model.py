@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,16 @@ class Model:
         budgets: tuple[int, ...],
         labels: tuple[str, ...] = (),
         head: Head | None = None,
+        quality: Mapping[str, Any] | None = None,
+        digest: str = "",
     ) -> None:
+        """Args:
+        quality: what each operating point is worth (see `Manifest.quality`), {} or None if unknown.
+        digest: SHA-256 of the file, hexadecimal.
+        """
         self.name = name
+        self.quality = quality or {}
+        self.digest = digest
         self.engine = engine
         self.preprocessing = preprocessing
         self.patch_size = patch_size
@@ -149,6 +158,8 @@ def _from_file(file: ModelFile, threads: int | None) -> Model:
         budgets=manifest.budgets,
         labels=manifest.labels,
         head=file.head,
+        quality=manifest.quality,
+        digest=file.digest,
     )
 
 

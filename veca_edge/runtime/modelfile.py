@@ -248,6 +248,6 @@ def _method_contents(file: ModelFile) -> dict[str, Any]:
     }
     return contents | {
         "shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights",
-        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB, each stored once: encode and encode_N share one, so do step "
-        "and step_N",
+        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB, each stored once: encode and encode_N share one, so do "
+        "step and step_N",
     }

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
+
+if TYPE_CHECKING:
+    from veca_edge.governor.points import OperatingPoint
+    from veca_edge.governor.state import DeviceState
 
 Float = NDArray[np.float32]
 
@@ -38,6 +43,9 @@ class Result:
         computed: bool (rows, columns), in a stream the patches that were computed for this frame; else None.
         keyframe: whether all patches were computed.
         oldest: frames since the least recently computed patch was computed.
+        point: in a session, the operating point that the governor chose.
+        reason: why, in one line.
+        state: what the device said about itself then.
     """
 
     embedding: Float
@@ -52,6 +60,9 @@ class Result:
     computed: NDArray[np.bool_] | None = None
     keyframe: bool = True
     oldest: int = 0
+    point: OperatingPoint | None = None
+    reason: str = ""
+    state: DeviceState | None = None
 
     @property
     def probabilities(self) -> Float:

@@ -38,7 +38,12 @@ class StepEngine(Protocol):
 
 
 class Stream:
-    """Frames of one camera or clip through one model. Several streams may share a model, one call at a time."""
+    """Frames of one camera or clip through one model. Several streams may share a model, one call at a time.
+
+    Attributes:
+        image_size: pixels of the model's input, or None for the model's own.
+        cache: what is remembered, or None before the first frame.
+    """
 
     def __init__(
         self,
@@ -52,7 +57,7 @@ class Stream:
         self._model = model
         self._cache_type: CacheType = cache
         self._engine = engine
-        self._image_size = image_size
+        self.image_size = image_size
         self._cores = cores
         self._detector = ChangeDetector(settings)
         self._state: tuple[int, tuple[int, int]] | None = None
@@ -108,7 +113,7 @@ class Stream:
         """
         start = perf_counter()
         model, size = self._model, self._model.patch_size
-        fitted = model.preprocessing.resize(frame, size, self._image_size)
+        fitted = model.preprocessing.resize(frame, size, self.image_size)
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
@@ -177,8 +182,9 @@ class StreamedModel:
         self._image_size = image_size
         self._stream = model.stream(image_size=image_size, change=settings)
 
-    def __call__(self, image: Image, *, cores: int, image_size: int | None = None) -> Result:
-        """The next frame's result; another budget or image size makes it a keyframe."""
+    def __call__(self, image: Image, *, cores: int | None, image_size: int | None = None) -> Result:
+        """The next frame's result; another budget (None for the largest) or image size makes it a keyframe."""
+        cores = self._model.check_budget(cores)
         if image_size != self._image_size:
             self._image_size = image_size
             self._stream = self._model.stream(image_size=image_size, change=self._settings)

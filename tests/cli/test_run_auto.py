@@ -1,0 +1,71 @@
+"""`veca-edge run --cores auto` with the packaged model on the packaged clip."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from veca_edge.cli.main import main
+
+
+def _run(model: Path, *arguments: object) -> Result:
+    with resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as clip:
+        given = [str(argument) for argument in ("run", model, "--source", clip, "--headless", *arguments)]
+        return CliRunner().invoke(main, given)
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_it_is_the_default_and_says_what_it_decided(default_model_file: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    done = _run(default_model_file, "--frames", 12, "--log", log, "--save", tmp_path / "o.mp4")
+    assert done.exit_code == 0, done.output
+    assert "governor: 0 switches" in done.stdout
+    lines = _log(log)
+    assert len(lines) == 12
+    assert all(line["point"]["cores"] == line["cores"] and line["reason"] for line in lines)
+
+
+def test_pretended_heat_and_battery_lower_the_point(default_model_file: Path, tmp_path: Path) -> None:
+    cool, hot = tmp_path / "cool.jsonl", tmp_path / "hot.jsonl"
+    assert _run(default_model_file, "--frames", 8, "--log", cool).exit_code == 0
+    pretend = ("--battery", 0.05, "--thermal", "critical", "--json")
+    done = _run(default_model_file, "--frames", 30, "--log", hot, *pretend)
+    assert done.exit_code == 0, done.output
+    last, reference = _log(hot)[-1], _log(cool)[-1]
+    assert last["state"]["thermal"] == "critical"
+    assert last["state"]["battery"] == 0.05
+    assert last["point"]["cores"] < reference["point"]["cores"]
+    assert last["point"]["rate"] < reference["point"]["rate"]
+    summary = json.loads(done.stdout)
+    assert summary["left_out"] > 20
+    assert summary["frames"] == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--image-size", "112"), "112 px was not judged at conversion"),
+        (("--battery", "2"), "2.0 is not in the range 0<=x<=1"),
+        (("--cores", "many"), "give core counts such as 8,16,64, or all"),
+    ],
+)
+def test_bad_values_are_refused(default_model_file: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = _run(default_model_file, *arguments)
+    assert done.exit_code == 2 or message in str(done.exception)
+    assert message in done.output
+
+
+def test_a_checkpoint_has_no_points() -> None:
+    from veca_edge.model.checkpoint import default_checkpoint_path
+
+    done = _run(default_checkpoint_path(), "--cores", "auto", "--frames", 2)
+    assert done.exit_code == 2
+    assert "--cores auto needs a model file" in done.output

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from veca_edge.cli.main import main
+
+STATE = {"time": 0.0, "battery": 0.9, "charging": False, "thermal": "nominal"}
+
+
+def simulate(*arguments):
+    return CliRunner().invoke(main, ["simulate", *map(str, arguments)])
+
+
+def test_help_needs_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from veca_edge.cli.main import main\n"
+        "try: main(['simulate', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'executorch', 'cv2', 'matplotlib', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy - {\"numpy\"}}' if heavy - {'numpy'} else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "veca-edge simulate --trace states.jsonl" in done.stdout
+
+
+def test_the_governor_against_the_others():
+    result = simulate("--scenario", "charging", "--minutes", 3)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "charging: 20 % and a 15 W charger, which heats"
+    assert [line.split()[0] for line in lines[3:8]] == ["balanced", "fixed-64", "fixed-8", "cores-only", "ladder"]
+    assert "  yes  in time: 0.00 % late" in lines
+
+
+def test_one_policy_explains_itself():
+    result = simulate("--scenario", "low-battery", "--policy", "saver", "--minutes", 2)
+    assert result.exit_code == 0
+    assert "0.00 min   25.0 °C  start: C " in result.stdout
+    assert "yes" not in result.stdout
+
+
+def test_json():
+    result = simulate("--scenario", "hot-day", "--scenario", "commute", "--minutes", 1, "--json", "--seed", 3)
+    facts = json.loads(result.stdout)
+    assert [score["scenario"] for score in facts["scores"]] == 5 * ["hot-day"] + 5 * ["commute"]
+    assert {"policy", "quality", "hot_share", "misses", "frame_energy", "switches"} <= set(facts["scores"][0])
+    assert {verdict["kept"] for verdict in facts["verdicts"]} <= {True, False}
+
+
+def test_a_plot(tmp_path):
+    pytest.importorskip("matplotlib")
+    result = simulate("--scenario", "hot-day", "--minutes", 1, "--plot", tmp_path / "runs.svg")
+    assert result.exit_code == 0, result.output
+    assert "<svg" in (tmp_path / "runs.svg").read_text()
+
+
+def test_a_trace(tmp_path):
+    path = tmp_path / "states.jsonl"
+    hot = {**STATE, "time": 30.0, "thermal": "critical"}
+    path.write_text("\n".join(map(json.dumps, (STATE, hot, {**hot, "time": 60.0}))) + "\n")
+    result = simulate("--trace", path)
+    assert result.exit_code == 0, result.output
+    first, start, critical = result.stdout.splitlines()
+    assert first.startswith("balanced: 3 states, 1.0 min, mean quality 0.")
+    assert first.endswith("1 changes")
+    assert start.startswith("   0.00 min  start: C 64")
+    assert critical.startswith("   0.50 min  critical heat: C 64 → ")
+    replays = json.loads(simulate("--trace", path, "--policy", "quality", "--policy", "ladder", "--json").stdout)
+    assert [done["policy"] for done in replays] == ["quality", "ladder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trace", "{tmp}/none.jsonl"], "cannot read {tmp}/none.jsonl: No such file or directory"),
+        (["--trace", "x", "--scenario", "hot-day"], "--trace goes without --scenario"),
+        (["--trace", "x", "--plot", "x.png"], "--trace goes without --plot"),
+        (["--model", "x.pte"], "--model is for --measure"),
+        (["--plot", "{tmp}/runs.txt"], "--plot runs.txt: use a name that ends in .png, .svg or .pdf"),
+        (["--plot", "{tmp}/no/runs.png"], "cannot write {tmp}/no/runs.png: there is no folder {tmp}/no"),
+        (["--table", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory"),
+        (["--measure", "{tmp}/no/t.json"], "cannot write {tmp}/no/t.json: there is no folder {tmp}/no"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, arguments, message):
+    result = simulate(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert result.exit_code == 2
+    assert result.stderr == f"veca-edge: {message.format(tmp=tmp_path)}\n"
+
+
+def test_unknown_names_are_usage_errors():
+    for option in ("--scenario", "--policy"):
+        result = simulate(option, "winter")
+        assert result.exit_code == 2
+        assert "'winter' is not one of" in result.stderr
+
+
+def test_measuring_writes_a_table_that_can_be_used(tmp_path, monkeypatch, photo):
+    """The real model on a clip of three dozen frames and a single size."""
+    import veca_edge.cli.simulate as command
+    from veca_edge.governor.simulation import measure
+
+    frames = [photo if index % 3 else photo[::-1] for index in range(36)]
+    monkeypatch.setattr(command, "_frames", lambda path: (frames, 30.0))
+    monkeypatch.setattr(
+        measure.Subject, "ways", property(lambda self: ((64, 128, None), (8, 128, None), (8, 128, 16)))
+    )
+    monkeypatch.setattr(measure, "PASSES", 1)
+    result = simulate("--measure", tmp_path / "table.json")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"wrote {tmp_path / 'table.json'}: 3 ways of running\n"
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert table["about"].startswith("everyday-tiny, 36 frames and 16 photos, ")
+    result = simulate("--table", tmp_path / "table.json", "--minutes", 1, "--policy", "balanced")
+    assert result.exit_code == 0, result.output

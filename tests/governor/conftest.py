@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from veca_edge.governor import Front, OperatingPoint, operating_points
+from veca_edge.governor.simulation.evaluate import Tables
+from veca_edge.governor.simulation.tables import read_tables
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    """The packaged model on the simulated phone."""
+    return read_tables()
+
+
+@pytest.fixture(scope="session")
+def points(tables: Tables) -> list[OperatingPoint]:
+    return operating_points(tables.quality, tables.latency, tables.target_rate)
+
+
+@pytest.fixture(scope="session")
+def front(points: list[OperatingPoint]) -> Front:
+    return Front.of(points)

@@ -1,0 +1,171 @@
+"""The simulated device, and the promises of the governor in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+import pytest
+
+from veca_edge.errors import VecaError
+from veca_edge.governor import BALANCED, DeviceState, ThermalLevel
+from veca_edge.governor.simulation.baselines import BASELINES, POLICIES, build_policy
+from veca_edge.governor.simulation.device import Body, Hardware, Load, step
+from veca_edge.governor.simulation.evaluate import score, simulate
+from veca_edge.governor.simulation.judge import judge
+from veca_edge.governor.simulation.measure import STRIDE, WARM_UP, Subject, measure
+from veca_edge.governor.simulation.plot import draw
+from veca_edge.governor.simulation.replay import replay
+from veca_edge.governor.simulation.scenarios import SCENARIOS, scenario
+from veca_edge.governor.simulation.sensors import Reader, Sensors
+
+
+def heated(load, seconds, hardware=None, body=None):
+    body = body or Body.at(load.ambient, 1.0)
+    for _ in range(seconds):
+        body = step(body, load, hardware or Hardware(), 1.0)
+    return body
+
+
+def test_the_case_settles_where_the_sources_say():
+    """3.5 W of processor power and 0.9 W of the rest in a room of 22 degrees: 43 degrees."""
+    hardware = Hardware(idle=0, dynamic=3.5, throttle_start=90)
+    body = heated(Load(busy=1, rate=0, ambient=22), 3600, hardware)
+    assert body.case == pytest.approx(43, abs=0.2)
+    minutes = [heated(Load(1, 0, ambient=22), seconds, hardware).body for seconds in (540, 7200)]
+    assert (minutes[0] - 22) / (minutes[1] - 22) == pytest.approx(1 - math.exp(-1), abs=0.05)
+
+
+def test_a_hot_case_lowers_the_clock_and_a_lower_clock_cools():
+    free = heated(Load(1, 30, ambient=35), 3600, Hardware(throttle_start=90))
+    throttled = heated(Load(1, 30, ambient=35), 3600)
+    assert throttled.clock < 0.95
+    assert throttled.case < free.case
+    assert throttled.work < free.work
+
+
+def test_the_battery_empties_and_fills():
+    body = heated(Load(0.5, 30), 3600)
+    assert 1 - body.charge == pytest.approx(body.power / 19.3, rel=0.02)
+    assert heated(Load(0.5, 30, charging=True), 600, body=body).charge > body.charge
+    assert heated(Load(1, 30), 60, body=replace(body, charge=0.0001)).charge == 0
+    assert heated(Load(1, 30), 60, Hardware(battery=0)).charge == 1
+
+
+def test_levels_have_hysteresis_and_wild_sensors_lie():
+    reader = Reader(Sensors(), Random(0))
+    read = [reader.read(0, Body.at(degrees, 0.5), False, False).thermal for degrees in (38, 39.1, 38, 37, 46, 48)]
+    assert [int(level) for level in read] == [0, 1, 1, 0, 2, 3]
+    wild = Reader(Sensors(noise=0.02, missing=0.3, wild=0.1), Random(0))
+    states = [wild.read(float(t), Body.at(39.5, 0.5), False, False) for t in range(400)]
+    assert {None, ThermalLevel.NOMINAL, ThermalLevel.FAIR, ThermalLevel.SERIOUS} == {s.thermal for s in states}
+    assert any(math.isnan(state.headroom) for state in states)
+    blind = Reader(Sensors(False, False, False), Random(0)).read(3.0, Body.at(50, 0.5), False, False)
+    assert blind == DeviceState(3.0)
+
+
+def test_a_run_can_be_repeated(tables):
+    runs = [simulate(SCENARIOS["noisy-sensors"], "balanced", tables, 3, seed) for seed in (1, 1, 2)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_governor_keeps_its_promises(tables, name):
+    runs = {policy: simulate(SCENARIOS[name], policy, tables) for policy in ("balanced", *BASELINES)}
+    verdicts = judge([score(SCENARIOS[name], policy, run) for policy, run in runs.items()])
+    assert len(verdicts) == 4
+    assert all(verdict.kept for verdict in verdicts), verdicts
+
+
+@pytest.mark.parametrize("name", ["hot-day", "charging", "noisy-sensors"])
+@pytest.mark.parametrize(
+    "change", [{"dynamic": 3.0}, {"dynamic": 5.0}, {"body_capacity": 80}, {"case_capacity": 40}]
+)
+def test_other_phones_stay_cool_and_calm_too(tables, name, change):
+    """The settings were not tuned to one device."""
+    other = replace(SCENARIOS[name], hardware=replace(Hardware(), **change))
+    found = score(other, "balanced", simulate(other, "balanced", tables, seed=5))
+    assert found.hot_share <= 0.01
+    assert found.steady_switches <= 2
+    assert found.misses <= 0.01
+
+
+def test_presets_and_policies_run(tables):
+    scores = {
+        name: score(SCENARIOS["low-battery"], name, simulate(SCENARIOS["low-battery"], name, tables, 20))
+        for name in POLICIES
+    }
+    assert scores["saver"].battery_hours > scores["balanced"].battery_hours > scores["fixed-64"].battery_hours
+    assert scores["quality"].quality > scores["balanced"].quality > scores["saver"].quality
+    with pytest.raises(VecaError, match="'best' is no policy"):
+        simulate(SCENARIOS["hot-day"], "best", tables, 1)
+    with pytest.raises(VecaError, match="'winter' is no scenario"):
+        scenario("winter")
+
+
+def test_a_recording_is_replayed(points):
+    cool = [DeviceState(float(t), 0.9, False, False, ThermalLevel.NOMINAL) for t in range(100, 160, 2)]
+    hot = [DeviceState(float(t), 0.9, False, False, ThermalLevel.CRITICAL) for t in range(160, 200, 2)]
+    done = replay(cool + hot, build_policy("balanced", points, BALANCED))
+    assert done.seconds == 98
+    assert [change.time for change in done.changes] == [0, 60]
+    assert done.changes[1].reason.startswith("critical heat: ")
+    least = done.changes[1].point.quality
+    assert done.quality == pytest.approx((60 * done.changes[0].point.quality + 38 * least) / 98)
+    single = replay(cool[:1], build_policy("fixed-8", points, BALANCED))
+    assert (single.seconds, len(single.changes), single.changes[0].point.cores) == (0, 1, 8)
+
+
+class FakeResult:
+    def __init__(self, embedding, computed, latency):
+        self.embedding = embedding
+        self.features = np.tile(embedding, (4, 4, 1))
+        self.logits = embedding
+        self.latency = latency
+        self.computed = computed
+
+
+def fake_opener(way):
+    """Fewer cores add a constant error; streams compute as many patches as the frame says, up to the budget."""
+    cores, size, budget = way
+
+    def call(image):
+        value = float(image[0, 0, 0])
+        embedding = np.float32([np.cos(value / 100), np.sin(value / 100), (64 - cores) / 200])
+        patches = 16 if budget is None else min(budget, int(image[0, 0, 1]))
+        computed = np.arange(16).reshape(4, 4) < patches
+        return FakeResult(embedding, None if budget is None else computed, 0.001 + 0.0001 * patches * size / 256)
+
+    return call
+
+
+def test_measuring_finds_fidelity_latency_and_freshness():
+    frames = [np.full((4, 4, 3), 1, np.uint8) * np.uint8([i, 1 + i % 7, 0]) for i in range(80)]
+    steps = []
+    subject = Subject(fake_opener, (8, 64), frames, 10.0, frames[:2], (128, 256), (None, 8))
+    quality, latency = measure(subject, steps.append)
+    rows = {row.way: row for row in quality.rows}
+    assert rows[64, 256, None].fidelity == pytest.approx(1)
+    assert 0.9 < rows[8, 256, None].fidelity < 1
+    times = {row.way: row for row in latency.rows}
+    assert times[8, 256, None].p50 == pytest.approx(0.0026)
+    stream = times[8, 256, 8]
+    assert (stream.base, stream.patch_time) == pytest.approx((0.001, 0.0001))
+    assert stream.mean < stream.p95 < times[8, 256, None].mean
+    assert quality.freshness.ages[:2] == (0, 0.1)
+    assert quality.freshness.worth[0] == 1 > quality.freshness.worth[10]
+    assert steps[-1] == 1
+    assert steps == sorted(steps)
+    with pytest.raises(VecaError, match="too few to measure"):
+        measure(replace(subject, frames=frames[: STRIDE * WARM_UP]))
+
+
+def test_a_picture_is_drawn(tables, tmp_path):
+    pytest.importorskip("matplotlib")
+    runs = [(SCENARIOS[n], {p: simulate(SCENARIOS[n], p, tables, 2) for p in ("balanced", "ladder")}) for n in ("commute", "hot-day")]  # fmt: skip # noqa: E501
+    draw(tmp_path / "runs.png", runs)
+    assert (tmp_path / "runs.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(VecaError, match="cannot write"):
+        draw(tmp_path / "none" / "runs.png", runs)

@@ -1,0 +1,183 @@
+"""A session on the packaged model and clip, with sensors and a clock that the test moves."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import veca_edge
+from veca_edge import Model, Session, VecaError
+from veca_edge.governor import Decision, DeviceState, Front, ThermalLevel
+from veca_edge.runtime.profile import FEWEST, WARM_UP, clip_frames, front_of
+from veca_edge.session import PretendedSensors, SessionModel
+
+Image = NDArray[np.uint8]
+
+
+class Device:
+    """Sensors and a clock, both set by the test."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.state = DeviceState(0.0)
+        self.running = False
+
+    def clock(self) -> float:
+        self.now += 1 / 30
+        return self.now
+
+    def start(self) -> None:
+        self.running = True
+
+    def stop(self) -> None:
+        self.running = False
+
+
+@pytest.fixture(scope="module")
+def model(default_model_file: Path) -> Model:
+    return veca_edge.load(default_model_file)
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Image]:
+    return clip_frames(FEWEST + WARM_UP)
+
+
+@pytest.fixture(scope="module")
+def front(model: Model) -> Front:
+    return front_of(model, 30.0)
+
+
+def _session(model: Model, front: Front, device: Device, **more: object) -> Session:
+    return Session(model, front=front, sensors=device, clock=device.clock, **more)  # type: ignore[arg-type]
+
+
+def test_the_front_is_of_this_device_and_is_remembered(
+    model: Model, front: Front, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(front.points) > 3
+    best = max(front.points, key=lambda point: point.quality)
+    assert best.cores == 64
+    said: list[str] = []
+    assert front_of(model, 30.0, say=said.append) == front
+    assert said == []
+    assert len(list((cache / "profiles").iterdir())) == 1
+    assert {point.image_size for point in front_of(model, 30.0, 192).points} == {192}
+    with pytest.raises(VecaError, match="100 px was not judged at conversion: use one of 128, 192, 256"):
+        front_of(model, 30.0, 100)
+
+
+def test_a_damaged_profile_is_measured_again(model: Model, front: Front, cache: Path) -> None:
+    (path,) = (cache / "profiles").iterdir()
+    path.write_text("[]")
+    said: list[str] = []
+    front_of(model, 30.0, say=said.append)
+    assert len(said) == 1
+    assert path.stat().st_size > 100
+
+
+def test_results_carry_point_and_reason(model: Model, front: Front, frames: list[Image]) -> None:
+    device = Device()
+    results = list(_session(model, front, device).run(frames))
+    assert len(results) == len(frames)
+    for result in results:
+        assert result.point is not None
+        assert result.point.cores == result.cores
+        assert result.image_size == (result.point.image_size, result.point.image_size)
+        assert str(result.point) in result.reason
+        assert result.state is not None
+    assert not device.running
+
+
+def test_heat_and_an_empty_battery_cost_quality_at_once(model: Model, front: Front, frames: list[Image]) -> None:
+    device = Device()
+    session = _session(model, front, device)
+    cool = session.update(frames[0])
+    device.state = replace(device.state, thermal=ThermalLevel.SERIOUS, battery=0.05, charging=False)
+    hot = [session.update(frame) for frame in frames[1:4]][-1]
+    assert cool.point is not None
+    assert hot.point is not None
+    assert hot.point.power < cool.point.power
+    assert hot.point.quality < cool.point.quality
+    assert session.statistics.switches == 1
+
+
+def test_critical_heat_calls_the_app_and_thins_the_frames(model: Model, front: Front, frames: list[Image]) -> None:
+    device, called = Device(), []
+
+    def on_critical(decision: Decision) -> None:
+        called.append(decision)
+
+    device.state = replace(device.state, thermal=ThermalLevel.CRITICAL)
+    session = _session(model, front, device, on_critical=on_critical)
+    results = list(session.run(frames))
+    assert len(called) == 1
+    assert called[0].point == front.points[0] == results[-1].point
+    told = session.statistics
+    assert told.frames == len(frames)
+    assert told.computed == pytest.approx(len(frames) * front.points[0].rate / 30, abs=1)
+    left_out = [result for result in results if result.latency == 0]
+    assert len(left_out) == told.frames - told.computed
+    assert all(result.computed is not None and not result.computed.any() for result in left_out)
+
+
+def test_energy_is_counted_where_it_is_measured(model: Model, front: Front, frames: list[Image]) -> None:
+    device = Device()
+    session = _session(model, front, device)
+    list(session.run(frames))
+    assert session.statistics.joules is None
+    device.state = replace(device.state, power=3.0)
+    device.now += 2  # time for a decision
+    list(session.run(frames))
+    assert session.statistics.joules == pytest.approx(3 * (2 + len(frames) / 30), rel=0.2)
+    assert sum(session.statistics.seconds_at.values()) == pytest.approx(session.statistics.seconds)
+
+
+def test_it_stops_from_another_thread(model: Model, front: Front, frames: list[Image]) -> None:
+    session, device = None, Device()
+    session = _session(model, front, device)
+    seen = 0
+    for _ in session.run(frames):
+        seen += 1
+        if seen == 3:
+            thread = threading.Thread(target=session.stop)
+            thread.start()
+            thread.join()
+    assert seen == 3
+    assert not device.running
+
+
+def test_a_bad_frame_is_refused_and_the_session_goes_on(model: Model, front: Front, frames: list[Image]) -> None:
+    session = _session(model, front, Device())
+    session.update(frames[0])
+    with pytest.raises(VecaError):
+        session.update(np.zeros((0, 0, 3), np.uint8))
+    assert session.update(frames[1]).features.shape[-1] == 192
+
+
+def test_without_a_quality_table_it_says_what_to_do(golden_model_file: Path) -> None:
+    model = veca_edge.load(golden_model_file)
+    model.quality = {}
+    with pytest.raises(VecaError, match="convert the checkpoint anew"):
+        Session(model)
+    with pytest.raises(VecaError, match="'best' is no preset"):
+        Session(model, "best")
+
+
+def test_called_like_a_model(model: Model, front: Front, frames: list[Image]) -> None:
+    governed = SessionModel(_session(model, front, Device()))
+    assert governed(frames[0], cores=None).point is not None
+    fixed = governed(frames[0], cores=8, image_size=128)
+    assert (fixed.cores, fixed.point) == (8, None)
+
+
+def test_pretended_sensors_replace_what_is_said() -> None:
+    device = Device()
+    device.state = DeviceState(1.0, battery=0.9, charging=True)
+    pretended = PretendedSensors(device, {"battery": 0.1, "thermal": None})
+    assert pretended.state == DeviceState(1.0, battery=0.1, charging=True)

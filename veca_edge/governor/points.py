@@ -1,0 +1,224 @@
+"""The ways of running that the governor chooses among: measured points, and the front of those worth choosing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from veca_edge.errors import VecaError
+from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable
+
+# Frame rates that a camera's frames can be thinned to without judder: every one, every second, third, sixth.
+DIVISORS = (1, 2, 3, 6)
+# How fast perceived quality falls with the frame rate: an inverted falling exponential fits viewers' scores (Ou,
+# Ma, Liu and Wang, IEEE Transactions on Circuits and Systems for Video Technology 21(3), 2011), with one constant
+# that depends on the content. Our choice of 6 means: half the rate costs 5 %, a third 13 %, a sixth 37 %.
+SMOOTHNESS = 6.0
+# Two points this close in quality are the same to a user: then the one that gives up cores comes before the ones
+# that give up patches, pixels or frames. Cores are the dial that leaves the results' shape, pace and memory alone.
+INDIFFERENCE = 0.01
+# Ladders are made for devices slower by powers of this: finer than frame times can be told apart.
+LATENESS = 1.05
+SLOWEST = 48  # ten times; nothing can be said about a slower device
+# Rounding must not hide the point that lies exactly at the ceiling.
+ROUNDING = 1e-9
+# Less quality than this is not worth a switch, which costs a keyframe.
+WORTH = 0.002
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One way of running, at one frame rate.
+
+    Attributes:
+        cores: active cores.
+        image_size: pixels.
+        patch_budget: most patches computed per frame, or None for all of them every time (nothing remembered).
+        rate: frames per second.
+        quality: 0..1; 1 is the best way of running at the target rate.
+        latency: median seconds of a frame, unthrottled.
+        slow: seconds that one frame in twenty exceeds (keyframes), unthrottled.
+        power: watts, or, where they cannot be measured, the share of time that the processor is busy (mean seconds
+            of a frame times rate). Either way one unit for all points of a front: only ratios are used.
+        patches: computed per frame while that was measured, mean.
+        base, patch_time: a frame in which n patches are computed takes `base + patch_time * n` seconds; both 0 if
+            unknown.
+    """
+
+    cores: int
+    image_size: int
+    patch_budget: int | None
+    rate: float
+    quality: float
+    latency: float
+    slow: float
+    power: float
+    patches: float = 0.0
+    base: float = 0.0
+    patch_time: float = 0.0
+
+    def expected(self, computed: int | None = None) -> float:
+        """Seconds that a frame should take in which `computed` patches were computed (None: not known)."""
+        if computed is None or not self.base:
+            return self.latency
+        return self.base + self.patch_time * computed
+
+    def __str__(self) -> str:
+        patches = "all" if self.patch_budget is None else str(self.patch_budget)
+        return f"C {self.cores}, {self.image_size} px, {patches} patches, {round(self.rate, 1):g} fps"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Points of a front by ascending power and quality.
+
+    Attributes:
+        indices: into the front's points.
+        relative: their power as a share of the front's largest, 0..1.
+    """
+
+    indices: tuple[int, ...]
+    relative: tuple[float, ...]
+
+    def best(self, limit: float) -> int:
+        """Index of the best point with at most this share of the power; 0, the least of all, if there is none."""
+        position = bisect_right(self.relative, limit + ROUNDING) - 1
+        return self.indices[position] if position >= 0 else 0
+
+
+@dataclass(frozen=True)
+class Front:
+    """The points worth choosing, whatever the device's speed.
+
+    Attributes:
+        points: by ascending power.
+        relative: their power as a share of the last one's, 0..1.
+        ladders: the k-th is the Pareto front of the points that keep their frame rate on a device that is slower by
+            `LATENESS ** k`. Fewer points do on a slow device, so other ones come to the front.
+    """
+
+    points: tuple[OperatingPoint, ...]
+    relative: tuple[float, ...]
+    ladders: tuple[Ladder, ...]
+
+    @classmethod
+    def of(cls, points: Iterable[OperatingPoint], indifference: float = INDIFFERENCE) -> Front:
+        """The Pareto fronts of power and quality, cores first among equals.
+
+        Args:
+            points: any, in any order.
+            indifference: difference in quality that does not count, 0 for none.
+
+        Raises:
+            VecaError: no points, or a number among them that makes no sense.
+        """
+        given = list(points)
+        for point in given:
+            _check(point)
+        if not given:
+            raise VecaError("there are no operating points to choose among")
+        least = min(given, key=lambda point: (point.power, -point.quality))
+        chosen = [
+            _cores_first(_pareto([p for p in given if p.slow * p.rate * LATENESS**k <= 1]), indifference)
+            for k in range(SLOWEST + 1)
+        ]
+        kept = sorted({least, *itertools.chain(*chosen)}, key=lambda p: (p.power, p.quality, str(p)))
+        kept.remove(least)
+        kept.insert(0, least)
+        relative = tuple(point.power / kept[-1].power for point in kept)
+        index = {point: place for place, point in enumerate(kept)}
+        ladders = [tuple(index[point] for point in ladder) for ladder in chosen]
+        return cls(tuple(kept), relative, tuple(Ladder(i, tuple(relative[j] for j in i)) for i in ladders))
+
+    def ladder(self, slower: float) -> Ladder:
+        """The points that keep their frame rate on a device slower by this factor; empty if none do."""
+        if slower > LATENESS**SLOWEST:
+            return Ladder((), ())
+        return (
+            self.ladders[max(0, math.ceil(math.log(slower) / math.log(LATENESS) - ROUNDING))]
+            if slower > 1
+            else self.ladders[0]
+        )
+
+
+def smoothness(share: float) -> float:
+    """What a frame rate of this share (0..1) of the target is worth to a viewer, 0..1."""
+    return (1 - math.exp(-SMOOTHNESS * share)) / (1 - math.exp(-SMOOTHNESS))
+
+
+def operating_points(
+    quality: QualityTable, latency: LatencyTable, target_rate: float, divisors: Sequence[int] = DIVISORS
+) -> list[OperatingPoint]:
+    """Points for every way of running that both tables know, at the target rate and the ones below it.
+
+    Quality is the way's fidelity, times what a result of this rate is worth on average until the next one comes
+    (`Freshness`, as a share of the target rate's), times `smoothness`.
+
+    Args:
+        quality: from the model file.
+        latency: of this device.
+        target_rate: frames per second that the app wants, above 0.
+        divisors: the target rate is divided by these.
+
+    Raises:
+        VecaError: the tables have no way in common.
+    """
+    if not 0 < target_rate <= 1000:
+        raise VecaError(f"a target of {target_rate} frames per second: use more than 0, up to 1000")
+    timings = {row.way: row for row in latency.rows}
+    fresh = quality.freshness
+    worth = {d: fresh.at(target_rate / d) / fresh.at(target_rate) * smoothness(1 / d) for d in divisors}
+    points = [
+        _point(timings[row.way], row.fidelity * worth[d], target_rate / d)
+        for row in quality.rows
+        if row.way in timings
+        for d in divisors
+    ]
+    if not points:
+        raise VecaError("the quality table and the latency table have no operating point in common")
+    return points
+
+
+def _point(timing: LatencyRow, quality: float, rate: float) -> OperatingPoint:
+    slow, power = max(timing.p50, timing.p95), timing.mean * rate
+    line = (timing.computed, timing.base, timing.patch_time)
+    return OperatingPoint(*timing.way, rate, quality, timing.p50, slow, power, *line)
+
+
+def _check(point: OperatingPoint) -> None:
+    values = (point.rate, point.latency, point.slow, point.power)
+    if not all(math.isfinite(value) and value > 0 for value in values) or not math.isfinite(point.quality):
+        raise VecaError(f"an operating point makes no sense: {point}")
+
+
+def _pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    """Points that no other one beats in both power and quality, ascending."""
+    front: list[OperatingPoint] = []
+    for point in sorted(points, key=lambda point: (point.power, -point.quality, -point.cores)):
+        if not front or point.quality > front[-1].quality:
+            front.append(point)
+    return front
+
+
+def _cores_first(front: Sequence[OperatingPoint], indifference: float) -> list[OperatingPoint]:
+    """For each point, the one within `indifference` below it that keeps rate, size and patches; those that remain.
+
+    As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
+    """
+    chosen = list(front[:1])
+    for index, best in enumerate(front):
+        near = [point for point in front[: index + 1] if point.quality >= best.quality - indifference]
+        choice = max(near, key=_kept)
+        if choice.quality >= chosen[-1].quality + WORTH:
+            chosen.append(choice)
+        elif best is front[-1] and len(chosen) > 1:
+            chosen[-1] = choice  # what is best stays within reach
+    return chosen
+
+
+def _kept(point: OperatingPoint) -> tuple[float, ...]:
+    budget = math.inf if point.patch_budget is None else point.patch_budget
+    return point.rate, point.image_size, budget, point.quality

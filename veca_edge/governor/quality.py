@@ -1,0 +1,227 @@
+"""How good and how slow each way of running is: plain tables, read from JSON, and the one number made of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from veca_edge.errors import VecaError
+
+# (cores, image size, patch budget or None): what is computed of a frame.
+Way = tuple[int, int, int | None]
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """How close one way of running stays to the best one (all cores, largest image, every patch).
+
+    Attributes:
+        cores: active cores.
+        image_size: pixels.
+        patch_budget: most patches computed per frame, or None for all of them every time.
+        embedding_cosine: mean cosine of the image embeddings, -1..1.
+        feature_cosine: mean cosine of the patch features, pooled over the image where the sizes differ, -1..1.
+        top1_agreement: share of images with the same first label, 0..1, or None for a model without a head.
+    """
+
+    cores: int
+    image_size: int
+    patch_budget: int | None
+    embedding_cosine: float
+    feature_cosine: float
+    top1_agreement: float | None = None
+
+    @property
+    def way(self) -> Way:
+        return self.cores, self.image_size, self.patch_budget
+
+    @property
+    def fidelity(self) -> float:
+        """The measures as one number, 0..1: `fidelity`."""
+        return fidelity(self.embedding_cosine, self.feature_cosine, self.top1_agreement)
+
+
+def fidelity(embedding_cosine: float, feature_cosine: float, top1_agreement: float | None) -> float:
+    """The geometric mean of the measures that exist, 0..1.
+
+    Geometric, because an app uses one of the outputs: two good ones must not hide that the third is useless.
+    """
+    measures = [embedding_cosine, feature_cosine] + ([] if top1_agreement is None else [top1_agreement])
+    clipped = [min(1.0, max(0.0, measure)) for measure in measures]
+    return float(math.prod(clipped) ** (1 / len(clipped)))
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What a result is still worth when the scene has moved on.
+
+    Attributes:
+        ages: seconds since the frame that the result is of, ascending from 0.
+        worth: fidelity of such a result to the present frame's, 0..1; one per age.
+    """
+
+    ages: tuple[float, ...] = (0.0,)
+    worth: tuple[float, ...] = (1.0,)
+
+    def at(self, rate: float) -> float:
+        """Mean worth of the latest result at this many results per second, 0..1.
+
+        Between two results the last one is shown, so its age runs evenly from 0 to 1 / rate.
+        """
+        period, total = 1 / rate, 0.0
+        inner = [0.0, *(age for age in self.ages if 0 < age < period), period]
+        for start, end in itertools.pairwise(inner):
+            total += (end - start) * (self._worth(start) + self._worth(end)) / 2
+        return total / period
+
+    def _worth(self, age: float) -> float:
+        """Linear between the measured ages, the last one beyond them."""
+        index = bisect_left(self.ages, age)
+        if index == 0 or index == len(self.ages):
+            return self.worth[min(index, len(self.ages) - 1)]
+        low, high = self.ages[index - 1], self.ages[index]
+        share = (age - low) / (high - low)
+        return self.worth[index - 1] + share * (self.worth[index] - self.worth[index - 1])
+
+
+@dataclass(frozen=True)
+class QualityTable:
+    """Quality of every way of running, from the model file.
+
+    Attributes:
+        rows: one per way.
+        freshness: what frame rate is worth; without a measurement every rate is worth the same.
+    """
+
+    rows: tuple[QualityRow, ...]
+    freshness: Freshness = Freshness()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {"rows": [asdict(row) for row in self.rows], "freshness": asdict(self.freshness)}
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Mapping[str, Any]], freshness: Mapping[str, Any] | None = None
+    ) -> QualityTable:
+        """Read a table from plain mappings, such as a manifest's.
+
+        Args:
+            rows: mappings with the names of `QualityRow`; other names are ignored.
+            freshness: a mapping with `ages` and `worth`.
+
+        Raises:
+            VecaError: a value is missing or makes no sense, or there are no rows.
+        """
+        found = tuple(_quality_row(row) for row in rows)
+        if not found:
+            raise VecaError("the quality table is empty")
+        return cls(found, Freshness() if freshness is None else _freshness(freshness))
+
+
+@dataclass(frozen=True)
+class LatencyRow:
+    """How long a frame takes in one way of running, on one device, over a clip or a profile.
+
+    Attributes:
+        cores, image_size, patch_budget: as in `QualityRow`.
+        p50: median seconds of a frame, the usual case.
+        p95: seconds that only one frame in twenty exceeds; in a stream those are the keyframes.
+        mean: seconds, what energy is counted with. In a stream it may be below the median's neighbours: frames in
+            which nothing changed cost next to nothing.
+        computed: patches computed per frame, mean.
+        base, patch_time: a frame in which `n` patches are computed takes `base + patch_time * n` seconds; a line
+            through the frames that were not keyframes and had something to compute.
+    """
+
+    cores: int
+    image_size: int
+    patch_budget: int | None
+    p50: float
+    p95: float
+    mean: float
+    computed: float
+    base: float
+    patch_time: float = 0.0
+
+    @property
+    def way(self) -> Way:
+        return self.cores, self.image_size, self.patch_budget
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Latency of every way of running on one device."""
+
+    rows: tuple[LatencyRow, ...]
+
+    def scaled(self, factor: float) -> LatencyTable:
+        """The table of a device that takes `factor` times as long."""
+        times = ("p50", "p95", "mean", "base", "patch_time")
+        return LatencyTable(
+            tuple(replace(row, **{name: getattr(row, name) * factor for name in times}) for row in self.rows)
+        )
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Plain values, ready for JSON."""
+        return [asdict(row) for row in self.rows]
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> LatencyTable:
+        """Read a table from plain mappings with the names of `LatencyRow`; other names are ignored.
+
+        Raises:
+            VecaError: a value is missing or makes no sense, or there are no rows.
+        """
+        found = tuple(_latency_row(row) for row in rows)
+        if not found:
+            raise VecaError("the latency table is empty")
+        return cls(found)
+
+
+def _quality_row(row: Mapping[str, Any]) -> QualityRow:
+    top1 = row.get("top1_agreement")
+    return QualityRow(
+        *_way(row),
+        _number(row, "embedding_cosine", -1, 1),
+        _number(row, "feature_cosine", -1, 1),
+        None if top1 is None else _number(row, "top1_agreement", 0, 1),
+    )
+
+
+def _latency_row(row: Mapping[str, Any]) -> LatencyRow:
+    p50, p95, mean = (_number(row, name, 1e-6, 3600) for name in ("p50", "p95", "mean"))
+    base, patch_time = (_number({name: 0, **row}, name, 0, 3600) for name in ("base", "patch_time"))
+    return LatencyRow(*_way(row), p50, p95, mean, _number(row, "computed", 0, 1e6), base or p50, patch_time)
+
+
+def _way(row: Mapping[str, Any]) -> Way:
+    cores, size = (int(_number(row, name, 1, 1e6)) for name in ("cores", "image_size"))
+    budget = row.get("patch_budget")
+    return cores, size, None if budget is None else int(_number(row, "patch_budget", 1, 1e6))
+
+
+def _number(row: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    value = row.get(name)
+    # The chain of comparisons is False for NaN. Cosines may exceed 1 by rounding.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low - 1e-5 <= value <= high + 1e-5:
+        raise VecaError(f"{name} {value!r} in a table of operating points: use a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def _freshness(values: Mapping[str, Any]) -> Freshness:
+    ages, worth = _numbers(values, "ages", 3600), _numbers(values, "worth", 1)
+    if not ages or len(ages) != len(worth) or ages[0] != 0 or sorted(set(ages)) != list(ages):
+        raise VecaError("the freshness table needs ascending ages from 0 and as many values of worth")
+    return Freshness(ages, worth)
+
+
+def _numbers(values: Mapping[str, Any], name: str, high: float) -> tuple[float, ...]:
+    found = values.get(name)
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        raise VecaError(f"the freshness table lacks {name}")
+    return tuple(_number({name: value}, name, 0, high) for value in found)

@@ -1,0 +1,1 @@
+"""A simulated device in a loop with the real governor."""

@@ -1,0 +1,87 @@
+"""Whether the governor kept its promises in a scenario, compared with the simpler policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from veca_edge.governor.points import WORTH
+from veca_edge.governor.simulation.evaluate import Score
+from veca_edge.governor.simulation.scenarios import SCENARIOS
+
+MOST_HOT = 0.01  # share of the time above the skin limit
+MOST_LATE = 0.01  # share of results
+MOST_SWITCHES = 2.0  # a minute, in steady state
+# Differences in mean quality up to what the governor itself finds worth no switch are none.
+EQUAL = WORTH
+EQUAL_HOURS = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One promise in one scenario.
+
+    Attributes:
+        scenario: name.
+        promise: in words.
+        kept: whether it was.
+        detail: the numbers.
+    """
+
+    scenario: str
+    promise: str
+    kept: bool
+    detail: str
+
+
+def judge(scores: Sequence[Score], governor: str = "balanced") -> list[Verdict]:
+    """Verdicts for every scenario in which the governor ran.
+
+    Args:
+        scores: of one run per scenario and policy.
+        governor: the policy that made the promises.
+    """
+    verdicts = []
+    for own in scores:
+        if own.policy == governor:
+            others = [score for score in scores if score.scenario == own.scenario and score.policy != governor]
+            verdicts += [_unbeaten(own, others), _cool(own, others), _punctual(own), _calm(own)]
+    return verdicts
+
+
+def meets_limits(score: Score, governor: Score) -> bool:
+    """Whether a policy kept the same limits of heat, punctuality and, where that counts, battery."""
+    cool, punctual = score.hot_share <= MOST_HOT, score.misses <= MOST_LATE
+    return cool and punctual and _lasts(score, governor)
+
+
+def _lasts(score: Score, governor: Score) -> bool:
+    known = SCENARIOS.get(score.scenario)
+    if known is None or not known.thrift or governor.battery_hours is None or score.battery_hours is None:
+        return True
+    return score.battery_hours >= governor.battery_hours * (1 - EQUAL_HOURS)
+
+
+def _unbeaten(own: Score, others: Sequence[Score]) -> Verdict:
+    rivals = [score for score in others if meets_limits(score, own)]
+    best = max(rivals, key=lambda score: score.quality, default=None)
+    kept = meets_limits(own, own) and (best is None or best.quality <= own.quality + EQUAL)
+    detail = "no other policy keeps the limits" if best is None else f"{best.policy} has {best.quality:.4f}"
+    return Verdict(own.scenario, "best of those within the limits", kept, f"{own.quality:.4f}; {detail}")
+
+
+def _cool(own: Score, others: Sequence[Score]) -> Verdict:
+    possible = any(score.hot_share <= MOST_HOT for score in others) or not others
+    kept = own.hot_share <= MOST_HOT or not possible
+    return Verdict(
+        own.scenario, "not too hot where that is possible", kept, f"{100 * own.hot_share:.1f} % of the time"
+    )
+
+
+def _punctual(own: Score) -> Verdict:
+    return Verdict(own.scenario, "in time", own.misses <= MOST_LATE, f"{100 * own.misses:.2f} % late")
+
+
+def _calm(own: Score) -> Verdict:
+    kept = own.steady_switches <= MOST_SWITCHES
+    return Verdict(own.scenario, "calm in steady state", kept, f"{own.steady_switches:.2f} switches a minute")

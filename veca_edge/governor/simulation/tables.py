@@ -1,0 +1,63 @@
+"""The measured tables that come with the simulation, and reading other ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from veca_edge.errors import VecaError
+from veca_edge.files import shortened
+from veca_edge.governor.quality import LatencyTable, QualityTable
+from veca_edge.governor.settings import BALANCED
+from veca_edge.governor.simulation.evaluate import Tables
+
+PACKAGED = "table.json"
+
+
+def read_tables(path: Path | None = None, target_rate: float = BALANCED.target_rate) -> Tables:
+    """Tables from a file that `veca-edge simulate --measure` wrote; None for the packaged one.
+
+    Raises:
+        VecaError: the file cannot be read or holds something else.
+    """
+    name = "the packaged table" if path is None else shortened(path)
+    try:
+        if path is None:
+            text = (resources.files("veca_edge.governor.simulation") / PACKAGED).read_text("utf-8")
+        else:
+            text = path.expanduser().read_text("utf-8")
+        values = json.loads(text)
+    except OSError as error:
+        raise VecaError(f"cannot read {name}: {error.strerror}") from None
+    except (ValueError, RecursionError, RuntimeError):
+        raise VecaError(f"{name} is not a table of operating points: expected JSON") from None
+    try:
+        return tables_from(values, target_rate)
+    except VecaError as error:
+        raise VecaError(f"{name}: {error}") from None
+
+
+def tables_from(values: Any, target_rate: float = BALANCED.target_rate) -> Tables:
+    """Tables from plain values: `quality`, `freshness` (may be absent) and `latency`.
+
+    Raises:
+        VecaError: something is missing or makes no sense.
+    """
+    if not isinstance(values, Mapping):
+        raise VecaError("a table of operating points is a JSON object")
+    quality, latency = _rows(values, "quality"), _rows(values, "latency")
+    freshness = values.get("freshness")
+    if freshness is not None and not isinstance(freshness, Mapping):
+        raise VecaError("freshness must be an object with ages and worth")
+    tables = QualityTable.from_rows(quality, freshness), LatencyTable.from_rows(latency)
+    return Tables.of(*tables, target_rate)
+
+
+def _rows(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    rows = values.get(name)
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise VecaError(f"{name} must be a list of objects, one per operating point")
+    return rows

@@ -1,0 +1,295 @@
+"""A model that follows its device: sensors in, an operating point per frame out.
+
+session = veca_edge.Session(model, governor="balanced", target_fps=30)
+for result in session.run(camera):
+    result.top(3), result.point, result.reason
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.governor import Decision, DeviceState, Front, Governor, OperatingPoint, Settings, preset
+from veca_edge.runtime.result import Result
+from veca_edge.runtime.stream import StreamedModel
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from veca_edge.runtime.model import Model
+    from veca_edge.runtime.stream import Stream
+
+DECISION_INTERVAL = 1.0  # seconds; the governor's constants are made for this pace
+
+Image = NDArray[np.uint8]
+
+
+class Sensors(Protocol):
+    """Where the device's state comes from; `veca_edge.sensors.Monitor` is one."""
+
+    @property
+    def state(self) -> DeviceState: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class SessionStatistics:
+    """What a session has done so far.
+
+    Attributes:
+        frames: given to it.
+        computed: of them, those that the model ran on; the others were left out for the point's frame rate.
+        seconds: since the first frame.
+        seconds_at: seconds at each operating point.
+        switches: changes of the operating point.
+        misses: frames that took longer than the point's share of time, 1 / rate.
+        joules: energy drawn meanwhile by what the sensors measure, or None if they measure none.
+    """
+
+    frames: int
+    computed: int
+    seconds: float
+    seconds_at: dict[OperatingPoint, float]
+    switches: int
+    misses: int
+    joules: float | None
+
+
+class Session:
+    """A stream of one model whose operating point the governor chooses, about once a second.
+
+    One thread feeds it; `stop` and `statistics` may be called from any other.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        governor: str | Settings = "balanced",
+        target_fps: float = 30.0,
+        *,
+        front: Front | None = None,
+        sensors: Sensors | None = None,
+        on_critical: Callable[[Decision], None] = lambda decision: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args:
+        model: from a model file; streams are its way of running.
+        governor: "quality", "balanced" or "saver", or settings of your own.
+        target_fps: frames per second that the camera delivers and the app wants.
+        front: the operating points to choose among; None for those of the model file with this device's latencies,
+            which are measured at the first start and remembered.
+        sensors: None for those of this device.
+        on_critical: called when the heat becomes critical, so that the app can stop the camera.
+        clock: seconds that never go back.
+
+        Raises:
+            VecaError: an unknown preset, or a model without operating points.
+        """
+        settings = preset(governor) if isinstance(governor, str) else governor
+        if front is None:
+            from veca_edge.runtime.profile import front_of
+
+            front = front_of(model, target_fps)
+        self.model = model
+        self._governor = Governor(front, settings.at(target_fps), on_critical)
+        self._sensors = sensors if sensors is not None else _this_device()
+        self._clock = clock
+        self._target = target_fps
+        self._stream: Stream | None = None
+        self._last: Result | None = None
+        self._skipped = 0
+        self._decided: DeviceState | None = None
+        self._stopped = threading.Event()
+        self._account = _Account()
+
+    @property
+    def decision(self) -> Decision | None:
+        """The last one; None before the first frame."""
+        return self._governor.last
+
+    @property
+    def state(self) -> DeviceState | None:
+        """What the last decision was made from; None before the first frame."""
+        return self._decided
+
+    @property
+    def statistics(self) -> SessionStatistics:
+        """What happened so far."""
+        return self._account.read()
+
+    def run(self, frames: Iterable[Image]) -> Iterator[Result]:
+        """Results of frames, one after another, until they end or `stop` is called.
+
+        Args:
+            frames: uint8 (H, W, 3), RGB, such as a camera yields.
+        """
+        self._stopped.clear()
+        with self:
+            for frame in frames:
+                if self._stopped.is_set():
+                    return
+                yield self.update(frame)
+
+    def stop(self) -> None:
+        """End `run` before its next frame."""
+        self._stopped.set()
+
+    def update(self, frame: Image) -> Result:
+        """The result for the next frame, with `point` and `reason`.
+
+        At a lower frame rate than the target's, frames are left out: the last result stands, with latency 0.
+
+        Raises:
+            VecaError: not an image. The session goes on as if the frame had not come.
+        """
+        now = self._clock()
+        decision = self._decide(now)
+        if self._last is not None and self._left_out(decision.point):
+            self._account.frame(now, None, decision, self._decided)
+            nothing = np.zeros(self._last.features.shape[:2], np.bool_)
+            return replace(
+                self._last,
+                computed=nothing,
+                keyframe=False,
+                latency=0.0,
+                reason=decision.reason,
+                state=self._decided,
+            )
+        result = self._streamed(decision.point).update(frame)
+        self._skipped = 0
+        self._governor.frame(result.latency, None if result.computed is None else int(result.computed.sum()))
+        self._account.frame(now, result.latency, decision, self._decided)
+        self._last = replace(result, point=decision.point, reason=decision.reason, state=self._decided)
+        return self._last
+
+    def _decide(self, now: float) -> Decision:
+        state, before = self._sensors.state, self._decided
+        last = self._governor.last
+        fresh = before is not None and now - before.time < DECISION_INTERVAL and state.thermal == before.thermal
+        if last is None or not fresh:
+            self._decided = replace(state, time=now)
+            last = self._governor.decide(self._decided)
+        return last
+
+    def _left_out(self, point: OperatingPoint) -> bool:
+        """Whether this frame is one too many for the point's rate."""
+        if self._skipped + 1 >= round(self._target / point.rate):
+            return False
+        self._skipped += 1
+        return True
+
+    def _streamed(self, point: OperatingPoint) -> Stream:
+        """The stream, set to the point. Another image size needs another stream, other cores a keyframe."""
+        stream = self._stream
+        if stream is None or stream.image_size != point.image_size:
+            stream = self._stream = self.model.stream(point.cores, point.image_size)
+        if stream.cores != point.cores:
+            stream.cores = point.cores
+        if stream.change.patch_budget != point.patch_budget:
+            stream.change = replace(stream.change, patch_budget=point.patch_budget)
+        return stream
+
+    def __enter__(self) -> Self:
+        self._sensors.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sensors.stop()
+
+
+class _Account:
+    """Adds up what a session does."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._frames = self._computed = self._switches = self._misses = 0
+        self._start: float | None = None
+        self._last = 0.0
+        self._joules: float | None = None
+        self._point: OperatingPoint | None = None
+        self._seconds: defaultdict[OperatingPoint, float] = defaultdict(float)
+
+    def frame(self, now: float, latency: float | None, decision: Decision, state: DeviceState | None) -> None:
+        """Count a frame; latency None if it was left out."""
+        with self._lock:
+            if self._start is None or self._point is None:
+                self._start, self._last = now, now
+            else:
+                self._seconds[self._point] += now - self._last
+                self._switches += decision.point != self._point
+            if state is not None and state.power is not None:
+                self._joules = (self._joules or 0.0) + state.power * (now - self._last)
+            self._last, self._point = now, decision.point
+            self._frames += 1
+            if latency is not None:
+                self._computed += 1
+                self._misses += latency * decision.point.rate > 1
+
+    def read(self) -> SessionStatistics:
+        with self._lock:
+            seconds = 0.0 if self._start is None else self._last - self._start
+            return SessionStatistics(
+                self._frames,
+                self._computed,
+                seconds,
+                dict(self._seconds),
+                self._switches,
+                self._misses,
+                self._joules,
+            )
+
+
+class PretendedSensors:
+    """Sensors of which some values are replaced: to see how a session reacts."""
+
+    def __init__(self, sensors: Sensors, values: Mapping[str, Any]) -> None:
+        """Args:
+        values: fields of `DeviceState` and what to say instead; None leaves a field as it is.
+        """
+        self._sensors = sensors
+        self._values = {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def state(self) -> DeviceState:
+        return replace(self._sensors.state, **self._values)
+
+    def start(self) -> None:
+        self._sensors.start()
+
+    def stop(self) -> None:
+        self._sensors.stop()
+
+
+class SessionModel:
+    """A session that is called like a model: for whoever runs models on frames without knowing of sessions."""
+
+    def __init__(self, session: Session) -> None:
+        model = session.model
+        self.name, self.budgets, self.patch_size = model.name, model.budgets, model.patch_size
+        self.session, self._fixed = session, StreamedModel(model)
+
+    def __call__(self, image: Image, *, cores: int | None, image_size: int | None = None) -> Result:
+        """The next frame's result: at the governor's point, or with `cores` at that budget."""
+        if cores is None:
+            return self.session.update(image)
+        return self._fixed(image, cores=cores, image_size=image_size)
+
+
+def _this_device() -> Sensors:
+    from veca_edge.sensors import Monitor, detect
+
+    return Monitor(detect())
