@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,46 +19,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 import veca_edge
+from calibration.tables import agreement, freshness_of, look, mean_agreement
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.governor import QualityTable
-from veca_edge.governor.quality import Freshness, QualityRow, Way, fidelity
+from veca_edge.governor.quality import QualityRow, Way
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.runtime.child import child_command
 from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import ModelFile, read_model_file
 from veca_edge.runtime.profile import clip_frames, opener
-from veca_edge.runtime.result import Result
 
 CORES = (8, 16, 32, 64)
 IMAGE_SIZES = (128, 192, 256)
-PATCH_BUDGETS: tuple[int | None, ...] = (None, 96, 48, 16)
+PATCH_BUDGETS = (96, 48, 16)  # beside all patches; always in a stream, which costs little and saves much
 FRAMES = 48  # of the clip
 STRIDE = 2  # every second frame is compared; streams see them all
 CLIP_RATE = 30.0
 
-Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
-# Mean embedding cosine, mean cosine of the pooled features, share of equal first labels.
-Agreement = tuple[float, float, float | None]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What is kept of one result."""
-
-    embedding: Float
-    pooled: Float
-    label: int | None
-
-    @classmethod
-    def at(cls, result: Result) -> _Look:
-        label = None if result.logits is None else int(result.logits.argmax())
-        return cls(_unit(result.embedding), _unit(result.features.mean(axis=(0, 1))), label)
 
 
 def ways_of(manifest: Manifest) -> list[Way]:
-    """The ways of running that a file is judged for: (cores, image size, patch budget or None for no limit)."""
+    """The ways of running that a file is judged for: (cores, image size, patch budget), the best first."""
     sizes = {size for size in (*IMAGE_SIZES, manifest.image_size) if size % manifest.patch_size == 0}
     counts = {size: (size // manifest.patch_size) ** 2 for size in sizes}
     cores = [count for count in manifest.budgets if count in CORES] or list(manifest.budgets)
@@ -67,8 +49,7 @@ def ways_of(manifest: Manifest) -> list[Way]:
         (count, size, budget)
         for size in sorted(sizes, reverse=True)
         if counts[size] <= manifest.max_patches
-        for budget in PATCH_BUDGETS
-        if budget is None or budget < counts[size]
+        for budget in (counts[size], *(budget for budget in PATCH_BUDGETS if budget < counts[size]))
         for count in sorted(cores, reverse=True)
     ]
 
@@ -92,43 +73,18 @@ def measure_quality(
         advance: called with how much is done, 0..1.
     """
     cores, size = max(reference.budgets), ways[0][1]
-    clip = [_Look.at(reference(frame, cores=cores, image_size=size)) for frame in frames[::STRIDE]]
-    stills = [_Look.at(reference(photo, cores=cores, image_size=size)) for photo in photos]
+    clip = [look(reference(frame, cores=cores, image_size=size)) for frame in frames[::STRIDE]]
+    stills = [look(reference(photo, cores=cores, image_size=size)) for photo in photos]
     open_way, rows, photo_scores = opener(model), [], {}
     for done, way in enumerate(ways):
         run = open_way(way)
-        looks = [_Look.at(run(frame)) for frame in frames][::STRIDE]
+        looks = [look(run(frame)) for frame in frames][::STRIDE]
         if way[:2] not in photo_scores:  # one photo after another are keyframes: the budget says nothing
-            alone = [_Look.at(model(photo, cores=way[0], image_size=way[1])) for photo in photos]
-            photo_scores[way[:2]] = _agreement(alone, stills)
-        rows.append(QualityRow(*way, *_mean(_agreement(looks, clip), photo_scores[way[:2]])))
+            alone = [look(model(photo, cores=way[0], image_size=way[1])) for photo in photos]
+            photo_scores[way[:2]] = agreement(alone, stills)
+        rows.append(QualityRow(*way, *mean_agreement(agreement(looks, clip), photo_scores[way[:2]])))
         advance((done + 1) / len(ways))
-    return QualityTable(tuple(rows), _freshness(clip))
-
-
-def _unit(vector: Float) -> Float:
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
-
-
-def _agreement(looks: Sequence[_Look], reference: Sequence[_Look]) -> Agreement:
-    pairs = list(zip(looks, reference, strict=True))
-    embedding = float(np.mean([a.embedding @ b.embedding for a, b in pairs]))
-    pooled = float(np.mean([a.pooled @ b.pooled for a, b in pairs]))
-    labels = [a.label == b.label for a, b in pairs if a.label is not None]
-    return min(embedding, 1.0), min(pooled, 1.0), float(np.mean(labels)) if labels else None
-
-
-def _mean(a: Agreement, b: Agreement) -> Agreement:
-    """Clip and photos count the same, however many there are of each."""
-    top1 = None if a[2] is None or b[2] is None else (a[2] + b[2]) / 2
-    return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, top1
-
-
-def _freshness(reference: Sequence[_Look]) -> Freshness:
-    """Fidelity of a frame's result to those of the frames after it."""
-    lags = range(len(reference) // 2)
-    worth = [1.0 if lag == 0 else fidelity(*_agreement(reference[:-lag], reference[lag:])) for lag in lags]
-    return Freshness(tuple(lag * STRIDE / CLIP_RATE for lag in lags), tuple(worth))
+    return QualityTable(tuple(rows), freshness_of(clip, CLIP_RATE / STRIDE))
 
 
 def quality_in_child(

@@ -167,7 +167,7 @@ class Session:
                 reason=decision.reason,
                 state=self._decided,
             )
-        result = self._streamed(decision.point).update(frame)
+        result = self._compute(decision.point, frame)
         self._skipped = 0
         self._governor.frame(result.latency, None if result.computed is None else int(result.computed.sum()))
         self._account.frame(now, result.latency, decision, self._decided)
@@ -189,6 +189,11 @@ class Session:
             return False
         self._skipped += 1
         return True
+
+    def _compute(self, point: OperatingPoint, frame: Image) -> Result:
+        if point.patch_budget is None:
+            return self.model(frame, cores=point.cores, image_size=point.image_size)
+        return self._streamed(point).update(frame)
 
     def _streamed(self, point: OperatingPoint) -> Stream:
         """The stream, set to the point. Another image size needs another stream, other cores a keyframe."""

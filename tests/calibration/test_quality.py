@@ -31,17 +31,17 @@ def rows(manifest: Manifest) -> dict[Way, QualityRow]:
 def test_every_way_of_running_is_judged(manifest: Manifest, rows: dict[Way, QualityRow]) -> None:
     assert list(rows) == ways_of(manifest)
     # 64 patches at 128 px leave no room for a budget of 96.
-    assert len(rows) == len(CORES) * (2 * len(PATCH_BUDGETS) + len(PATCH_BUDGETS) - 1)
+    assert len(rows) == len(CORES) * (3 * (1 + len(PATCH_BUDGETS)) - 1)
     assert manifest.quality["about"] == "48 frames of a clip and 16 photos, against the checkpoint in fp32"
 
 
 def test_less_is_worth_less(rows: dict[Way, QualityRow]) -> None:
-    assert rows[64, 256, None].fidelity > 0.95
-    assert rows[64, 256, None].feature_cosine > 0.995
+    assert rows[64, 256, 256].fidelity > 0.95
+    assert rows[64, 256, 256].feature_cosine > 0.995
     for size in (128, 192, 256):
-        assert rows[8, size, None].fidelity < rows[64, size, None].fidelity
-    assert rows[64, 128, None].fidelity < rows[64, 192, None].fidelity < rows[64, 256, None].fidelity
-    assert rows[64, 256, 16].feature_cosine < rows[64, 256, None].feature_cosine
+        assert rows[8, size, (size // 16) ** 2].fidelity < rows[64, size, (size // 16) ** 2].fidelity
+    assert rows[64, 128, 64].fidelity < rows[64, 192, 144].fidelity < rows[64, 256, 256].fidelity
+    assert rows[64, 256, 16].feature_cosine < rows[64, 256, 256].feature_cosine
 
 
 def test_a_result_is_worth_less_when_the_scene_has_moved_on(manifest: Manifest) -> None:

@@ -9,13 +9,13 @@ from random import Random
 import numpy as np
 import pytest
 
+from calibration.tables import STRIDE, WARM_UP, Subject, measure
 from veca_edge.errors import VecaError
 from veca_edge.governor import BALANCED, DeviceState, ThermalLevel
 from veca_edge.governor.simulation.baselines import BASELINES, POLICIES, build_policy
 from veca_edge.governor.simulation.device import Body, Hardware, Load, step
 from veca_edge.governor.simulation.evaluate import score, simulate
 from veca_edge.governor.simulation.judge import judge
-from veca_edge.governor.simulation.measure import STRIDE, WARM_UP, Subject, measure
 from veca_edge.governor.simulation.plot import draw
 from veca_edge.governor.simulation.replay import replay
 from veca_edge.governor.simulation.scenarios import SCENARIOS, scenario

@@ -192,8 +192,8 @@ def _measure(path: Path, model_path: Path | None) -> None:
     target = check_target(path)
     for module in ("executorch", "cv2"):
         require(module, "run")
+    from calibration.tables import measure, to_dict
     from veca_edge.cli.progress import Stages
-    from veca_edge.governor.simulation.measure import measure, to_dict
 
     stages = Stages()
     subject, about = _subject(model_path)
@@ -207,24 +207,17 @@ def _subject(model_path: Path | None) -> tuple[Any, str]:
     from importlib import resources
 
     import veca_edge
+    from calibration.tables import Subject
     from converters.samples import sample_images
-    from veca_edge.governor.quality import Way
-    from veca_edge.governor.simulation.measure import Run, Subject
-    from veca_edge.runtime.change import ChangeSettings
     from veca_edge.runtime.default import default_model_path
+    from veca_edge.runtime.profile import opener
 
     model = veca_edge.load(model_path or default_model_path(lambda line: click.echo(line, err=True)))
-
-    def open_way(way: Way) -> Run:
-        cores, size, budget = way
-        if budget is None:
-            return lambda image: model(image, cores=cores, image_size=size)
-        return model.stream(cores=cores, image_size=size, change=ChangeSettings(patch_budget=budget)).update
 
     with resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as clip:
         frames, rate = _frames(clip)
     wanted = [cores for cores in (8, 16, 24, 32, 48, 64) if cores in model.budgets]
-    subject = Subject(open_way, tuple(wanted or model.budgets), frames, rate, sample_images())
+    subject = Subject(opener(model), tuple(wanted or model.budgets), frames, rate, sample_images())
     about = f"{model.name}, {len(frames)} frames and {len(subject.photos)} photos, {model.engine.threads} threads"
     return subject, about
 

@@ -67,6 +67,8 @@ def opener(model: Model) -> Callable[[Way], Run]:
 
     def open_way(way: Way) -> Run:
         cores, size, budget = way
+        if budget is None:
+            return lambda frame: model(frame, cores=cores, image_size=size)
         return model.stream(cores, size, ChangeSettings(patch_budget=budget)).update
 
     return open_way

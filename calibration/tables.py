@@ -1,4 +1,4 @@
-"""Measures the tables that the simulation runs on: the real model on a real clip. The model is given.
+"""Measures tables of operating points, quality and latency: the real model on a real clip. The model is given.
 
 Every way of running goes over the clip; its results are compared, frame by frame, with those of the best way (all
 cores, largest image, every patch of every frame). A frame's time is the least of several passes, minutes apart:
@@ -24,6 +24,7 @@ from veca_edge.governor.quality import (
     Way,
     fidelity,
 )
+from veca_edge.runtime.profile import latency_row
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -91,7 +92,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What is kept of one result."""
 
     embedding: Float
@@ -116,8 +117,8 @@ def measure(
             f"{len(subject.frames)} frames are too few to measure on: use {STRIDE * WARM_UP + 1} or more"
         )
     best = subject.ways[0]
-    reference = [_look(result) for result in map(subject.open(best), subject.frames)]
-    pictures = [_look(subject.open(best)(photo)) for photo in subject.photos]
+    reference = [look(result) for result in map(subject.open(best), subject.frames)]
+    pictures = [look(subject.open(best)(photo)) for photo in subject.photos]
     passes: dict[Way, list[_Pass]] = {way: [] for way in subject.ways}
     for index in range(PASSES):
         for done, way in enumerate(subject.ways):
@@ -125,7 +126,7 @@ def measure(
             advance((index + (done + 1) / len(subject.ways)) / PASSES)
     quality = [QualityRow(*way, *_agreed(subject, way, passes[way][0], pictures)) for way in subject.ways]
     latency = [_latency(way, passes[way]) for way in subject.ways]
-    freshness = _freshness(reference, subject.rate)
+    freshness = freshness_of(reference, subject.rate)
     return QualityTable(tuple(quality), freshness), LatencyTable(tuple(latency))
 
 
@@ -138,56 +139,44 @@ class _Pass:
     computed: tuple[int, ...]
 
 
-def _run_clip(subject: Subject, way: Way, reference: Sequence[_Look]) -> _Pass:
+def _run_clip(subject: Subject, way: Way, reference: Sequence[Look]) -> _Pass:
     run, looks, seen, times, computed = subject.open(way), [], [], [], []
     # The first frame once more than it counts: the first call of a way pays for what is set up once.
     run(subject.frames[0])
     for index in range(0, len(subject.frames), STRIDE if way[2] is None else 1):
         result = run(subject.frames[index])
-        looks.append(_look(result))
+        looks.append(look(result))
         seen.append(reference[index])
         if len(looks) > WARM_UP:
             times.append(result.latency)
             patches = result.features.shape[0] * result.features.shape[1]
             computed.append(patches if result.computed is None else int(result.computed.sum()))
-    return _Pass(_agreement(looks, seen), tuple(times), tuple(computed))
+    return _Pass(agreement(looks, seen), tuple(times), tuple(computed))
 
 
-def _agreed(subject: Subject, way: Way, clip: _Pass, pictures: Sequence[_Look]) -> Agreement:
+def _agreed(subject: Subject, way: Way, clip: _Pass, pictures: Sequence[Look]) -> Agreement:
     """Agreement over clip and photos."""
     if not pictures:
         return clip.agreement
     # A photo in a stream is a keyframe, so the budget changes nothing about it.
-    stills = [_look(subject.open((way[0], way[1], None))(photo)) for photo in subject.photos]
-    return _mean_agreement(clip.agreement, _agreement(stills, pictures))
+    stills = [look(subject.open((way[0], way[1], None))(photo)) for photo in subject.photos]
+    return mean_agreement(clip.agreement, agreement(stills, pictures))
 
 
 def _latency(way: Way, passes: Sequence[_Pass]) -> LatencyRow:
-    times, computed = np.min([one.times for one in passes], axis=0), np.asarray(passes[0].computed)
-    p50, p95 = (float(value) for value in np.percentile(times, (50, 95)))
-    base, patch_time = _line(times, computed)
-    return LatencyRow(*way, p50, p95, float(times.mean()), float(computed.mean()), base, patch_time)
+    return latency_row(way, list(np.min([one.times for one in passes], axis=0)), passes[0].computed)
 
 
-def _line(times: NDArray[np.float64], computed: NDArray[np.int_]) -> tuple[float, float]:
-    """Least squares over the frames that computed some patches, but not all."""
-    partial = (computed > 0) & (computed < computed.max())
-    if partial.sum() < WARM_UP or np.ptp(computed[partial]) == 0:
-        return float(np.median(times)), 0.0
-    slope, base = np.polyfit(computed[partial], times[partial], 1)
-    return (float(base), float(slope)) if slope > 0 and base > 0 else (float(np.median(times[partial])), 0.0)
-
-
-def _look(result: Outcome) -> _Look:
+def look(result: Outcome) -> Look:
     label = None if result.logits is None else int(result.logits.argmax())
-    return _Look(_unit(result.embedding), _unit(result.features.mean(axis=(0, 1))), label)
+    return Look(_unit(result.embedding), _unit(result.features.mean(axis=(0, 1))), label)
 
 
 def _unit(vector: Float) -> Float:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
 
 
-def _agreement(looks: Sequence[_Look], reference: Sequence[_Look]) -> Agreement:
+def agreement(looks: Sequence[Look], reference: Sequence[Look]) -> Agreement:
     pairs = list(zip(looks, reference, strict=True))
     embedding = float(np.mean([a.embedding @ b.embedding for a, b in pairs]))
     pooled = float(np.mean([a.pooled @ b.pooled for a, b in pairs]))
@@ -195,16 +184,16 @@ def _agreement(looks: Sequence[_Look], reference: Sequence[_Look]) -> Agreement:
     return embedding, pooled, float(np.mean(labels)) if labels else None
 
 
-def _mean_agreement(a: Agreement, b: Agreement) -> Agreement:
+def mean_agreement(a: Agreement, b: Agreement) -> Agreement:
     """Clip and photos count the same, however many there are of each."""
     top1 = None if a[2] is None or b[2] is None else (a[2] + b[2]) / 2
     return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, top1
 
 
-def _freshness(reference: Sequence[_Look], rate: float) -> Freshness:
+def freshness_of(reference: Sequence[Look], rate: float) -> Freshness:
     """Fidelity of each frame's result to the results of the frames after it."""
     lags = range(min(round(LONGEST_AGE * rate), len(reference) - 1) + 1)
-    worth = (1.0 if lag == 0 else fidelity(*_agreement(reference[:-lag], reference[lag:])) for lag in lags)
+    worth = (1.0 if lag == 0 else fidelity(*agreement(reference[:-lag], reference[lag:])) for lag in lags)
     return Freshness(tuple(lag / rate for lag in lags), tuple(worth))
 
 
