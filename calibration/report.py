@@ -6,9 +6,11 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from calibration.benchmark import SWITCH_TARGET_MS, Benchmark
 from calibration.machine import BUSY_LOAD, BUSY_OTHERS
+from calibration.streamrows import StreamBenchmark
 from calibration.timings import Latency
 
 MEGA = 1_000_000
@@ -36,28 +38,65 @@ class Table:
     words: int = 0
 
 
+@dataclass(frozen=True)
+class Report:
+    """What a benchmark says, in any of three forms.
+
+    Attributes:
+        headline: what was measured, and on what.
+        warnings: reasons not to trust the numbers, a sentence each.
+        tables: the numbers.
+        method: how they were measured, point by point.
+        values: everything, unrounded, ready for JSON; times in milliseconds, sizes in bytes.
+    """
+
+    headline: tuple[str, ...]
+    warnings: tuple[str, ...]
+    tables: tuple[Table, ...]
+    method: tuple[str, ...]
+    values: dict[str, Any]
+
+    def text(self) -> str:
+        """For a terminal."""
+        parts = ["\n".join(self.headline)]
+        parts += [textwrap.fill(f"warning: {line}", WIDTH) for line in self.warnings]
+        parts += [f"{table.title}\n{text_table(table)}" for table in self.tables]
+        parts.append("\n".join(["How it was measured", *map(_point, self.method)]))
+        return "\n\n".join(parts)
+
+    def markdown(self) -> str:
+        """As GitHub Markdown, without headings."""
+        first, *rest = self.headline
+        parts = ["  \n".join([f"**{first}**", *rest])]
+        parts += [f"**Warning:** {line}" for line in self.warnings]
+        parts += [f"{table.title}:\n\n{markdown_table(table)}" for table in self.tables]
+        parts.append("\n".join(["How it was measured:", "", *(f"- {line}" for line in self.method)]))
+        return "\n\n".join(parts)
+
+    def json(self) -> str:
+        """The values and the warnings."""
+        return json.dumps({**self.values, "warnings": list(self.warnings)}, indent=2, ensure_ascii=False)
+
+
+def describe(result: Benchmark) -> Report:
+    """The whole benchmark."""
+    return Report(
+        tuple(headline(result)),
+        tuple(warnings(result)),
+        tuple(tables(result)),
+        tuple(method(result)),
+        result.to_dict(),
+    )
+
+
 def text_report(result: Benchmark) -> str:
     """The whole benchmark for a terminal."""
-    parts = ["\n".join(headline(result))]
-    parts += [textwrap.fill(f"warning: {line}", WIDTH) for line in warnings(result)]
-    parts += [f"{table.title}\n{text_table(table)}" for table in tables(result)]
-    parts.append("\n".join(["How it was measured", *map(_point, method(result))]))
-    return "\n\n".join(parts)
+    return describe(result).text()
 
 
 def markdown_report(result: Benchmark) -> str:
     """The whole benchmark as GitHub Markdown, without headings."""
-    first, *rest = headline(result)
-    parts = ["  \n".join([f"**{first}**", *rest])]
-    parts += [f"**Warning:** {line}" for line in warnings(result)]
-    parts += [f"{table.title}:\n\n{markdown_table(table)}" for table in tables(result)]
-    parts.append("\n".join(["How it was measured:", "", *(f"- {line}" for line in method(result))]))
-    return "\n\n".join(parts)
-
-
-def json_report(result: Benchmark) -> str:
-    """The whole benchmark, unrounded, and the warnings; times in milliseconds, sizes in bytes."""
-    return json.dumps({**result.to_dict(), "warnings": list(warnings(result))}, indent=2, ensure_ascii=False)
+    return describe(result).markdown()
 
 
 def text_table(table: Table) -> str:
@@ -79,7 +118,7 @@ def markdown_table(table: Table) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def headline(result: Benchmark) -> Iterator[str]:
+def headline(result: Benchmark | StreamBenchmark) -> Iterator[str]:
     """What was measured, and on what."""
     size = f"{_mb(result.file_bytes)} file, of which {_mb(result.weight_bytes)} weights"
     size += f", for up to {result.max_patches} patches"
@@ -107,7 +146,7 @@ def tables(result: Benchmark) -> Iterator[Table]:
 
 def _latency_table(result: Benchmark, title: str, whole: bool) -> Table:
     def numbers(value: Latency) -> tuple[str, ...]:
-        return (*map(_ms, (value.p50, value.p95, value.p99, value.minimum)), _ms(value.per_second))
+        return (*map(ms, (value.p50, value.p95, value.p99, value.minimum)), ms(value.per_second))
 
     rows = tuple(
         (str(row.cores), f"{row.image_size} px", str(row.patches), *numbers(row.call if whole else row.encode))
@@ -134,8 +173,8 @@ def _comparison_table(result: Benchmark) -> Table:
         (
             str(c.cores),
             f"{c.image_size} px",
-            _ms(c.torch.p50),
-            _ms(c.encode.p50),
+            ms(c.torch.p50),
+            ms(c.encode.p50),
             f"{c.speedup:.2f} x",
             f"{c.embedding_cosine:.4f}",
             f"{c.feature_cosine:.4f}",
@@ -147,7 +186,7 @@ def _comparison_table(result: Benchmark) -> Table:
 
 def _startup_table(result: Benchmark) -> Table:
     startup = result.startup
-    rows = [("load", f"{_ms(startup.load_ms)} ms"), ("first call", f"{_ms(startup.first_call_ms)} ms")]
+    rows = [("load", f"{ms(startup.load_ms)} ms"), ("first call", f"{ms(startup.first_call_ms)} ms")]
     if result.switches:
         slowest = max(result.switches, key=lambda switch: switch.extra_ms)
         verdict = "within" if slowest.extra_ms < SWITCH_TARGET_MS else "above"
@@ -195,6 +234,11 @@ def method(result: Benchmark) -> Iterator[str]:
         f"{result.rows[-1].cores} cores at {result.rows[0].image_size} px. Memory from {startup.source}; each "
         "image size includes those before it."
     )
+    yield from surroundings(result)
+
+
+def surroundings(result: Benchmark | StreamBenchmark) -> Iterator[str]:
+    """What else went on, and what the weights are worth."""
     load = result.machine.load_average
     others = "unknown" if result.other_work is None else f"{result.other_work:.2f} processors"
     yield (
@@ -207,10 +251,10 @@ def method(result: Benchmark) -> Iterator[str]:
 
 def warnings(result: Benchmark) -> Iterator[str]:
     """Reasons not to trust the numbers."""
-    busy = _busy(result)
-    if busy:
-        yield f"{busy}: close other programs and measure again"
-    if busy and result.comparisons:
+    others = busy(result)
+    if others:
+        yield f"{others}: close other programs and measure again"
+    if others and result.comparisons:
         # Its threads wait for each other many times per layer: one busy core can make it 100 times slower.
         yield "PyTorch suffers most from other programs: do not quote this comparison"
     row = max(result.rows, key=lambda row: row.encode.p50 / row.encode.minimum)
@@ -224,7 +268,7 @@ def warnings(result: Benchmark) -> Iterator[str]:
         yield "the outputs differ from PyTorch's: run `veca-edge verify`"
 
 
-def _busy(result: Benchmark) -> str | None:
+def busy(result: Benchmark | StreamBenchmark) -> str | None:
     """What says that others were at work. The load average may still hold our last run, so it counts second."""
     others, load = result.other_work, result.machine.load_average
     if others is not None:
@@ -236,8 +280,8 @@ def _point(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _ms(value: float) -> str:
-    """Three figures are what a timing is worth; below 10 two decimals, above 100 none."""
+def ms(value: float) -> str:
+    """Milliseconds as text. Three figures are what a timing is worth; below 10 two decimals, above 100 none."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 

@@ -7,13 +7,14 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from veca_edge.cli.bench import parse_cores, parse_numbers
+from veca_edge.cli.bench import parse_cores, parse_numbers, parse_patch_budgets
 from veca_edge.cli.main import main
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
 
+PICTURE_NAMES = "--plot streams.txt: use a name that ends in .png, .svg or .pdf"
 HELD = {"bytes": 3_000_000, "anonymous": 2_000_000, "source": "a test"}
 FRESH_PROCESS = {
     "load_ms": 5.0,
@@ -87,6 +88,41 @@ def test_markdown_of_a_model_file(tiny):
     assert "\n| load | 2.0 MB | 1.0 MB | " in result.stdout
 
 
+def test_streams_of_a_model_file(tiny, tmp_path):
+    given = ["--stream", "synthetic:static", "--stream", "synthetic:pan", "--frames", 3, "--image-size", 64]
+    given += ["--threads", 1, "--patch-budget", "none,4", "--plot", tmp_path / "streams.png", "--json"]
+    result = bench(tiny.with_suffix(".pte"), *given)
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert (facts["kind"], facts["image_size"], facts["pool"]) == (
+        "stream benchmark",
+        64,
+        "all 2 synthetic streams",
+    )
+    found = [(row["clip"], row["cores"], row["patch_budget"], row["frames"]) for row in facts["rows"]]
+    clips = [("all 2 synthetic streams", 6), ("synthetic:static", 3), ("synthetic:pan", 3)]
+    assert found == [(clip, cores, most, n) for clip, n in clips for cores in (8, 16) for most in (None, 4)]
+    assert facts["rows"][0]["fidelity"]["top1"] is None  # a model without labels
+    assert (tmp_path / "streams.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_streams_of_a_checkpoint_at_their_own_size(tiny):
+    result = bench(tiny, "--stream", "synthetic:cut", "--frames", 1, "--cores", 8, "--threads", 1)
+    assert result.exit_code == 0
+    assert "\n  256 px, 256 patches. " in result.stdout
+    assert "\nsynthetic:cut, 1 frame: time per frame, ms\n  cores  budget  full p50 " in result.stdout
+    assert "Streaming with" not in result.stdout  # a single core budget
+
+
+def test_a_picture_needs_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = bench("--stream", "synthetic", "--plot", tmp_path / "streams.png")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "veca-edge: this needs matplotlib, which is not installed: pip install 'veca-edge[plot]'"
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -115,6 +151,25 @@ def test_markdown_of_a_model_file(tiny):
         (["--checkpoint", "{pt}"], "--checkpoint goes with a model file: without one the checkpoint is known"),
         (["{pt}x"], "{pt}x: no such file"),
         (["--json", "--markdown"], "give --json or --markdown, not both"),
+        (["--stream", "synthetic", "--against", "torch"], "--against goes without --stream"),
+        (["--stream", "synthetic", "--rounds", "3"], "--rounds goes without --stream"),
+        (["{pte}", "--stream", "synthetic", "--checkpoint", "{pt}"], "--checkpoint goes without --stream"),
+        (["--patch-budget", "48"], "--patch-budget goes with --stream"),
+        (["--frames", "9"], "--frames goes with --stream"),
+        (["--plot", "streams.png"], "--plot goes with --stream"),
+        (["--stream", "synthetic", "--plot", "streams.txt"], PICTURE_NAMES),
+        (
+            ["--stream", "synthetic", "--image-size", "64,128"],
+            "--stream measures one image size at a time: give one --image-size",
+        ),
+        (
+            ["--stream", "{pt}.mp4"],
+            "there is no file {pt}.mp4: --stream takes video files, synthetic or synthetic:NAME",
+        ),
+        (
+            ["--stream", "synthetic:zoom"],
+            "unknown synthetic stream 'zoom': use one of static, object, pan, cut, fade, flicker",
+        ),
     ],
 )
 def test_errors_are_one_line_with_status_2(tiny, arguments, message):
@@ -138,3 +193,17 @@ def test_cores(text, numbers):
 def test_numbers_that_are_none(text):
     with pytest.raises(VecaError, match="--image-size"):
         parse_numbers("--image-size", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "budgets"),
+    [(None, (None,)), ("none", (None,)), ("none, 96,16,96", (None, 96, 16)), ("48", (48,))],
+)
+def test_patch_budgets(text, budgets):
+    assert parse_patch_budgets(text) == budgets
+
+
+@pytest.mark.parametrize("text", ["", "1", "none,0", "48,", "all", "-4"])
+def test_patch_budgets_that_are_none(text):
+    with pytest.raises(VecaError, match="--patch-budget"):
+        parse_patch_budgets(text)

@@ -1,0 +1,212 @@
+"""What was measured of streams, frame by frame, summarized. No clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from calibration.machine import Machine
+from calibration.timings import Latency, latency
+
+SOME_PATCHES = (24, 40)  # "around 32": from, to
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close a stream stays to full computation.
+
+    Attributes:
+        mean, p5, worst: over frames, of the frame's mean cosine between its patches' features and the full ones;
+            `p5` is the 5th percentile.
+        top1: share of frames with the same most likely label, None for a model without labels.
+    """
+
+    mean: float
+    p5: float
+    worst: float
+    top1: float | None
+
+
+@dataclass(frozen=True)
+class Host:
+    """The part of a frame's time outside the engine: resizing, finding change, copying results.
+
+    Attributes:
+        frames: that this is over.
+        frame_ms: mean time of a frame, milliseconds.
+        share: of it, outside the engine.
+    """
+
+    frames: int
+    frame_ms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class StreamRow:
+    """One clip, or all of them, at one core budget and patch budget; times in milliseconds.
+
+    Attributes:
+        clip: its name, or `StreamBenchmark.pool`.
+        cores: active cores.
+        patch_budget: most patches per frame, None without a limit.
+        frames: measured.
+        full, streamed: the two ways; whole calls, resizing included.
+        full_mean, streamed_mean: their means, which `ratio` divides.
+        ratio: streamed_mean / full_mean.
+        against_most: full_mean with the largest measured core budget / streamed_mean.
+        patches: computed per frame, mean.
+        idle: frames for which nothing had to be computed.
+        keyframes: frames for which everything was.
+        fidelity: against full computation.
+        host: over all frames.
+        host_some: over frames with around 32 computed patches, None if there are none.
+    """
+
+    clip: str
+    cores: int
+    patch_budget: int | None
+    frames: int
+    full: Latency
+    streamed: Latency
+    full_mean: float
+    streamed_mean: float
+    ratio: float
+    against_most: float
+    patches: float
+    idle: int
+    keyframes: int
+    fidelity: Fidelity
+    host: Host
+    host_some: Host | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the core budget saves while streaming: mean time with `most` cores / with `fewest`."""
+
+    clip: str
+    patch_budget: int | None
+    fewest: int
+    most: int
+    ratio: float
+
+
+@dataclass(frozen=True)
+class StreamBenchmark:
+    """Everything that was measured.
+
+    Attributes:
+        name, quantization: of the model file.
+        random_weights: whether the weights mean nothing.
+        file_bytes, weight_bytes, max_patches: as in `calibration.benchmark.Benchmark`.
+        machine: what it ran on.
+        threads: of the engine.
+        image_size: pixels.
+        patches: of the model's input, for the last clip.
+        pool: the name of the rows over all clips, None for a single clip.
+        rows: by clip (the pool first), cores and patch budget.
+        spreads: one per clip and patch budget, () for a single core budget.
+        other_work: processors' worth of work by others meanwhile, None if unknown.
+    """
+
+    name: str
+    quantization: str
+    random_weights: bool
+    file_bytes: int
+    weight_bytes: int
+    max_patches: int
+    machine: Machine
+    threads: int
+    image_size: int
+    patches: int
+    pool: str | None
+    rows: tuple[StreamRow, ...]
+    spreads: tuple[Spread, ...]
+    other_work: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; times are milliseconds."""
+        return {"kind": "stream benchmark", **asdict(self)}
+
+
+class Sample(NamedTuple):
+    """One frame both ways; times in seconds."""
+
+    full: float
+    streamed: float
+    engine: float
+    total: int
+    patches: int
+    keyframe: bool
+    cosine: float
+    agrees: bool | None
+
+
+Key = tuple[str, int, int | None]  # clip, cores, patch budget
+Samples = Mapping[Key, Sequence[Sample]]
+
+
+def pooled(samples: Samples, clips: Sequence[str], name: str) -> Samples:
+    """The samples and, in front of them, those of the clips together under a name of their own."""
+    ways = dict.fromkeys((cores, budget) for _, cores, budget in samples)
+    joined = {(name, *way): [one for clip in clips for one in samples[(clip, *way)]] for way in ways}
+    return {**joined, **samples}
+
+
+def stream_rows(samples: Samples) -> Iterator[StreamRow]:
+    """A row per clip, core budget and patch budget."""
+    most = max(cores for _, cores, _ in samples)
+    for (clip, cores, budget), taken in samples.items():
+        full, streamed = ([one.full for one in taken], [one.streamed for one in taken])
+        some = [one for one in taken if SOME_PATCHES[0] <= one.patches <= SOME_PATCHES[1]]
+        yield StreamRow(
+            clip=clip,
+            cores=cores,
+            patch_budget=budget,
+            frames=len(taken),
+            full=latency(full),
+            streamed=latency(streamed),
+            full_mean=_mean(full) * 1e3,
+            streamed_mean=_mean(streamed) * 1e3,
+            ratio=_mean(streamed) / _mean(full),
+            against_most=_mean([one.full for one in samples[clip, most, budget]]) / _mean(streamed),
+            patches=_mean([one.patches for one in taken]),
+            idle=sum(one.patches == 0 for one in taken),
+            keyframes=sum(one.keyframe for one in taken),
+            fidelity=fidelity(taken),
+            host=host(taken),
+            host_some=host(some) if some else None,
+        )
+
+
+def spreads(samples: Samples) -> Iterator[Spread]:
+    """Per clip and patch budget, what the core budget saves."""
+    budgets = sorted({cores for _, cores, _ in samples})
+    fewest, most = budgets[0], budgets[-1]
+    for clip, cores, budget in samples:
+        if cores == fewest < most:
+            times = (_mean([one.streamed for one in samples[clip, count, budget]]) for count in (most, fewest))
+            yield Spread(clip, budget, fewest, most, next(times) / next(times))
+
+
+def fidelity(samples: Sequence[Sample]) -> Fidelity:
+    """Over one or more frames."""
+    cosines = np.array([one.cosine for one in samples])
+    agreements = [one.agrees for one in samples if one.agrees is not None]
+    top1 = _mean(agreements) if agreements else None
+    return Fidelity(float(cosines.mean()), float(np.percentile(cosines, 5)), float(cosines.min()), top1)
+
+
+def host(samples: Sequence[Sample]) -> Host:
+    """Over one or more frames."""
+    streamed = sum(one.streamed for one in samples)
+    share = 1 - sum(one.engine for one in samples) / streamed
+    return Host(len(samples), streamed / len(samples) * 1e3, share)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

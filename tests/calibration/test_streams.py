@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import resources
+
+import numpy as np
+import pytest
+
+import veca_edge
+from calibration import streams
+from calibration.machine import Machine, read_machine
+from calibration.plots import draw
+from calibration.streamreport import describe
+from calibration.streamrows import Sample, StreamBenchmark, pooled, spreads, stream_rows
+from calibration.streams import Clip, Lane, TimedEngine, find_clips, measure_streams, run_clip, steps, turns
+from calibration.subject import Request, prepare
+from calibration.synthetic import FRAMES, SCENES, synthetic_frames
+from veca_edge.errors import VecaError
+from veca_edge.runtime.change import ChangeSettings
+
+SIZE = 64
+CLIP = str(resources.files("veca_edge.assets") / "clip.mp4")
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    monkeypatch.setattr(streams, "SETTLE", 0)
+
+
+@pytest.fixture(scope="module")
+def model(default_model_file):
+    found = veca_edge.load(default_model_file, threads=1)
+    yield found
+    found.close()
+
+
+def sample(full=0.010, streamed=0.004, engine=0.003, patches=10, keyframe=False, cosine=0.99, agrees=True):
+    return Sample(full, streamed, engine, 16, patches, keyframe, cosine, agrees)
+
+
+def a_result(samples, pool=None):
+    return StreamBenchmark(
+        name="a model",
+        quantization="int8",
+        random_weights=False,
+        file_bytes=5_000_000,
+        weight_bytes=4_000_000,
+        max_patches=1024,
+        machine=Machine("A processor", 2, "Linux 6 x86_64", {"python": "3.11"}, 0.1),
+        threads=2,
+        image_size=256,
+        patches=16,
+        pool=pool,
+        rows=tuple(stream_rows(samples)),
+        spreads=tuple(spreads(samples)),
+        other_work=0.0,
+    )
+
+
+# -- statistics
+
+
+def test_a_row_sums_up_its_frames():
+    taken = [
+        sample(full=0.010, streamed=0.012, engine=0.009, patches=16, keyframe=True, cosine=1.0),
+        sample(full=0.010, streamed=0.001, engine=0.000, patches=0, cosine=0.98, agrees=False),
+        sample(full=0.040, streamed=0.002, engine=0.001, patches=2, cosine=0.90),
+    ]
+    (row,) = stream_rows({("a", 8, 48): taken})
+    assert (row.clip, row.cores, row.patch_budget, row.frames) == ("a", 8, 48, 3)
+    assert (row.full.p50, row.streamed.p50) == pytest.approx((10, 2))
+    assert (row.full_mean, row.streamed_mean, row.ratio) == pytest.approx((20, 5, 0.25))
+    assert (row.patches, row.idle, row.keyframes) == (6, 1, 1)
+    assert (row.fidelity.mean, row.fidelity.worst, row.fidelity.top1) == pytest.approx((0.96, 0.90, 2 / 3))
+    assert row.fidelity.p5 == pytest.approx(0.908)
+    assert (row.host.frames, row.host.frame_ms, row.host.share) == pytest.approx((3, 5, 1 / 3))
+    assert row.host_some is None
+
+
+def test_frames_with_around_32_patches_count_apart():
+    taken = [sample(patches=23), sample(patches=24, streamed=0.008, engine=0.002), sample(patches=41)]
+    (row,) = stream_rows({("a", 8, None): taken})
+    assert row.host_some is not None
+    assert (row.host_some.frames, row.host_some.frame_ms, row.host_some.share) == pytest.approx((1, 8, 0.75))
+
+
+def test_a_model_without_labels_has_no_top1():
+    (row,) = stream_rows({("a", 8, None): [sample(agrees=None)]})
+    assert row.fidelity.top1 is None
+    assert "same top-1\n      8    none     10.0     0          0  0.9900    0.9900  0.9900           -" in (
+        describe(a_result({("a", 8, None): [sample(agrees=None)]})).text()
+    )
+
+
+def test_core_budgets_are_compared_within_a_clip_and_a_patch_budget():
+    samples = {
+        ("a", 8, None): [sample(full=0.010, streamed=0.002)],
+        ("a", 8, 16): [sample(full=0.010, streamed=0.001)],
+        ("a", 64, None): [sample(full=0.020, streamed=0.005)],
+        ("a", 64, 16): [sample(full=0.024, streamed=0.004)],
+    }
+    rows = {(row.cores, row.patch_budget): row for row in stream_rows(samples)}
+    assert [round(row.against_most, 6) for row in rows.values()] == [10, 24, 4, 6]
+    assert [(s.patch_budget, s.fewest, s.most, round(s.ratio, 6)) for s in spreads(samples)] == [
+        (None, 8, 64, 2.5),
+        (16, 8, 64, 4.0),
+    ]
+    assert list(spreads({("a", 8, None): [sample()]})) == []
+
+
+def test_the_pool_weighs_frames_and_leaves_out_other_clips():
+    samples = {
+        ("a", 8, None): [sample(full=0.010, streamed=0.001)] * 3,
+        ("b", 8, None): [sample(full=0.010, streamed=0.009)],
+        ("synthetic:pan", 8, None): [sample(full=0.010, streamed=0.1)],
+    }
+    first, *others = stream_rows(pooled(samples, ["a", "b"], "both"))
+    assert (first.clip, first.frames, first.ratio) == ("both", 4, pytest.approx(0.3))
+    assert [row.clip for row in others] == ["a", "b", "synthetic:pan"]
+
+
+# -- frames
+
+
+def test_turns_keep_order_and_hold_few_bytes():
+    alive = []
+
+    def frames():
+        for index in range(41):
+            alive.append(index)
+            yield np.full((10, 10, 3), index, np.uint8)
+
+    seen, longest = [], 0
+    for turn in turns(frames(), most_bytes=20 * 300):
+        longest = max(longest, len(alive) - len(seen))
+        seen += [int(frame[0, 0, 0]) for frame in turn]
+        assert len(turn) <= streams.TURN_FRAMES
+    assert seen == list(range(41))
+    assert longest == 20  # frames decoded ahead of those taken
+
+
+def test_clips_are_what_the_user_named_each_once(tmp_path):
+    found = find_clips([CLIP, "synthetic:pan", CLIP, "synthetic"], frames=7)
+    others = [f"synthetic:{name}" for name in SCENES if name != "pan"]
+    assert [clip.name for clip in found] == ["clip.mp4", "synthetic:pan", *others]
+    assert [clip.synthetic for clip in found] == [False, *[True] * len(SCENES)]
+    assert [clip.frames for clip in found] == [7] * 7
+    assert steps(found, 3) == 3 * 49
+    with found[0].open() as frames:
+        assert [frame.shape for frame in frames] == [(360, 640, 3)] * 7
+    whole = find_clips([CLIP, "synthetic:cut"])
+    assert [clip.frames for clip in whole] == [208, FRAMES]
+    assert steps([*whole, replace(whole[0], frames=None)], 3) is None
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    copies = []
+    for folder in ("one", "two"):
+        copies.append(tmp_path / folder / "clip.mp4")
+        copies[-1].parent.mkdir()
+        copies[-1].symlink_to(CLIP)
+    assert [clip.name for clip in find_clips(list(map(str, copies)), 1)] == list(map(str, copies))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nowhere.mp4", "there is no file nowhere.mp4: --stream takes video files, synthetic or synthetic:NAME"),
+        ("0", "there is no file 0"),
+        ("synthetic:zoom", "unknown synthetic stream 'zoom'"),
+        (__file__, "is not an image or a video"),
+    ],
+)
+def test_what_is_no_clip_is_refused(spec, message):
+    with pytest.raises(VecaError, match=message):
+        find_clips([spec])
+
+
+# -- measuring
+
+
+def test_the_engines_time_is_counted_and_nothing_else(monkeypatch):
+    now = [0.0]
+
+    class Slow:
+        threads = 3
+
+        def step(self, seconds, cache=None):
+            now[0] += seconds
+            return seconds, cache
+
+        def encode(self, image, cores):
+            now[0] += 1
+            raise VecaError("no")
+
+    monkeypatch.setattr(streams, "perf_counter", lambda: now[0])
+    engine = TimedEngine(Slow())
+    assert engine.step(2.0, cache="rows") == (2.0, "rows")
+    now[0] += 100
+    assert engine.step(0.5) == (0.5, None)
+    with pytest.raises(VecaError):
+        engine.encode(None, 8)
+    assert (engine.seconds, engine.threads) == (3.5, 3)
+
+
+def test_a_lane_takes_every_frame_both_ways_with_either_first(model, monkeypatch):
+    lane, order = Lane(model, 8, ChangeSettings(), SIZE), []
+    full, update = lane._full, lane._stream.update
+    monkeypatch.setattr(lane, "_full", lambda frame: order.append("full") or full(frame))
+    monkeypatch.setattr(lane._stream, "update", lambda frame: order.append("streamed") or update(frame))
+    for frame in synthetic_frames("static", 4, shape=(72, 72)):
+        lane.take(frame)
+    assert order == 2 * ["full", "streamed", "streamed", "full"]
+    first, *others = lane.samples
+    assert (first.patches, first.total, first.keyframe, first.agrees) == (16, 16, True, True)
+    assert first.cosine == pytest.approx(1, abs=1e-5)
+    assert 0 < first.engine < first.streamed
+    for other in others:
+        assert (other.patches, other.engine, other.keyframe) == (0, 0, False)
+        assert other.streamed > 0
+        assert 0.9 < other.cosine < 1
+
+
+def test_lanes_take_turns_and_come_in_reverse_every_second_time(model, monkeypatch):
+    monkeypatch.setattr(streams, "TURN_FRAMES", 2)
+    order, advanced = [], []
+
+    class Quiet:
+        def __init__(self, cores):
+            self.cores = cores
+
+        def take(self, frame):
+            order.append((self.cores, int(frame[0, 0, 0])))
+
+    frames = iter([np.full((64, 64, 3), index, np.uint8) for index in range(3)])
+    run_clip(model, [Quiet(8), Quiet(64)], frames, SIZE, lambda: advanced.append(1))
+    assert order == [(8, 0), (8, 1), (64, 0), (64, 1), (64, 2), (8, 2)]
+    assert len(advanced) == 6
+
+
+@pytest.fixture(scope="module")
+def measured(default_model_file, tmp_path_factory):
+    """Two recordings and a synthetic stream, few frames, two core budgets, two patch budgets."""
+    subject = prepare(Request(default_model_file, cores=(8, 64), image_sizes=(SIZE,)), tmp_path_factory.mktemp("s"))
+    clip, pan = find_clips([CLIP, "synthetic:pan"], frames=6)
+
+    @contextmanager
+    def still():
+        yield synthetic_frames("static", 5, shape=(72, 72))
+
+    clips, advanced = [clip, pan, Clip("still", False, None, still)], []
+    result = measure_streams(subject, read_machine(), clips, (None, 4), 1, lambda: advanced.append(1))
+    return result, len(advanced)
+
+
+def test_every_clip_is_measured_at_every_budget(measured):
+    result, advanced = measured
+    assert advanced == 4 * (6 + 6 + 5)
+    assert (result.pool, result.patches, result.threads, result.image_size) == ("all 2 recordings", 16, 1, SIZE)
+    names = ["all 2 recordings", "clip.mp4", "synthetic:pan", "still"]
+    ways = [(8, None), (8, 4), (64, None), (64, 4)]
+    assert [(row.clip, row.cores, row.patch_budget) for row in result.rows] == [
+        (name, *way) for name in names for way in ways
+    ]
+    assert [row.frames for row in result.rows[::4]] == [11, 6, 6, 5]
+    assert [(s.clip, s.patch_budget) for s in result.spreads] == [(n, b) for n in names for b in (None, 4)]
+
+
+def test_what_streaming_does_to_a_clip_shows_in_its_row(measured):
+    rows = {(row.clip, row.cores, row.patch_budget): row for row in measured[0].rows}
+    still, clip = rows["still", 8, None], rows["clip.mp4", 8, None]
+    assert (still.keyframes, still.idle, still.patches) == (1, 4, 16 / 5)
+    assert 16 / 6 <= clip.patches < 16
+    assert 0.97 < still.fidelity.mean < 1
+    for row in rows.values():
+        assert 0 < row.streamed.minimum <= row.streamed_mean
+        assert 0 < row.host.share < 1
+        assert 0 <= row.fidelity.top1 <= 1
+        assert row.fidelity.worst <= row.fidelity.p5 <= row.fidelity.mean
+
+
+def test_a_single_clip_needs_no_pool_and_bad_budgets_are_refused(default_model_file, tmp_path):
+    subject = prepare(Request(default_model_file, cores=(8,), image_sizes=(SIZE,)), tmp_path)
+    clips = find_clips(["synthetic:static"], frames=2)
+    result = measure_streams(subject, read_machine(), clips, threads=1)
+    assert (result.pool, len(result.rows), result.spreads) == (None, 1, ())
+    with pytest.raises(VecaError, match="patch budget 1"):
+        measure_streams(subject, read_machine(), clips, (1,), threads=1)
+
+
+# -- for readers
+
+
+def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured):
+    report = describe(measured[0])
+    lines = report.text().splitlines()
+    assert max(map(len, lines[1:])) <= 100
+    assert "clip.mp4, 6 frames: time per frame, ms" in lines
+    assert sum(line.startswith("  cores  budget") for line in lines) == 3 * 4
+    assert "  synthetic:pan: the camera turns" in report.text()
+    values = json.loads(report.json())
+    assert values["kind"] == "stream benchmark"
+    assert set(values["rows"][0]["fidelity"]) == {"mean", "p5", "worst", "top1"}
+    for block in report.markdown().split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "streamed", "expected"),
+    [
+        ({}, 0.0109, []),
+        ({}, 0.0112, ["streaming a takes 1.12 times as long as computing all of it (8 cores, patch budget none)"]),
+        ({"other_work": 0.8}, 0.001, ["other programs used 0.80 processors meanwhile: close other"]),
+        ({"threads": 4}, 0.001, ["4 threads share 2 processors"]),
+    ],
+)
+def test_warnings(changes, streamed, expected):
+    result = replace(a_result({("a", 8, None): [sample(full=0.010, streamed=streamed)]}), **changes)
+    found = describe(result).warnings
+    assert len(found) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
+
+
+def test_the_picture_shows_each_budget_where_it_was_measured(measured, tmp_path):
+    path = tmp_path / "streams.svg"
+    draw(path, measured[0])
+    assert path.read_text().lstrip().startswith("<?xml")
+    text = path.read_text()
+    for label in ("8 cores", "64 cores", "streamed, at most 4 patches", "all 2 recordings, 11 frames, 64 px"):
+        assert f"<!-- {label} -->" in text or label in text
+    assert "streamed, at most 48 patches" not in text
+    with pytest.raises(VecaError, match="cannot write"):
+        draw(tmp_path / "nowhere" / "streams.png", measured[0])
