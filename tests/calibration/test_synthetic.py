@@ -8,7 +8,7 @@ import pytest
 from calibration.synthetic import CUT_FRAMES, DARKEST, NOISE, RIPPLE, SCENES, Scene, synthetic_frames
 from veca_edge.errors import VecaError
 from veca_edge.runtime.change import ChangeDetector, ChangeSettings
-from veca_edge.runtime.patches import cut_patches
+from veca_edge.runtime.patches import cut_bytes
 
 SHAPE = (96, 128)
 PATCH = 16
@@ -22,7 +22,7 @@ def floats(name, frames):
 def plans(name, frames):
     """What the detector says, one plan per frame."""
     detector = ChangeDetector(ChangeSettings())
-    return [detector.plan(cut_patches(frame, PATCH)) for frame in synthetic_frames(name, frames, shape=SHAPE)]
+    return [detector.plan(cut_bytes(frame, PATCH)) for frame in synthetic_frames(name, frames, shape=SHAPE)]
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -56,7 +56,7 @@ def test_the_object_changes_some_patches_in_every_frame():
 
 def test_the_pan_leaves_no_patch_as_it_was():
     for before, after in itertools.pairwise(synthetic_frames("pan", 30, shape=SHAPE)):
-        difference = cut_patches(after, PATCH) - cut_patches(before, PATCH)
+        difference = cut_bytes(after, PATCH) - cut_bytes(before, PATCH)
         assert np.sqrt((difference**2).mean(axis=1)).min() > 1.5 * NOISE
 
 

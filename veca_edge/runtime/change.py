@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from veca_edge.errors import VecaError
 
 Float = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
 
 # Noise alone gives a patch of p * p * 3 = 768 values a mean square of 2 sigma^2 with a deviation of 5 %, and
@@ -19,6 +21,9 @@ NOISE_MARGIN = 1.5
 NOISE_QUANTILE = 0.25
 # Frames over which the noise estimate follows.
 NOISE_MEMORY = 8
+# Noise is rough: what differs smoothly from pixel to pixel is motion. Resizing smooths noise too, but by less than
+# this factor in standard deviation.
+ROUGHNESS = 2.5
 # Sampled patches are enough for the noise.
 NOISE_STRIDE = 8
 # A step costs the cores whatever its patches, so the rotation joins steps that are made anyway; without any it
@@ -91,24 +96,24 @@ class ChangeDetector:
 
     def reset(self) -> None:
         """Forget everything: the next frame is a keyframe."""
-        self._seen: Float = np.zeros((0, 0), np.float32)
+        self._seen: Bytes = np.zeros((0, 0), np.uint8)
         self._last: Float = np.zeros((0, 0), np.float32)
         self.age: NDArray[np.int32] = np.zeros(0, np.int32)
         self.noise = 0.0
         self._waited = 0
         self._due = 0.0
 
-    def plan(self, patches: Float, all_of_them: bool = False) -> Plan:
+    def plan(self, patches: Bytes, all_of_them: bool = False) -> Plan:
         """Decide for a frame, and take its pixels as computed.
 
         Args:
-            patches: float32 (N, p * p * 3), values 0..255, in the same order as in the frames before.
+            patches: uint8 (N, p * p * 3), in the same order as in the frames before. They are kept, not copied.
             all_of_them: make it a keyframe.
         """
         count = len(patches)
         if self._seen.shape != patches.shape:
             self.reset()
-            self._last = patches[::NOISE_STRIDE].copy()
+            self._last = patches[::NOISE_STRIDE].astype(np.float32)
             return self._keyframe(patches, count)
         self._follow_noise(patches)
         self.age += 1
@@ -121,16 +126,16 @@ class ChangeDetector:
         self.age[chosen] = 0
         return Plan(chosen, keyframe=False, changed=len(changed))
 
-    def _keyframe(self, patches: Float, changed: int) -> Plan:
+    def _keyframe(self, patches: Bytes, changed: int) -> Plan:
         count = len(patches)
-        self._seen, self.age = patches.copy(), np.zeros(count, np.int32)
+        self._seen, self.age = patches, np.zeros(count, np.int32)
         self._waited, self._due = 0, 0.0
         return Plan(np.arange(count), keyframe=True, changed=changed)
 
-    def _change(self, patches: Float) -> Float:
+    def _change(self, patches: Bytes) -> Float:
         """Mean square change beyond the noise in units of the threshold's; above 1 counts as changed."""
-        difference = patches - self._seen
-        energy = np.einsum("ij,ij->i", difference, difference) / patches.shape[1]
+        difference = np.subtract(patches, self._seen, dtype=np.int16)
+        energy = np.einsum("ij,ij->i", difference, difference, dtype=np.int32) / patches.shape[1]
         noise = NOISE_MARGIN * 2 * self.noise**2
         return np.asarray((energy - noise) / self.settings.sensitivity**2, np.float32)
 
@@ -164,14 +169,30 @@ class ChangeDetector:
         age[apart_from] = -1
         return np.argpartition(-age, number - 1)[:number] if number < len(age) else np.arange(len(age))
 
-    def _follow_noise(self, patches: Float) -> None:
+    def _follow_noise(self, patches: Bytes) -> None:
         """Noise from one frame to the next: the even change of a patch (a fade, a flicker) is not noise."""
-        sample = patches[::NOISE_STRIDE]
+        sample = patches[::NOISE_STRIDE].astype(np.float32)
         difference = sample - self._last
+        self._last = sample
         difference -= difference.mean(axis=1, keepdims=True)
         variance = np.einsum("ij,ij->i", difference, difference) / sample.shape[1]
-        sigma = float(np.sqrt(np.quantile(variance, NOISE_QUANTILE) / 2))
+        rough = ROUGHNESS**2 * _roughness(difference)
+        sigma = float(np.sqrt(np.quantile(np.minimum(variance, rough), NOISE_QUANTILE) / 2))
         # At once up from nothing, slowly afterwards.
         weight = 1 / NOISE_MEMORY if self.noise else 1.0
         self.noise += weight * (sigma - self.noise)
-        self._last = sample.copy()
+
+
+def _roughness(patches: Float) -> Float:
+    """Variance of white noise as rough as these patches (n, p * p * 3): (n,).
+
+    From second differences along both axes, which leave little of a picture (Immerkaer, Computer Vision and Image
+    Understanding 64(2), 1996); 36 is the sum of their squared weights.
+    """
+    side = math.isqrt(patches.shape[1] // 3)
+    if side < 3:
+        return np.full(len(patches), np.inf, np.float32)
+    image = patches.reshape(len(patches), side, side, 3)
+    rows = image[:, :-2] - 2 * image[:, 1:-1] + image[:, 2:]
+    both = rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:]
+    return np.asarray(np.square(both).mean(axis=(1, 2, 3)) / 36, np.float32)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
+Number = TypeVar("Number", np.float32, np.uint8)
 
 
 def cut_patches(image: NDArray[np.uint8], patch_size: int) -> Float:
-    """Cut an image into patches, row by row.
+    """Cut an image into patches, row by row, as engines take them.
 
     Args:
         image: uint8 (H, W, 3), RGB; H and W are multiples of `patch_size`.
@@ -18,11 +21,20 @@ def cut_patches(image: NDArray[np.uint8], patch_size: int) -> Float:
     Returns:
         float32 (N, p * p * 3), values 0..255, each patch in (row, column, channel) order.
     """
+    return _cut(image, patch_size, np.float32)
+
+
+def cut_bytes(image: NDArray[np.uint8], patch_size: int) -> NDArray[np.uint8]:
+    """The same as uint8: a quarter of the memory to compare."""
+    return _cut(image, patch_size, np.uint8)
+
+
+def _cut(image: NDArray[np.uint8], patch_size: int, dtype: type[Number]) -> NDArray[Number]:
     height, width, _ = image.shape
     rows, columns = height // patch_size, width // patch_size
     # Cast while gathering: one pass over the pixels, and whole rows of a patch are copied at once.
     grid = image.reshape(rows, patch_size, columns, patch_size * 3)
-    patches = np.empty((rows, columns, patch_size, patch_size * 3), np.float32)
+    patches = np.empty((rows, columns, patch_size, patch_size * 3), dtype)
     patches[...] = grid.transpose(0, 2, 1, 3)
     return patches.reshape(rows * columns, -1)
 

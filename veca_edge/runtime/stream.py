@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.runtime.cache import ALL, HIDE, CacheType, PatchCache, Stepped
-from veca_edge.runtime.change import ChangeDetector, ChangeSettings
-from veca_edge.runtime.patches import cut_patches
+from veca_edge.runtime.change import ChangeDetector, ChangeSettings, Plan
+from veca_edge.runtime.engines import Encoded
+from veca_edge.runtime.patches import cut_bytes
 from veca_edge.runtime.result import Result
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class StepEngine(Protocol):
     ) -> Stepped: ...
 
     def positions(self, rows: int, columns: int) -> Float: ...
+
+    def encode(self, image: Image, cores: int) -> Encoded: ...
 
 
 class Stream:
@@ -63,7 +66,8 @@ class Stream:
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
         self._anchor: Float | None = None
-        self._drifted = False
+        self._drifted = self._moving = False
+        self._remembers = True
         self.cache: PatchCache | None = None
 
     @property
@@ -91,7 +95,8 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next frame is a keyframe."""
-        self._state, self.cache, self._embedding, self._anchor, self._drifted = None, None, None, None, False
+        self._state, self.cache, self._embedding, self._anchor = None, None, None, None
+        self._drifted, self._moving, self._remembers = False, False, True
         self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
@@ -117,10 +122,10 @@ class Stream:
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
-        cut = cut_patches(fitted.image, size)
-        plan = self._detector.plan(cut, self._drifted)
-        embedding = self._compute(cut, plan.patches, plan.keyframe, grid)
-        self._follow_drift(embedding, plan.keyframe)
+        cut = cut_bytes(fitted.image, size)
+        plan = self._detector.plan(cut, self._drifted or not self._remembers)
+        embedding = self._compute(fitted.image, cut, plan, grid)
+        self._follow_drift(embedding, plan.keyframe and self._remembers)
         self._state = (self._cores, grid)
         assert self.cache is not None
         computed = np.zeros(len(cut), np.bool_)
@@ -148,29 +153,47 @@ class Stream:
             self._anchor = direction
         self._drifted = float(direction @ self._anchor) < self.change.drift
 
-    def _compute(self, cut: Float, patches: NDArray[np.intp], keyframe: bool, grid: tuple[int, int]) -> Float:
-        """Run the model on these patches and remember them; the image's embedding."""
-        positions = self._engine.positions(*grid)
+    def _compute(self, image: Image, cut: Image, plan: Plan, grid: tuple[int, int]) -> Float:
+        """Run the model on the planned patches and remember them; the image's embedding."""
         try:
-            if keyframe or self.cache is None or self._embedding is None:
-                stepped = self._engine.step(cut, positions, self._cores, None, None)
-                if self.cache is None:
-                    self.cache = PatchCache.of(stepped, self._cache_type)
-                else:
-                    self.cache.write(ALL, stepped)
-            elif not len(patches):
+            if not len(plan.patches) and self._embedding is not None:
                 return self._embedding.copy()
+            moving = plan.changed > self.change.keyframe_share * len(cut)
+            if plan.keyframe and moving and self._moving and self.cache is not None:
+                embedding = self._encode(image, self.cache)
             else:
-                mask = np.zeros(len(cut), np.float32)
-                mask[patches] = HIDE
-                stepped = self._engine.step(cut[patches], positions[patches], self._cores, mask, self.cache)
-                self.cache.write(patches, stepped)
+                embedding = self._step(cut, plan, grid)
+            self._moving = plan.keyframe and moving and self._embedding is not None
         except BaseException:
             # The detector took these pixels as computed, and they were not.
             self.reset()
             raise
-        self._embedding = stepped.embedding
-        return stepped.embedding.copy()
+        self._embedding = embedding
+        return embedding.copy()
+
+    def _encode(self, image: Image, cache: PatchCache) -> Float:
+        """All patches, without their keys and values: in a pan the next frame will not want them."""
+        encoded = self._engine.encode(image, self._cores)
+        cache.features[:], cache.listening[:] = encoded.features, encoded.listening
+        self._remembers = False
+        return encoded.embedding
+
+    def _step(self, cut: Image, plan: Plan, grid: tuple[int, int]) -> Float:
+        positions = self._engine.positions(*grid)
+        if plan.keyframe or self.cache is None:
+            stepped = self._engine.step(cut.astype(np.float32), positions, self._cores, None, None)
+            if self.cache is None:
+                self.cache = PatchCache.of(stepped, self._cache_type)
+            else:
+                self.cache.write(ALL, stepped)
+            self._remembers = True
+            return stepped.embedding
+        mask = np.zeros(len(cut), np.float32)
+        mask[plan.patches] = HIDE
+        new = cut[plan.patches].astype(np.float32)
+        stepped = self._engine.step(new, positions[plan.patches], self._cores, mask, self.cache)
+        self.cache.write(plan.patches, stepped)
+        return stepped.embedding
 
 
 class StreamedModel:
