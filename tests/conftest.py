@@ -56,5 +56,5 @@ def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from veca_edge.model.checkpoint import read_checkpoint
 
     path = tmp_path_factory.mktemp("golden") / "golden.pte"
-    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, ConvertOptions(quantize="fp32", budgets=(8, 24, 64)))
+    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, ConvertOptions("fp32", (8, 24, 64), judge=False))
     return path

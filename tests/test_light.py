@@ -24,6 +24,10 @@ MODULES = (
     "veca_edge.camera.player",
     "veca_edge.model.config",
     "veca_edge.cli.main",
+    "veca_edge.session",
+    "veca_edge.sensors",
+    "veca_edge.governor",
+    "veca_edge.governor.simulation.evaluate",
 )
 
 
@@ -43,7 +47,7 @@ def test_nothing_but_numpy_comes_along() -> None:
     assert {n for n in names if not n.startswith("_")} <= {"numpy", "veca_edge", "sitecustomize"}
 
 
-@pytest.mark.parametrize("command", ["convert", "verify", "inspect", "run", "bench"])
+@pytest.mark.parametrize("command", ["convert", "verify", "inspect", "run", "bench", "sensors", "simulate"])
 def test_help_needs_no_engine(command: str) -> None:
     code = f"{BLOCK}\nfrom veca_edge.cli.main import main\nmain(['{command}', '--help'])"
     result = _python(code)

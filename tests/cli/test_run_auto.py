@@ -55,12 +55,22 @@ def test_pretended_heat_and_battery_lower_the_point(default_model_file: Path, tm
         (("--image-size", "112"), "112 px was not judged at conversion"),
         (("--battery", "2"), "2.0 is not in the range 0<=x<=1"),
         (("--cores", "many"), "give core counts such as 8,16,64, or all"),
+        (("--cores", "8", "--thermal", "serious"), "--thermal is for --cores auto"),
+        (("--cores", "auto", "--patch-budget", "16"), "--patch-budget is for a fixed --cores"),
     ],
 )
 def test_bad_values_are_refused(default_model_file: Path, arguments: tuple[str, ...], message: str) -> None:
     done = _run(default_model_file, *arguments)
     assert done.exit_code == 2 or message in str(done.exception)
     assert message in done.output
+
+
+def test_a_patch_budget_of_ones_own_turns_auto_off(default_model_file: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    assert _run(default_model_file, "--frames", 6, "--patch-budget", 8, "--log", log).exit_code == 0
+    lines = _log(log)
+    assert all("point" not in line for line in lines)
+    assert max(line["patches"] for line in lines if not line["keyframe"]) <= 8
 
 
 def test_a_checkpoint_has_no_points() -> None:

@@ -87,7 +87,7 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
     options = ConvertOptions(budgets=(8,))
     convert(random_checkpoint(), tmp_path / "m.pte", options, lambda stage, done: seen.append((stage, done)))
     stages = list(dict.fromkeys(stage for stage, _ in seen))
-    assert stages == ["folding weights", "building graphs", "assembling", "verifying", "writing"]
+    assert stages == ["folding weights", "building graphs", "assembling", "verifying", "judging", "writing"]
     for stage in stages:
         done = [d for s, d in seen if s == stage]
         assert done == sorted(done)
@@ -104,7 +104,7 @@ def test_a_file_outside_the_tolerance_is_not_written(tmp_path: Path, monkeypatch
     with pytest.raises(VecaError, match=r"was not written.*encode at 8 cores, feature cosine 0\.9"):
         convert(random_checkpoint(), path, ConvertOptions(budgets=(8,)))
     assert list(tmp_path.iterdir()) == []
-    file = convert(random_checkpoint(), path, ConvertOptions(budgets=(8,), force=True))
+    file = convert(random_checkpoint(), path, ConvertOptions(budgets=(8,), force=True, judge=False))
     assert file.manifest.verification["passed"] is False
     assert list(tmp_path.iterdir()) == [path]
 

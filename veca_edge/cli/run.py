@@ -28,6 +28,8 @@ from veca_edge.governor.settings import PRESETS
 from veca_edge.governor.state import ThermalLevel
 
 DEFAULT_FPS = 30.0  # of a source that does not tell its rate
+FOR_AUTO = ("target_fps", "battery", "thermal", "low_power")
+FOR_FIXED = ("sensitivity", "patch_budget")
 
 EPILOG = """\b
 Examples:
@@ -35,7 +37,7 @@ Examples:
   veca-edge run model.pte --source clip.mp4 --view features
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
-  veca-edge run --view change --sensitivity 12      # see which patches are computed
+  veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
 
@@ -158,7 +160,7 @@ def _load(path: str | None, threads: int | None) -> Model:
 
 def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Summary:
     streams = given["stream"] and not isinstance(source, ImageSource)
-    auto = streams and _governable(model, given["cores"])
+    auto = _governable(model, given, streams)
     chosen = _fixed(given["cores"]) or (max(model.budgets),)
     budgets = tuple(sorted(model.budgets))
     states = [ViewState(None if auto else cores, budgets, given["view"], auto=auto) for cores in chosen]
@@ -191,16 +193,25 @@ def _fixed(cores: str | tuple[int, ...] | None) -> tuple[int, ...]:
     return cores if isinstance(cores, tuple) else ()
 
 
-def _governable(model: Model, cores: str | tuple[int, ...] | None) -> bool:
+def _governable(model: Model, given: dict[str, Any], streams: bool) -> bool:
     """Whether the governor chooses: by default if the model file says what its operating points are worth.
 
     Raises:
-        VecaError: auto is asked for, and it does not.
+        VecaError: auto is asked for and impossible, or an option has no use beside the others.
     """
-    can = bool(getattr(model, "quality", None))
-    if cores == "auto" and not can:
+    can = streams and bool(getattr(model, "quality", None))
+    if given["cores"] == "auto" and not streams:
+        raise VecaError("--cores auto is for streams of video or a camera")
+    if given["cores"] == "auto" and not can:
         raise VecaError("--cores auto needs a model file with a quality table: convert the checkpoint anew")
-    return can and not isinstance(cores, tuple)
+    fixed = [name for name in FOR_FIXED if given[name] is not None]
+    if given["cores"] == "auto" and fixed:
+        raise VecaError(f"--{fixed[0].replace('_', '-')} is for a fixed --cores: auto chooses it")
+    auto = can and not fixed and not isinstance(given["cores"], tuple)
+    useless = [name for name in FOR_AUTO if given[name]]
+    if useless and not auto:
+        raise VecaError(f"--{useless[0].replace('_', '-')} is for --cores auto")
+    return auto
 
 
 def _session(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Model:

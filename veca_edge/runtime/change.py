@@ -24,8 +24,8 @@ NOISE_MEMORY = 8
 # Noise is rough: what differs smoothly from pixel to pixel is motion. Resizing smooths noise too, but by less than
 # this factor in standard deviation.
 ROUGHNESS = 2.5
-# Sampled patches are enough for the noise.
-NOISE_STRIDE = 8
+# So many patches are enough for the noise.
+NOISE_SAMPLE = 16
 # A step costs the cores whatever its patches, so the rotation joins steps that are made anyway; without any it
 # waits until so many frames' worth is due.
 ROTATION_FRAMES = 8
@@ -113,7 +113,7 @@ class ChangeDetector:
         count = len(patches)
         if self._seen.shape != patches.shape:
             self.reset()
-            self._last = patches[::NOISE_STRIDE].astype(np.float32)
+            self._last = _sample(patches)
             return self._keyframe(patches, count)
         self._follow_noise(patches)
         self.age += 1
@@ -135,7 +135,9 @@ class ChangeDetector:
     def _change(self, patches: Bytes) -> Float:
         """Mean square change beyond the noise in units of the threshold's; above 1 counts as changed."""
         difference = np.subtract(patches, self._seen, dtype=np.int16)
-        energy = np.einsum("ij,ij->i", difference, difference, dtype=np.int32) / patches.shape[1]
+        # 32 bits hold the sum of 33,000 squares: patches of up to 104 pixels.
+        total = np.int32 if patches.shape[1] < 33_000 else np.int64
+        energy = np.einsum("ij,ij->i", difference, difference, dtype=total) / patches.shape[1]
         noise = NOISE_MARGIN * 2 * self.noise**2
         return np.asarray((energy - noise) / self.settings.sensitivity**2, np.float32)
 
@@ -171,7 +173,7 @@ class ChangeDetector:
 
     def _follow_noise(self, patches: Bytes) -> None:
         """Noise from one frame to the next: the even change of a patch (a fade, a flicker) is not noise."""
-        sample = patches[::NOISE_STRIDE].astype(np.float32)
+        sample = _sample(patches)
         difference = sample - self._last
         self._last = sample
         difference -= difference.mean(axis=1, keepdims=True)
@@ -181,6 +183,11 @@ class ChangeDetector:
         # At once up from nothing, slowly afterwards.
         weight = 1 / NOISE_MEMORY if self.noise else 1.0
         self.noise += weight * (sigma - self.noise)
+
+
+def _sample(patches: Bytes) -> Float:
+    """Some patches, evenly spread: float32 (n, p * p * 3)."""
+    return patches[:: max(1, len(patches) // NOISE_SAMPLE)].astype(np.float32)
 
 
 def _roughness(patches: Float) -> Float:
