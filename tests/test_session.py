@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 import veca_edge
 from veca_edge import Model, Session, VecaError
+from veca_edge.camera.sources import open_source
 from veca_edge.governor import Decision, DeviceState, Front, ThermalLevel
 from veca_edge.runtime.profile import FEWEST, WARM_UP, clip_frames, front_of
 from veca_edge.session import PretendedSensors, SessionModel
@@ -92,6 +95,14 @@ def test_results_carry_point_and_reason(model: Model, front: Front, frames: list
         assert str(result.point) in result.reason
         assert result.state is not None
     assert not device.running
+
+
+def test_a_source_can_be_given_as_it_is(model: Model, front: Front) -> None:
+    session = _session(model, front, Device())
+    clip = resources.files("veca_edge.assets") / "clip.mp4"
+    with resources.as_file(clip) as path, open_source(str(path)) as source:
+        results = list(itertools.islice(session.run(source), 3))
+    assert [result.point is not None for result in results] == [True] * 3
 
 
 def test_heat_and_an_empty_battery_cost_quality_at_once(model: Model, front: Front, frames: list[Image]) -> None:

@@ -25,6 +25,7 @@ from veca_edge.runtime.stream import StreamedModel
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from veca_edge.camera.frames import Frame
     from veca_edge.runtime.model import Model
     from veca_edge.runtime.stream import Stream
 
@@ -70,7 +71,8 @@ class SessionStatistics:
 class Session:
     """A stream of one model whose operating point the governor chooses, about once a second.
 
-    One thread feeds it; `stop` and `statistics` may be called from any other.
+    One thread feeds it; `stop` and `statistics` may be called from any other. The sensors are read while `run`
+    runs; whoever calls `update` instead does so within `with session:`.
     """
 
     def __init__(
@@ -129,18 +131,21 @@ class Session:
         """What happened so far."""
         return self._account.read()
 
-    def run(self, frames: Iterable[Image]) -> Iterator[Result]:
+    def run(self, frames: Iterable[Image | Frame]) -> Iterator[Result]:
         """Results of frames, one after another, until they end or `stop` is called.
 
         Args:
-            frames: uint8 (H, W, 3), RGB, such as a camera yields.
+            frames: a source (`veca_edge.camera.sources.open_source`), or images: uint8 (H, W, 3), RGB.
+
+        Raises:
+            VecaError: a frame is no image.
         """
         self._stopped.clear()
         with self:
             for frame in frames:
                 if self._stopped.is_set():
                     return
-                yield self.update(frame)
+                yield self.update(frame if isinstance(frame, np.ndarray) else frame.image)
 
     def stop(self) -> None:
         """End `run` before its next frame."""
