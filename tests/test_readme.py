@@ -23,7 +23,8 @@ BY_NAME = {" ".join(arguments): arguments for arguments in ARGUMENTS}
 
 def _needs_hardware(arguments: list[str]) -> bool:
     """A camera or a window; or minutes on a quiet machine."""
-    return arguments[0] == "bench" or (arguments[0] == "run" and "--headless" not in arguments)
+    minutes = arguments[0] == "bench" or "--measure" in arguments
+    return minutes or (arguments[0] == "run" and "--headless" not in arguments)
 
 
 @pytest.fixture(scope="module")

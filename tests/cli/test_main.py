@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from children import heed_interrupts
 from click.testing import CliRunner
 
 from veca_edge.cli import main as module
@@ -75,7 +76,7 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path: Path, sent: signal.S
     output = tmp_path / "model.pte"
     output.write_bytes(b"what was there before")
     command = [*COMMAND, "convert", str(GOLDEN), "--budgets", "8", "-o", str(output)]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     assert child.stderr is not None
     for line in child.stderr:
         if "assembling" in line:  # verification begins

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from children import heed_interrupts
 from click.testing import CliRunner, Result
 
 from veca_edge.cli import sensors as module
@@ -165,7 +166,8 @@ def test_bad_usage_has_status_2(arguments: list[object]) -> None:
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_recording_is_complete(tmp_path: Path, sent: signal.Signals, status: int) -> None:
     path = tmp_path / "trace.jsonl"
-    child = subprocess.Popen([*COMMAND, "--record", path, "--interval", "0.1"], stderr=subprocess.PIPE, text=True)
+    command = [*COMMAND, "--record", path, "--interval", "0.1"]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     deadline = time.monotonic() + 20
     while not (path.exists() and path.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.02)
