@@ -153,7 +153,10 @@ Samples = Mapping[Key, Sequence[Sample]]
 def pooled(samples: Samples, clips: Sequence[str], name: str) -> Samples:
     """The samples and, in front of them, those of the clips together under a name of their own."""
     ways = dict.fromkeys((cores, budget) for _, cores, budget in samples)
-    joined = {(name, *way): [one for clip in clips for one in samples[(clip, *way)]] for way in ways}
+    joined = {
+        (name, cores, budget): [one for clip in clips for one in samples[clip, cores, budget]]
+        for cores, budget in ways
+    }
     return {**joined, **samples}
 
 

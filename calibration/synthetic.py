@@ -91,7 +91,8 @@ def _mosaic(rng: np.random.Generator, shape: tuple[int, int], tile: int) -> Ligh
     photos = [cv2.resize(photo, (tile, tile), interpolation=cv2.INTER_LINEAR) for photo in sample_images()]
     order = [photos[index] for _ in range(rows) for index in _shuffled(rng, len(photos), columns)]
     lines = [np.concatenate(order[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
-    return np.concatenate(lines, axis=0)[:height, :width].astype(np.float32)
+    mosaic: NDArray[np.float32] = np.concatenate(lines, axis=0)[:height, :width].astype(np.float32)
+    return mosaic
 
 
 def _shuffled(rng: np.random.Generator, count: int, wanted: int) -> list[int]:
