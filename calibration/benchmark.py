@@ -180,7 +180,9 @@ def measure(
     startup = _startup(subject, used, rounds)
     advance()
     return Benchmark(
-        **_facts(subject),
+        **subject.facts,
+        family=subject.manifest.family,
+        picture=subject.picture,
         machine=machine,
         threads=used,
         rounds=rounds,
@@ -198,20 +200,6 @@ def _warm_up(tasks: Mapping[Key, Call]) -> None:
     for call in tasks.values():
         for _ in range(WARM_UP):
             call()
-
-
-def _facts(subject: Subject) -> dict[str, Any]:
-    manifest, checkpoint = subject.manifest, subject.checkpoint
-    return {
-        "name": subject.name,
-        "family": manifest.family,
-        "quantization": manifest.quantization,
-        "random_weights": checkpoint is not None and checkpoint.path is None,
-        "file_bytes": subject.path.stat().st_size,
-        "weight_bytes": manifest.weight_bytes,
-        "max_patches": manifest.max_patches,
-        "picture": subject.picture,
-    }
 
 
 def steps(subject: Subject, rounds: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from calibration.streamrows import StreamBenchmark, StreamRow
 from veca_edge.errors import VecaError, require
+from veca_edge.files import replacing
 
 # One colour per core budget, from the cheapest to the dearest.
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")
@@ -52,7 +53,8 @@ def draw(path: Path, result: StreamBenchmark) -> None:
         title = f"Streaming and full computation: {clip}, {rows[0].frames} frames, {result.image_size} px"
         axis.set_title(title, loc="left", color=INK, fontsize=11)
         try:
-            figure.savefig(path, dpi=140, facecolor="white")
+            with replacing(path) as part:
+                figure.savefig(part, dpi=140, facecolor="white")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise VecaError(f"cannot write {path}: {reason}") from None

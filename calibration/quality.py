@@ -10,8 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from importlib import resources
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 import veca_edge
 from calibration.tables import agreement, freshness_of, look, mean_agreement
-from veca_edge.camera.sources import open_source
+from converters.samples import sample_images
 from veca_edge.errors import VecaError
 from veca_edge.governor import QualityTable
 from veca_edge.governor.quality import QualityRow, Way
@@ -121,14 +120,6 @@ def quality_in_child(
     return last
 
 
-def _photos() -> Iterable[Image]:
-    with (
-        resources.as_file(resources.files("veca_edge.assets") / "photos") as folder,
-        open_source(str(folder)) as photos,
-    ):
-        yield from (photo.image for photo in photos)
-
-
 def _main(path: str, source: str) -> None:
     """The child: progress and result as JSON lines."""
 
@@ -137,7 +128,7 @@ def _main(path: str, source: str) -> None:
 
     file = read_model_file(path)
     model, reference = veca_edge.load(path), veca_edge.load(source)
-    frames, photos = clip_frames(FRAMES), list(_photos())
+    frames, photos = clip_frames(FRAMES), sample_images()
     table = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
     about = f"{len(frames)} frames of a clip and {len(photos)} photos, against the checkpoint in fp32"
     print(json.dumps(table.to_dict() | {"about": about}), flush=True)

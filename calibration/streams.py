@@ -147,7 +147,7 @@ def measure_streams(
     pool, together = _pool(clips)
     everything = samples if pool is None else pooled(samples, together, pool)
     return StreamBenchmark(
-        **_facts(subject),
+        **subject.facts,
         machine=machine,
         threads=used,
         image_size=size,
@@ -163,18 +163,6 @@ def steps(clips: Sequence[Clip], ways: int) -> int | None:
     """How often `measure_streams` calls `advance` for so many pairs of budgets; None if a clip does not tell."""
     known = [clip.frames for clip in clips if clip.frames is not None]
     return ways * sum(known) if len(known) == len(clips) else None
-
-
-def _facts(subject: Subject) -> dict[str, Any]:
-    manifest, checkpoint = subject.manifest, subject.checkpoint
-    return {
-        "name": subject.name,
-        "quantization": manifest.quantization,
-        "random_weights": checkpoint is not None and checkpoint.path is None,
-        "file_bytes": subject.path.stat().st_size,
-        "weight_bytes": manifest.weight_bytes,
-        "max_patches": manifest.max_patches,
-    }
 
 
 def _pool(clips: Sequence[Clip]) -> tuple[str | None, list[str]]:

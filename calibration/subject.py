@@ -96,6 +96,18 @@ class Subject:
     cases: tuple[Case, ...]
     picture: str
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What every report says of the model file."""
+        return {
+            "name": self.name,
+            "quantization": self.manifest.quantization,
+            "random_weights": self.checkpoint is not None and self.checkpoint.path is None,
+            "file_bytes": self.path.stat().st_size,
+            "weight_bytes": self.manifest.weight_bytes,
+            "max_patches": self.manifest.max_patches,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class _Plan:

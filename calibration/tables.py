@@ -25,6 +25,7 @@ from veca_edge.governor.quality import (
     fidelity,
 )
 from veca_edge.runtime.profile import latency_row
+from veca_edge.runtime.result import computed_patches
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -149,8 +150,7 @@ def _run_clip(subject: Subject, way: Way, reference: Sequence[Look]) -> _Pass:
         seen.append(reference[index])
         if len(looks) > WARM_UP:
             times.append(result.latency)
-            patches = result.features.shape[0] * result.features.shape[1]
-            computed.append(patches if result.computed is None else int(result.computed.sum()))
+            computed.append(computed_patches(result))
     return _Pass(agreement(looks, seen), tuple(times), tuple(computed))
 
 

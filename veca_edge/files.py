@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from veca_edge.errors import VecaError
@@ -78,3 +81,16 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to: it takes the place of `path` in the end, and is removed on any error."""
+    part = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.camera.overlay import Hud
 from veca_edge.camera.protocols import Model, Result
-from veca_edge.camera.summary import Summary, Tally, computed_patches, ms
+from veca_edge.camera.summary import Summary, Tally, ms
 from veca_edge.camera.viewer import HELP, ViewState, apply_key
 from veca_edge.camera.views import Renderer
 from veca_edge.camera.writers import JsonlWriter, VideoWriter, check_video_path, save_png
 from veca_edge.errors import VecaError
+from veca_edge.runtime.result import computed_patches
 
 LOGGED_LABELS = 5
 LIVE_FPS = 30.0  # of a saved video when the camera does not tell its rate

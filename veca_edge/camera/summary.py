@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from veca_edge.camera.protocols import Prediction, Result
+from veca_edge.runtime.result import computed_patches
 
 LABELS_KEPT = 5
 
@@ -154,14 +155,6 @@ class Tally:
     def labels(self) -> tuple[LabelShare, ...]:
         best = self._first.most_common(LABELS_KEPT)
         return tuple(LabelShare(label, count / self.frames) for label, count in best)
-
-
-def computed_patches(result: Result) -> int:
-    """How many patches were computed for a result."""
-    if result.computed is not None:
-        return int(result.computed.sum())
-    rows, columns = result.features.shape[:2]
-    return int(rows * columns)
 
 
 def ms(seconds: float) -> float:

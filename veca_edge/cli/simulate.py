@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from veca_edge.errors import VecaError, require
-from veca_edge.files import check_target
+from veca_edge.files import check_target, replacing
 from veca_edge.governor.settings import PRESETS
 from veca_edge.governor.simulation.baselines import BASELINES, POLICIES
 from veca_edge.governor.simulation.evaluate import Moment, Score, Tables, score, simulate
@@ -198,7 +198,8 @@ def _measure(path: Path, model_path: Path | None) -> None:
     stages = Stages()
     subject, about = _subject(model_path)
     quality, latency = measure(subject, lambda done: stages("measuring", done))
-    target.write_text(json.dumps(to_dict(quality, latency, about), indent=1) + "\n", encoding="utf-8")
+    with replacing(target) as part:
+        part.write_text(json.dumps(to_dict(quality, latency, about), indent=1) + "\n", encoding="utf-8")
     click.echo(f"wrote {path}: {len(quality.rows)} ways of running")
 
 

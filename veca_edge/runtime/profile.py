@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
+from veca_edge.files import replacing
 from veca_edge.governor import Front, LatencyTable, QualityTable, operating_points
 from veca_edge.governor.quality import LatencyRow, Way
 from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.result import Result
+from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.runtime.trust import cache_folder
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ def _device_latency(model: Model, ways: Sequence[Way], say: Callable[[str], None
     table = LatencyTable(tuple(profile(opener(model), ways, clip_frames())))
     with suppress(OSError):  # without a cache folder it is measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(table.to_rows()), "utf-8")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(table.to_rows()), "utf-8")
     return table
 
 
@@ -121,8 +121,7 @@ def profile(open_way: Callable[[Way], Run], ways: Sequence[Way], frames: Sequenc
     for way in ways:
         run = open_way(way)
         results = [run(frame) for frame in itertools.islice(itertools.cycle(frames), count)][WARM_UP:]
-        patches = [r.features[..., 0].size if r.computed is None else int(r.computed.sum()) for r in results]
-        yield latency_row(way, [result.latency for result in results], patches)
+        yield latency_row(way, [r.latency for r in results], [computed_patches(r) for r in results])
 
 
 def clip_frames(count: int = MOST + WARM_UP) -> list[Image]:

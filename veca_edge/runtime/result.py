@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,3 +85,21 @@ class Result:
         probabilities = self.probabilities
         best = np.argsort(-probabilities, kind="stable")[: max(0, k)]
         return [Prediction(self.labels[i], float(probabilities[i])) for i in best]
+
+
+class _Computed(Protocol):
+    """What is read of a result here."""
+
+    @property
+    def features(self) -> Float: ...
+
+    @property
+    def computed(self) -> NDArray[np.bool_] | None: ...
+
+
+def computed_patches(result: _Computed) -> int:
+    """How many patches were computed for a result: all of them outside of a stream."""
+    if result.computed is not None:
+        return int(result.computed.sum())
+    rows, columns = result.features.shape[:2]
+    return int(rows * columns)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from veca_edge.errors import VecaError, require
+from veca_edge.files import replacing
 from veca_edge.governor.simulation.evaluate import Moment
 from veca_edge.governor.simulation.scenarios import Scenario
 
@@ -57,7 +58,8 @@ def draw(path: Path, runs: Sequence[tuple[Scenario, Runs]]) -> None:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
         try:
-            figure.savefig(path, dpi=130, facecolor="white")
+            with replacing(path) as part:
+                figure.savefig(part, dpi=130, facecolor="white")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise VecaError(f"cannot write {path}: {reason}") from None
