@@ -1,7 +1,7 @@
 """What streaming saves, and what it costs in fidelity, against computing every frame in full.
 
-Both ways take turns frame by frame in one process, so that what disturbs the machine disturbs both. The budgets
-take turns too, after so many frames that the change from one to the next hardly counts.
+Both ways, and all budgets, take turns in one process, so that what disturbs the machine disturbs all of them. A
+turn is some frames long: on a device one way runs alone, with its weights and its cache at hand.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import expanded, is_there, shortened
 from veca_edge.runtime.change import ChangeSettings
 from veca_edge.runtime.engines import Engine
+from veca_edge.runtime.result import Result
 
 SYNTHETIC = "synthetic"
 CHUNK_BYTES = 100_000_000  # of decoded frames held at a time
@@ -204,46 +205,53 @@ class Lane:
         inner.engine = cast(Engine, self._engine)
         self._stream = inner.stream(cores, image_size, change)
 
-    def take(self, frame: Image) -> None:
-        """The next frame both ways; every second time the stream goes first."""
-        before, full_first = self._engine.seconds, len(self.samples) % 2 == 0
-        full = self._full(frame) if full_first else None
-        streamed = self._stream.update(frame)
-        full = full or self._full(frame)
-        agrees = None
-        if full.logits is not None and streamed.logits is not None:
-            agrees = bool(full.logits.argmax() == streamed.logits.argmax())
-        computed = streamed.computed
-        assert computed is not None
-        self.samples.append(
-            Sample(
-                full=full.latency,
-                streamed=streamed.latency,
-                engine=self._engine.seconds - before,
-                total=computed.size,
-                patches=int(computed.sum()),
-                keyframe=streamed.keyframe,
-                cosine=cosine(streamed.features, full.features),
-                agrees=agrees,
-            )
-        )
+    def take(self, frames: Sequence[Image], stream_first: bool = False) -> None:
+        """The next frames one way, then the other."""
+        streamed = [self._update(frame) for frame in frames] if stream_first else []
+        full = [self._full(frame) for frame in frames]
+        streamed = streamed or [self._update(frame) for frame in frames]
+        self.samples += [_sample(*both, one) for both, one in zip(streamed, full, strict=True)]
+
+    def _update(self, frame: Image) -> tuple[Result, float]:
+        """The stream's result, and the seconds of it in the engine."""
+        before = self._engine.seconds
+        result = self._stream.update(frame)
+        return result, self._engine.seconds - before
+
+
+def _sample(streamed: Result, engine: float, full: Result) -> Sample:
+    agrees = None
+    if full.logits is not None and streamed.logits is not None:
+        agrees = bool(full.logits.argmax() == streamed.logits.argmax())
+    computed = streamed.computed
+    assert computed is not None
+    return Sample(
+        full=full.latency,
+        streamed=streamed.latency,
+        engine=engine,
+        total=computed.size,
+        patches=int(computed.sum()),
+        keyframe=streamed.keyframe,
+        cosine=cosine(streamed.features, full.features),
+        agrees=agrees,
+    )
 
 
 def run_clip(
     model: veca_edge.Model, lanes: Sequence[Lane], frames: Frames, size: int, advance: Advance = lambda: None
 ) -> None:
-    """All frames through all lanes; every second turn the lanes come in reverse.
+    """All frames through all lanes; every second turn all of it in reverse.
 
-    A lane has several frames in a row, as a stream has: lanes that took turns frame by frame would often repeat
-    each other's patch counts, which saves the engine the work of changing over to another one.
+    A lane has several frames in a row, as a stream has: lanes that took turns frame by frame would find each
+    other's rows in the processor's caches instead of their own.
     """
     for index, turn in enumerate(turns(frames)):
         if index == 0:
             warm_up(model, turn[0], dict.fromkeys(lane.cores for lane in lanes), size)
         for lane in lanes if index % 2 == 0 else reversed(lanes):
             model(turn[0], cores=lane.cores, image_size=size)
-            for frame in turn:
-                lane.take(frame)
+            lane.take(turn, stream_first=index % 2 == 1)
+            for _ in turn:
                 advance()
 
 

@@ -210,9 +210,10 @@ def test_a_lane_takes_every_frame_both_ways_with_either_first(model, monkeypatch
     full, update = lane._full, lane._stream.update
     monkeypatch.setattr(lane, "_full", lambda frame: order.append("full") or full(frame))
     monkeypatch.setattr(lane._stream, "update", lambda frame: order.append("streamed") or update(frame))
-    for frame in synthetic_frames("static", 4, shape=(72, 72)):
-        lane.take(frame)
-    assert order == 2 * ["full", "streamed", "streamed", "full"]
+    frames = list(synthetic_frames("static", 4, shape=(72, 72)))
+    lane.take(frames[:2])
+    lane.take(frames[2:], stream_first=True)
+    assert order == [*["full"] * 2, *["streamed"] * 4, *["full"] * 2]
     first, *others = lane.samples
     assert (first.patches, first.total, first.keyframe, first.agrees) == (16, 16, True, True)
     assert first.cosine == pytest.approx(1, abs=1e-5)
@@ -231,12 +232,12 @@ def test_lanes_take_turns_and_come_in_reverse_every_second_time(model, monkeypat
         def __init__(self, cores):
             self.cores = cores
 
-        def take(self, frame):
-            order.append((self.cores, int(frame[0, 0, 0])))
+        def take(self, frames, stream_first):
+            order.append((self.cores, [int(frame[0, 0, 0]) for frame in frames], stream_first))
 
     frames = iter([np.full((64, 64, 3), index, np.uint8) for index in range(3)])
     run_clip(model, [Quiet(8), Quiet(64)], frames, SIZE, lambda: advanced.append(1))
-    assert order == [(8, 0), (8, 1), (64, 0), (64, 1), (64, 2), (8, 2)]
+    assert order == [(8, [0, 1], False), (64, [0, 1], False), (64, [2], True), (8, [2], True)]
     assert len(advanced) == 6
 
 

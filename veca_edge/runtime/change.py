@@ -14,12 +14,13 @@ Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
 
-# Noise alone gives a patch of p * p * 3 = 768 values a mean square of 2 sigma^2 with a deviation of 5 %, and
+# Noise alone gives a patch of 8 * 8 * 3 = 192 values a mean square of 2 sigma^2 with a deviation of 10 %, and
 # brighter patches are noisier than the quiet ones that the estimate is taken from.
 NOISE_MARGIN = 1.5
 # The estimate is a low quantile over patches, so that moving ones do not count, corrected for being low.
 NOISE_QUANTILE = 0.25
-# Frames over which the noise estimate follows.
+# Estimates over which the noise is averaged. So many frames in a row are looked at first, then one in so many:
+# noise changes with the light, which is slow.
 NOISE_MEMORY = 8
 # Noise is rough: what differs smoothly from pixel to pixel is motion. Resizing smooths noise too, but by less than
 # this factor in standard deviation.
@@ -29,6 +30,9 @@ NOISE_SAMPLE = 16
 # A step costs the cores whatever its patches, so the rotation joins steps that are made anyway; without any it
 # waits until so many frames' worth is due.
 ROTATION_FRAMES = 8
+# The engine plans anew whenever it gets another number of patches, which takes it as long as some patches do. So
+# numbers come in steps of 8, larger ones of at least an eighth, and the oldest patches fill what is over.
+STEP = 8
 # A patch that changed by so many times the sensitivity does not wait.
 STRONG = 2.0
 
@@ -55,7 +59,7 @@ class ChangeSettings:
     patch_budget: int | None = None
     refresh_frames: int = 64
     keyframe_share: float = 0.6
-    drift: float = 0.9
+    drift: float = 0.95
 
     def __post_init__(self) -> None:
         if not self.sensitivity > 0:
@@ -102,12 +106,14 @@ class ChangeDetector:
         self.noise = 0.0
         self._waited = 0
         self._due = 0.0
+        self._frames = 0
 
     def plan(self, patches: Bytes, all_of_them: bool = False) -> Plan:
         """Decide for a frame, and take its pixels as computed.
 
         Args:
-            patches: uint8 (N, p * p * 3), in the same order as in the frames before. They are kept, not copied.
+            patches: uint8 (N, q * q * 3), of any size q, in the same order as in the frames before. They are
+                kept, not copied.
             all_of_them: make it a keyframe.
         """
         count = len(patches)
@@ -134,10 +140,8 @@ class ChangeDetector:
 
     def _change(self, patches: Bytes) -> Float:
         """Mean square change beyond the noise in units of the threshold's; above 1 counts as changed."""
-        difference = np.subtract(patches, self._seen, dtype=np.int16)
-        # 32 bits hold the sum of 33,000 squares: patches of up to 104 pixels.
-        total = np.int32 if patches.shape[1] < 33_000 else np.int64
-        energy = np.einsum("ij,ij->i", difference, difference, dtype=total) / patches.shape[1]
+        difference = np.subtract(patches, self._seen, dtype=np.float32)
+        energy = np.einsum("ij,ij->i", difference, difference) / patches.shape[1]
         noise = NOISE_MARGIN * 2 * self.noise**2
         return np.asarray((energy - noise) / self.settings.sensitivity**2, np.float32)
 
@@ -150,14 +154,16 @@ class ChangeDetector:
         if not rotating and (not len(changed) or self._waits(float(change.max()))):
             return np.zeros(0, np.intp)
         self._waited, refresh = 0, int(self._due)
+        most = count if budget is None else min(budget, count)
         if budget is not None:
             # Change cannot starve the rotation, nor the rotation change.
             refresh = min(refresh, max(1, budget // 4))
             if len(changed) > budget - refresh:
                 order = np.argsort(-change[changed], kind="stable")
                 changed = changed[order[: budget - refresh]]
-        self._due -= refresh
-        return np.union1d(changed, self._oldest(refresh, changed))
+        refresh = min(_whole_steps(len(changed) + refresh), most) - len(changed)
+        self._due = max(0.0, self._due - refresh)
+        return np.sort(np.concatenate([changed, self._oldest(refresh, changed)]))
 
     def _waits(self, strongest: float) -> bool:
         """Whether this frame's changes wait for the next frame's."""
@@ -173,9 +179,15 @@ class ChangeDetector:
 
     def _follow_noise(self, patches: Bytes) -> None:
         """Noise from one frame to the next: the even change of a patch (a fade, a flicker) is not noise."""
+        self._frames += 1
+        turn = self._frames % NOISE_MEMORY
+        if self._frames > NOISE_MEMORY and turn > 1:
+            return
         sample = _sample(patches)
         difference = sample - self._last
         self._last = sample
+        if self._frames > NOISE_MEMORY and turn == 0:
+            return  # only what the next frame is compared with
         difference -= difference.mean(axis=1, keepdims=True)
         variance = np.einsum("ij,ij->i", difference, difference) / sample.shape[1]
         rough = ROUGHNESS**2 * _roughness(difference)
@@ -185,13 +197,19 @@ class ChangeDetector:
         self.noise += weight * (sigma - self.noise)
 
 
+def _whole_steps(patches: int) -> int:
+    """The next number of patches that the engine is asked for."""
+    step = max(STEP, 1 << max(0, (patches - 1).bit_length() - 3))
+    return -(-patches // step) * step
+
+
 def _sample(patches: Bytes) -> Float:
-    """Some patches, evenly spread: float32 (n, p * p * 3)."""
+    """Some patches, evenly spread: float32 (n, q * q * 3)."""
     return patches[:: max(1, len(patches) // NOISE_SAMPLE)].astype(np.float32)
 
 
 def _roughness(patches: Float) -> Float:
-    """Variance of white noise as rough as these patches (n, p * p * 3): (n,).
+    """Variance of white noise as rough as these patches (n, q * q * 3): (n,).
 
     From second differences along both axes, which leave little of a picture (Immerkaer, Computer Vision and Image
     Understanding 64(2), 1996); 36 is the sum of their squared weights.

@@ -29,6 +29,14 @@ def cut_bytes(image: NDArray[np.uint8], patch_size: int) -> NDArray[np.uint8]:
     return _cut(image, patch_size, np.uint8)
 
 
+def cut_some(image: NDArray[np.uint8], patch_size: int, patches: NDArray[np.intp]) -> Float:
+    """Only the patches with these indices (n,), as `cut_patches` cuts them: float32 (n, p * p * 3)."""
+    height, width, _ = image.shape
+    grid = image.reshape(height // patch_size, patch_size, width // patch_size, patch_size * 3)
+    row, column = np.divmod(patches, width // patch_size)
+    return grid[row, :, column].astype(np.float32).reshape(len(patches), -1)
+
+
 def _cut(image: NDArray[np.uint8], patch_size: int, dtype: type[Number]) -> NDArray[Number]:
     height, width, _ = image.shape
     rows, columns = height // patch_size, width // patch_size

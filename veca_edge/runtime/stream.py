@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.camera.preprocessing import halved
 from veca_edge.runtime.cache import ALL, HIDE, CacheType, PatchCache, Stepped
 from veca_edge.runtime.change import ChangeDetector, ChangeSettings, Plan
 from veca_edge.runtime.engines import Encoded
-from veca_edge.runtime.patches import cut_bytes
+from veca_edge.runtime.patches import cut_bytes, cut_patches, cut_some
 from veca_edge.runtime.result import Result
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Stream:
         self._detector = ChangeDetector(settings)
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
+        self._logits: Float | None = None
         self._anchor: Float | None = None
         self._drifted = self._moving = False
         self._remembers = True
@@ -95,7 +97,8 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next frame is a keyframe."""
-        self._state, self.cache, self._embedding, self._anchor = None, None, None, None
+        self._state, self.cache = None, None
+        self._embedding, self._logits, self._anchor = None, None, None
         self._drifted, self._moving, self._remembers = False, False, True
         self._detector.reset()
 
@@ -122,20 +125,19 @@ class Stream:
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
-        cut = cut_bytes(fitted.image, size)
-        plan = self._detector.plan(cut, self._drifted or not self._remembers)
-        embedding = self._compute(fitted.image, cut, plan, grid)
-        self._follow_drift(embedding, plan.keyframe and self._remembers)
+        plan = self._detector.plan(_compared(fitted.image, size), self._drifted or not self._remembers)
+        if len(plan.patches):
+            self._compute(fitted.image, plan, grid)
         self._state = (self._cores, grid)
         assert self.cache is not None
-        computed = np.zeros(len(cut), np.bool_)
+        assert self._embedding is not None
+        computed = np.zeros(grid[0] * grid[1], np.bool_)
         computed[plan.patches] = True
-        features = self.cache.features.copy()
         return Result(
-            embedding=embedding,
-            features=features.reshape(*grid, -1),
+            embedding=self._embedding.copy(),
+            features=self.cache.features.copy().reshape(*grid, -1),
             listening=self.cache.listening.copy().reshape(*grid, -1),
-            logits=model.logits(embedding, features),
+            logits=None if self._logits is None else self._logits.copy(),
             labels=model.labels,
             cores=self._cores,
             image_size=(fitted.image.shape[0], fitted.image.shape[1]),
@@ -146,6 +148,23 @@ class Stream:
             oldest=int(self._detector.age.max()),
         )
 
+    def _compute(self, image: Image, plan: Plan, grid: tuple[int, int]) -> None:
+        """Run the model on the planned patches and remember what it says."""
+        try:
+            moving = plan.changed > self.change.keyframe_share * grid[0] * grid[1]
+            if plan.keyframe and moving and self._moving and self.cache is not None:
+                embedding = self._encode(image, self.cache)
+            else:
+                embedding = self._step(image, plan, grid)
+            self._moving = plan.keyframe and moving and self._embedding is not None
+        except BaseException:
+            # The detector took these pixels as computed, and they were not.
+            self.reset()
+            raise
+        assert self.cache is not None
+        self._embedding, self._logits = embedding, self._model.logits(embedding, self.cache.features)
+        self._follow_drift(embedding, plan.keyframe and self._remembers)
+
     def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
         """Notice when the cores say something else than when most patches were computed."""
         direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
@@ -153,47 +172,37 @@ class Stream:
             self._anchor = direction
         self._drifted = float(direction @ self._anchor) < self.change.drift
 
-    def _compute(self, image: Image, cut: Image, plan: Plan, grid: tuple[int, int]) -> Float:
-        """Run the model on the planned patches and remember them; the image's embedding."""
-        try:
-            if not len(plan.patches) and self._embedding is not None:
-                return self._embedding.copy()
-            moving = plan.changed > self.change.keyframe_share * len(cut)
-            if plan.keyframe and moving and self._moving and self.cache is not None:
-                embedding = self._encode(image, self.cache)
-            else:
-                embedding = self._step(cut, plan, grid)
-            self._moving = plan.keyframe and moving and self._embedding is not None
-        except BaseException:
-            # The detector took these pixels as computed, and they were not.
-            self.reset()
-            raise
-        self._embedding = embedding
-        return embedding.copy()
-
     def _encode(self, image: Image, cache: PatchCache) -> Float:
         """All patches, without their keys and values: in a pan the next frame will not want them."""
         encoded = self._engine.encode(image, self._cores)
+        assert encoded.listening is not None  # of every engine that can step
         cache.features[:], cache.listening[:] = encoded.features, encoded.listening
         self._remembers = False
         return encoded.embedding
 
-    def _step(self, cut: Image, plan: Plan, grid: tuple[int, int]) -> Float:
-        positions = self._engine.positions(*grid)
+    def _step(self, image: Image, plan: Plan, grid: tuple[int, int]) -> Float:
+        positions, size = self._engine.positions(*grid), self._model.patch_size
         if plan.keyframe or self.cache is None:
-            stepped = self._engine.step(cut.astype(np.float32), positions, self._cores, None, None)
+            stepped = self._engine.step(cut_patches(image, size), positions, self._cores, None, None)
             if self.cache is None:
                 self.cache = PatchCache.of(stepped, self._cache_type)
             else:
                 self.cache.write(ALL, stepped)
             self._remembers = True
             return stepped.embedding
-        mask = np.zeros(len(cut), np.float32)
+        mask = np.zeros(len(positions), np.float32)
         mask[plan.patches] = HIDE
-        new = cut[plan.patches].astype(np.float32)
+        new = cut_some(image, size, plan.patches)
         stepped = self._engine.step(new, positions[plan.patches], self._cores, mask, self.cache)
         self.cache.write(plan.patches, stepped)
         return stepped.embedding
+
+
+def _compared(image: Image, patch_size: int) -> Image:
+    """What change is looked for in: patches at half the size, a quarter of the bytes and of the noise's energy."""
+    if patch_size % 2:
+        return cut_bytes(image, patch_size)
+    return cut_bytes(halved(image), patch_size // 2)
 
 
 class StreamedModel:
