@@ -212,10 +212,9 @@ def _cores_first(front: Sequence[OperatingPoint], indifference: float) -> list[O
     for index, best in enumerate(front):
         near = [point for point in front[: index + 1] if point.quality >= best.quality - indifference]
         choice = max(near, key=_kept)
-        if choice.quality >= chosen[-1].quality + WORTH:
+        # What is best stays within reach, however little better it is.
+        if choice.quality >= chosen[-1].quality + WORTH or (best is front[-1] and choice != chosen[-1]):
             chosen.append(choice)
-        elif best is front[-1] and len(chosen) > 1:
-            chosen[-1] = choice  # what is best stays within reach
     return chosen
 
 
