@@ -163,6 +163,16 @@ def test_it_stops_from_another_thread(model: Model, front: Front, frames: list[I
     assert not device.running
 
 
+def test_a_stop_before_the_first_frame_counts_and_the_next_run_is_a_new_one(
+    model: Model, front: Front, frames: list[Image]
+) -> None:
+    session = _session(model, front, Device())
+    results = session.run(frames)
+    session.stop()
+    assert list(results) == []
+    assert len(list(session.run(frames[:2]))) == 2
+
+
 def test_a_bad_frame_is_refused_and_the_session_goes_on(model: Model, front: Front, frames: list[Image]) -> None:
     session = _session(model, front, Device())
     session.update(frames[0])

@@ -140,7 +140,11 @@ class Session:
         Raises:
             VecaError: a frame is no image.
         """
+        # Here and not in the generator, which begins with its first frame: a stop before that counts too.
         self._stopped.clear()
+        return self._results(frames)
+
+    def _results(self, frames: Iterable[Image | Frame]) -> Iterator[Result]:
         with self:
             for frame in frames:
                 if self._stopped.is_set():
@@ -148,7 +152,7 @@ class Session:
                 yield self.update(frame if isinstance(frame, np.ndarray) else frame.image)
 
     def stop(self) -> None:
-        """End `run` before its next frame."""
+        """End the present `run` before its next frame, its first one included."""
         self._stopped.set()
 
     def update(self, frame: Image) -> Result:
