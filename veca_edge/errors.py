@@ -7,6 +7,10 @@ class VecaError(Exception):
     exit_status = 2
 
 
+class VecaWarning(UserWarning):
+    """Something works, but not as well as it could: one line that says what to do. The command line prints it."""
+
+
 class StreamError(VecaError):
     """Something failed while running: a camera that went away, a disk that filled up. Exit status 1."""
 

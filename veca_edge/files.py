@@ -10,6 +10,9 @@ from pathlib import Path
 
 from veca_edge.errors import VecaError
 
+PACKAGE_SUFFIX = ".mlpackage"
+PACKAGE_MANIFEST = "Manifest.json"
+
 
 def is_there(path: Path) -> bool:
     """Whether something bears this name; VecaError if that cannot be told (name too long, folder locked)."""
@@ -20,6 +23,14 @@ def is_regular(path: Path) -> bool:
     """Whether this is a regular file, links followed; VecaError if that cannot be told."""
     mode = _mode_or_error(path)
     return mode is not None and stat.S_ISREG(mode)
+
+
+def is_package(path: Path) -> bool:
+    """Whether this is a folder that says it is a Core ML package; VecaError if that cannot be told."""
+    mode = _mode_or_error(path)
+    if mode is None or not stat.S_ISDIR(mode):
+        return False
+    return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
 
 
 def check_target(path: str | Path) -> Path:
@@ -41,6 +52,28 @@ def check_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: it is {kind}")
     if folder is None or not stat.S_ISDIR(folder):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
+    return target
+
+
+def check_package_target(path: str | Path) -> Path:
+    """Where a package of this name would be written: `~` expanded, and of a link the folder it points to.
+
+    Raises:
+        VecaError: the ending is not .mlpackage, the folder above is missing, or something else bears the name.
+    """
+    name = shortened(Path(path))
+    try:
+        target = expanded(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise VecaError(f"cannot write {name}: {error}") from None
+    if target.suffix != PACKAGE_SUFFIX:
+        raise VecaError(f"cannot write {name}: a Core ML package is a folder whose name ends in {PACKAGE_SUFFIX}")
+    if not target.parent.is_dir():
+        raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
+    if is_there(target) and not target.is_dir():
+        raise VecaError(f"cannot write {name}: a file of this name is in the way")
+    if target.is_dir() and not (target / PACKAGE_MANIFEST).is_file() and any(target.iterdir()):
+        raise VecaError(f"cannot write {name}: it is a folder, but not a package that could be replaced")
     return target
 
 

@@ -47,8 +47,9 @@ class Result(Protocol):
         """(rows, columns, D): one vector per patch."""
 
     @property
-    def listening(self) -> NDArray[np.float32]:
-        """(rows, columns, cores): how much each patch listens to each core; sums to 1 over the cores."""
+    def listening(self) -> NDArray[np.float32] | None:
+        """(rows, columns, cores): how much each patch listens to each core; sums to 1 over the cores. None if the
+        model does not tell."""
 
     @property
     def logits(self) -> NDArray[np.float32] | None:

@@ -17,6 +17,7 @@ Image = NDArray[np.uint8]
 Mix = Callable[[Image, Image], Image]
 VIEWS = ("labels", "features", "attention", "change", "plain")
 LABELS_SHOWN = 3
+NO_ATTENTION = [("attention", "this model file does not compute it: use a .pte file")]
 _OUTSIDE = 0.45  # brightness of what the model did not see
 
 
@@ -37,7 +38,7 @@ class Renderer:
         picture: Image
         if view == "features":
             picture = features_view(image, self._painter.paint(result.features), result.crop)
-        elif view == "attention":
+        elif view == "attention" and result.listening is not None:
             picture = attention_view(image, paint_listening(result.listening), result.crop)
         elif view == "change":
             picture = change_view(image, result)
@@ -45,6 +46,8 @@ class Renderer:
             picture = image.copy()
         if view == "labels":
             mark_crop(picture, result.crop)
+        if view == "attention" and result.listening is None:
+            draw_lines(picture, NO_ATTENTION, self._pen)
         if view == "labels" and result.logits is not None:
             draw_labels(picture, result.top(LABELS_SHOWN), self._pen)
         if hud is not None:

@@ -1,16 +1,16 @@
-"""`veca-edge inspect`: what is inside a checkpoint or a model file."""
+"""`veca-edge inspect`: what is inside a checkpoint, a model file or a Core ML package."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from veca_edge.errors import require
-from veca_edge.files import is_regular
+from veca_edge.files import is_package, is_regular
 
 FIRST_LABELS = 6
 
@@ -19,7 +19,7 @@ FIRST_LABELS = 6
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(path: Path | None, as_json: bool) -> None:
-    """Show what is inside a checkpoint or a model file.
+    """Show what is inside a checkpoint, a model file or a Core ML package.
 
     Without PATH: the checkpoint that comes with the package.
     """
@@ -27,16 +27,19 @@ def command(path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
         return
-    lines = checkpoint_lines(facts) if facts.get("kind") == "checkpoint" else nested_lines(facts)
-    click.echo("\n".join(lines))
+    click.echo("\n".join(LINES.get(facts.get("kind", ""), nested_lines)(facts)))
 
 
 def inspect_file(path: Path | None) -> dict[str, Any]:
-    """Facts about a checkpoint or a model file, told apart by content.
+    """Facts about a checkpoint, a model file or a Core ML package (of any tool), told apart by content.
 
     Raises:
-        VecaError: the file is neither, is damaged, or reading it needs a package that is not installed.
+        VecaError: the file is none of them, is damaged, or reading it needs a package that is not installed.
     """
+    if path is not None and is_package(path):
+        from veca_edge.runtime.packagefile import describe_package
+
+        return describe_package(path)
     if path is not None and is_regular(path):
         from veca_edge.runtime.modelfile import describe, is_model_file
 
@@ -57,6 +60,38 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "GFLOPs per image"
     yield from _cost_lines(facts["gflops"])
+
+
+def package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """A Core ML package's facts for a terminal: functions, what they are made of, weights, and the rest."""
+    yield f"{facts['path']}  (Core ML package, {facts['bytes'] / 1e6:.1f} MB, {facts['minimum_target']} or newer)"
+    functions = facts["functions"]
+    width = max(map(len, functions))
+    yield f"\n  {'function':<{width}}  operations  constants  weights"
+    for name, function in functions.items():
+        count, stored = sum(function["operations"].values()), function["weight_bytes"] / 1e6
+        note = "  (default)" if name == facts["default_function"] and len(functions) > 1 else ""
+        yield f"  {name:<{width}}  {count:>10}  {function['constants']:>9}  {stored:>4.2f} MB{note}"
+    for title in ("operations", "inputs", "outputs"):
+        for names, function in _alike(functions, title):
+            yield f"\n{title.capitalize()} of {names}"
+            found = function[title]
+            lines = (f"{n} {kind}" for kind, n in found.items()) if title == "operations" else found
+            yield from (f"  {line}" for line in lines)
+    yield "\nWeights"
+    yield from nested_lines(facts["weights"], "  ")
+    rest = {key: facts[key] for key in ("metadata", "manifest") if facts[key]}
+    yield ""
+    yield from nested_lines(rest or {"manifest": None})
+
+
+def _alike(functions: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Functions for which `key` is the same, as (their names, one of them)."""
+    groups: dict[str, list[str]] = {}
+    for name, function in functions.items():
+        groups.setdefault(json.dumps(function[key]), []).append(name)
+    for names in groups.values():
+        yield "all functions" if len(names) == len(functions) > 1 else ", ".join(names), functions[names[0]]
 
 
 def nested_lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
@@ -125,3 +160,10 @@ def _text(value: Any) -> str:
         more = len(texts) - 2 * FIRST_LABELS
         return ", ".join(texts[: 2 * FIRST_LABELS]) + (f", and {more} more" if more > 0 else "") or "none"
     return str(value)
+
+
+# How each kind of facts reads best; others are nested names and values.
+LINES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "checkpoint": checkpoint_lines,
+    "Core ML package": package_lines,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,7 +23,7 @@ from veca_edge.camera.viewer import ViewState, Window, check_window
 from veca_edge.camera.views import VIEWS
 from veca_edge.camera.writers import check_video_path
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import check_target, same_file
 from veca_edge.governor.settings import PRESETS
 from veca_edge.governor.state import ThermalLevel
@@ -111,7 +112,8 @@ def parse_cores(
 def command(**given: Any) -> None:
     """Run a model on a camera, a video, or images.
 
-    MODEL is a .pte file or a checkpoint; without it the demo model that comes with the package is used.
+    MODEL is a .pte file, an .mlpackage or a checkpoint; without it the demo model that comes with the package is
+    used.
     """
     if given["camera"] is not None and given["source"] is not None:
         raise VecaError("give --camera or --source, not both")
@@ -154,7 +156,12 @@ def _load(path: str | None, threads: int | None) -> Model:
         from veca_edge.runtime.default import default_model_path
 
         path = str(default_model_path(_say))
-    model: Model = veca_edge.load(path, **({} if threads is None else {"threads": threads}))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", VecaWarning)
+        model: Model = veca_edge.load(path) if threads is None else veca_edge.load(path, threads=threads)
+    for warning in told:
+        if issubclass(warning.category, VecaWarning):
+            _say(str(warning.message))
     return model
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
+ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]  # where Core ML may compute
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,15 @@ class Encoded:
     Attributes:
         embedding: float32 (D',), the first core.
         features: float32 (N, D'), one per patch, row by row.
-        listening: float32 (N, C), the last layer's attention of each patch to each core, mean over heads.
+        listening: float32 (N, C), the last layer's attention of each patch to each core, mean over heads; None if
+            the model file does not compute it.
+        logits: float32 (K,) if the head is in the program itself, else None.
     """
 
     embedding: Float
     features: Float
-    listening: Float
+    listening: Float | None
+    logits: Float | None = None
 
 
 class Engine(Protocol):
@@ -31,17 +35,17 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """For people: "executorch" or "torch"."""
+        """For people: "executorch", "coreml" or "torch"."""
 
     @property
     def threads(self) -> int:
-        """Threads in use."""
+        """Threads in use; 0 if the system chooses."""
 
     def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
         """Run the model on an image (H, W, 3), RGB, whose sides are multiples of the patch size.
 
         Raises:
-            VecaError: more patches than the model file was made for.
+            VecaError: an image of a size that the model file was not made for.
         """
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from veca_edge.errors import VecaError, require
 from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.engines import Encoded
-from veca_edge.runtime.manifest import Manifest
+from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
 from veca_edge.runtime.modelfile import ModelFile
 from veca_edge.runtime.native import quiet, release_freed_memory
 from veca_edge.runtime.patches import cell_centres, cut_patches
@@ -37,6 +37,8 @@ class Program:
     def __init__(self, file: ModelFile, threads: int) -> None:
         require("executorch", "run")
         self._path = file.path
+        if file.manifest.target == PAYLOAD_TARGET:
+            raise VecaError(f"{file.path}: made for ExecuTorch's Core ML backend, which only Apple's systems have")
         with quiet():
             import torch
 

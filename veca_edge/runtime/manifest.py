@@ -12,6 +12,7 @@ from veca_edge.errors import VecaError
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
+PAYLOAD_TARGET = "executorch-coreml"  # an ExecuTorch file that hands a Core ML package to the system
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
@@ -25,8 +26,8 @@ class Manifest:
 
     Attributes:
         name: for people; the checkpoint's file name without its ending.
-        target: "executorch".
-        quantization: "int8" or "fp32".
+        target: "executorch", "coreml" (a package), or "executorch-coreml".
+        quantization: "int8" or "fp32"; for Core ML also "fp16", "int4", "palette6" or "palette4".
         family: "small", "splus", "base", "large" or "custom".
         hidden_dim: width D of a token.
         feature_dim: width D' of the embedding and of the patch features.
@@ -37,7 +38,7 @@ class Manifest:
         preprocessing: from an image of any size to the model's input.
         labels: names of the head's classes, () without a head.
         methods: the program's methods.
-        program_size: bytes of the program at the start of the file.
+        program_size: bytes of the program at the start of the file; of a package, its weight file.
         program_digest: SHA-256 of those bytes, hexadecimal.
         weight_bytes: of them, the weights (each stored once).
         source_digest: SHA-256 of the checkpoint, hexadecimal.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
@@ -11,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.preprocessing import Preprocessing
-from veca_edge.errors import VecaError, require
-from veca_edge.files import is_there
+from veca_edge.errors import VecaError, VecaWarning, require
+from veca_edge.files import is_package, is_there
 from veca_edge.runtime.cache import CacheType
 from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.engines import Engine
+from veca_edge.runtime.engines import ComputeUnits, Engine
 from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.stream import StepEngine, Stream
@@ -75,8 +76,8 @@ class Model:
         return Result(
             embedding=encoded.embedding,
             features=encoded.features.reshape(*grid, -1),
-            listening=encoded.listening.reshape(*grid, -1),
-            logits=self.logits(encoded.embedding, encoded.features),
+            listening=None if encoded.listening is None else encoded.listening.reshape(*grid, -1),
+            logits=self.logits(encoded.embedding, encoded.features) if encoded.logits is None else encoded.logits,
             labels=self.labels,
             cores=cores,
             image_size=(height, width),
@@ -101,12 +102,12 @@ class Model:
                 whole cache per step.
 
         Raises:
-            VecaError: a budget the model does not offer, or another cache type, or a checkpoint (streams need a
-                converted model).
+            VecaError: a budget the model does not offer, or another cache type, or a checkpoint or Core ML package
+                (streams need an ExecuTorch file).
         """
         engine = self.engine
         if not hasattr(engine, "step"):
-            raise VecaError("streams need a model file: convert the checkpoint with `veca-edge convert`")
+            raise VecaError("streams need a .pte file: convert the checkpoint with `veca-edge convert`")
         if cache not in get_args(CacheType):
             raise VecaError(f"cache {cache!r}: use {' or '.join(get_args(CacheType))}")
         steps, settings = cast(StepEngine, engine), change or ChangeSettings()
@@ -128,12 +129,17 @@ class Model:
         self.engine.close()
 
 
-def load(path: str | Path, *, threads: int | None = None) -> Model:
-    """Open a model: a file made by `veca-edge convert`, or a checkpoint, which runs in eager PyTorch.
+def load(path: str | Path, *, threads: int | None = None, compute_units: ComputeUnits = "all") -> Model:
+    """Open a model: a file or package made by `veca-edge convert`, or a checkpoint, which runs in eager PyTorch.
+
+    A Core ML package (`.mlpackage`) runs in Core ML on a Mac. Elsewhere it is interpreted in numpy, which is slow
+    and meant for checking; a `VecaWarning` says so.
 
     Args:
         path: the file.
-        threads: worker threads, a setting of the whole process; None for the number of big cores.
+        threads: worker threads, a setting of the whole process; None for the number of big cores. Not for packages.
+        compute_units: where Core ML may compute on a Mac: "all", "cpu_only", "cpu_and_gpu" or "cpu_and_ne". Only
+            for packages.
 
     Raises:
         VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
@@ -141,6 +147,10 @@ def load(path: str | Path, *, threads: int | None = None) -> Model:
     path = Path(path)
     if not is_there(path):
         raise VecaError(f"{path}: no such file")
+    if is_package(path):
+        return _from_package(path, threads, compute_units)
+    if compute_units != "all":
+        raise VecaError(f"{path}: compute units are for Core ML packages")
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 
 
@@ -160,6 +170,33 @@ def _from_file(file: ModelFile, threads: int | None) -> Model:
         head=file.head,
         quality=manifest.quality,
         digest=file.digest,
+    )
+
+
+def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) -> Model:
+    from veca_edge.runtime.coreml_engine import CoreMLEngine
+    from veca_edge.runtime.packagefile import read_package_file
+
+    if threads is not None:
+        raise VecaError(f"{path}: Core ML chooses its threads itself; leave the threads out")
+    file = read_package_file(path)
+    engine = CoreMLEngine(file, compute_units)
+    if engine.interprets:
+        warnings.warn(
+            f"{path}: there is no Core ML on this system: interpreted in numpy, slowly, for checking; "
+            "for speed convert the checkpoint with --target executorch",
+            VecaWarning,
+            stacklevel=3,
+        )
+    manifest = file.manifest
+    return Model(
+        name=manifest.name,
+        engine=engine,
+        preprocessing=manifest.preprocessing,
+        patch_size=manifest.patch_size,
+        budgets=manifest.budgets,
+        labels=manifest.labels,
+        digest=manifest.program_digest,
     )
 
 
