@@ -10,25 +10,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from checkpoints import random_checkpoint  # noqa: E402
+
 from converters import executorch as module  # noqa: E402
+from converters.comparison import Row, Verification  # noqa: E402
 from converters.coverage import check_coverage, read_coverage  # noqa: E402
 from converters.executorch import ConvertOptions, convert  # noqa: E402
-from converters.verification import Row, Verification, verify  # noqa: E402
+from converters.verification import verify  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
-from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, read_checkpoint  # noqa: E402
-from veca_edge.model.config import VecaConfig  # noqa: E402
-from veca_edge.model.veca import random_veca  # noqa: E402
+from veca_edge.model.checkpoint import read_checkpoint  # noqa: E402
 from veca_edge.runtime.modelfile import read_model_file  # noqa: E402
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
-
-
-def random_checkpoint(**overrides: object) -> Checkpoint:
-    """A small one: 64 wide, 2 layers, 16 cores in chunks of 8."""
-    sizes = {"hidden_dim": 64, "num_heads": 2, "num_layers": 2, "ffn_dim": 96, "num_cores": 16} | overrides
-    config = VecaConfig.from_family("small", **sizes)
-    state = {name: value.detach() for name, value in random_veca(config, seed=3).state_dict().items()}
-    return Checkpoint(config, state, None, (), default_preprocessing(config.patch_size) | {"image_size": 64})
 
 
 def _program(path: Path) -> bytes:

@@ -1,52 +1,90 @@
-"""`veca-edge convert`: a checkpoint to one file for devices."""
+"""`veca-edge convert`: a checkpoint to a file for devices, or to several."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import click
 
-from veca_edge.cli.parsing import parse_budgets
+from veca_edge.cli.parsing import parse_budgets, parse_sizes
+from veca_edge.cli.products import PACKAGE, PAYLOAD, PRODUCTS, XNNPACK
 from veca_edge.cli.progress import Stages
-from veca_edge.cli.tables import verification_lines
 from veca_edge.errors import VecaError, require
-from veca_edge.files import check_target, same_file
+from veca_edge.files import check_package_target, check_target, same_file
 
 EPILOG = """\b
 Examples:
   veca-edge convert                                    # the model that comes with the package
   veca-edge convert veca.pt --target executorch --output veca.pte
+  veca-edge convert veca.pt --target coreml --output Veca.mlpackage
+  veca-edge convert veca.pt --target coreml --quantize fp16 --image-size 256,384
+  veca-edge convert veca.pt --target all               # both files
   veca-edge convert veca.pt --quantize fp32 --budgets 8,32,64 --image-size 384
   veca-edge convert veca.pt --max-patches 4096         # up to 1024 px with patches of 16
 
 \b
-The file is loaded back in a child process and every method and budget is compared with the checkpoint on real
-images before it gets its name. Exit status: 2 for bad input or a result outside the tolerance, else 0.
+The file is read back in a child process and every method, function and budget is compared with the checkpoint on
+real images before it gets its name. Exit status: 2 for bad input or a result outside the tolerance, else 0.
 """
+
+# What an option is for, where it is not for everything.
+OPTIONS = {
+    "backend": (XNNPACK, PAYLOAD),
+    "max_patches": (XNNPACK,),
+    "judge": (XNNPACK,),
+    "minimum_target": (PACKAGE,),
+    "classifier": (PACKAGE,),
+}
 
 
 @click.command("convert", epilog=EPILOG)
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
-@click.option("--target", type=click.Choice(["executorch"]), default="executorch", show_default=True)
+@click.option(
+    "--target", type=click.Choice(["executorch", "coreml", "all"]), default="executorch", show_default=True
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["xnnpack", "coreml"]),
+    default="xnnpack",
+    show_default=True,
+    help="What an ExecuTorch file runs on.",
+)
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Default: NAME-PRECISION.pte here.",
+    help="Default: NAME-PRECISION.pte or NAME-PRECISION.mlpackage here.",
 )
-@click.option("--quantize", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8", "fp16", "fp32", "int4", "palette6", "palette4"]),
+    default="int8",
+    show_default=True,
+    help="How weights are stored. XNNPACK has int8 and fp32; 4 and 6 bits lose more: look at the table.",
+)
 @click.option(
     "--budgets", callback=parse_budgets, metavar="8,16,…|all", help="Core counts to offer; all by default."
 )
 @click.option(
     "--image-size",
-    type=click.IntRange(min=1),
-    help="Side of the image in pixels; the checkpoint's by default.",
+    "image_sizes",
+    callback=parse_sizes,
+    metavar="256[,384…]",
+    help="Side of the image in pixels; the checkpoint's by default. Core ML takes several.",
 )
+@click.option(
+    "--minimum-target",
+    type=click.Choice(["iOS18", "iOS17"]),
+    default="iOS18",
+    show_default=True,
+    help="Oldest system for Core ML. iOS 17 (macOS 14) knows no functions: one package per budget.",
+)
+@click.option("--classifier", is_flag=True, help="A Core ML classifier: label and probabilities, no logits.")
 @click.option(
     "--max-patches", type=click.IntRange(min=1), help="Most patches at once; 1024 or enough for the image."
 )
@@ -58,47 +96,65 @@ images before it gets its name. Exit status: 2 for bad input or a result outside
 )
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def command(checkpoint: Path | None, output: Path | None, as_json: bool, target: str, **given: Any) -> None:
-    """Turn a checkpoint into one file for devices, with every core budget inside, and verify it.
+@click.pass_context
+def command(context: click.Context, /, checkpoint: Path | None, as_json: bool, **given: Any) -> None:
+    """Turn a checkpoint into a file for devices, with every core budget inside, and verify it.
 
     CHECKPOINT is a checkpoint in the published format; without it the one that comes with the package is used.
     """
+    products = _products(given)
+    _check_options(context, products, given)
     require("torch", "convert")
-    require("executorch", "convert")
-    from veca_edge.runtime.native import quiet
-
-    with quiet():
-        from converters.executorch import ConvertOptions, convert
-    from converters.coverage import read_coverage
+    for product in products:
+        for module, extra in PRODUCTS[product].needs:
+            require(module, extra)
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
-    start = perf_counter()
-    source = read_checkpoint(checkpoint or default_checkpoint_path())
-    stem = (checkpoint or default_checkpoint_path()).stem
-    path = output or Path(f"{stem}-{given['quantize']}.pte")
-    path = check_target(path)
-    if same_file(path, checkpoint or default_checkpoint_path()):
-        raise VecaError(f"{path} is the checkpoint itself: name another --output")
-    file = convert(source, path, ConvertOptions(**given), None if as_json else Stages())
-    with path.open("rb") as stream:
-        coverage = read_coverage(stream.read(file.manifest.program_size))
-    facts: dict[str, Any] = {
-        "output": str(path),
-        "bytes": path.stat().st_size,
-        "weight_bytes": file.manifest.weight_bytes,
-        "seconds": perf_counter() - start,
-        "methods": {name: method.graph_bytes for name, method in coverage.methods.items()},
-        "verification": file.manifest.verification,
-    }
+    path = checkpoint or default_checkpoint_path()
+    source = read_checkpoint(path)
+    outputs = {product: _output(product, path, given, len(products) > 1) for product in products}
+    facts = {}
+    for product, output in outputs.items():
+        start = perf_counter()
+        made = PRODUCTS[product].make(source, output, given, None if as_json else Stages())
+        facts[product] = made | {"seconds": perf_counter() - start}
+        if not as_json:
+            click.echo("\n".join(PRODUCTS[product].lines(facts[product])))
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    click.echo()
-    click.echo("\n".join(verification_lines(file.manifest.verification)))
-    click.echo()
-    count = len(coverage.methods)
-    click.echo(f"{count} methods ({', '.join(coverage.methods)}): one XNNPACK delegate each, no operator outside")
-    click.echo(
-        f"{path}: {facts['bytes'] / 1e6:.2f} MB, of it weights {file.manifest.weight_bytes / 1e6:.2f} MB (once for "
-        f"all methods), {facts['seconds']:.1f} s"
-    )
+        named = {product.removeprefix("--target "): values for product, values in facts.items()}
+        click.echo(json.dumps(named if len(named) > 1 else facts[products[0]], indent=2))
+
+
+def _products(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is to be made."""
+    executorch = PAYLOAD if given["backend"] == "coreml" else XNNPACK
+    return {"executorch": (executorch,), "coreml": (PACKAGE,), "all": (executorch, PACKAGE)}[given["target"]]
+
+
+def _check_options(context: click.Context, products: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    """Refuse options that nothing to be made knows, before anything is imported."""
+    for name, users in OPTIONS.items():
+        chosen = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        if chosen and not set(users) & set(products):
+            raise VecaError(f"--{name.replace('_', '-')} is for {' or '.join(users)} only")
+    if XNNPACK in products and given["quantize"] not in ("int8", "fp32"):
+        raise VecaError(f"--quantize {given['quantize']} is for Core ML: XNNPACK takes int8 or fp32")
+    if given["image_sizes"] and len(given["image_sizes"]) > 1 and products != (PACKAGE,):
+        raise VecaError(f"several image sizes are for {PACKAGE}: a .pte has one, and takes any with its `encode`")
+
+
+def _output(product: str, source: Path, given: Mapping[str, Any], several: bool) -> Path:
+    """Where a product goes; of several each gets its own ending."""
+    ending = PRODUCTS[product].ending
+    path: Path | None = given["output"]
+    if path is None:
+        path = Path(f"{source.stem}-{given['quantize']}{'-coreml' if product == PAYLOAD else ''}{ending}")
+    elif several:
+        stem = path.with_suffix("") if path.suffix in (".pte", ".mlpackage") else path
+        path = Path(f"{stem}{ending}")
+    if product == PACKAGE:
+        return check_package_target(path)
+    path = check_target(path)
+    if same_file(path, source):
+        raise VecaError(f"{path} is the checkpoint itself: name another --output")
+    return path

@@ -1,0 +1,276 @@
+"""What a converted model says against what PyTorch says: scores, tolerances, and the child that compares."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.model.veca import Veca
+from veca_edge.runtime.child import child_command
+from veca_edge.runtime.modelfile import Head
+
+Measure = Literal["max_error", "norm_error", "feature_cosine"]
+CONVERT_IMAGES = 8
+
+Float = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The measure that every row must keep within a limit: errors at most, cosines at least."""
+
+    measure: Measure
+    limit: float
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row is within; not a number never is."""
+        value = self.value(row)
+        return value >= self.limit if self.measure == "feature_cosine" else value <= self.limit
+
+    def value(self, row: Row) -> float:
+        """What is measured of a row."""
+        return float(getattr(row, self.measure))
+
+    def __str__(self) -> str:
+        words = {
+            "max_error": "largest relative error at most",
+            "norm_error": "relative error in norm at most",
+            "feature_cosine": "mean feature cosine at least",
+        }
+        return f"{words[self.measure]} {self.limit:g}"
+
+
+# By target and quantization. Float16 rounds every value that is computed, so its worst one among a hundred thousand
+# says little: there the norm counts.
+TOLERANCES = {
+    ("executorch", "fp32"): Tolerance("max_error", 1e-4),
+    ("coreml", "fp32"): Tolerance("max_error", 1e-5),
+    ("coreml", "fp16"): Tolerance("norm_error", 1e-2),
+    ("coreml", "int4"): Tolerance("feature_cosine", 0.95),
+    ("coreml", "palette6"): Tolerance("feature_cosine", 0.95),
+    ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
+}
+TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method at one budget against the reference, over all images.
+
+    Attributes:
+        method: "encode", "encode_N", "step", "step_N", "step, remembered" (at least half of the patches recalled
+            from the same image), "step_N, remembered", or a function from image to result such as "cores_C".
+        cores: the budget.
+        embedding_cosine: mean over images.
+        feature_cosine: mean over patches and images.
+        max_error: largest absolute difference of embedding and features, relative to their largest value.
+        top1_agreement: fraction of images with the same most likely label, or None without a head.
+        norm_error: length of the difference over length of the expected, the worse of embedding and features, the
+            worst image; 0 in files from before it was measured.
+    """
+
+    method: str
+    cores: int
+    embedding_cosine: float
+    feature_cosine: float
+    max_error: float
+    top1_agreement: float | None
+    norm_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The whole comparison.
+
+    Attributes:
+        quantization: of the file; with the target it sets the tolerance.
+        images: how many were compared.
+        rows: one per method and budget.
+        target: "executorch" or "coreml".
+    """
+
+    quantization: str
+    images: int
+    rows: tuple[Row, ...]
+    target: str = "executorch"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row is within the tolerance."""
+        return all(self._limit.holds(row) for row in self.rows)
+
+    @property
+    def tolerance(self) -> str:
+        """The tolerance in words."""
+        return str(self._limit)
+
+    @property
+    def _limit(self) -> Tolerance:
+        return TOLERANCES.get((self.target, self.quantization), TOLERANCE)
+
+    def complaint(self) -> str:
+        """The worst row outside the tolerance, in words."""
+        limit = self._limit
+        outside = [row for row in self.rows if not limit.holds(row)]
+        worst = max(outside, key=lambda row: abs(limit.value(row) - limit.limit))
+        return (
+            f"{len(outside)} of {len(self.rows)} comparisons are outside the tolerance ({self.tolerance}); worst: "
+            f"{worst.method} at {worst.cores} cores, feature cosine {worst.feature_cosine:.5f}, "
+            f"relative error {worst.max_error:.2g}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self) | {"passed": self.passed, "tolerance": self.tolerance}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Verification:
+        """What `to_dict` wrote."""
+        rows = tuple(Row(**row) for row in values["rows"])
+        return cls(values["quantization"], values["images"], rows, values.get("target", "executorch"))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says about one image: embedding (D'), features (N, D'), logits (K,) or None."""
+
+    embedding: Float
+    features: Float
+    logits: Float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method on one image against the reference; see `Row`."""
+
+    embedding_cosine: float
+    feature_cosine: float
+    max_error: float
+    norm_error: float
+    agrees: bool | None
+
+
+class Reference:
+    """The checkpoint in PyTorch, float32."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._model: Veca = checkpoint.build()
+        head = checkpoint.head
+        self._head = None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())
+        self._mean = torch.tensor(checkpoint.preprocessing["mean"])[:, None, None]
+        self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
+
+    def __call__(self, image: Image, cores: int) -> Outputs:
+        """What the model says about an image (H, W, 3) of a size that it takes."""
+        pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+        with torch.inference_mode():
+            output = self._model(((pixels - self._mean) / self._std)[None], cores)
+        embedding, features = output.embedding[0].numpy(), output.features[0].numpy()
+        logits = None if self._head is None else self._head.logits(embedding, features)
+        return Outputs(embedding, features, logits)
+
+
+def score(found: Outputs, expected: Outputs) -> Score:
+    """How far `found` is from `expected`."""
+    agrees = None
+    if found.logits is not None and expected.logits is not None:
+        agrees = bool(found.logits.argmax() == expected.logits.argmax())
+    return Score(
+        embedding_cosine=float(_cosine(found.embedding, expected.embedding)),
+        feature_cosine=float(_cosine(found.features, expected.features).mean()),
+        max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
+        norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
+        agrees=agrees,
+    )
+
+
+def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
+    """One method at one budget over all images."""
+    agreements = [score.agrees for score in scores if score.agrees is not None]
+    return Row(
+        method=method,
+        cores=cores,
+        embedding_cosine=float(np.mean([score.embedding_cosine for score in scores])),
+        feature_cosine=float(np.mean([score.feature_cosine for score in scores])),
+        max_error=float(np.max([score.max_error for score in scores])),
+        top1_agreement=float(np.mean(agreements)) if agreements else None,
+        norm_error=float(np.max([score.norm_error for score in scores])),
+    )
+
+
+def _cosine(a: Float, b: Float) -> NDArray[np.float64]:
+    """Along the last axis, in float64."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    lengths = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
+    return np.asarray((x * y).sum(axis=-1) / np.maximum(lengths, 1e-30))
+
+
+def _relative(found: Float, expected: Float) -> float:
+    return float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-30))
+
+
+def _in_norm(found: Float, expected: Float) -> float:
+    return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-30))
+
+
+def compare_in_child(
+    module: str,
+    path: Path,
+    checkpoint: Checkpoint,
+    progress: Callable[[float], None] | None = None,
+    images: Path | None = None,
+) -> Verification:
+    """Run a module that compares a model file with a checkpoint, in a process of its own.
+
+    Args:
+        module: takes the file, a checkpoint and perhaps a folder of images as arguments, and writes JSON lines: its
+            progress {"done": 0..1}, in the end a `Verification`.
+        path: the model file.
+        checkpoint: its source.
+        progress: called with how much is done, 0..1.
+        images: a folder of images; None for the packaged samples.
+
+    Raises:
+        VecaError: the child refused the file or the images, or the program crashed it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source.pt"
+        write_checkpoint(checkpoint, source, half=False)
+        named = [] if images is None else [str(images.resolve())]
+        command = child_command(module, str(path.resolve()), str(source), *named)
+        with tempfile.TemporaryFile("w+") as errors:
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            try:
+                last = _follow(child, progress)
+            finally:
+                child.kill()  # of no effect if it ended by itself
+                status = child.wait()
+            errors.seek(0)
+            said = errors.read().strip().splitlines()
+    if status < 0:
+        raise VecaError(f"{path}: running it crashes the process (signal {-status})")
+    if status or "rows" not in last:
+        raise VecaError(said[-1] if said else f"{path}: the verification stopped")
+    return Verification.from_dict(last)
+
+
+def _follow(child: subprocess.Popen[str], progress: Callable[[float], None] | None) -> dict[str, Any]:
+    """Pass the child's progress on; the last line it wrote."""
+    last: dict[str, Any] = {}
+    for line in child.stdout or ():
+        last = json.loads(line)
+        if progress is not None and "done" in last:
+            progress(last["done"])
+    return last

@@ -1,0 +1,245 @@
+"""A checkpoint to a Core ML package that holds every core budget and image size, with the weights stored once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from converters.coreml_graph import Dialect, MinimumTarget, PackageGraph
+from converters.coreml_package import Draft, put_in_place, staging, write_draft
+from converters.coreml_verification import verify_package_in_child
+from converters.coreml_weights import Compression, check_compression, package_weights
+from veca_edge._version import __version__
+from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.errors import VecaError
+from veca_edge.files import check_package_target
+from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path
+from veca_edge.runtime.manifest import Manifest
+from veca_edge.runtime.packagefile import MAIN, TARGET, function_name
+
+KNOWN_LICENCE = "Apache-2.0; what the weights were trained on is in the NOTICE file of veca-edge"
+UNKNOWN_LICENCE = "Unknown: the checkpoint does not say; ask whoever made it"
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class PackageOptions:
+    """How to convert.
+
+    Attributes:
+        quantize: how weights are stored: "int8" (a scale per output channel), "fp16", "fp32", "int4" (a scale per
+            32 inputs), "palette6" or "palette4" (64 or 16 values per 16 output channels). All but "fp32" compute
+            in float16.
+        budgets: core counts to offer; None for all that the model was trained with.
+        image_sizes: sides in pixels of the images, the default first; None for the checkpoint's.
+        minimum_target: "iOS18", or "iOS17", which cannot hold several functions: a package per budget.
+        classifier: label and probabilities in place of logits.
+        verify: compare the written package with the checkpoint before it gets its name.
+        force: write a package that is outside the tolerance.
+    """
+
+    quantize: Compression = "int8"
+    budgets: tuple[int, ...] | None = None
+    image_sizes: tuple[int, ...] | None = None
+    minimum_target: MinimumTarget = "iOS18"
+    classifier: bool = False
+    verify: bool = True
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class WrittenPackage:
+    """A package that lies at `path`: what it says about itself, and the function that runs if an app names none."""
+
+    path: Path
+    manifest: Manifest
+    default: str
+
+
+def convert_package(
+    checkpoint: Checkpoint,
+    output: Path,
+    options: PackageOptions | None = None,
+    progress: Progress | None = None,
+) -> tuple[WrittenPackage, ...]:
+    """Convert a checkpoint, verify the result, and write it.
+
+    Args:
+        checkpoint: what to convert.
+        output: the package; it appears, or is replaced, only when everything went well. For iOS 17 `NAME.mlpackage`
+            stands for `NAME-cores_8.mlpackage` and so on, one for every budget.
+        options: see `PackageOptions`.
+        progress: called with a stage ("compressing", ...) and how much of it is done, 0..1.
+
+    Returns:
+        What was written: one package, or for iOS 17 one per budget.
+
+    Raises:
+        VecaError: impossible options, a package that cannot be written, or a result outside the tolerance.
+    """
+    options, report = options or PackageOptions(), progress or (lambda *_: None)
+    parts = list(plan_parts(checkpoint, output, options))
+    report("compressing", 0.0)
+    weights = package_weights(checkpoint, options.quantize, lambda done: report("compressing", done))
+    labels = distinct(checkpoint.labels) if options.classifier else ()
+    graph = PackageGraph(
+        checkpoint.config, weights, Dialect(options.minimum_target, options.quantize != "fp32", labels)
+    )
+    with staging(parts[0].target) as folder:
+        drafts = []
+        for done, part in enumerate(parts):
+            report("writing", done / len(parts))
+            drafts.append(_draft(graph, part, folder, checkpoint, options))
+        report("writing", 1.0)
+        for done, draft in enumerate(drafts if options.verify else ()):
+            share = partial(_share, report, done, len(drafts))
+            drafts[done] = _checked(draft, checkpoint, options, share)
+        for draft in drafts:
+            put_in_place(draft.package.path, draft.part.target)
+    return tuple(WrittenPackage(d.part.target, d.manifest, d.part.default.name) for d in drafts)
+
+
+def _share(report: Progress, index: int, count: int, done: float) -> None:
+    report("verifying", (index + done) / count)
+
+
+def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels with a number behind each that occurred before: Core ML wants the classes of a classifier distinct."""
+    names: dict[str, None] = {}
+    for label in labels:
+        name, count = label, 1
+        while name in names:
+            count += 1
+            name = f"{label} ({count})"
+        names[name] = None
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class PlannedFunction:
+    """A function that is to be."""
+
+    name: str
+    cores: int
+    image_size: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """One package that is to be: where, and its functions, those of the default image size first."""
+
+    target: Path
+    functions: tuple[PlannedFunction, ...]
+
+    @property
+    def default(self) -> PlannedFunction:
+        """The largest budget at the first image size."""
+        size = self.functions[0].image_size
+        return max((f for f in self.functions if f.image_size == size), key=lambda f: f.cores)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A part that is on disk under a temporary name."""
+
+    part: Part
+    package: Draft
+    manifest: Manifest
+
+
+def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) -> Iterator[Part]:
+    """The packages to write, with the options checked against the checkpoint before any work."""
+    config = checkpoint.config
+    check_compression(options.quantize)
+    if options.classifier and checkpoint.head is None:
+        raise VecaError("the checkpoint has no head, so there is nothing to classify with: leave --classifier out")
+    budgets = sorted({config.check_cores(c) for c in options.budgets or config.budgets})
+    sizes = tuple(dict.fromkeys(options.image_sizes or (int(checkpoint.preprocessing["image_size"]),)))
+    for size in sizes:
+        if size < 1 or size % config.patch_size:
+            raise VecaError(f"image size {size} is not a multiple of the patch size {config.patch_size}")
+        Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
+    if options.minimum_target == "iOS18":
+        functions = [PlannedFunction(function_name(c, size, sizes[0]), c, size) for size in sizes for c in budgets]
+        yield Part(check_package_target(output), tuple(functions))
+        return
+    if len(sizes) > 1:
+        raise VecaError("packages for iOS 17 hold one function each: give one --image-size")
+    if options.quantize in ("int4", "palette6", "palette4"):
+        raise VecaError(f"{options.quantize} needs iOS 18: leave --minimum-target out, or use int8, fp16 or fp32")
+    for cores in budgets:
+        target = output.with_name(f"{output.stem}-cores_{cores}{output.suffix}")
+        yield Part(check_package_target(target), (PlannedFunction(MAIN, cores, sizes[0]),))
+
+
+def _draft(
+    graph: PackageGraph, part: Part, folder: Path, checkpoint: Checkpoint, options: PackageOptions
+) -> _Draft:
+    """Write a part under a temporary name, described."""
+    rows = {f.name: f.image_size // checkpoint.config.patch_size for f in part.functions}
+    functions = {f.name: graph.function(f.cores, rows[f.name], rows[f.name]) for f in part.functions}
+    manifest = describe_part(checkpoint, part, options, max(rows.values()) ** 2)
+    package = write_draft(folder, functions, part.default.name, options.minimum_target, manifest)
+    manifest = replace(
+        manifest,
+        program_size=package.weight_bytes,
+        program_digest=package.weight_digest,
+        weight_bytes=package.weight_bytes,
+    )
+    package.describe(manifest, licence_of(checkpoint))
+    return _Draft(part, package, manifest)
+
+
+def describe_part(checkpoint: Checkpoint, part: Part, options: PackageOptions, max_patches: int) -> Manifest:
+    """What the package will say about itself, but for its weight file, which is not written yet."""
+    config, size = checkpoint.config, part.default.image_size
+    return Manifest(
+        name=checkpoint.path.stem if checkpoint.path else config.family,
+        target=TARGET,
+        quantization=options.quantize,
+        family=config.family,
+        hidden_dim=config.hidden_dim,
+        feature_dim=config.feature_dim,
+        num_heads=config.num_heads,
+        num_layers=config.num_layers,
+        patch_size=config.patch_size,
+        num_cores=config.num_cores,
+        chunk_size=config.chunk_size,
+        budgets=tuple(sorted({f.cores for f in part.functions})),
+        image_size=size,
+        max_patches=max_patches,
+        preprocessing=Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size}),
+        labels=distinct(checkpoint.labels) if options.classifier else checkpoint.labels,
+        methods=tuple(f.name for f in part.functions),
+        program_size=0,
+        program_digest="",
+        weight_bytes=0,
+        source_digest=checkpoint.digest,
+        made_with={"veca-edge": __version__, "coremltools": version("coremltools")},
+        verification={},
+    )
+
+
+def _checked(
+    draft: _Draft, checkpoint: Checkpoint, options: PackageOptions, progress: Callable[[float], None]
+) -> _Draft:
+    """The draft with its verification in the manifest; a bad one never gets its name."""
+    verification = verify_package_in_child(draft.package.path, checkpoint, progress)
+    if not verification.passed and not options.force:
+        raise VecaError(
+            f"{draft.part.target} was not written: {verification.complaint()}; --force writes it anyway"
+        )
+    manifest = draft.manifest.verified(verification.to_dict())
+    draft.package.describe(manifest, licence_of(checkpoint))
+    return replace(draft, manifest=manifest)
+
+
+def licence_of(checkpoint: Checkpoint) -> str:
+    """The licence of the weights, as far as it is known: checkpoints do not carry one."""
+    packaged = hashlib.sha256(default_checkpoint_path().read_bytes()).hexdigest()
+    return KNOWN_LICENCE if checkpoint.digest == packaged else UNKNOWN_LICENCE

@@ -1,0 +1,174 @@
+"""A Core ML package against the checkpoint it came from: every function on real images, without a Mac.
+
+The package is read back from the disk and computed by this project's interpreter of ML programs, rounding to
+float16 after every operation where the program says so. That proves what the package says, not what a given chip
+makes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters.comparison import Image, Outputs, Reference, Verification, compare_in_child, score, summary
+from converters.samples import read_images, sample_images
+from veca_edge.errors import VecaError
+from veca_edge.files import is_package
+from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
+from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.runtime.mlprogram import Interpreter, Package, Precision, open_package
+from veca_edge.runtime.modelfile import read_model_file
+from veca_edge.runtime.packagefile import (
+    EMBEDDING,
+    FEATURES,
+    IMAGE,
+    LOGITS,
+    PROBABILITIES,
+    PackageFile,
+    read_package_file,
+)
+
+# Enough for every kind of failure that was seen; the interpreter takes a second an image where a phone takes 5 ms.
+CONVERT_IMAGES = 4
+
+
+def verify_package_in_child(
+    path: Path,
+    checkpoint: Checkpoint,
+    progress: Callable[[float], None] | None = None,
+    images: Path | None = None,
+) -> Verification:
+    """Run `verify_package` in a child process, which gives all its memory back.
+
+    Args:
+        path: the package, or an ExecuTorch file that holds one.
+        checkpoint: its source.
+        progress: called with how much is done, 0..1.
+        images: a folder of images; None for some of the packaged samples.
+
+    Raises:
+        VecaError: the child refused the package or the images.
+    """
+    return compare_in_child("converters.coreml_verification", path, checkpoint, progress, images)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is compared.
+
+    Attributes:
+        package: the opened package.
+        manifest: of the package, or of the ExecuTorch file that it lies in.
+        functions: name, budget and image size in pixels of every function.
+        pixels: whether they take pixels (H, W, 3) in float32 instead of pictures, see `Dialect`.
+    """
+
+    package: Package
+    manifest: Manifest
+    functions: tuple[tuple[str, int, int], ...]
+    pixels: bool = False
+
+
+def package_subject(file: PackageFile) -> Subject:
+    """A package of ours, all its functions."""
+    budgets = file.manifest.budgets
+    functions = ((name, c, size[0]) for c in budgets for size, name in file.sizes(c).items())
+    return Subject(file.package, file.manifest, tuple(functions))
+
+
+def payload_subject(path: Path, folder: Path) -> Subject:
+    """The package in an ExecuTorch file.
+
+    Args:
+        path: the file.
+        folder: to unpack it into.
+
+    Raises:
+        VecaError: damaged, or another kind of file.
+    """
+    from converters.coreml_payload import unpack_payload
+
+    manifest = read_model_file(path).manifest
+    if manifest.target != PAYLOAD_TARGET:
+        raise VecaError(f"{path}: holds no Core ML package")
+    with path.open("rb") as file:
+        program = file.read(manifest.program_size)
+    package = open_package(unpack_payload(program, folder))
+    functions = tuple((f"cores_{cores}", cores, manifest.image_size) for cores in manifest.budgets)
+    if {name for name, *_ in functions} != set(manifest.methods) or set(package.functions) != set(manifest.methods):
+        raise VecaError(f"{path}: its functions are not those of its manifest")
+    return Subject(package, manifest, functions, pixels=True)
+
+
+def verify_package(
+    subject: Subject,
+    checkpoint: Checkpoint,
+    images: Sequence[Image],
+    progress: Callable[[float], None] | None = None,
+) -> Verification:
+    """Compare every function with PyTorch in float32.
+
+    Args:
+        subject: the package.
+        checkpoint: its source.
+        images: uint8 (H, W, 3), RGB, any sizes.
+        progress: called with how much is done, 0..1.
+
+    Raises:
+        VecaError: the package holds what the interpreter does not know.
+    """
+    manifest, reference, rows = subject.manifest, Reference(checkpoint), []
+    precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"
+    total, done = len(subject.functions) * len(images), 0
+    for name, cores, size in subject.functions:
+        interpreter, scores = Interpreter(subject.package, name, precision), []
+        for image in images:
+            fitted = manifest.preprocessing.resize(image, manifest.patch_size, size).image
+            given = fitted.astype(np.float32) if subject.pixels else fitted
+            scores.append(score(_outputs(interpreter.run({IMAGE: given})), reference(fitted, cores)))
+            done += 1
+            if progress is not None:
+                progress(done / total)
+        rows.append(summary(name, cores, scores))
+    return Verification(manifest.quantization, len(images), tuple(rows), "coreml")
+
+
+def _outputs(found: Mapping[str, Any]) -> Outputs:
+    """A function's outputs; of a classifier's probabilities the logarithms: logits but for a shift."""
+    if EMBEDDING not in found or FEATURES not in found:
+        raise VecaError(f"the package gives {', '.join(found)}, expected {EMBEDDING} and {FEATURES}")
+    logits = found.get(LOGITS)
+    if PROBABILITIES in found:
+        logits = np.log(np.maximum(found[PROBABILITIES], 1e-30))
+    embedding, features = found[EMBEDDING].reshape(-1), found[FEATURES]
+    return Outputs(embedding, features.reshape(features.shape[-2:]), None if logits is None else logits.reshape(-1))
+
+
+def _main(arguments: Sequence[str]) -> None:
+    """The child: progress and result as JSON lines."""
+
+    def say(**values: Any) -> None:
+        print(json.dumps(values), flush=True)
+
+    images = read_images(Path(arguments[2])) if len(arguments) > 2 else sample_images()[:CONVERT_IMAGES]
+    source, path = read_checkpoint(arguments[1]), Path(arguments[0])
+    with tempfile.TemporaryDirectory() as folder:
+        opened = (
+            package_subject(read_package_file(path)) if is_package(path) else payload_subject(path, Path(folder))
+        )
+        outcome = verify_package(opened, source, images, lambda done: say(done=done))
+    say(**outcome.to_dict())
+
+
+if __name__ == "__main__":
+    try:
+        _main(sys.argv[1:])
+    except VecaError as error:
+        sys.exit(str(error))

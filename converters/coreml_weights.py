@@ -1,0 +1,322 @@
+"""A checkpoint's weights as a Core ML package stores them: folded once, compressed once, shared by every function.
+
+Folded here, in float64: the norms' gain and shift into the linears that follow them, `pos_alpha` into the
+coordinate heads, the three projections of attention into one matrix. Query and key channels are regrouped so that a
+head's even channels come first and its odd ones after them: rotation then swaps two halves instead of neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.model.rope import rope_periods
+
+Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]
+BLOCK = 32  # inputs that share a scale in int4
+GROUP = 16  # output channels that share a palette
+# int4 gains from scales below the largest value over 7: the few values that are cut off cost less than the step.
+SHRINK = np.linspace(1.0, 0.7, 7)
+LLOYD_STEPS = 15
+
+Array = NDArray[np.float64]
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Values as they are: float32, written in the precision of the package."""
+
+    data: Float
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Value = data * scale.
+
+    Attributes:
+        data: int8 (out, ...), of which `bits` are used.
+        scale: float16 of the same rank; a dimension of 1 or fewer entries than `data` means shared scales.
+        bits: 8 or 4.
+    """
+
+    data: NDArray[np.int8]
+    scale: NDArray[np.float16]
+    bits: int
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Value = table[group of the output channel, 0, index, 0].
+
+    Attributes:
+        indices: uint8 (out, in), below 2 ** bits.
+        table: float16 (groups, 1, 2 ** bits, 1).
+        bits: 6 or 4.
+    """
+
+    indices: NDArray[np.uint8]
+    table: NDArray[np.float16]
+    bits: int
+
+
+Stored: TypeAlias = Plain | Scaled | Palette
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A linear layer or convolution: its name, weights (out, in, ...) and bias (out,)."""
+
+    name: str
+    weight: Stored
+    bias: Float
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Gain and shift (D,) of a LayerNorm that no linear follows."""
+
+    gain: Float
+    shift: Float
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: `qkv` (3 D, D), `out` (D, D), `up` (2 F, D) with the gate first, `down` (D, F)."""
+
+    qkv: Matrix
+    out: Matrix
+    up: Matrix
+    down: Matrix
+
+
+@dataclass(frozen=True)
+class PackageWeights:
+    """All weights of the Core ML graph.
+
+    Attributes:
+        centre: (1, 3, 1, 1), mean pixel value 0..255 of each channel.
+        spread: (1, 3, 1, 1), what a centred pixel value is multiplied with.
+        patch: convolution (D, 3, p, p).
+        patch_norm: of the norm after it, or None.
+        bank: (1, M, D), all core tokens in order.
+        coordinates: (1, M, 2), their raw positions, before tanh.
+        angles: (hd, 2), minus the angle of every channel pair, then plus: their cosine is [cos, cos], their sine
+            [-sin, sin].
+        blocks: one per layer.
+        moves: coordinate heads (2, D), one for every layer but the first.
+        final: norm of the outputs.
+        projection: (D', D) after it, or None.
+        head: (K, 2 D') or None.
+    """
+
+    centre: Float
+    spread: Float
+    patch: Matrix
+    patch_norm: Norm | None
+    bank: Float
+    coordinates: Float
+    angles: Float
+    blocks: tuple[Block, ...]
+    moves: tuple[Matrix, ...]
+    final: Norm
+    projection: Matrix | None
+    head: Matrix | None
+
+
+def check_compression(name: str) -> Compression:
+    """`name` if it is a known one, else VecaError."""
+    if name not in get_args(Compression):
+        raise VecaError(f"unknown quantization {name!r}: use {', '.join(get_args(Compression))}")
+    return name  # type: ignore[return-value]
+
+
+def package_weights(
+    checkpoint: Checkpoint, compression: Compression, report: Callable[[float], None] = lambda _: None
+) -> PackageWeights:
+    """Fold and compress a checkpoint.
+
+    Args:
+        checkpoint: the source.
+        compression: how the matrices of the blocks and the projection are stored. The patch embedding is int8 where
+            they have fewer bits: it sees raw pixels and is small. Coordinate heads, angles, core tokens and the
+            head are never compressed: they are small and sensitive.
+        report: called with how much is done, 0..1.
+    """
+    source = _Source(checkpoint, check_compression(compression))
+    config, preprocessing, head = checkpoint.config, checkpoint.preprocessing, checkpoint.head
+    blocks = []
+    for index in range(config.num_layers):
+        blocks.append(source.block(index))
+        report((index + 1) / config.num_layers)
+    mean, std = (np.asarray(preprocessing[name], np.float64).reshape(1, 3, 1, 1) for name in ("mean", "std"))
+    frequencies = 2 * math.pi / rope_periods(config).numpy().astype(np.float64)
+    nothing = np.zeros_like(frequencies)
+    pairs = np.concatenate([np.stack([frequencies, nothing], 1), np.stack([nothing, frequencies], 1)])
+    return PackageWeights(
+        centre=_float32(255 * mean),
+        spread=_float32(1 / (255 * std)),
+        patch=source.patch(),
+        patch_norm=source.norm("patch_embed.norm") if config.patch_embed_norm else None,
+        bank=source.chunks("query_token_chunks"),
+        coordinates=source.chunks("qcoord_chunks"),
+        angles=_float32(np.concatenate([-pairs, pairs])),
+        blocks=tuple(blocks),
+        moves=source.moves(),
+        final=source.norm("final_norm"),
+        projection=source.linear("projection", "output_proj") if config.output_dim is not None else None,
+        head=None if head is None else Matrix("head", Plain(head["weight"].numpy()), head["bias"].numpy()),
+    )
+
+
+class _Source:
+    """Reads tensors one at a time, so that only one is held in float64."""
+
+    def __init__(self, checkpoint: Checkpoint, compression: Compression) -> None:
+        self._state = checkpoint.state
+        self._heads = checkpoint.config.num_heads
+        self._compress = _COMPRESSIONS[compression]
+        self._compress_pixels = _plain if compression in ("fp16", "fp32") else _int8
+
+    def __getitem__(self, name: str) -> Array:
+        tensor: Array = self._state[name].numpy().astype(np.float64)
+        return tensor
+
+    def norm(self, name: str) -> Norm:
+        return Norm(_float32(self[f"{name}.weight"]), _float32(self[f"{name}.bias"]))
+
+    def chunks(self, name: str) -> Float:
+        count = sum(key.startswith(f"{name}.") for key in self._state)
+        return _float32(np.concatenate([self[f"{name}.{i}"] for i in range(count)], axis=1))
+
+    def patch(self) -> Matrix:
+        weight = self._compress_pixels(_float32(self["patch_embed.proj.weight"]))
+        return Matrix("patch", weight, _float32(self["patch_embed.proj.bias"]))
+
+    def moves(self) -> tuple[Matrix, ...]:
+        made = []
+        for index, alpha in enumerate(self["pos_alpha"]):
+            weight, bias = (alpha * self[f"pos_linears.{index}.{part}"] for part in ("weight", "bias"))
+            made.append(Matrix(f"l{index + 1}_move", Plain(_float32(weight)), _float32(bias)))
+        return tuple(made)
+
+    def linear(self, name: str, source: str) -> Matrix:
+        return self._matrix(name, self[f"{source}.weight"], self[f"{source}.bias"])
+
+    def block(self, index: int) -> Block:
+        attention, feed = f"blocks.{index}.attn", f"blocks.{index}.fc"
+        norm = f"blocks.{index}.norm_attn"
+        parts = [self._after_norm(f"{attention}.{name}_proj", norm) for name in "qkv"]
+        weights, biases = [part[0] for part in parts], [part[1] for part in parts]
+        order = self._halves(len(biases[0]))
+        for rotated in (0, 1):
+            weights[rotated], biases[rotated] = weights[rotated][order], biases[rotated][order]
+        up, up_bias = self._after_norm(f"{feed}1", f"blocks.{index}.norm_ffn")
+        return Block(
+            qkv=self._matrix(f"l{index}_qkv", np.concatenate(weights), np.concatenate(biases)),
+            out=self.linear(f"l{index}_out", f"{attention}.out_proj"),
+            up=self._matrix(f"l{index}_up", up, up_bias),
+            down=self.linear(f"l{index}_down", f"{feed}2"),
+        )
+
+    def _after_norm(self, name: str, norm: str) -> tuple[Array, Array]:
+        """Weight and bias of a linear with the gain and shift of the norm before it."""
+        weight, bias = self[f"{name}.weight"], self[f"{name}.bias"]
+        return weight * self[f"{norm}.weight"], bias + weight @ self[f"{norm}.bias"]
+
+    def _halves(self, width: int) -> NDArray[np.int64]:
+        """Channels in the order: per head the even ones, then the odd ones."""
+        return np.arange(width).reshape(self._heads, -1, 2).transpose(0, 2, 1).reshape(-1)
+
+    def _matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
+        return Matrix(name, self._compress(_float32(weight)), _float32(bias))
+
+
+def _float32(values: Array) -> Float:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _plain(weight: Float) -> Stored:
+    return Plain(weight)
+
+
+def _int8(weight: Float) -> Stored:
+    """One scale per output channel."""
+    flat = weight.reshape(len(weight), -1)
+    scale = _half(np.abs(flat).max(axis=1, keepdims=True) / 127)
+    data = np.clip(np.rint(flat / scale.astype(np.float32)), -127, 127).astype(np.int8)
+    return Scaled(data.reshape(weight.shape), scale.reshape(-1, *[1] * (weight.ndim - 1)), 8)
+
+
+def _int4(weight: Float) -> Stored:
+    """One scale per `BLOCK` inputs of an output channel, the one with the least error of a few."""
+    rows, columns = weight.shape
+    if columns % BLOCK:
+        return _int8(weight)
+    blocks = weight.reshape(rows, columns // BLOCK, BLOCK)
+    largest, best = np.abs(blocks).max(axis=2, keepdims=True) / 7, np.full((rows, columns // BLOCK, 1), np.inf)
+    scale, data = _half(largest), np.zeros(blocks.shape, np.int8)
+    for factor in SHRINK:
+        tried = _half(largest * factor)
+        step = tried.astype(np.float32)
+        found = np.clip(np.rint(blocks / step), -8, 7)
+        error = np.square(found * step - blocks).sum(axis=2, keepdims=True)
+        better = error < best
+        best, scale = np.where(better, error, best), np.where(better, tried, scale)
+        data = np.where(better, found.astype(np.int8), data)
+    return Scaled(data.reshape(weight.shape), scale[..., 0], 4)
+
+
+def _palette(bits: int) -> Callable[[Float], Stored]:
+    """One palette of 2 ** bits values per `GROUP` output channels, fitted by k-means."""
+
+    def compress(weight: Float) -> Stored:
+        rows = math.gcd(len(weight), GROUP)
+        fitted = [_fit_palette(group, 2**bits) for group in np.split(weight, len(weight) // rows)]
+        table = np.stack([palette for palette, _ in fitted])[:, None, :, None]
+        return Palette(np.concatenate([indices for _, indices in fitted]), table, bits)
+
+    return compress
+
+
+def _fit_palette(values: Float, count: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+    """Lloyd's algorithm in one dimension, where clusters are ranges of the sorted values.
+
+    It starts where many clusters would end: with as many centres to a range as the cube root of its density asks
+    for (Panter and Dite, 1951). A few steps then come within a percent of the exact optimum.
+    """
+    ordered = np.sort(values, axis=None).astype(np.float64)
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    density, bins = np.histogram(ordered, bins=4 * count)
+    wanted = np.concatenate([[0.0], np.cumsum(np.cbrt(density))])
+    centres = np.interp((np.arange(count) + 0.5) / count * wanted[-1], wanted, bins)
+    for _ in range(LLOYD_STEPS):
+        edges = np.searchsorted(ordered, (centres[1:] + centres[:-1]) / 2)
+        edges = np.concatenate([[0], edges, [len(ordered)]])
+        sizes = np.diff(edges)
+        centres = np.where(sizes > 0, np.diff(sums[edges]) / np.maximum(sizes, 1), centres)
+    palette = centres.astype(np.float16)
+    middles = (palette[1:].astype(np.float64) + palette[:-1]) / 2
+    return palette, np.searchsorted(middles, values).astype(np.uint8)
+
+
+def _half(scale: Float) -> NDArray[np.float16]:
+    """Scales as stored, rounded before the values are, and never 0."""
+    return np.maximum(scale, np.finfo(np.float16).smallest_subnormal).astype(np.float16)
+
+
+_COMPRESSIONS: dict[Compression, Callable[[Float], Stored]] = {
+    "fp32": _plain,
+    "fp16": _plain,
+    "int8": _int8,
+    "int4": _int4,
+    "palette6": _palette(6),
+    "palette4": _palette(4),
+}

@@ -1,0 +1,350 @@
+"""From checkpoint to Core ML package: what is inside, what is refused, what is left behind."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("coremltools")
+
+from checkpoints import random_checkpoint  # noqa: E402
+
+from converters import coreml as module  # noqa: E402
+from converters.comparison import Reference, Row, Verification  # noqa: E402
+from converters.coreml import PackageOptions, convert_package, distinct  # noqa: E402
+from converters.coreml_package import SPEC, put_in_place  # noqa: E402
+from converters.coreml_verification import package_subject, verify_package  # noqa: E402
+from converters.samples import sample_images  # noqa: E402
+from veca_edge.errors import VecaError  # noqa: E402
+from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint  # noqa: E402
+from veca_edge.runtime.manifest import Manifest  # noqa: E402
+from veca_edge.runtime.mlprogram import Interpreter, open_package  # noqa: E402
+from veca_edge.runtime.packagefile import read_package_file  # noqa: E402
+
+# Nothing but these may reach a device: each is one operation there, and this project's interpreter knows it.
+OPERATIONS = {
+    *("add", "cast", "concat", "const", "conv", "cos", "layer_norm", "linear", "mul", "reshape"),
+    *(
+        "scaled_dot_product_attention",
+        "silu",
+        "sin",
+        "slice_by_size",
+        "split",
+        "squeeze",
+        "sub",
+        "tanh",
+        "transpose",
+    ),
+    "constexpr_blockwise_shift_scale",
+}
+
+
+def _convert(checkpoint: Checkpoint, path: Path, **options: Any) -> Manifest:
+    (written,) = convert_package(checkpoint, path, PackageOptions(**({"verify": False} | options)))
+    assert written.path == path
+    return written.manifest
+
+
+def _outcome(path: Path, checkpoint: Checkpoint, images: int = 1) -> Verification:
+    return verify_package(package_subject(read_package_file(path)), checkpoint, sample_images()[:images])
+
+
+def _size(package: Path) -> int:
+    return sum(part.stat().st_size for part in package.rglob("*") if part.is_file())
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"patch_embed_norm": True},
+        {"output_dim": 48},
+        {"patch_size": 8, "chunk_size": 4, "num_cores": 12},
+        {"chunk_size": 1, "num_cores": 4, "budgets": (1, 4)},
+        {"rope_zero_from": "high", "rope_zero_fraction": 0.5},
+        {"num_heads": 1, "num_layers": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("target", ["iOS18", "iOS17"])
+def test_every_kind_of_model_converts_exactly(tmp_path: Path, overrides: dict[str, Any], target: Any) -> None:
+    checkpoint = random_checkpoint(labels=("a", "b", "c"), **overrides)
+    options = PackageOptions("fp32", minimum_target=target, verify=False)
+    for written in convert_package(checkpoint, tmp_path / "m.mlpackage", options):
+        outcome = _outcome(written.path, checkpoint)
+        assert outcome.passed, outcome.complaint()
+        assert all(row.top1_agreement == 1 for row in outcome.rows)
+
+
+def test_logits_are_those_of_the_head(tmp_path: Path) -> None:
+    checkpoint, path = random_checkpoint(labels=("a", "b", "c")), tmp_path / "m.mlpackage"
+    _convert(checkpoint, path, quantize="fp32")
+    image = sample_images()[3][:64, :64]
+    found = Interpreter(open_package(path)).run({"image": image})
+    expected = Reference(checkpoint)(np.ascontiguousarray(image), 16)
+    np.testing.assert_allclose(found["logits"][0], expected.logits, atol=2e-5)
+    assert [found[name].shape for name in ("embedding", "features", "logits")] == [(1, 64), (1, 16, 64), (1, 3)]
+
+
+def test_only_known_operations_reach_a_device(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpackage"
+    _convert(random_checkpoint(), path)
+    package = open_package(path)
+    assert set(package.functions) == {"cores_8", "cores_16"}
+    assert package.default_function == "cores_16"
+    for function in package.functions.values():
+        assert set(function.operation_counts) <= OPERATIONS
+        assert function.operation_counts["scaled_dot_product_attention"] == 4  # two a layer
+
+
+def test_weights_are_stored_once(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(hidden_dim=384, num_heads=6, ffn_dim=1024, num_cores=64)
+    one, all_of_them = tmp_path / "one.mlpackage", tmp_path / "all.mlpackage"
+    single = _convert(checkpoint, one, quantize="fp32", budgets=(64,))
+    several = _convert(checkpoint, all_of_them, quantize="fp32")
+    assert len(several.methods) == 8
+    assert several.weight_bytes == single.weight_bytes
+    # What eight functions add is their graphs; weights grow with the square of the width, graphs do not.
+    assert _size(all_of_them) <= 1.02 * _size(one)
+
+
+def test_the_graph_of_a_function_stays_small(tmp_path: Path) -> None:
+    checkpoint, layers = random_checkpoint(num_layers=6), 6
+    sizes = {}
+    for budgets in ((8,), (8, 16)):
+        path = tmp_path / f"{len(budgets)}.mlpackage"
+        _convert(checkpoint, path, budgets=budgets)
+        sizes[len(budgets)] = (path / SPEC).stat().st_size
+    assert sizes[2] - sizes[1] < 9000 * layers
+
+
+def test_several_image_sizes_share_the_weights(tmp_path: Path) -> None:
+    checkpoint, path = random_checkpoint(), tmp_path / "m.mlpackage"
+    manifest = _convert(checkpoint, path, image_sizes=(64, 96), budgets=(8, 16))
+    assert manifest.methods == ("cores_8", "cores_16", "cores_8_96", "cores_16_96")
+    assert (manifest.image_size, manifest.max_patches, manifest.budgets) == (64, 36, (8, 16))
+    file = read_package_file(path)
+    assert file.package.default_function == "cores_16"
+    assert file.sizes(8) == {(64, 64): "cores_8", (96, 96): "cores_8_96"}
+    tables = 2 * 2 * 36 * 32  # cosine and sine of 36 patches, 32 channels of a head, two bytes each
+    assert manifest.weight_bytes - _convert(checkpoint, tmp_path / "n.mlpackage").weight_bytes < tables + 1000
+    assert _outcome(path, checkpoint).passed
+
+
+def test_the_package_describes_itself(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpackage"
+    manifest = _convert(random_checkpoint(labels=("a", "b")), path, image_sizes=(96,))
+    file = read_package_file(path)
+    assert file.manifest == manifest
+    assert (manifest.target, manifest.quantization, manifest.image_size) == ("coreml", "int8", 96)
+    assert file.package.metadata["author"] == "veca-edge"
+    assert "Unknown" in file.package.metadata["license"]
+    assert file.package.metadata["versionString"]
+    assert "8, 16 cores" in file.package.metadata["shortDescription"]
+    (image,), outputs = file.package.inputs["cores_8"], file.package.outputs["cores_8"]
+    assert (image.name, image.kind, image.element, image.shape) == ("image", "image", "RGB", (96, 96))
+    assert [(o.name, o.shape) for o in outputs] == [
+        ("embedding", (1, 64)),
+        ("features", (1, 36, 64)),
+        ("logits", (1, 2)),
+    ]
+    assert all(feature.description for feature in (image, *outputs))
+    assert (path / SPEC).stat().st_mode & 0o777 == (
+        path / SPEC.parent / "weights" / "weight.bin"
+    ).stat().st_mode & 0o777
+
+
+def test_the_packaged_models_licence_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpackage"
+    _convert(read_checkpoint(default_checkpoint_path()), path, budgets=(8,))
+    assert open_package(path).metadata["license"].startswith("Apache-2.0")
+
+
+def test_a_classifier_gives_label_and_probabilities(tmp_path: Path) -> None:
+    checkpoint, path = random_checkpoint(labels=("crane", "cat", "crane")), tmp_path / "m.mlpackage"
+    manifest = _convert(checkpoint, path, classifier=True, quantize="fp32")
+    assert manifest.labels == ("crane", "cat", "crane (2)")
+    outputs = {feature.name: feature.kind for feature in open_package(path).outputs["cores_8"]}
+    assert outputs == {"embedding": "array", "features": "array", "label": "string", "probabilities": "dictionary"}
+    image = np.ascontiguousarray(sample_images()[1][:64, :64])
+    found, expected = Interpreter(open_package(path)).run({"image": image}), Reference(checkpoint)(image, 16)
+    assert expected.logits is not None
+    shares = np.exp(expected.logits - expected.logits.max())
+    np.testing.assert_allclose(found["probabilities"].reshape(-1), shares / shares.sum(), atol=1e-5)
+    assert str(found["label"]) == manifest.labels[int(shares.argmax())]
+    assert _outcome(path, checkpoint).passed
+
+
+def test_labels_become_distinct() -> None:
+    assert distinct(("a", "b", "a", "a (2)", "a")) == ("a", "b", "a (2)", "a (2) (2)", "a (3)")
+
+
+def test_ios_17_gets_a_package_per_budget(tmp_path: Path) -> None:
+    options = PackageOptions(minimum_target="iOS17", verify=False)
+    checkpoint = random_checkpoint()
+    written = convert_package(checkpoint, tmp_path / "Veca.mlpackage", options)
+    assert [w.path.name for w in written] == ["Veca-cores_8.mlpackage", "Veca-cores_16.mlpackage"]
+    assert sorted(tmp_path.iterdir()) == sorted(w.path for w in written)
+    for one in written:
+        file = read_package_file(one.path)
+        assert file.package.version == 8
+        assert set(file.package.functions) == {"main"}
+        assert "scaled_dot_product_attention" not in file.package.function().operation_counts
+        assert _outcome(one.path, checkpoint).passed
+
+
+@pytest.mark.parametrize("quantize", ["fp16", "int8", "palette6", "int4", "palette4"])
+def test_a_trained_model_keeps_its_answers(tmp_path: Path, quantize: str) -> None:
+    checkpoint, path = read_checkpoint(default_checkpoint_path()), tmp_path / "m.mlpackage"
+    manifest = _convert(checkpoint, path, quantize=quantize, budgets=(8, 64))
+    outcome = _outcome(path, checkpoint, images=4)
+    assert outcome.passed, outcome.complaint()
+    bits = {"fp16": 16, "int8": 8, "palette6": 6, "int4": 4.5, "palette4": 4}[quantize]
+    expected = checkpoint_matrices(checkpoint) * bits / 8
+    assert expected < manifest.weight_bytes < expected + 550_000  # patch embedding, head, tables, biases
+
+
+def checkpoint_matrices(checkpoint: Checkpoint) -> int:
+    """How many weights the blocks' matrices have."""
+    return sum(v.numel() for name, v in checkpoint.state.items() if name.startswith("blocks.") and v.ndim == 2)
+
+
+def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    options = PackageOptions(budgets=(8,))
+    convert_package(random_checkpoint(), tmp_path / "m.mlpackage", options, lambda *args: seen.append(args))
+    stages = list(dict.fromkeys(stage for stage, _ in seen))
+    assert stages == ["compressing", "writing", "verifying"]
+    for stage in stages:
+        done = [d for s, d in seen if s == stage]
+        assert done == sorted(done)
+        assert done[-1] == 1
+    verification = read_package_file(tmp_path / "m.mlpackage").manifest.verification
+    assert verification["passed"] is True
+    assert verification["target"] == "coreml"
+
+
+def _verdict(cosine: float) -> Verification:
+    return Verification("int8", 1, (Row("cores_8", 8, cosine, cosine, 0.5, None, 0.4),), "coreml")
+
+
+def test_a_package_outside_the_tolerance_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "verify_package_in_child", lambda *_: _verdict(0.9))
+    path = tmp_path / "bad.mlpackage"
+    with pytest.raises(VecaError, match=r"was not written.*cores_8 at 8 cores, feature cosine 0\.9"):
+        _convert(random_checkpoint(), path, budgets=(8,), verify=True)
+    assert list(tmp_path.iterdir()) == []
+    manifest = _convert(random_checkpoint(), path, budgets=(8,), verify=True, force=True)
+    assert manifest.verification["passed"] is False
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("quantization", "row", "passed"),
+    [
+        ("fp32", Row("m", 8, 1, 1, 0.9e-5, None, 1.0), True),
+        ("fp32", Row("m", 8, 1, 1, 1.1e-5, None, 0.0), False),
+        ("fp16", Row("m", 8, 1, 1, 0.5, None, 0.9e-2), True),
+        ("fp16", Row("m", 8, 1, 1, 0.0, None, 1.1e-2), False),
+        ("fp16", Row("m", 8, 1, 1, 0.0, None, float("nan")), False),
+        ("int8", Row("m", 8, 0, 0.991, 1, None, 1.0), True),
+        ("int8", Row("m", 8, 1, 0.989, 0, None, 0.0), False),
+        ("palette4", Row("m", 8, 0, 0.951, 1, None, 1.0), True),
+        ("int4", Row("m", 8, 1, 0.949, 0, None, 0.0), False),
+        ("int4", Row("m", 8, 1, float("nan"), 0, None, 0.0), False),
+    ],
+)
+def test_tolerances(quantization: str, row: Row, passed: bool) -> None:
+    outcome = Verification(quantization, 1, (row,), "coreml")
+    assert outcome.passed is passed
+    assert (
+        Verification.from_dict(outcome.to_dict()) == outcome or np.isnan([row.norm_error, row.feature_cosine]).any()
+    )
+
+
+def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
+    checkpoint, path = random_checkpoint(), tmp_path / "m.mlpackage"
+    _convert(checkpoint, path, quantize="fp32")
+    state = dict(checkpoint.state)
+    state["blocks.1.fc2.bias"] = state["blocks.1.fc2.bias"].clone()
+    state["blocks.1.fc2.bias"][0] += 0.01
+    assert _outcome(path, checkpoint).passed
+    assert not _outcome(path, replace(checkpoint, state=state)).passed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budgets": (12,)}, "12 cores: use a multiple of 8"),
+        ({"budgets": (8, 24)}, "24 cores"),
+        ({"image_sizes": (64, 100)}, "image size 100 is not a multiple of the patch size"),
+        ({"quantize": "int3"}, "unknown quantization"),
+        ({"classifier": True}, "no head"),
+        ({"minimum_target": "iOS17", "image_sizes": (64, 96)}, "one --image-size"),
+        ({"minimum_target": "iOS17", "quantize": "palette4"}, "palette4 needs iOS 18"),
+    ],
+    ids=str,
+)
+def test_impossible_options_are_one_line(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(VecaError, match=message):
+        _convert(random_checkpoint(), tmp_path / "m.mlpackage", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_written_are_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file.mlpackage").write_text("mine")
+    (tmp_path / "folder.mlpackage").mkdir()
+    (tmp_path / "folder.mlpackage" / "diary.txt").write_text("mine")
+    for name, message in {
+        "missing/m.mlpackage": "there is no folder",
+        "m.pte": "ends in .mlpackage",
+        "file.mlpackage": "a file of this name is in the way",
+        "folder.mlpackage": "not a package that could be replaced",
+    }.items():
+        with pytest.raises(VecaError, match=message):
+            _convert(random_checkpoint(), tmp_path / name)
+    assert (tmp_path / "folder.mlpackage" / "diary.txt").read_text() == "mine"
+    assert sorted(part.name for part in tmp_path.iterdir()) == ["file.mlpackage", "folder.mlpackage"]
+
+
+def test_a_package_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m.mlpackage"
+    _convert(random_checkpoint(), path, budgets=(8,))
+    _convert(random_checkpoint(), path, budgets=(16,))
+    assert read_package_file(path).manifest.budgets == (16,)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "verify_package_in_child", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _convert(random_checkpoint(), path, budgets=(8,), verify=True)
+    assert read_package_file(path).manifest.budgets == (16,)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_package_comes_back_if_the_new_one_cannot_be_placed(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpackage"
+    _convert(random_checkpoint(), path, budgets=(8,))
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "nowhere.mlpackage", path)
+    assert read_package_file(path).manifest.budgets == (8,)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_weights_are_noticed(tmp_path: Path) -> None:
+    checkpoint, path = random_checkpoint(), tmp_path / "m.mlpackage"
+    _convert(checkpoint, path, budgets=(8,))
+    weights = next(path.rglob("weight.bin"))
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2 :][:200] = bytes(200)
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(VecaError, match="damaged"):
+        read_package_file(path)
+    shutil.rmtree(path)
