@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,8 +261,10 @@ def _int4(weight: Float) -> Stored:
     if columns % BLOCK:
         return _int8(weight)
     blocks = weight.reshape(rows, columns // BLOCK, BLOCK)
-    largest, best = np.abs(blocks).max(axis=2, keepdims=True) / 7, np.full((rows, columns // BLOCK, 1), np.inf)
-    scale, data = _half(largest), np.zeros(blocks.shape, np.int8)
+    largest = np.abs(blocks).max(axis=2, keepdims=True) / 7
+    best: NDArray[Any] = np.full(largest.shape, np.inf)
+    scale: NDArray[Any] = _half(largest)
+    data: NDArray[Any] = np.zeros(blocks.shape, np.int8)
     for factor in SHRINK:
         tried = _half(largest * factor)
         step = tried.astype(np.float32)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -67,10 +68,11 @@ def _correlate(x: Array, kernel: Array, strides: list[int], dilations: list[int]
     """x (B, C, *sides) and kernel (K, C, *kernel) without padding and groups."""
     dimensions = len(strides)
     sides = range(2, 2 + dimensions)
-    reach = [(size - 1) * gap + 1 for size, gap in zip(kernel.shape[2:], dilations, strict=True)]
-    windows = sliding_window_view(x, reach, tuple(sides))  # (B, C, *places, *reach)
-    index = [slice(None, None, n) for n in (*strides, *dilations)]
-    windows = windows[(slice(None), slice(None), *index)]
+    reach = tuple((size - 1) * gap + 1 for size, gap in zip(kernel.shape[2:], dilations, strict=True))
+    # Older numpy declares one axis only.
+    windows: Array = cast(Any, sliding_window_view)(x, reach, tuple(sides))  # (B, C, *places, *reach)
+    index = tuple(slice(None, None, n) for n in (1, 1, *strides, *dilations))
+    windows = windows[index]
     checked_size(windows.shape)
     inner = [1, *range(2 + dimensions, 2 + 2 * dimensions)]
     result = np.tensordot(windows, kernel, (inner, [1, *sides]))  # (B, *places, K)
