@@ -309,9 +309,10 @@ def _fit_palette(values: Float, count: int) -> tuple[NDArray[np.float16], NDArra
     return palette, np.searchsorted(middles, values).astype(np.uint8)
 
 
-def _half(scale: Float) -> NDArray[np.float16]:
+def _half(scale: NDArray[Any]) -> NDArray[np.float16]:
     """Scales as stored, rounded before the values are, and never 0."""
-    return np.maximum(scale, np.finfo(np.float16).smallest_subnormal).astype(np.float16)
+    half: NDArray[np.float16] = np.maximum(scale, np.finfo(np.float16).smallest_subnormal).astype(np.float16)
+    return half
 
 
 _COMPRESSIONS: dict[Compression, Callable[[Float], Stored]] = {
