@@ -17,10 +17,12 @@ from veca_edge.errors import VecaError
 COMMANDS = {
     "bench": "Measure latency, memory and size of a model on this machine.",
     "convert": "Turn a checkpoint into one file for devices, and verify it.",
+    "fit-head": "Teach a model your own labels from folders of photos.",
     "inspect": "Show what is inside a checkpoint or a model file.",
     "run": "Run a model on a camera, a video, or images.",
     "sensors": "Show what this device says of its battery, heat and power.",
     "simulate": "Try the governor on a simulated device, or on a recording.",
+    "train": "Train a model with nested core budgets on photos.",
     "verify": "Compare a model file with the checkpoint it came from.",
 }
 DEBUG = "VECA_EDGE_DEBUG"
@@ -35,7 +37,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"veca_edge.cli.{name}").command
+        command: click.Command = import_module(f"veca_edge.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,54 @@
+"""Photo sets made of pieces of the packaged photos, and models small enough to look at them in a second."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from veca_edge.camera.images import read_image
+from veca_edge.camera.writers import save_png
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.veca import random_veca
+
+LABELS = ("banana", "hat", "milk")
+
+
+def pieces(name: str, count: int, seed: int = 0) -> list[np.ndarray]:
+    """Pieces of a packaged photo, uint8 (64 to 96, 100, 3), each at another place and of another brightness."""
+    with resources.as_file(resources.files("veca_edge.assets") / "photos" / f"{name}.jpg") as path:
+        photo = read_image(path)
+    generator = np.random.default_rng([seed, *name.encode()])
+    result = []
+    for _ in range(count):
+        (top, left), height = generator.integers(0, 40, 2), generator.integers(64, 97)
+        part = photo[top : top + height, left : left + 100].astype(np.int64) + generator.integers(-30, 31)
+        result.append(part.clip(0, 255).astype(np.uint8))
+    return result
+
+
+def write_pieces(folder: Path, name: str, count: int, seed: int = 0) -> list[Path]:
+    """Save pieces of a packaged photo as folder/00.png and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{index:02}.png" for index in range(count)]
+    for path, piece in zip(paths, pieces(name, count, seed), strict=True):
+        save_png(path, piece)
+    return paths
+
+
+def write_photos(folder: Path, train: int = 10, val: int = 4) -> Path:
+    """A folder with train and val photos of three labels."""
+    for label in LABELS:
+        write_pieces(folder / "train" / label, label, train)
+        write_pieces(folder / "val" / label, label, val, seed=1)
+    return folder
+
+
+def tiny_checkpoint(**changes: object) -> Checkpoint:
+    """Random weights, two layers, 32 wide, 24 cores, 64 pixels, no head."""
+    sizes = {"hidden_dim": 32, "num_heads": 2, "num_layers": 2, "num_cores": 24, "ffn_dim": 48}
+    config = VecaConfig.from_family("small", **{**sizes, **changes})
+    state = random_veca(config).state_dict()
+    return Checkpoint(config, state, None, (), default_preprocessing() | {"image_size": 64})

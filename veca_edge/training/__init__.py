@@ -1,0 +1,1 @@
+"""Training with nested core budgets, and heads on frozen models."""

@@ -1,0 +1,63 @@
+"""One temperature that makes a head's probabilities mean what they say.
+
+It never changes which label is most likely, so it may be fitted on the photos that accuracy is measured on. Budgets
+share it: with one each the calibration error differed by at most 0.2 points (everyday-tiny, 637 photos).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.training.metrics import Float, Targets, log_softmax
+
+COLDEST, HOTTEST = 0.05, 20.0
+STEPS = 60  # of the search; each leaves two thirds of the range
+PRIOR = 2.0  # photos' worth of belief that the temperature is 1, so that a small set pulls little
+
+
+def fit_temperature(logits: NDArray[np.floating], targets: Targets) -> float:
+    """The temperature by which to divide logits so that the right labels become most likely.
+
+    Args:
+        logits: (n, B, K), of n photos at B budgets; n may be 0.
+        targets: (n,), the right answers.
+
+    Returns:
+        Between 0.05 and 20; 1 changes nothing, above 1 is less confident.
+    """
+
+    def cost(log_temperature: float) -> float:
+        log = log_softmax(values / np.exp(log_temperature))
+        return float(-log[np.arange(len(log)), answers].sum() / budgets + PRIOR * log_temperature**2)
+
+    budgets = logits.shape[1]
+    values, answers = logits.reshape(-1, logits.shape[-1]), np.repeat(targets, budgets)
+    low, high = np.log(COLDEST), np.log(HOTTEST)
+    for _ in range(STEPS):  # the cost falls to one valley and rises again
+        third = (high - low) / 3
+        if cost(low + third) < cost(high - third):
+            high -= third
+        else:
+            low += third
+    return float(np.exp((low + high) / 2))
+
+
+def cross_fitted(logits: NDArray[np.floating], targets: Targets, seed: int = 0) -> Float:
+    """Logits as a temperature leaves them that was fitted on other photos: what new photos would get.
+
+    Each half of the photos gets the temperature of the other half.
+
+    Args:
+        logits: (n, B, K).
+        targets: (n,).
+        seed: for the halves.
+
+    Returns:
+        (n, B, K).
+    """
+    result = np.asarray(logits, np.float64).copy()
+    halves = np.array_split(np.random.default_rng(seed).permutation(len(targets)), 2)
+    for half, other in (halves, halves[::-1]):
+        result[half] /= fit_temperature(logits[other], targets[other])
+    return result

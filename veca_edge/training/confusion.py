@@ -1,0 +1,101 @@
+"""A picture of which labels are taken for which."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError, require
+from veca_edge.files import replacing
+from veca_edge.training.metrics import Targets
+
+MOST_LABELS = 80  # in one picture: more cannot be read
+INK, SOFT, FAINT = "#24292f", "#57606a", "#d9dde2"
+INCHES_PER_LABEL = 0.17
+
+
+def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple[str, ...], title: str) -> None:
+    """Draw how often photos of each label are taken for each other label.
+
+    Of more than 80 labels it shows those with the most mistakes.
+
+    Args:
+        path: its ending says the format: .png, .svg, .pdf.
+        answers: int64 (n,), the most likely label of each photo.
+        targets: int64 (n,), the right ones.
+        labels: K names.
+        title: above the picture.
+
+    Raises:
+        VecaError: matplotlib is not installed, or the picture cannot be written.
+    """
+    require("matplotlib", "plot")
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = _shown(answers, targets, len(labels))
+    shares = confusion_shares(answers, targets, shown)
+    side = 2.6 + INCHES_PER_LABEL * len(shown)
+    # Labels are anyone's text: no formulas in them, and no word about letters that the font lacks.
+    style = plt.rc_context({"font.size": 8, "axes.edgecolor": FAINT, "text.color": INK, "text.parse_math": False})
+    with style, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
+        _paint(axis, shares, [labels[i] for i in shown])
+        axis.set_title(title, loc="left", color=INK, fontsize=10)
+        try:
+            with replacing(path) as part:
+                figure.savefig(part, dpi=140, facecolor="white")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise VecaError(f"cannot write {path}: {reason}") from None
+        finally:
+            plt.close(figure)
+
+
+def confusion_shares(answers: Targets, targets: Targets, shown: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of the photos of each shown label (row), the share taken for each shown label (column).
+
+    Args:
+        answers, targets: (n,).
+        shown: the indices of k labels, ascending.
+
+    Returns:
+        float64 (k, k), 0..1; a row sums to less than 1 if labels that are not shown are among its answers.
+    """
+    matrix = np.zeros((len(shown), len(shown)))
+    row, column = np.searchsorted(shown, targets), np.searchsorted(shown, answers)
+    there = np.isin(targets, shown) & np.isin(answers, shown)
+    np.add.at(matrix, (row[there], column[there]), 1)
+    photos = np.bincount(row[np.isin(targets, shown)], minlength=len(shown))
+    return matrix / np.maximum(photos, 1)[:, None]
+
+
+def _shown(answers: Targets, targets: Targets, labels: int) -> NDArray[np.int64]:
+    """The labels in the picture: all of them, or those that take part in the most mistakes."""
+    wrong = answers != targets
+    mistakes = np.bincount(np.concatenate((answers[wrong], targets[wrong])), minlength=labels)
+    return np.sort(np.argsort(-mistakes, kind="stable")[:MOST_LABELS])
+
+
+def _paint(axis: Any, shares: NDArray[np.float64], names: list[str]) -> None:
+    axis.imshow(shares, cmap="BuGn", vmin=0, vmax=1)
+    places = range(len(names))
+    axis.set_xticks(places, names, rotation=90)
+    axis.set_yticks(places, names)
+    axis.set_xticks([place - 0.5 for place in places[1:]], minor=True)
+    axis.set_yticks([place - 0.5 for place in places[1:]], minor=True)
+    axis.grid(which="minor", color=FAINT, lw=0.3)
+    axis.tick_params(which="both", length=0, colors=SOFT)
+    axis.set_xlabel("taken for", color=INK)
+    axis.set_ylabel("photos of", color=INK)
+    for row, column in np.argwhere(shares >= 0.095):
+        colour = "white" if shares[row, column] > 0.6 else INK
+        text = f"{100 * shares[row, column]:.0f}"
+        axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=5)
