@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from veca_edge.cli.main import COMMANDS
+
 BLOCK = """
 import sys
 class Block:
@@ -47,7 +49,7 @@ def test_nothing_but_numpy_comes_along() -> None:
     assert {n for n in names if not n.startswith("_")} <= {"numpy", "veca_edge", "sitecustomize"}
 
 
-@pytest.mark.parametrize("command", ["convert", "verify", "inspect", "run", "bench", "sensors", "simulate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_needs_no_engine(command: str) -> None:
     code = f"{BLOCK}\nfrom veca_edge.cli.main import main\nmain(['{command}', '--help'])"
     result = _python(code)

@@ -22,8 +22,9 @@ BY_NAME = {" ".join(arguments): arguments for arguments in ARGUMENTS}
 
 
 def _needs_hardware(arguments: list[str]) -> bool:
-    """A camera or a window; or minutes on a quiet machine."""
-    minutes = arguments[0] == "bench" or "--measure" in arguments
+    """A camera or a window; or minutes on a quiet machine, or hours."""
+    training = arguments[0] == "train" and "--print-config" not in arguments
+    minutes = arguments[0] == "bench" or "--measure" in arguments or training
     return minutes or (arguments[0] == "run" and "--headless" not in arguments)
 
 
@@ -34,6 +35,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "tests" / "golden" / "published-96.pt", path / "veca.pt")
     shutil.copy(ROOT / "veca_edge" / "assets" / "clip.mp4", path)
     shutil.copytree(ROOT / "veca_edge" / "assets" / "photos", path / "photos")
+    for index, photo in enumerate(sorted((path / "photos").glob("*.jpg"))):
+        label = path / "labelled" / ("one", "two")[index % 2]
+        label.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, label)
     return path
 
 

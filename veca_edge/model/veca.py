@@ -127,7 +127,8 @@ class Veca(nn.Module):  # type: ignore[misc]
         rows, columns = self.config.patch_grid(images.shape[2], images.shape[3])
         patches = self.patch_embed(images)  # 1
         tokens, raw = self.active_cores(count)  # 2
-        x = torch.cat((tokens.to(patches.dtype).expand(len(images), -1, -1), patches), dim=1)
+        # In the weights' precision: under autocast the blocks add to a sum that is not rounded to theirs.
+        x = torch.cat((tokens.expand(len(images), -1, -1), patches.to(tokens.dtype)), dim=1)
         raw = raw.expand(len(images), -1, -1)
         positions = patch_positions(rows, columns, images.device)  # 3
         if self.training:

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+from training_sets import ALONE, LABELS, store, tiny_recipe
+
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import read_checkpoint
+from veca_edge.training.learner import Average, Classifier, make_optimizer
+from veca_edge.training.settings import OptimizerSettings
+from veca_edge.training.state import RunFiles, read_log, read_state
+from veca_edge.training.trainer import Task, Trainer, TrainingError
+
+
+def teacher(images):
+    """Grey and edges of 8 x 8 pixels: more channels than a tiny student is told."""
+    grey = torch.nn.functional.avg_pool2d(images, 8)
+    features = torch.cat((grey, grey.square()), 1)
+    return features.mean((2, 3)), features.flatten(2).transpose(1, 2), 5 * grey.mean((2, 3)).flip(1)
+
+
+def trainer(folder, *changes, **task):
+    folder.mkdir(exist_ok=True)
+    values = {"train": store(24), "val": store(6, seed=1), "labels": LABELS, "teacher": teacher} | task
+    return Trainer(Task(tiny_recipe(folder, *changes), **values), RunFiles(folder / "model.pt"), ALONE)
+
+
+def stopping_after(steps):
+    """Asked before every step: yes from the one after `steps` on."""
+    asked = iter(range(10_000))
+    return lambda: next(asked) >= steps
+
+
+def lines(folder):
+    """The log without times, which no run repeats."""
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(folder / "model.log.jsonl")]
+
+
+def equal(a, b):
+    """Whether two states hold the same numbers, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+def states(*folders):
+    return [
+        {k: v for k, v in read_state(folder / "model.state.pt").items() if k != "seconds"} for folder in folders
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run from beginning to end."""
+    folder = tmp_path_factory.mktemp("whole")
+    run = trainer(folder, "epochs=20", "loss.soft_labels=1")
+    told = []
+    assert run.run(report=told.append)
+    run.export()
+    return folder, run, told
+
+
+def test_losses_fall_and_every_budget_learns(whole):
+    folder, run, told = whole
+    steps = [line for line in lines(folder) if "loss" in line]
+    assert [line["step"] for line in steps] == list(range(1, 41))
+    for name in ("loss", "labels", "embedding", "patches", "patches_mse", "soft_labels"):
+        early, late = (sum(line[name] for line in part) for part in (steps[:8], steps[-8:]))
+        assert late < 0.9 * early, name
+    assert {line["size"] for line in steps} == {32, 48}
+    last = [line["validation"] for line in lines(folder) if "validation" in line][-1]
+    assert set(last) == {"32", "48"}
+    for size in last:
+        for cores in ("8", "24"):
+            assert last[size][cores]["top1"] >= 5 / 6
+            assert last[size][cores]["loss"] < 0.5  # ln 3 by chance
+    assert told[-1] == run.figures == last
+
+
+def test_the_checkpoint_is_what_was_judged(whole):
+    folder, run, _ = whole
+    checkpoint = read_checkpoint(folder / "model.pt")
+    assert checkpoint.labels == LABELS
+    assert checkpoint.preprocessing["image_size"] == 48
+    assert set(checkpoint.state) == set(run.best_weights.veca.state_dict())  # no projection, no teacher
+    assert checkpoint.config.budgets == (8, 16, 24)
+    assert (folder / "model.pt").stat().st_size < 2.2 * sum(v.numel() for v in checkpoint.state.values()) + 50_000
+    from veca_edge.training.views import crop, normalise, whole_views
+
+    images = normalise(crop(store(6, seed=1).pixels, whole_views(6), 32))
+    logits = checkpoint.build_head()(checkpoint.build()(images, 8))
+    top1 = (logits.argmax(1) == store(6, seed=1).targets).float().mean()
+    assert float(top1) == pytest.approx(run.figures["32"]["8"]["top1"])
+
+
+@pytest.mark.parametrize("stops", [(1,), (7, 3, 11)])
+def test_stopped_and_continued_is_as_never_stopped(whole, stops, tmp_path):
+    for steps in stops:
+        run = trainer(tmp_path, "epochs=20", "loss.soft_labels=1")
+        run.restore()
+        assert not run.run(stop=stopping_after(steps))
+        with (tmp_path / "model.log.jsonl").open("a") as log:
+            log.write('{"step": 38, "loss": 0}\n{"step": 3')  # of a process that was killed later
+    run = trainer(tmp_path, "epochs=20", "loss.soft_labels=1")
+    assert run.restore()
+    assert run.step == sum(stops)
+    assert run.run()
+    assert equal(*states(whole[0], tmp_path))
+    assert lines(tmp_path) == lines(whole[0])
+
+
+def test_a_finished_run_has_nothing_left_to_do(whole):
+    folder, before, _ = whole
+    log = lines(folder)
+    run = trainer(folder, "epochs=20", "loss.soft_labels=1")
+    assert run.restore()
+    assert run.run(report=lambda _: pytest.fail("a step was taken"))
+    assert run.figures == before.figures
+    assert lines(folder) == log
+
+
+@pytest.mark.parametrize("change", ["seed=1", "optimizer.lr=1e-3", "batch_size=24"])
+def test_another_run_is_not_continued_by_accident(whole, change):
+    run = trainer(whole[0], "epochs=20", "loss.soft_labels=1", change)
+    with pytest.raises(
+        VecaError, match=rf"other settings \({change.split('=')[0]}\): start anew with --resume never"
+    ):
+        run.restore()
+    assert run.restore(changed=True)
+
+
+def test_other_photos_and_other_sizes_are_refused(whole):
+    same = "epochs=20", "loss.soft_labels=1"
+    with pytest.raises(VecaError, match=r"other settings \(the photos\)"):
+        trainer(whole[0], *same, train=store(21)).restore()
+    with pytest.raises(VecaError, match=r"does not fit: .*start anew with --resume never"):
+        trainer(whole[0], *same, "model.num_layers=3").restore(changed=True)
+    trainer(whole[0], "epochs=20", "loss.soft_labels=1", "log_every=5", "save_minutes=1").restore()
+
+
+def test_damaged_and_hostile_states_are_refused(whole, tmp_path):
+    data = (whole[0] / "model.state.pt").read_bytes()
+
+    class Evil:
+        def __reduce__(self):
+            return (print, ("executed",))
+
+    hostile, foreign = tmp_path / "hostile.pt", tmp_path / "foreign.pt"
+    torch.save({"format": 1, "recipe": Evil()}, hostile, pickle_module=pickle)
+    torch.save({"student": {}}, foreign)
+    contents = (data[: len(data) // 2], b"", b"x", hostile.read_bytes(), foreign.read_bytes())
+    for content, message in zip(
+        contents, ("cut short", "empty", "damaged", "pickled code", "no state"), strict=True
+    ):
+        (tmp_path / "model.state.pt").write_bytes(content)
+        with pytest.raises(VecaError, match=rf"model\.state\.pt.*{message}.*--resume never"):
+            trainer(tmp_path).restore()
+
+
+def test_pieces_of_a_batch_take_the_same_steps(tmp_path):
+    """One position shift is drawn per piece, so the comparison goes without."""
+    same = "model.rope_shift=0", "model.rope_rescale=1", "epochs=3"
+    for name, micro_batch in (("whole", 0), ("pieces", 5)):
+        trainer(tmp_path / name, *same, f"micro_batch={micro_batch}").run()
+    whole, pieces = (lines(tmp_path / name) for name in ("whole", "pieces"))
+    for a, b in zip(whole, pieces, strict=True):
+        if "loss" in a:
+            assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
+            assert b["gradient"] == pytest.approx(a["gradient"], rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
+    calls = []
+
+    def breaking(images):
+        calls.append(0)
+        return tuple(part / (len(calls) < 6) for part in teacher(images))  # 1 for the statistics, then 4 steps
+
+    run = trainer(tmp_path, teacher=breaking)
+    with pytest.raises(
+        TrainingError, match=r"not a number by step 5: .*model\.state\.pt keeps the last good state"
+    ):
+        run.run()
+    assert TrainingError("").exit_status == 1
+    assert read_state(tmp_path / "model.state.pt")["step"] == 4
+    assert not (tmp_path / "model.pt").exists()
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4]
+    again = trainer(tmp_path)
+    again.restore()
+    assert again.run()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_too_little_memory_says_what_to_lower(error, tmp_path, monkeypatch):
+    run = trainer(tmp_path)
+
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(Classifier, "forward", full)
+    with pytest.raises(
+        TrainingError, match=r"out of memory at 32 pixels with 12 photos a step: set or lower micro_batch"
+    ):
+        run.run()
+
+
+def test_a_checkpoint_can_be_trained_further(whole, tmp_path):
+    start = read_checkpoint(whole[0] / "model.pt")
+    run = trainer(tmp_path, "epochs=2", "model.num_layers=5", "optimizer.lr=1e-5", start=start)
+    run.run()
+    assert run.best_weights.veca.config == start.config
+    assert run.figures["32"]["24"]["loss"] == pytest.approx(whole[1].figures["32"]["24"]["loss"], abs=0.1)
+    others = trainer(tmp_path / "others", "epochs=2", start=start, labels=("a", "b", "c"))
+    assert not torch.equal(others.best_weights.head.linear.weight, start.head["weight"])
+
+
+def test_without_labels_or_without_a_teacher(tmp_path):
+    unlabelled = store(24)
+    unlabelled.targets[:] = -1
+    trainer(tmp_path / "a", "epochs=2", "optimizer.ema=0", train=unlabelled).run()
+    assert all(line["labels"] == 0 for line in lines(tmp_path / "a") if "labels" in line)
+    trainer(tmp_path / "b", "epochs=2", teacher=None).run()
+    assert "embedding" not in lines(tmp_path / "b")[0]
+
+
+def test_bf16_learns_too(tmp_path):
+    run = trainer(tmp_path, "precision=bf16", "epochs=20")
+    run.run()
+    assert run.figures["32"]["24"]["top1"] >= 5 / 6
+    assert all(value.dtype == torch.float32 for value in run.best_weights.state_dict().values())
+
+
+def test_a_teacher_of_other_labels_is_refused(tmp_path):
+    with pytest.raises(VecaError, match="the teacher knows 3 labels, the photos have 4"):
+        trainer(tmp_path, labels=("a", "b", "c", "d"))
+
+
+def test_weight_decay_is_for_matrices_alone(tmp_path):
+    run = trainer(tmp_path)
+    groups = make_optimizer(run._learner, OptimizerSettings(weight_decay=0.1)).param_groups
+    names = {id(value): name for name, value in run._learner.named_parameters()}
+    decayed = {names[id(value)] for value in groups[0]["params"]}
+    assert [group["weight_decay"] for group in groups] == [0.1, 0]
+    assert all(name.endswith("weight") and "norm" not in name for name in decayed)
+    assert {"classifier.head.linear.weight", "classifier.veca.blocks.0.fc1.weight"} <= decayed
+    assert len(decayed) + len(groups[1]["params"]) == len(names)
+
+
+def test_the_average_follows_the_weights(tmp_path):
+    classifier = trainer(tmp_path).best_weights
+    average = Average(classifier, 0.9)
+    start = classifier.head.linear.bias.clone()
+    with torch.no_grad():
+        classifier.head.linear.bias += 1
+    average.update(classifier, 0)  # decay 1 / 10 at first
+    torch.testing.assert_close(average.classifier.head.linear.bias, start + 0.9)
+    average.update(classifier, 10_000)
+    torch.testing.assert_close(average.classifier.head.linear.bias, start + 0.91)
+
+
+def test_the_log_is_json(whole):
+    for text in (whole[0] / "model.log.jsonl").read_text().splitlines():
+        assert json.loads(text)["step"] >= 1
+
+
+def test_sizes_that_do_not_fit_are_refused(tmp_path):
+    task = Task(tiny_recipe(tmp_path), store(24), store(6), LABELS)
+    with pytest.raises(VecaError, match="batch_size 12 does not divide among 5 processes"):
+        Trainer(task, RunFiles(tmp_path / "model.pt"), replace(ALONE, size=5))

@@ -1,0 +1,122 @@
+"""The modules that are trained, and the average of their weights that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, Checkpoint
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.veca import Head, Veca, VecaOutput
+from veca_edge.training.losses import Distillation, Learned, compute_losses
+from veca_edge.training.settings import LossSettings, OptimizerSettings
+from veca_edge.training.teachers import TeacherOutput
+
+
+class Classifier(nn.Module):  # type: ignore[misc]
+    """A VECA model and its head: what a checkpoint holds."""
+
+    def __init__(self, config: VecaConfig, classes: int) -> None:
+        super().__init__()
+        self.veca = Veca(config)
+        self.head = Head(config.feature_dim, classes)
+
+    def forward(self, images: Tensor, cores: int) -> tuple[VecaOutput, Tensor]:
+        output = self.veca(images, cores)
+        return output, self.head(output)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, labels: tuple[str, ...]) -> Classifier:
+        """Go on from a checkpoint; its head comes along if it is for the same labels."""
+        made = cls(checkpoint.config, len(labels))
+        made.veca.load_state_dict(checkpoint.state)
+        if checkpoint.head is not None and checkpoint.labels == labels:
+            made.head.linear.load_state_dict(checkpoint.head)
+        return made
+
+    def to_checkpoint(self, labels: tuple[str, ...], image_size: int) -> Checkpoint:
+        """A checkpoint of the weights as they are, for images of that many pixels."""
+        preprocessing: dict[str, Any] = {
+            "image_size": image_size,
+            "fit": "crop",
+            "mean": list(IMAGENET_MEAN),
+            "std": list(IMAGENET_STD),
+        }
+        state = {name: value.detach().float().cpu() for name, value in self.veca.state_dict().items()}
+        head = {name: value.detach().float().cpu() for name, value in self.head.linear.state_dict().items()}
+        return Checkpoint(self.veca.config, state, head, labels, preprocessing)
+
+
+class Learner(nn.Module):  # type: ignore[misc]
+    """A classifier, with a teacher the projections to it, and what is minimised.
+
+    One forward pass from images to losses, as parallel training wants it: all that it computes has a gradient.
+    """
+
+    def __init__(self, classifier: Classifier, distillation: Distillation | None, settings: LossSettings) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.distillation = distillation
+        self._settings = settings
+
+    def forward(
+        self, images: Tensor, cores: int, labels: Tensor, taught: TeacherOutput | None
+    ) -> dict[str, Tensor]:
+        """The terms of the loss by name, unweighted.
+
+        Args:
+            images: float (B, 3, H, H), normalised.
+            cores: active cores.
+            labels: (B, K), see `compute_losses`.
+            taught: what the teacher says of the images, from `ask`, or None without a teacher.
+        """
+        output, logits = self.classifier(images, cores)
+        if self.distillation is None or taught is None:
+            return compute_losses(Learned(logits, None, None), labels, None, self._settings)
+        learned = Learned(logits, *self.distillation(output))
+        targets = self.distillation.targets(taught, output.features.shape[1])
+        return compute_losses(learned, labels, targets, self._settings)
+
+
+class Average:
+    """An exponential moving average of a classifier's weights."""
+
+    def __init__(self, classifier: Classifier, decay: float) -> None:
+        self.classifier = deepcopy(classifier).eval().requires_grad_(False)
+        self._decay = decay
+
+    def update(self, classifier: Classifier, step: int) -> None:
+        """Take in the weights after step `step` (from 0); early on the average follows more closely."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.classifier.parameters()), list(classifier.parameters()), 1 - decay)
+
+
+def make_optimizer(learner: Learner, settings: OptimizerSettings) -> torch.optim.AdamW:
+    """AdamW; weight decay for matrices alone."""
+    named = dict(learner.named_parameters())
+    groups = [
+        {
+            "params": [value for name, value in named.items() if _is_matrix(name, value) == matrix],
+            "weight_decay": decay,
+        }
+        for matrix, decay in ((True, settings.weight_decay), (False, 0.0))
+    ]
+    betas = (settings.beta1, settings.beta2)
+    fused = next(learner.parameters()).is_cuda
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, fused=fused)
+
+
+def clip_gradients(parameters: Iterable[Tensor], most: float) -> Tensor:
+    """Shorten the gradient to `most` (0 for any length); returns how long it was, a tensor."""
+    length: Tensor = torch.nn.utils.clip_grad_norm_(parameters, most or float("inf"))
+    return length
+
+
+def _is_matrix(name: str, parameter: Tensor) -> bool:
+    # Cores and their coordinates have three dimensions, too, but are no matrices.
+    return parameter.ndim >= 2 and "_chunks." not in name

@@ -1,0 +1,96 @@
+"""Photos decoded once and kept in memory as bytes, where training reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from veca_edge.camera.preprocessing import Image, Preprocessing
+from veca_edge.errors import VecaError
+from veca_edge.training.dataset import Photos, Skipped, decode_all
+
+MOST_OF_MEMORY = 0.7  # of the machine's, for photos
+MOST_OF_DEVICE = 0.3  # of an accelerator's free memory
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoStore:
+    """Decoded photos.
+
+    Attributes:
+        pixels: uint8 (n, 3, S, S), RGB.
+        targets: int64 (n,), index of the label, or -1 without one.
+        digest: a fingerprint of the files' names and targets and of S; not of the pixels.
+    """
+
+    pixels: Tensor
+    targets: Tensor
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def to(self, device: torch.device) -> PhotoStore:
+        """Where batches are made: on an accelerator if it has room to spare, else where they are."""
+        if device.type == "cuda" and self.pixels.numel() < MOST_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+            return PhotoStore(self.pixels.to(device), self.targets.to(device), self.digest)
+        return self
+
+
+def load_photos(
+    parts: list[Photos], side: int, say: Callable[[str], None], progress: Progress = lambda _: None
+) -> PhotoStore:
+    """Decode photos into squares of `side` pixels: the short side scaled to it, the middle kept.
+
+    Args:
+        parts: splits with the same labels, taken one after the other.
+        side: pixels.
+        say: receives a line per photo that is skipped, the first few by name.
+        progress: called with how much is done, 0..1.
+
+    Raises:
+        VecaError: none can be read, or they would not fit into memory.
+    """
+    paths = [path for part in parts for path in part.paths]
+    targets = [int(target) for part in parts for target in part.targets]
+    _check_memory(len(paths), side)
+    square = Preprocessing(image_size=side)
+
+    def prepare(image: Image) -> Image:
+        return square.resize(image, patch_size=1).image
+
+    pixels = torch.empty((len(paths), 3, side, side), dtype=torch.uint8)
+    kept: list[int] = []
+    with Skipped(say) as skipped:
+        for index, photo in enumerate(decode_all(paths, prepare)):
+            if isinstance(photo, VecaError):
+                skipped(photo)
+            else:
+                pixels[len(kept)] = torch.from_numpy(photo).permute(2, 0, 1)
+                kept.append(index)
+            progress((index + 1) / len(paths))
+    if not kept:
+        raise VecaError(f"none of the {len(paths)} photos could be read")
+    digest = hashlib.sha256(f"{side}".encode())
+    for index in kept:
+        digest.update(f"\0{targets[index]}\0{'/'.join(paths[index].parts[-3:])}".encode(errors="surrogateescape"))
+    labels = torch.tensor([targets[index] for index in kept])
+    return PhotoStore(pixels[: len(kept)], labels, digest.hexdigest())
+
+
+def _check_memory(count: int, side: int) -> None:
+    """Refuse before allocating: an overcommitted allocation would only fail when it is filled."""
+    need = count * 3 * side * side
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return
+    if need > MOST_OF_MEMORY * there:
+        have = f"of {there / 1e9:.0f} GB in this machine"
+        raise VecaError(f"{count} photos of {side} pixels take {need / 1e9:.1f} GB {have}: lower photo_size")

@@ -1,0 +1,355 @@
+"""A training recipe: every setting, what it means and what it may be. No torch here.
+
+Recipes are TOML files; `recipes/` holds the ones that come with the package. What a file leaves out keeps its
+default, and `render` writes a recipe with every setting explained.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from veca_edge.errors import VecaError
+from veca_edge.model.config import MLP_RATIO, VecaConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRECISIONS = ("auto", "bf16", "fp32")
+MAX_FILE = 1 << 20  # bytes of a recipe
+Table = TypeVar("Table")
+
+
+def setting(default: Any, doc: str, least: float = 0, most: float = math.inf) -> Any:
+    """A field with its explanation and its range; of a list the range holds for every element."""
+    return field(default=default, metadata={"doc": doc, "least": least, "most": most})
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training, and the image sizes (pixels) from which each of its steps draws one."""
+
+    share: float = setting(1.0, "of all steps, relative to the other phases", 1e-6)
+    sizes: tuple[int, ...] = setting((128,), "pixels, multiples of the patch size", 1, 4096)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Sizes of a new model; with a checkpoint to start from its own sizes count."""
+
+    hidden_dim: int = setting(192, "width of every token", 4)
+    num_heads: int = setting(3, "attention heads", 1)
+    num_layers: int = setting(8, "blocks", 1)
+    mlp_ratio: float = setting(MLP_RATIO, "hidden width of the gated MLP, relative to hidden_dim", 0.1)
+    patch_size: int = setting(16, "side of a patch, pixels", 1)
+    num_cores: int = setting(64, "core tokens; every multiple of chunk_size up to here is a budget", 1)
+    chunk_size: int = setting(8, "cores come in chunks of this many", 1)
+    rope_shift: float = setting(0.08, "positions are shifted by up to this; 0 for never", 0, 2)
+    rope_jitter: float = setting(1.0, "positions are scaled per axis by up to this factor; 1 for never", 1, 8)
+    rope_rescale: float = setting(2.0, "positions are scaled by up to this factor; 1 for never", 1, 8)
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """How a photo becomes a training view. Draws are uniform unless said."""
+
+    crop_area: float = setting(0.25, "smallest share of the photo that a view shows; 1 for all of it", 0.01, 1)
+    crop_aspect: float = setting(1.333, "most elongated crop, width to height or height to width", 1, 4)
+    mirror: bool = setting(True, "half of all views are mirrored")
+    brightness: float = setting(0.3, "factor 1 ± this", 0, 1)
+    contrast: float = setting(0.3, "factor 1 ± this", 0, 1)
+    saturation: float = setting(0.3, "factor 1 ± this", 0, 1)
+    mixup: float = setting(0.0, "share of views that are blended with another photo's", 0, 1)
+    mixup_alpha: float = setting(0.8, "parameter of the Beta distribution of the blend", 0.01, 10)
+    cutmix: float = setting(0.0, "share of views in which a rectangle comes from another photo", 0, 1)
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What is minimised: the sum of these, each times its weight. All but `labels` need a teacher."""
+
+    labels: float = setting(1.0, "cross entropy of the head")
+    label_smoothing: float = setting(0.1, "share of each label that is spread over all labels", 0, 0.9)
+    embedding: float = setting(1.0, "1 - cosine to the teacher's embedding")
+    patches: float = setting(1.0, "1 - cosine to the teacher's patch features")
+    patches_mse: float = setting(1.0, "mean squared difference to the teacher's patch features")
+    soft_labels: float = setting(0.0, "divergence from the labels that the teacher gives, where it gives any")
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """Where the teacher comes from and how it looks at the views."""
+
+    source: str = setting("", "an .npz of MobileNetV2, a .pt2 program, or module:callable; empty for none")
+    image_size: int = setting(0, "pixels to which views are resized for it; 0 for as they are", 0, 4096)
+    tune_epochs: int = setting(0, "fine-tune the teacher on the labels for so many epochs first", 0, 10_000)
+    tune_lr: float = setting(5e-4, "learning rate of that, AdamW with a cosine schedule", 1e-7, 1)
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW with linear warm-up and a cosine schedule."""
+
+    lr: float = setting(1e-3, "highest learning rate", 1e-8, 1)
+    final_lr: float = setting(0.01, "last learning rate, relative to the highest", 0, 1)
+    warmup: float = setting(0.05, "share of all steps in which the rate rises", 0, 1)
+    beta1: float = setting(0.9, "decay of the mean of the gradients", 0, 0.9999)
+    beta2: float = setting(0.98, "decay of the mean of their squares", 0, 0.99999)
+    weight_decay: float = setting(0.05, "of matrices; never of biases, norms, cores and positions", 0, 1)
+    clip: float = setting(1.0, "longest gradient; 0 for any length")
+    ema: float = setting(0.999, "decay of the averaged weights, which are what is kept; 0 for none", 0, 0.99999)
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """Which figures are taken from the `val` photos, on the averaged weights."""
+
+    every_epochs: float = setting(20.0, "how often; the last step always counts", 0.01)
+    cores: tuple[int, ...] = setting((8, 32, 64), "budgets", 1)
+    sizes: tuple[int, ...] = setting((), "pixels; by default every size that is trained at", 1, 4096)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what is trained. Equal recipes on equal data take equal steps."""
+
+    epochs: float = setting(40.0, "passes over the photos", 0.001)
+    batch_size: int = setting(128, "photos per step, over all processes", 1)
+    micro_batch: int = setting(
+        0, "most photos at once per process at the smallest size (fewer at larger ones, by area); 0 for all", 0
+    )
+    photo_size: int = setting(288, "photos are kept in memory as squares of this many pixels", 8, 4096)
+    image_size: int = setting(
+        0, "pixels, written into the checkpoint as its size; 0 for the largest trained", 0, 4096
+    )
+    seed: int = setting(0, "decides every draw", 0, 2**31 - 1)
+    precision: str = setting("auto", "bf16, fp32, or auto: bf16 on a GPU, fp32 elsewhere")
+    compile: bool = setting(False, "torch.compile: slow to start, faster steps")
+    log_every: int = setting(20, "steps that one line of the log averages", 1)
+    save_minutes: float = setting(2.0, "how often the state is saved; 0 for after every step")
+    phases: tuple[Phase, ...] = field(
+        default=(Phase(),), metadata={"doc": "one after the other", "least": 0, "most": 0}
+    )
+    model: ModelSettings = field(default_factory=ModelSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise VecaError(f"precision is {self.precision!r}: use one of {', '.join(PRECISIONS)}")
+        if not self.phases or not all(phase.sizes for phase in self.phases):
+            raise VecaError("phases: give at least one, each with at least one size")
+        if not self.validation.cores:
+            raise VecaError("validation.cores: give at least one budget")
+        if self.augment.mixup + self.augment.cutmix > 1:
+            raise VecaError("augment.mixup and augment.cutmix are shares of the views: at most 1 together")
+        if self.optimizer.warmup >= 1:
+            raise VecaError("optimizer.warmup is a share of all steps: below 1")
+
+    @property
+    def train_sizes(self) -> tuple[int, ...]:
+        """Every image size of any phase, rising."""
+        return tuple(sorted({size for phase in self.phases for size in phase.sizes}))
+
+    @property
+    def validation_sizes(self) -> tuple[int, ...]:
+        return self.validation.sizes or self.train_sizes
+
+    def model_config(self) -> VecaConfig:
+        """The sizes of a new model; VecaError for impossible ones."""
+        model = self.model
+        return VecaConfig.from_family(
+            "small",
+            hidden_dim=model.hidden_dim,
+            num_heads=model.num_heads,
+            num_layers=model.num_layers,
+            ffn_dim=int(model.hidden_dim * model.mlp_ratio),
+            patch_size=model.patch_size,
+            num_cores=model.num_cores,
+            chunk_size=model.chunk_size,
+            rope_shift=model.rope_shift or None,
+            rope_jitter=model.rope_jitter if model.rope_jitter > 1 else None,
+            rope_rescale=model.rope_rescale if model.rope_rescale > 1 else None,
+        )
+
+    def check_model(self, config: VecaConfig) -> None:
+        """Raise VecaError for sizes or budgets that this model cannot take."""
+        for size in (*self.train_sizes, *self.validation_sizes, *([self.image_size] if self.image_size else [])):
+            config.patch_grid(size, size)
+        for cores in self.validation.cores:
+            config.check_cores(cores)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(Path(entry.name).stem for entry in _recipes().iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(source: str | None, assignments: Sequence[str] = ()) -> Recipe:
+    """A recipe from a file, with some settings changed.
+
+    Args:
+        source: the name of a recipe of the package, or the path of a TOML file; None for the defaults.
+        assignments: "name=value" each, such as "optimizer.lr=2e-3" or "phases=[{share=1, sizes=[128]}]".
+
+    Raises:
+        VecaError: no such file, no TOML, an unknown name, or a value that is not allowed.
+    """
+    values = _read_toml(source) if source else {}
+    for assignment in assignments:
+        _assign(values, assignment)
+    return read_table(Recipe, values)
+
+
+def read_table(kind: type[Table], values: Any, where: str = "") -> Table:
+    """Build a dataclass of settings from plain values; what is left out keeps its default.
+
+    Raises:
+        VecaError: an unknown name (the nearest one is suggested), a wrong type, or a value out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise VecaError(f"{where.rstrip('.') or 'the recipe'}: expected a table of settings, got {_shown(values)}")
+    names = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    for name in values:
+        if name not in names:
+            near = get_close_matches(str(name), names, 1)
+            hint = f": did you mean {where}{near[0]}?" if near else ""
+            raise VecaError(f"unknown setting {where}{str(name)[:60]}{hint}")
+    return kind(
+        **{
+            entry.name: _value(values[entry.name], hints[entry.name], f"{where}{entry.name}", entry.metadata)
+            for entry in fields(kind)  # type: ignore[arg-type]
+            if entry.name in values
+        }
+    )
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """The settings as JSON values, tables in tables; `read_table` gives the same settings back."""
+
+    def value(item: Any) -> Any:
+        if is_dataclass(item):
+            return plain(item)
+        return [value(part) for part in item] if isinstance(item, tuple) else item
+
+    return {entry.name: value(getattr(settings, entry.name)) for entry in fields(settings)}
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """Names of the settings in which two recipes would train differently."""
+    # How often something is logged or saved changes nothing that is trained.
+    new = replace(new, log_every=old.log_every, save_minutes=old.save_minutes)
+    a, b = _flat(plain(old)), _flat(plain(new))
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def render(recipe: Recipe) -> str:
+    """The recipe as TOML, every setting with its explanation; `load_recipe` reads it back."""
+    lines: list[str] = []
+    for entry in fields(recipe):
+        value = getattr(recipe, entry.name)
+        if is_dataclass(value):
+            lines += ["", f"# {(type(value).__doc__ or '').splitlines()[0]}", f"[{entry.name}]"]
+            lines += [_line(inner, getattr(value, inner.name)) for inner in fields(value)]
+        else:
+            lines.append(_line(entry, value))
+    return "\n".join(lines) + "\n"
+
+
+def _read_toml(source: str) -> dict[str, Any]:
+    file = _recipes() / f"{source}.toml" if source in recipe_names() else Path(source)
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise VecaError(f"{source} is too large for a recipe")
+        return tomllib.loads(data.decode())
+    except OSError as error:
+        known = ", ".join(recipe_names())
+        reason = error.strerror or error
+        raise VecaError(f"recipe {source}: {reason}; give a TOML file or one of {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise VecaError(f"{source} is not TOML: {error}") from None
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    name, equals, text = assignment.partition("=")
+    if not equals or not name.strip():
+        raise VecaError(f"--set {assignment}: give name=value, such as optimizer.lr=2e-3")
+    *path, last = name.strip().split(".")
+    for part in path:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise VecaError(f"--set {assignment}: {part} is no table of settings")
+    try:
+        values[last] = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[last] = text.strip()  # a name or a path without quotes
+
+
+def _value(value: Any, kind: Any, name: str, metadata: Mapping[str, Any]) -> Any:
+    if is_dataclass(kind):
+        return read_table(kind, value, f"{name}.")  # type: ignore[arg-type]
+    if get_args(kind):  # tuple[X, ...]
+        if not isinstance(value, list):
+            raise VecaError(f"{name} is {_shown(value)}: expected a list")
+        return tuple(_value(item, get_args(kind)[0], name, metadata) for item in value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise VecaError(f"{name} is {_shown(value)}: expected {KINDS[kind]}")
+    if kind in (int, float) and not metadata["least"] <= value <= metadata["most"]:
+        most = "" if metadata["most"] == math.inf else f" to {metadata['most']:g}"
+        raise VecaError(f"{name} is {value:g}: expected {metadata['least']:g}{most or ' or more'}")
+    if kind is float and not math.isfinite(value):
+        raise VecaError(f"{name} is {value}: expected a finite number")
+    return value
+
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _line(entry: Any, value: Any) -> str:
+    return f"{entry.name} = {_toml(value)}".ljust(32) + f"  # {entry.metadata['doc']}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if is_dataclass(value):
+        inner = (f"{entry.name} = {_toml(getattr(value, entry.name))}" for entry in fields(value))
+        return f"{{ {', '.join(inner)} }}"
+    return repr(value)
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= _flat(value, f"{where}{name}.") if isinstance(value, dict) else {f"{where}{name}": value}
+    return result
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _recipes() -> Any:
+    return resources.files("veca_edge.training") / "recipes"

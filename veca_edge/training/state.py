@@ -1,0 +1,120 @@
+"""The files of a training run, beside its checkpoint: the state to go on from, and the log.
+
+Both survive a kill at any moment: the state appears whole or not at all, and lines of the log that are newer than
+the state, or cut short, are dropped when the run goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veca_edge.errors import VecaError
+from veca_edge.files import is_there, replacing
+from veca_edge.model.untrusted import load_untrusted
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run writes.
+
+    Attributes:
+        output: the checkpoint.
+    """
+
+    output: Path
+
+    @property
+    def state(self) -> Path:
+        return self.output.with_suffix(".state.pt")
+
+    @property
+    def log(self) -> Path:
+        return self.output.with_suffix(".log.jsonl")
+
+    @property
+    def teacher(self) -> Path:
+        """A teacher that was tuned for this run."""
+        return self.output.with_suffix(".teacher.npz")
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors, numbers and text; the file appears complete or not at all.
+
+    Raises:
+        VecaError: it cannot be written.
+    """
+    # Through memory: torch's own writer does not report a full disk as an ordinary error.
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    _write(path, buffer.getbuffer())
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What `write_state` wrote, on the CPU, or None if there is no such file. Nothing in it is executed.
+
+    Raises:
+        VecaError: damaged, or something else.
+    """
+    if not is_there(path):
+        return None
+    try:
+        state, _ = load_untrusted(path)
+    except VecaError as error:
+        raise VecaError(f"{path}: {error}; or start anew with --resume never") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise VecaError(f"{path} is no state of this training; start anew with --resume never")
+    return state
+
+
+class RunLog:
+    """A file of JSON lines, each with the step (number of steps taken) that it speaks of."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rewind(self, step: int) -> None:
+        """Drop what was written after step `step`."""
+        kept = [line for line in read_log(self._path) if line["step"] <= step]
+        _write(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Append a line."""
+        try:
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise VecaError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+
+
+def read_log(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a log, () if there is none; a line that was cut short or is none of ours is left out."""
+    if not is_there(path):
+        return
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for text in stream:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                yield line
+
+
+def _write(path: Path, data: bytes | memoryview) -> None:
+    try:
+        with replacing(path) as part, part.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,372 @@
+"""The training loop: nested budgets, labels, a teacher, phases of image sizes; exact to continue.
+
+A step is a function of the recipe, the step's number and the weights: its photos, views, image size, budget and
+position shifts are drawn from the seed and the number alone (see `schedule`). So the state to go on from holds no
+random generators and no place in the data, and a run that was killed and continued ends with the same weights, bit
+for bit where the arithmetic itself repeats (on one processor it does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.training.learner import Average, Classifier, Learner, clip_gradients, make_optimizer
+from veca_edge.training.losses import TERMS, Distillation, total
+from veca_edge.training.photos import PhotoStore
+from veca_edge.training.schedule import POSITIONS, SAMPLE, VIEWS, Schedule, StepPlan
+from veca_edge.training.settings import Recipe, differences, plain, read_table
+from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
+from veca_edge.training.teachers import Teacher, TeacherOutput, ask
+from veca_edge.training.validation import Figures, validate
+from veca_edge.training.views import draw_views, mixed_labels, normalise, render, resized
+from veca_edge.training.world import Autocast, World, hold_gradients
+
+SAMPLES, AT_ONCE = 256, 64  # views from which the teacher's statistics are taken
+Stop = Callable[[], bool]
+Report = Callable[["Progress | Figures"], None]
+FIGURES = ("loss", *TERMS, "gradient")  # per step, summed up between two lines of the log
+
+
+class TrainingError(VecaError):
+    """Training went wrong, not what it was given. Exit status 1."""
+
+    exit_status = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be learned.
+
+    Attributes:
+        recipe: how.
+        train: photos to learn from, with and without labels.
+        val: photos to judge by, all with labels.
+        labels: K names.
+        teacher: or None.
+        start: a checkpoint to start from, or None for new weights.
+    """
+
+    recipe: Recipe
+    train: PhotoStore
+    val: PhotoStore
+    labels: tuple[str, ...]
+    teacher: Teacher | None = None
+    start: Checkpoint | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        step: steps taken.
+        steps: all of them.
+        epoch: passes over the photos so far.
+        size: of the last step's images, pixels.
+        lr: of the last step.
+        photos_per_second: over the last line's steps, all processes together.
+        seconds: spent training, all sittings together.
+        figures: mean of each term of the loss ("loss" is the weighted sum) and of the gradient's length.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    size: int
+    lr: float
+    photos_per_second: float
+    seconds: float
+    figures: dict[str, float]
+
+
+class Trainer:
+    """One run: make it, `restore` it if there is a state, `run` it, `export` what it has learned."""
+
+    def __init__(self, task: Task, files: RunFiles, world: World) -> None:
+        """Build the model and everything around it.
+
+        Raises:
+            VecaError: sizes or budgets that the model cannot take, or that do not fit together.
+        """
+        self._task, self._files, self._world = task, files, world
+        recipe = task.recipe
+        self.autocast = autocast_for(recipe, world.device)
+        torch.manual_seed(recipe.seed)
+        config = recipe.model_config() if task.start is None else task.start.config
+        recipe.check_model(config)
+        self._part = world.share(recipe.batch_size)
+        self.schedule = Schedule(recipe, config, len(task.train))
+        if task.start is None:
+            classifier = Classifier(config, len(task.labels))
+        else:
+            classifier = Classifier.from_checkpoint(task.start, task.labels)
+        self._learner = Learner(classifier, self._distillation(config.feature_dim), recipe.loss).to(world.device)
+        self._model = world.parallel(torch.compile(self._learner) if recipe.compile else self._learner)
+        self._optimizer = make_optimizer(self._learner, recipe.optimizer)
+        decay = recipe.optimizer.ema
+        self._average = Average(self._learner.classifier, decay) if decay else None
+        self._window = torch.zeros(len(FIGURES) + 1, device=world.device)  # sums, and how many steps
+        self._log = RunLog(files.log)
+        self._lined = 0.0  # when the last line was written
+        self.step = 0
+        self.seconds = 0.0
+        self.figures: Figures = {}
+
+    @property
+    def best_weights(self) -> Classifier:
+        """The averaged weights, or the plain ones where none are averaged."""
+        best: Classifier = self._learner.classifier if self._average is None else self._average.classifier
+        return best
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        report: Callable[[Progress | Figures], None] = lambda _: None,
+    ) -> bool:
+        """Take steps until the last one, or until `stop` says so; the state is saved either way.
+
+        Args:
+            stop: asked before every step (with several processes, before every line of the log).
+            report: called with the progress after every line of the log, and with figures after every validation.
+
+        Returns:
+            Whether the last step is done.
+
+        Raises:
+            TrainingError: the loss is not a number, or there is not enough memory; the last good state is kept.
+        """
+        recipe, before = self._task.recipe, self.seconds
+        began = saved = self._lined = monotonic()
+        if self._world.first:
+            self._log.rewind(self.step)
+        while self.step < self.schedule.steps:
+            if (self._world.size == 1 or self.step % recipe.log_every == 0) and self._world.any(stop()):
+                break
+            plan = self.schedule.at(self.step)
+            self._take_step(plan)
+            self.step += 1
+            self.seconds = before + monotonic() - began
+            last = self.step == self.schedule.steps
+            if self.step % recipe.log_every == 0 or last:
+                report(self._write_line(plan))
+            if self.schedule.validates_after(self.step - 1):
+                report(self._validate())
+            if monotonic() - saved >= 60 * recipe.save_minutes and not last:
+                self._save()
+                saved = monotonic()
+        self._save()
+        return self.step == self.schedule.steps
+
+    def _take_step(self, plan: StepPlan) -> None:
+        try:
+            figures = self._gradients(plan)
+            length = clip_gradients(self._learner.parameters(), self._task.recipe.optimizer.clip)
+            for group in self._optimizer.param_groups:
+                group["lr"] = plan.lr
+            self._optimizer.step()
+            if self._average is not None:
+                self._average.update(self._learner.classifier, self.step)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise self._out_of_memory(plan) from error
+        except RuntimeError as error:
+            # The processor's allocator has no error of its own.
+            if "allocate memory" in str(error) or "out of memory" in str(error):
+                raise self._out_of_memory(plan) from error
+            raise
+        self._window += torch.cat((figures, length.detach().view(1), torch.ones(1, device=length.device)))
+
+    def _gradients(self, plan: StepPlan) -> Tensor:
+        """Gradients of one step, and its terms of the loss in the order of FIGURES."""
+        recipe, schedule = self._task.recipe, self.schedule
+        chosen = torch.from_numpy(schedule.photos_at(self.step)).to(self._task.train.pixels.device)
+        views = draw_views(recipe.batch_size, recipe.augment, schedule.draws(VIEWS, self.step))
+        parts = self._micro_batches(plan.size)
+        seeds = schedule.draws(POSITIONS, self.step).integers(2**62, size=len(parts))
+        figures = torch.zeros(len(FIGURES) - 1, device=self._world.device)
+        self._optimizer.zero_grad()
+        for index, part in enumerate(parts):
+            # The model shifts positions with torch's own generator; equally in every process.
+            torch.manual_seed(int(seeds[index]))
+            images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
+            labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
+            with hold_gradients(self._model, index < len(parts) - 1), self.autocast():
+                terms = self._model(normalise(images), plan.cores, labels, self._ask(images))
+                loss = total(terms, recipe.loss)
+                weight = (part.stop - part.start) / (self._part.stop - self._part.start)
+                (weight * loss).backward()
+            values = {"loss": loss, **terms}
+            figures += weight * torch.stack(
+                [values.get(name, torch.zeros_like(loss)).detach().float() for name in FIGURES[:-1]]
+            )
+        return self._world.mean(figures)
+
+    def _micro_batches(self, size: int) -> list[slice]:
+        """This process's part of the batch in pieces that fit into memory."""
+        most, smallest = self._task.recipe.micro_batch, self._task.recipe.train_sizes[0]
+        start, stop = self._part.start, self._part.stop
+        piece = max(1, int(most * (smallest / size) ** 2)) if most else stop - start
+        return [slice(begin, min(begin + piece, stop)) for begin in range(start, stop, piece)]
+
+    # -- the teacher -----------------------------------------------------------------------------------------------
+
+    def _ask(self, images: Tensor) -> TeacherOutput | None:
+        """What the teacher says of views in 0..1."""
+        if self._task.teacher is None:
+            return None
+        with torch.no_grad(), self.autocast():
+            said = ask(self._task.teacher, resized(normalise(images), self._task.recipe.teacher.image_size))
+        classes = len(self._task.labels)
+        if said.logits is not None and said.logits.shape[1] != classes:
+            raise VecaError(f"the teacher knows {said.logits.shape[1]} labels, the photos have {classes}")
+        return said
+
+    def _distillation(self, width: int) -> Distillation | None:
+        """Projections to the teacher, fitted to what it says of a sample of views."""
+        if self._task.teacher is None:
+            return None
+        train, recipe, generator = self._task.train, self._task.recipe, self.schedule.draws(SAMPLE, 0)
+        rows = torch.from_numpy(generator.permutation(len(train))[:SAMPLES]).to(train.pixels.device)
+        views = draw_views(len(rows), replace(recipe.augment, mixup=0.0, cutmix=0.0), generator)
+        said = []
+        for start in range(0, len(rows), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            images, _ = render(train, rows, views, part, recipe.phases[0].sizes[0], self._world.device)
+            said.append(self._ask(images))
+        embeddings = torch.cat([one.embedding for one in said if one])
+        return Distillation(width, TeacherOutput(embeddings, torch.cat([one.features for one in said if one])))
+
+    # -- figures ---------------------------------------------------------------------------------------------------
+
+    def _write_line(self, plan: StepPlan) -> Progress:
+        """Check and log the mean of the steps since the last line."""
+        self._check()
+        spent, self._lined = monotonic() - self._lined, monotonic()
+        *sums, count = self._window.tolist()
+        self._window.zero_()
+        wanted = {"loss", "gradient", *(name for name, value in zip(FIGURES, sums, strict=True) if value)}
+        figures = {name: value / count for name, value in zip(FIGURES, sums, strict=True) if name in wanted}
+        progress = Progress(
+            self.step,
+            self.schedule.steps,
+            self.schedule.epoch_at(self.step),
+            plan.size,
+            plan.lr,
+            self._task.recipe.batch_size * count / spent,
+            self.seconds,
+            figures,
+        )
+        if self._world.first:
+            place = {"step": self.step, "epoch": round(progress.epoch, 4), "size": plan.size, "lr": plan.lr}
+            self._log.add(place | figures | {"seconds": round(self.seconds, 2)})
+        return progress
+
+    def _validate(self) -> Figures:
+        validation = self._task.recipe.validation
+        classifier, sizes = self.best_weights, self._task.recipe.validation_sizes
+        classifier.eval()
+        self.figures = validate(classifier, self._task.val, sizes, validation.cores, self._world, self.autocast)
+        self._learner.train()
+        if self._world.first:
+            self._log.add({"step": self.step, "validation": self.figures})
+        return self.figures
+
+    def _check(self) -> None:
+        """Stop where a loss or gradient since the last check was not a number: nothing of it is kept."""
+        if not bool(self._window.isfinite().all()):
+            kept = (
+                f"{self._files.state} keeps the last good state"
+                if self._files.state.exists()
+                else "nothing is kept"
+            )
+            hint = "lower optimizer.lr or optimizer.clip and go on with --resume changed"
+            raise TrainingError(f"the loss is not a number by step {self.step}: {kept}; {hint}")
+
+    def _out_of_memory(self, plan: StepPlan) -> TrainingError:
+        return TrainingError(
+            f"out of memory at {plan.size} pixels with {self._task.recipe.batch_size} photos a step: set or lower "
+            "micro_batch (the same steps in smaller pieces), or lower batch_size, sizes in phases, or the model"
+        )
+
+    # -- the state -------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        self._check()
+        if not self._world.first:
+            return
+        state = {
+            "recipe": plain(self._task.recipe),
+            "data": self._task.train.digest,
+            "step": self.step,
+            "seconds": self.seconds,
+            "learner": self._learner.state_dict(),
+            "average": None if self._average is None else self._average.classifier.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "window": self._window.cpu(),
+            "figures": self.figures,
+        }
+        write_state(self._files.state, state)
+
+    def restore(self, changed: bool = False) -> bool:
+        """Take up the state of an earlier run, if there is one.
+
+        Args:
+            changed: go on although the recipe or the photos are not the same any more.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            VecaError: the state is damaged, of other photos, or of another recipe.
+        """
+        state = read_state(self._files.state)
+        if state is None:
+            return False
+        try:
+            self._check_same(state, changed)
+            self._learner.load_state_dict(state["learner"])
+            if self._average is not None:
+                self._average.classifier.load_state_dict(state["average"] or self._learner.classifier.state_dict())
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._window.copy_(state["window"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.figures = dict(state["figures"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VecaError(f"{self._files.state} does not fit: {reason}; start anew with --resume never") from None
+        return True
+
+    def _check_same(self, state: dict[str, Any], changed: bool) -> None:
+        other = differences(read_table(Recipe, state["recipe"]), self._task.recipe)
+        if state["data"] != self._task.train.digest:
+            other.append("the photos")
+        if other and not changed:
+            raise VecaError(
+                f"{self._files.state} is of a run with other settings ({', '.join(other[:5])}): start anew with "
+                "--resume never, or go on nevertheless with --resume changed"
+            )
+
+    def export(self) -> Checkpoint:
+        """Write the best weights as a checkpoint in the published format, half precision; returns it."""
+        self._check()
+        size = self._task.recipe.image_size or self._task.recipe.train_sizes[-1]
+        checkpoint = self.best_weights.to_checkpoint(self._task.labels, size)
+        if self._world.first:
+            write_checkpoint(checkpoint, self._files.output)
+        return checkpoint
+
+
+def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:
+    """Makes contexts that compute in the recipe's precision."""
+    half = recipe.precision == "bf16" or (recipe.precision == "auto" and device.type == "cuda")
+    return partial(torch.autocast, device.type, torch.bfloat16, enabled=half)

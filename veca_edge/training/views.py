@@ -1,0 +1,194 @@
+"""Training views of photos, made in batches where the model runs.
+
+A crop with its resize is two matrix products per photo, rows and columns, with a triangle filter that widens when
+the crop is shrunk, so that nothing aliases. All draws are made with numpy for the whole batch of all processes;
+a process then computes its part, and gets the same views as if it were alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.training.photos import PhotoStore
+from veca_edge.training.settings import AugmentSettings
+
+Float = NDArray[np.float32]
+GREY = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """How a batch of B photos is to be seen.
+
+    Attributes:
+        boxes: (B, 4), the crops: left, top, right, bottom in 0..1; left > right where mirrored.
+        colours: (B, 3), factors of brightness, contrast and saturation.
+        partners: (B,), int64, the photo of the batch that is mixed in.
+        shares: (B,), how much of a view is its own photo's, 0..1; 1 where nothing is mixed in.
+        cut: (B,), bool, whether the partner fills a rectangle instead of being blended.
+        centres: (B, 2), x and y of that rectangle's centre in 0..1.
+    """
+
+    boxes: Float
+    colours: Float
+    partners: NDArray[np.int64]
+    shares: Float
+    cut: NDArray[np.bool_]
+    centres: Float
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> Views:
+        """The views of some photos; their partners keep the numbers of the whole batch."""
+        return Views(
+            self.boxes[index],
+            self.colours[index],
+            self.partners[index],
+            self.shares[index],
+            self.cut[index],
+            self.centres[index],
+        )
+
+
+def draw_views(count: int, settings: AugmentSettings, generator: np.random.Generator) -> Views:
+    """Draw the views of a batch of `count` photos."""
+    bounds = 1 + np.array([settings.brightness, settings.contrast, settings.saturation])
+    kind = generator.random(count)
+    mixed, cut = kind < settings.mixup + settings.cutmix, (kind >= settings.mixup)
+    blend = generator.beta(settings.mixup_alpha, settings.mixup_alpha, count)
+    area = generator.random(count)  # CutMix: the rectangle's area is uniform
+    return Views(
+        boxes=_draw_boxes(count, settings, generator),
+        colours=generator.uniform(2 - bounds, bounds, (count, 3)).astype(np.float32),
+        partners=generator.permutation(count),
+        shares=np.where(mixed, np.where(cut, area, blend), 1).astype(np.float32),
+        cut=cut,
+        centres=generator.random((count, 2)).astype(np.float32),
+    )
+
+
+def whole_views(count: int) -> Float:
+    """Boxes (count, 4) that show photos whole and unmirrored."""
+    return np.tile(np.array([0, 0, 1, 1], np.float32), (count, 1))
+
+
+def _draw_boxes(count: int, settings: AugmentSettings, generator: np.random.Generator) -> Float:
+    area = generator.uniform(settings.crop_area, 1, count)
+    bound = math.log(settings.crop_aspect)
+    aspect = np.exp(generator.uniform(-bound, bound, count))
+    sides = np.minimum(np.sqrt(np.stack([area * aspect, area / aspect], 1)), 1)
+    start = generator.random((count, 2)) * (1 - sides)
+    boxes = np.concatenate([start, start + sides], 1)
+    flipped = (generator.random(count) < 0.5) & settings.mirror
+    boxes[flipped] = boxes[flipped][:, [2, 1, 0, 3]]
+    return boxes.astype(np.float32)
+
+
+def render(
+    photos: PhotoStore, chosen: Tensor, views: Views, part: slice, size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The views of one part of a batch.
+
+    Args:
+        photos: all photos.
+        chosen: int64 (B,), the numbers of the batch's photos, on the photos' device.
+        views: of the whole batch.
+        part: which of its views.
+        size: pixels.
+        device: where they are computed.
+
+    Returns:
+        float32 images (b, 3, size, size) in 0..1, and how much of each is its own photo's, float32 (b,).
+    """
+    mine = views[part]
+    images = _coloured(photos.pixels[chosen[part]].to(device), mine, size)
+    if (mine.shares == 1).all():
+        return images, torch.ones(len(images), device=device)
+    partners = torch.from_numpy(mine.partners).to(chosen.device)
+    others = _coloured(photos.pixels[chosen[partners]].to(device), views[mine.partners], size)
+    weight = _weights(mine, size, device)
+    return weight * images + (1 - weight) * others, weight.mean((1, 2, 3))
+
+
+def mixed_labels(
+    photos: PhotoStore, chosen: Tensor, views: Views, part: slice, shares: Tensor, classes: int
+) -> Tensor:
+    """The labels of the views that `render` made: (b, K), rows that sum to 1, or less where a label is unknown."""
+    # The target -1 finds the last row: no label.
+    table = torch.cat((torch.eye(classes), torch.zeros(1, classes))).to(shares.device)
+    partners = torch.from_numpy(views[part].partners).to(chosen.device)
+    own, other = (table[photos.targets[rows].to(shares.device)] for rows in (chosen[part], chosen[partners]))
+    return shares[:, None] * own + (1 - shares[:, None]) * other
+
+
+def crop(photos: Tensor, boxes: Float, size: int) -> Tensor:
+    """Crops of photos, resized.
+
+    Args:
+        photos: uint8 (b, 3, S, S).
+        boxes: (b, 4): left, top, right, bottom in 0..1.
+        size: pixels.
+
+    Returns:
+        float32 (b, 3, size, size) in 0..1.
+    """
+    edges = torch.from_numpy(boxes).to(photos.device)
+    columns = _filters(edges[:, 0], edges[:, 2], size, photos.shape[3])
+    rows = _filters(edges[:, 1], edges[:, 3], size, photos.shape[2])
+    with torch.autocast(photos.device.type, enabled=False):
+        pixels = photos.float() / 255
+        return rows[:, None] @ pixels @ columns[:, None].transpose(-1, -2)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Images (b, 3, H, W) in 0..1 as models and teachers take them, with ImageNet's statistics."""
+    mean, std = (
+        torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    return (images - mean) / std
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """Images (b, 3, H, H) with sides of `side` pixels; 0 for as they are."""
+    if side in (0, images.shape[-1]):
+        return images
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _filters(low: Tensor, high: Tensor, size: int, pixels: int) -> Tensor:
+    """(b, size, pixels): each output pixel's weights of the input pixels between two edges in 0..1."""
+    steps = (torch.arange(size, device=low.device) + 0.5) / size
+    centres = (low[:, None] + (high - low)[:, None] * steps) * pixels
+    reach = ((high - low).abs() * pixels / size).clamp(min=1)[:, None, None]
+    sources = torch.arange(pixels, device=low.device) + 0.5
+    weights = (1 - (sources - centres[..., None]).abs() / reach).clamp(min=0)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _coloured(photos: Tensor, views: Views, size: int) -> Tensor:
+    images = crop(photos, views.boxes, size)
+    factors = torch.from_numpy(views.colours).to(images.device)
+    brightness, contrast, saturation = (factors[:, i, None, None, None] for i in range(3))
+    images = images * brightness
+    grey = (images * torch.tensor(GREY, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    mean = grey.mean((2, 3), keepdim=True)
+    # Saturation pulls towards the pixel's grey, contrast then towards the image's.
+    images = grey + (images - grey) * saturation
+    return (mean + (images - mean) * contrast).clamp(0, 1)
+
+
+def _weights(views: Views, size: int, device: torch.device) -> Tensor:
+    """(b, 1, size, size): the share of a view's own photo in each of its pixels."""
+    shares, centres = (torch.from_numpy(array).to(device) for array in (views.shares, views.centres))
+    cut = torch.from_numpy(views.cut).to(device)[:, None, None, None]
+    pixel = (torch.arange(size, device=device) + 0.5) / size
+    half = (1 - shares).sqrt()[:, None] / 2
+    inside = [(pixel - centres[:, axis, None]).abs() < half for axis in range(2)]
+    rectangle = (inside[1][:, None, :, None] & inside[0][:, None, None, :]).float()
+    return torch.where(cut, 1 - rectangle, shares[:, None, None, None])

@@ -1,0 +1,120 @@
+"""The processes that train together, one per device: torchrun starts them, PyTorch connects them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, nn
+
+from veca_edge.errors import VecaError
+
+Autocast = Callable[[], AbstractContextManager[None]]  # makes contexts of the precision to compute in
+PATIENCE = timedelta(hours=1)  # the first process may tune a teacher while the others wait
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its fellows.
+
+    Attributes:
+        rank: its number, from 0; the first one writes files and speaks.
+        size: how many there are.
+        device: where this one computes.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, count: int) -> slice:
+        """This process's part of `count` things; VecaError unless each gets the same number."""
+        if count % self.size:
+            raise VecaError(f"batch_size {count} does not divide among {self.size} processes")
+        each = count // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """The module with gradients that are averaged over all processes."""
+        if self.size == 1:
+            return module
+        # Cores beyond the budget of a step have no gradient.
+        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=True)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over all processes."""
+        return self.sum(values) / self.size
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        if self.size > 1:
+            values = values.clone()
+            torch.distributed.all_reduce(values)
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so; all must ask at the same time."""
+        if self.size == 1:
+            return flag
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            torch.distributed.barrier()
+
+
+def hold_gradients(module: nn.Module, hold: bool) -> AbstractContextManager[None]:
+    """Within it, a parallel module's gradients add up here and are not averaged yet."""
+    if hold and isinstance(module, nn.parallel.DistributedDataParallel):
+        context: AbstractContextManager[None] = module.no_sync()
+        return context
+    return nullcontext()
+
+
+@contextmanager
+def joined_world(device: str = "auto") -> Iterator[World]:
+    """Join the processes that torchrun started; alone without it.
+
+    Args:
+        device: "auto" for a GPU where there is one, or a name such as "cpu" or "cuda:1".
+
+    Raises:
+        VecaError: no such device.
+    """
+    size, rank, local = (
+        int(os.environ.get(name, default)) for name, default in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0))
+    )
+    chosen = _device(device, local)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+        # Products in TensorFloat-32 where they are not in bf16: as good for training, many times as fast.
+        torch.set_float32_matmul_precision("high")
+    if size == 1:
+        yield World(0, 1, chosen)
+        return
+    torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield World(rank, size, chosen)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _device(name: str, local: int) -> torch.device:
+    if name == "auto":
+        name = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise VecaError(f"device {name} cannot be used: {reason}") from None
+    return device
