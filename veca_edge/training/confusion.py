@@ -74,7 +74,7 @@ def confusion_shares(answers: Targets, targets: Targets, shown: NDArray[np.int64
     there = np.isin(targets, shown) & np.isin(answers, shown)
     np.add.at(matrix, (row[there], column[there]), 1)
     photos = np.bincount(row[np.isin(targets, shown)], minlength=len(shown))
-    return matrix / np.maximum(photos, 1)[:, None]
+    return np.asarray(matrix / np.maximum(photos, 1)[:, None])
 
 
 def _shown(answers: Targets, targets: Targets, labels: int) -> NDArray[np.int64]:

@@ -87,7 +87,7 @@ def _draw_boxes(count: int, settings: AugmentSettings, generator: np.random.Gene
     boxes = np.concatenate([start, start + sides], 1)
     flipped = (generator.random(count) < 0.5) & settings.mirror
     boxes[flipped] = boxes[flipped][:, [2, 1, 0, 3]]
-    return boxes.astype(np.float32)
+    return np.asarray(boxes, np.float32)
 
 
 def render(
