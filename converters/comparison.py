@@ -79,6 +79,8 @@ class Row:
         top1_agreement: fraction of images with the same most likely label, or None without a head.
         norm_error: length of the difference over length of the expected, the worse of embedding and features, the
             worst image; 0 in files from before it was measured.
+        largest: of Core ML functions, the largest absolute value that was computed, float32's largest if that was
+            infinite or not a number; None if it was not measured.
     """
 
     method: str
@@ -88,6 +90,7 @@ class Row:
     max_error: float
     top1_agreement: float | None
     norm_error: float = 0.0
+    largest: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ makes of it.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import is_package
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
 from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
-from veca_edge.runtime.mlprogram import Interpreter, Package, Precision, open_package
+from veca_edge.runtime.mlprogram import Interpreter, Package, Precision, Ranges, open_package
 from veca_edge.runtime.modelfile import read_model_file
 from veca_edge.runtime.packagefile import (
     EMBEDDING,
@@ -128,16 +129,23 @@ def verify_package(
     precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"
     total, done = len(subject.functions) * len(images), 0
     for name, cores, size in subject.functions:
-        interpreter, scores = Interpreter(subject.package, name, precision), []
+        interpreter, ranges, scores = Interpreter(subject.package, name, precision), Ranges(small=False), []
         for image in images:
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, size).image
             given = fitted.astype(np.float32) if subject.pixels else fitted
-            scores.append(score(_outputs(interpreter.run({IMAGE: given})), reference(fitted, cores)))
+            found = interpreter.run({IMAGE: given}, ranges.note)
+            scores.append(score(_outputs(found), reference(fitted, cores)))
             done += 1
             if progress is not None:
                 progress(done / total)
-        rows.append(summary(name, cores, scores))
+        rows.append(replace(summary(name, cores, scores), largest=_largest(ranges)))
     return Verification(manifest.quantization, len(images), tuple(rows), "coreml")
+
+
+def _largest(ranges: Ranges) -> float:
+    """The largest value of all, as a number that JSON holds."""
+    largest = float(np.max([magnitude.largest for magnitude in ranges.magnitudes]))
+    return largest if math.isfinite(largest) else float(np.finfo(np.float32).max)
 
 
 def _outputs(found: Mapping[str, Any]) -> Outputs:

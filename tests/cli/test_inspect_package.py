@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -76,3 +78,106 @@ def test_run_says_that_it_is_slow(package: Path) -> None:
     assert json.loads(done.stdout)["frames"] == 2
     assert done.stderr.startswith(f"veca-edge: {package}: there is no Core ML on this system")
     assert done.stderr.count("\n") == 1
+
+
+def test_neural_engine_for_people(package: Path) -> None:
+    done = _inspect(package, "--ane")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{package}  (Core ML package, 4.")
+    assert lines[2] == "Neural Engine, all functions"
+    assert lines[3] == "  may leave it (reported): large kernel: patch_grid"
+    assert sum(line.startswith("  may ") for line in lines) == 1
+    assert any(line.startswith("  no report of a fallback: ") for line in lines)
+    start = lines.index("float16 ranges on 4 images, the worst of 2 functions (float16 ends at 65504)")
+    layers = [line[2:19].strip() for line in lines[start + 2 : start + 12]]
+    assert layers == ["before the layers", *(f"layer {n}" for n in range(8)), "after the layers"]
+    assert lines[start + 2].split()[3:7] == ["255", "0.39", "%", "pixels"]
+    assert lines[-1] == "  all values fit"
+    assert max(map(len, lines[1:])) <= 100
+    assert done.stderr.startswith("  measuring ranges")
+
+
+def test_neural_engine_as_json(package: Path, tmp_path: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 124, np.uint8))
+    done = _inspect(package, "--ane", "--images", tmp_path, "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    facts = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
+    assert facts["kind"] == "Core ML package"
+    engine = facts["neural_engine"]
+    (finding,) = engine["functions"]["cores_8"]["findings"]
+    assert (finding["rule"], finding["operations"]) == ("large kernel", ["patch_grid"])
+    assert engine["seen"]["layer_norm"].startswith("apple/coremltools #1909")
+    assert "silu" in engine["functions"]["cores_64"]["no_report"]
+    ranges = engine["ranges"]
+    assert (ranges["images"], list(ranges["functions"])) == (1, ["cores_8", "cores_64"])
+    first = ranges["functions"]["cores_8"][0]
+    assert (first["variable"], first["largest"], first["state"]) == ("pixels", 124, "fits")
+    assert first["share"] == pytest.approx(124 / 65504)
+
+
+def test_values_that_float16_does_not_hold(tmp_path: Path) -> None:
+    from converters.coreml import PackageOptions, convert_package
+    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
+
+    source = read_checkpoint(default_checkpoint_path())
+    source.state["blocks.6.fc2.weight"] *= 1e6
+    path = tmp_path / "large.mlpackage"
+    convert_package(source, path, PackageOptions(quantize="fp32", budgets=(8,), verify=False))
+    done = _inspect(path, "--ane")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "  near the end of float16 or beyond it: layer 6, layer 7"
+    assert sum(line.endswith("OVERFLOWS") for line in lines) == 2
+    assert any(line.startswith("  may leave it (documented): float32: ") for line in lines)
+
+
+def test_another_tools_package(tmp_path: Path) -> None:
+    import coremltools as ct
+    from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
+
+    @mb.program(input_specs=[mb.TensorSpec((2, 8))], opset_version=ct.target.iOS18)
+    def program(x: Any) -> Any:
+        return mb.tanh(x=x, name="y")
+
+    precision, linear = ct.precision.FLOAT32, tmp_path / "linear.mlpackage"
+    ct.convert(program, minimum_deployment_target=ct.target.iOS18, compute_precision=precision).save(str(linear))
+    done = _inspect(linear, "--ane")
+    assert done.exit_code == 0, done.output
+    assert "  may leave it (documented): float32: y" in done.stdout.splitlines()
+    assert done.stdout.endswith("float16 ranges: not measured, the package was made by another tool\n")
+    assert json.loads(_inspect(linear, "--ane", "--json").stdout)["neural_engine"]["ranges"] is None
+
+
+def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> None:
+    other = tmp_path / "model.pt"
+    other.write_bytes(b"anything")
+    for arguments, message in (
+        ([other, "--ane"], f"--ane is for Core ML packages: {other} is none"),
+        (["--ane"], "--ane is for Core ML packages: name one"),
+        ([package, "--images", tmp_path], "--images is for --ane only"),
+        ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
+        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of images"),
+    ):
+        done = _inspect(*arguments)
+        assert (done.exit_code, done.stdout) == (2, ""), arguments
+        assert done.stderr == f"veca-edge: {message}\n"
+
+
+def test_a_verification_holds_the_largest_value_and_warns(package: Path) -> None:
+    from converters.coreml_verification import package_subject, verify_package
+    from converters.samples import sample_images
+    from veca_edge.cli.tables import verification_lines
+    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
+    from veca_edge.runtime.packagefile import read_package_file
+
+    subject, source = package_subject(read_package_file(package)), read_checkpoint(default_checkpoint_path())
+    facts = verify_package(subject, source, sample_images()[:1]).to_dict()
+    assert [row["largest"] for row in facts["rows"]] == [255, 255]
+    assert not any(line.startswith("warning") for line in verification_lines(facts))
+    facts["rows"][1]["largest"] = 2e4
+    assert list(verification_lines(facts))[-1] == (
+        "warning: values up to 2e+04, and float16 ends at 65504: see where with `veca-edge inspect --ane`"
+    )

@@ -9,25 +9,53 @@ from typing import Any
 
 import click
 
-from veca_edge.errors import require
-from veca_edge.files import is_package, is_regular
+from veca_edge.cli.progress import Stages
+from veca_edge.errors import VecaError, require
+from veca_edge.files import is_package, is_regular, is_there
 
 FIRST_LABELS = 6
 
 
 @click.command("inspect")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--ane",
+    is_flag=True,
+    help="Of a Core ML package: what is known to leave the Neural Engine, and whether float16 holds every value.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --ane: your own images to measure on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path | None, as_json: bool) -> None:
+def command(path: Path | None, ane: bool, images: Path | None, as_json: bool) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.
 
     Without PATH: the checkpoint that comes with the package.
     """
+    _check_options(path, ane, images)
     facts = inspect_file(path)
+    lines = LINES.get(facts.get("kind", ""), nested_lines)
+    if ane and path is not None:
+        from veca_edge.cli.neural_engine import neural_engine_facts
+
+        facts["neural_engine"] = neural_engine_facts(path, images, None if as_json else Stages())
+        lines = _ane_lines
     if as_json:
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
         return
-    click.echo("\n".join(LINES.get(facts.get("kind", ""), nested_lines)(facts)))
+    click.echo("\n".join(lines(facts)))
+
+
+def _check_options(path: Path | None, ane: bool, images: Path | None) -> None:
+    if images is not None and not ane:
+        raise VecaError("--images is for --ane only")
+    if ane and (path is None or (is_there(path) and not is_package(path))):
+        raise VecaError("--ane is for Core ML packages: " + ("name one" if path is None else f"{path} is none"))
+    if ane:
+        require("coremltools", "coreml")
 
 
 def inspect_file(path: Path | None) -> dict[str, Any]:
@@ -62,9 +90,20 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from _cost_lines(facts["gflops"])
 
 
+def _ane_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    from veca_edge.cli.neural_engine import neural_engine_lines
+
+    yield _package_title(facts)
+    yield from neural_engine_lines(facts["neural_engine"])
+
+
+def _package_title(facts: Mapping[str, Any]) -> str:
+    return f"{facts['path']}  (Core ML package, {facts['bytes'] / 1e6:.1f} MB, {facts['minimum_target']} or newer)"
+
+
 def package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """A Core ML package's facts for a terminal: functions, what they are made of, weights, and the rest."""
-    yield f"{facts['path']}  (Core ML package, {facts['bytes'] / 1e6:.1f} MB, {facts['minimum_target']} or newer)"
+    yield _package_title(facts)
     functions = facts["functions"]
     width = max(map(len, functions))
     yield f"\n  {'function':<{width}}  operations  constants  weights"

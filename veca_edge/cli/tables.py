@@ -26,3 +26,15 @@ def verification_lines(verification: Mapping[str, Any]) -> Iterator[str]:
         f"verification {outcome}: the worst of {methods} methods per budget on {verification['images']} images "
         f"against PyTorch in fp32 ({verification['tolerance']})"
     )
+    if verification["quantization"] != "fp32":
+        yield from _range_warning(max((row.get("largest") or 0.0 for row in rows), default=0.0))
+
+
+def _range_warning(largest: float) -> Iterator[str]:
+    from veca_edge.runtime.mlprogram.ranges import HALF_LARGEST, NEAR_OVERFLOW
+
+    if largest >= NEAR_OVERFLOW * HALF_LARGEST:
+        yield (
+            f"warning: values up to {largest:.3g}, and float16 ends at {HALF_LARGEST:g}: see where with "
+            "`veca-edge inspect --ane`"
+        )

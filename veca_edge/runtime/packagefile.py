@@ -154,13 +154,14 @@ def describe_package(path: str | Path) -> dict[str, Any]:
         VecaError: as `open_package`, or a damaged one of ours.
     """
     package = open_package(path)
+    functions = sorted(package.functions.values(), key=function_order)
     facts: dict[str, Any] = {
         "kind": "Core ML package",
         "path": str(package.path),
         "bytes": package.size,
         "minimum_target": package.target,
         "default_function": package.default_function,
-        "functions": {f.name: _function_facts(package, f) for f in sorted(package.functions.values(), key=_order)},
+        "functions": {function.name: _function_facts(package, function) for function in functions},
         "weights": _weight_facts(package),
         "metadata": dict(package.metadata),
     }
@@ -173,8 +174,8 @@ def describe_package(path: str | Path) -> dict[str, Any]:
     return facts | {"manifest": stored}
 
 
-def _order(function: Function) -> tuple[str | int, ...]:
-    """Names with numbers by their numbers: cores_8 before cores_64."""
+def function_order(function: Function) -> tuple[str | int, ...]:
+    """For sorting: names with numbers by their numbers, cores_8 before cores_64."""
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d{1,9})", function.name))
 
 

@@ -13,7 +13,7 @@ what coremltools documents for the opsets of iOS 17 and iOS 18. What is not know
 from veca_edge.runtime.mlprogram.interpreter import Interpreter, Precision
 from veca_edge.runtime.mlprogram.package import Feature, Package, open_package
 from veca_edge.runtime.mlprogram.program import Function, Operation, Stored, Variable
-from veca_edge.runtime.mlprogram.ranges import Magnitude, largest_magnitudes
+from veca_edge.runtime.mlprogram.ranges import Magnitude, Ranges, largest_magnitudes
 from veca_edge.runtime.mlprogram.values import TensorType
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Operation",
     "Package",
     "Precision",
+    "Ranges",
     "Stored",
     "TensorType",
     "Variable",

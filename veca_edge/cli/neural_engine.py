@@ -1,0 +1,133 @@
+"""What `veca-edge inspect --ane` says of a Core ML package."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from veca_edge.cli.progress import Stages
+
+if TYPE_CHECKING:
+    from veca_edge.runtime.neural_engine import FunctionRange
+
+WIDTH = 100
+SAMPLE_STEP = 4  # every fourth of the packaged photos: enough for magnitudes, and seconds instead of minutes
+FIRST_NAMES = 3
+EFFECTS = {"leaves": "may leave it", "wrong": "may be wrong there", "slow": "may be slow there"}
+CLOSING = (
+    "Apple publishes no list of what runs there. It differs by chip, system and size, and Core ML may choose "
+    "another processor anyway: models under some 50 MB often stay on the CPU [FluidInference/FluidAudio "
+    "Documentation/ANE_Profiler.md]. Xcode's performance report on the device has the last word."
+)
+
+
+def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) -> dict[str, Any]:
+    """The review of a package's operations, and its values' ranges on real images, as plain values.
+
+    Args:
+        path: the package.
+        images: a folder; None for some of the packaged photos.
+        stages: to report progress to.
+
+    Raises:
+        VecaError: a damaged package, or images that cannot be read.
+    """
+    from converters.samples import read_images, sample_images
+    from veca_edge.runtime.neural_engine import describe_placement, measure_ranges, range_facts
+
+    facts = describe_placement(path)
+    chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images)
+    progress = None if stages is None else lambda done: stages("measuring ranges", done)
+    measured = measure_ranges(path, chosen, progress)
+    ranges = None if measured is None else range_facts(measured, len(chosen)) | {"worst": _worst(measured)}
+    return facts | {"ranges": ranges}
+
+
+def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
+    """By layer, what goes furthest in any function."""
+    from veca_edge.runtime.neural_engine import layer_facts, worst_layers
+
+    return [layer_facts(layer) | {"function": function} for function, layer in worst_layers(measured)]
+
+
+def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The facts for a terminal."""
+    functions = facts["functions"]
+    for names, placement in _alike(functions):
+        yield f"\nNeural Engine, {names}"
+        yield from _placement_lines(placement)
+    yield ""
+    yield from _wrapped("seen on it in other models", "; ".join(_seen_texts(facts["seen"])) or "none")
+    yield from _wrapped("", CLOSING)
+    yield ""
+    yield from _range_lines(facts["ranges"])
+
+
+def _placement_lines(placement: Mapping[str, Any]) -> Iterator[str]:
+    for finding in placement["findings"]:
+        names = finding["operations"]
+        more = f" and {len(names) - FIRST_NAMES} more" if len(names) > FIRST_NAMES else ""
+        where = ", ".join(names[:FIRST_NAMES]) + more
+        yield from _wrapped(f"{EFFECTS[finding['effect']]} ({finding['evidence']})", f"{finding['rule']}: {where}")
+        yield from _wrapped("", f"{finding['reason']} [{'; '.join(finding['sources'])}]")
+    if not placement["findings"]:
+        yield "  no operation of which a fallback is known"
+    yield from _wrapped("no report of a fallback", ", ".join(placement["seen"] + placement["no_report"]) or "none")
+
+
+def _seen_texts(seen: Mapping[str, str]) -> Iterator[str]:
+    """Kinds by source."""
+    by_source: dict[str, list[str]] = {}
+    for kind, source in seen.items():
+        by_source.setdefault(source, []).append(kind)
+    return (f"{', '.join(kinds)} [{source}]" for source, kinds in by_source.items())
+
+
+def _alike(functions: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Functions of which the same is known, as (their names, what is known)."""
+    groups: dict[str, list[str]] = {}
+    for name, placement in functions.items():
+        groups.setdefault(json.dumps(placement), []).append(name)
+    for names in groups.values():
+        every = len(names) == len(functions) > 1
+        yield "all functions" if every else f"function {', '.join(names)}", functions[names[0]]
+
+
+def _range_lines(ranges: Mapping[str, Any] | None) -> Iterator[str]:
+    if ranges is None:
+        yield "float16 ranges: not measured, the package was made by another tool"
+        return
+    rows = ranges["worst"]
+    several = f", the worst of {len(ranges['functions'])} functions" if len(ranges["functions"]) > 1 else ""
+    yield f"float16 ranges on {ranges['images']} images{several} (float16 ends at 65504)"
+    width = max(len(row["variable"]) for row in rows)
+    yield f"  {'layer':<17}  {'largest':>10}  {'of 65504':>8}  {'at':<{width}}  tiny values"
+    for row in rows:
+        largest = "-" if row["largest"] is None else f"{row['largest']:.4g}"
+        share = "-" if row["share"] is None else f"{100 * row['share']:.2f} %"
+        mark = "" if row["state"] == "fits" else f"  {row['state'].upper()}"
+        tiny = f"{100 * row['tiny_share']:5.1f} % of {row['tiny_variable']}"
+        yield f"  {row['layer']:<17}  {largest:>10}  {share:>8}  {row['variable']:<{width}}  {tiny}{mark}"
+    yield from _wrapped("", _range_note(ranges["warn_from_share"]))
+    beyond = [row["layer"] for row in rows if row["state"] != "fits"]
+    verdict = f"near the end of float16 or beyond it: {', '.join(beyond)}" if beyond else "all values fit"
+    yield f"  {verdict}"
+
+
+def _range_note(warn_from: float) -> str:
+    return (
+        f"A layer is marked from {warn_from:.0%} of 65504 on: one photo's largest value was up to 3.4 times "
+        "another's. Tiny: below 6.1e-5, where float16 loses digits; of a softmax or a silu that does no harm. "
+        "Values inside of an operation (scores of an attention, sums of a norm) are not seen."
+    )
+
+
+def _wrapped(title: str, text: str) -> Iterator[str]:
+    """A paragraph under a title, indented."""
+    head = f"  {title}: " if title else "    "
+    yield from textwrap.wrap(
+        text, WIDTH, initial_indent=head, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
