@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration.streamrows import StreamBenchmark, StreamRow
-from veca_edge.errors import VecaError, require
-from veca_edge.files import replacing
+from veca_edge.errors import require
+from veca_edge.pictures import save_figure
 
 # One colour per core budget, from the cheapest to the dearest.
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")
@@ -52,14 +52,7 @@ def draw(path: Path, result: StreamBenchmark) -> None:
         _legend(axis, colours, marks)
         title = f"Streaming and full computation: {clip}, {rows[0].frames} frames, {result.image_size} px"
         axis.set_title(title, loc="left", color=INK, fontsize=11)
-        try:
-            with replacing(path) as part:
-                figure.savefig(part, dpi=140, facecolor="white")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise VecaError(f"cannot write {path}: {reason}") from None
-        finally:
-            plt.close(figure)
+        save_figure(figure, path)
 
 
 def _line(axis: Any, rows: list[StreamRow], colour: str, marks: Mapping[int | None, str]) -> None:

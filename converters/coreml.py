@@ -13,6 +13,7 @@ from converters.coreml_graph import Dialect, MinimumTarget, PackageGraph
 from converters.coreml_package import Draft, put_in_place, staging, write_draft
 from converters.coreml_verification import verify_package_in_child
 from converters.coreml_weights import Compression, check_compression, package_weights
+from converters.description import model_facts
 from veca_edge._version import __version__
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
@@ -197,29 +198,17 @@ def _draft(
 
 def describe_part(checkpoint: Checkpoint, part: Part, options: PackageOptions, max_patches: int) -> Manifest:
     """What the package will say about itself, but for its weight file, which is not written yet."""
-    config, size = checkpoint.config, part.default.image_size
     return Manifest(
-        name=checkpoint.path.stem if checkpoint.path else config.family,
+        **model_facts(checkpoint, part.default.image_size),
         target=TARGET,
         quantization=options.quantize,
-        family=config.family,
-        hidden_dim=config.hidden_dim,
-        feature_dim=config.feature_dim,
-        num_heads=config.num_heads,
-        num_layers=config.num_layers,
-        patch_size=config.patch_size,
-        num_cores=config.num_cores,
-        chunk_size=config.chunk_size,
         budgets=tuple(sorted({f.cores for f in part.functions})),
-        image_size=size,
         max_patches=max_patches,
-        preprocessing=Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size}),
         labels=distinct(checkpoint.labels) if options.classifier else checkpoint.labels,
         methods=tuple(f.name for f in part.functions),
         program_size=0,
         program_digest="",
         weight_bytes=0,
-        source_digest=checkpoint.digest,
         made_with={"veca-edge": __version__, "coremltools": version("coremltools")},
         verification={},
     )

@@ -14,6 +14,7 @@ import torch
 
 from calibration.quality import quality_in_child
 from converters.coverage import check_coverage
+from converters.description import model_facts
 from converters.folding import FoldedModel, Precision, fold
 from converters.graph import ElasticGraph, Sizes
 from converters.program import Method, assemble
@@ -168,29 +169,18 @@ def _contents(
     output: Path,
     options: ConvertOptions,
 ) -> ModelFile:
-    config, head = checkpoint.config, checkpoint.head
+    head = checkpoint.head
     manifest = Manifest(
-        name=checkpoint.path.stem if checkpoint.path else config.family,
+        **model_facts(checkpoint, plan.image_size),
         target="executorch",
         quantization=options.quantize,
-        family=config.family,
-        hidden_dim=config.hidden_dim,
-        feature_dim=config.feature_dim,
-        num_heads=config.num_heads,
-        num_layers=config.num_layers,
-        patch_size=config.patch_size,
-        num_cores=config.num_cores,
-        chunk_size=config.chunk_size,
         budgets=plan.budgets,
-        image_size=plan.image_size,
         max_patches=plan.max_patches,
-        preprocessing=Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": plan.image_size}),
         labels=checkpoint.labels,
         methods=methods,
         program_size=len(program),
         program_digest=hashlib.sha256(program).hexdigest(),
         weight_bytes=folded.quantized_bytes,
-        source_digest=checkpoint.digest,
         made_with={
             "veca-edge": __version__,
             "executorch": version("executorch"),

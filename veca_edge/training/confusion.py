@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.errors import VecaError, require
-from veca_edge.files import replacing
+from veca_edge.errors import require
+from veca_edge.pictures import save_figure
 from veca_edge.training.metrics import Targets
 
 MOST_LABELS = 80  # in one picture: more cannot be read
@@ -49,14 +49,7 @@ def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple
         figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
         _paint(axis, shares, [labels[i] for i in shown])
         axis.set_title(title, loc="left", color=INK, fontsize=10)
-        try:
-            with replacing(path) as part:
-                figure.savefig(part, dpi=140, facecolor="white")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise VecaError(f"cannot write {path}: {reason}") from None
-        finally:
-            plt.close(figure)
+        save_figure(figure, path)
 
 
 def confusion_shares(answers: Targets, targets: Targets, shown: NDArray[np.int64]) -> NDArray[np.float64]:

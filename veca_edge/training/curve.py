@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veca_edge.errors import VecaError, require
-from veca_edge.files import replacing
+from veca_edge.errors import require
+from veca_edge.pictures import save_figure
 from veca_edge.training.state import read_log
 
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")  # per budget
@@ -40,14 +40,7 @@ def draw(path: Path, log: Path) -> None:
         _dress(left, "loss, mean of the steps between two lines")
         _accuracies(right, judged)
         _dress(right, "top-1 on val, %")
-        try:
-            with replacing(path) as part:
-                figure.savefig(part, dpi=140, facecolor="white")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise VecaError(f"cannot write {path}: {reason}") from None
-        finally:
-            plt.close(figure)
+        save_figure(figure, path)
 
 
 def _accuracies(axis: Any, judged: list[dict[str, Any]]) -> None:

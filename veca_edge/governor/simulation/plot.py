@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from veca_edge.errors import VecaError, require
-from veca_edge.files import replacing
+from veca_edge.errors import require
 from veca_edge.governor.simulation.evaluate import Moment
 from veca_edge.governor.simulation.scenarios import Scenario
+from veca_edge.pictures import save_figure
 
 # Policy -> colour, line width, order. The governor stands out, what it is compared with stays behind.
 STYLES = {
@@ -57,14 +57,7 @@ def draw(path: Path, runs: Sequence[tuple[Scenario, Runs]]) -> None:
             _column(axes[:, column], scenario, by_policy, first=column == 0)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-        try:
-            with replacing(path) as part:
-                figure.savefig(part, dpi=130, facecolor="white")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise VecaError(f"cannot write {path}: {reason}") from None
-        finally:
-            plt.close(figure)
+        save_figure(figure, path, dpi=130)
 
 
 def _column(axes: Any, scenario: Scenario, runs: Runs, first: bool) -> None:
