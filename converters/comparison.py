@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,17 +15,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from converters.description import classifier_of
+from converters.samples import read_images, sample_images
 from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.runtime.child import child_command
-from veca_edge.runtime.modelfile import Head
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
-CONVERT_IMAGES = 8
-
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
+Progress = Callable[[float], None]
+Compare = Callable[[Path, Checkpoint, list[Image], Progress], "Verification"]
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,7 @@ class Reference:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._model: Veca = checkpoint.build()
-        head = checkpoint.head
-        self._head = None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())
+        self._head = classifier_of(checkpoint)
         self._mean = torch.tensor(checkpoint.preprocessing["mean"])[:, None, None]
         self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
 
@@ -277,3 +278,23 @@ def _follow(child: subprocess.Popen[str], progress: Callable[[float], None] | No
         if progress is not None and "done" in last:
             progress(last["done"])
     return last
+
+
+def answer(compare: Compare, samples: int) -> None:
+    """The child's side of `compare_in_child`: takes its arguments, writes its lines, exits with the error's line.
+
+    Args:
+        compare: model file, checkpoint, images and progress to the outcome.
+        samples: how many of the packaged images to compare on if no folder is named.
+    """
+
+    def say(**values: Any) -> None:
+        print(json.dumps(values), flush=True)
+
+    path, source, *folder = map(Path, sys.argv[1:])
+    try:
+        images = read_images(folder[0]) if folder else sample_images()[:samples]
+        outcome = compare(path, read_checkpoint(source), images, lambda done: say(done=done))
+    except VecaError as error:
+        sys.exit(str(error))
+    say(**outcome.to_dict())

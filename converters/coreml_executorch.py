@@ -13,11 +13,12 @@ from converters.coreml_package import staging, write_draft
 from converters.coreml_payload import PACKAGE, build_payload
 from converters.coreml_verification import verify_package_in_child
 from converters.coreml_weights import PackageWeights, package_weights
+from converters.description import classifier_of
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.manifest import PAYLOAD_TARGET
-from veca_edge.runtime.modelfile import Head, ModelFile, write_model_file
+from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.runtime.modelfile import ModelFile, write_model_file
 
 
 def convert_payload(
@@ -49,9 +50,12 @@ def convert_payload(
     weights = package_weights(checkpoint, options.quantize, lambda done: report("compressing", done))
     with staging(output) as folder:
         report("writing", 0.0)
-        program, weight_bytes = _program(checkpoint, weights, part, options, folder)
-        file = _contents(checkpoint, weights, part, options, program, output)
-        file = replace(file, manifest=replace(file.manifest, weight_bytes=weight_bytes))
+        about = describe_part(
+            checkpoint, part, options, (part.default.image_size // checkpoint.config.patch_size) ** 2
+        )
+        program, weight_bytes = _program(checkpoint, weights, part, options, about, folder)
+        manifest = _manifest(about, program, weight_bytes)
+        file = ModelFile(output, manifest, weights.bank[0], weights.coordinates[0], classifier_of(checkpoint))
         report("writing", 1.0)
         if options.verify:
             hidden = replace(file, path=folder / "unverified.pte")
@@ -65,7 +69,12 @@ def convert_payload(
 
 
 def _program(
-    checkpoint: Checkpoint, weights: PackageWeights, part: Part, options: PackageOptions, folder: Path
+    checkpoint: Checkpoint,
+    weights: PackageWeights,
+    part: Part,
+    options: PackageOptions,
+    about: Manifest,
+    folder: Path,
 ) -> tuple[bytes, int]:
     """The ExecuTorch program, and the bytes of its weights."""
     half, config = options.quantize != "fp32", checkpoint.config
@@ -76,7 +85,6 @@ def _program(
         name: ([v.shape for v in function.inputs.values()], [v.shape for v in function.outputs])
         for name, function in functions.items()
     }
-    about = describe_part(checkpoint, part, options, rows**2)
     draft = write_draft(folder, functions, part.default.name, options.minimum_target, about)
     payload = folder / "payload"
     payload.mkdir()
@@ -84,22 +92,13 @@ def _program(
     return build_payload(payload, shapes, half), draft.weight_bytes
 
 
-def _contents(
-    checkpoint: Checkpoint,
-    weights: PackageWeights,
-    part: Part,
-    options: PackageOptions,
-    program: bytes,
-    output: Path,
-) -> ModelFile:
-    about = describe_part(checkpoint, part, options, (part.default.image_size // checkpoint.config.patch_size) ** 2)
-    manifest = replace(
+def _manifest(about: Manifest, program: bytes, weight_bytes: int) -> Manifest:
+    """The package's manifest as that of the file around it."""
+    return replace(
         about,
         target=PAYLOAD_TARGET,
         program_size=len(program),
         program_digest=hashlib.sha256(program).hexdigest(),
+        weight_bytes=weight_bytes,
         made_with={**about.made_with, "executorch": version("executorch")},
     )
-    head = checkpoint.head
-    classifier = None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())
-    return ModelFile(output, manifest, weights.bank[0], weights.coordinates[0], classifier)

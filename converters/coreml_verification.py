@@ -7,9 +7,7 @@ makes of it.
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from converters.comparison import Image, Outputs, Reference, Verification, compare_in_child, score, summary
-from converters.samples import read_images, sample_images
+from converters.comparison import (
+    Image,
+    Outputs,
+    Progress,
+    Reference,
+    Verification,
+    answer,
+    compare_in_child,
+    score,
+    summary,
+)
 from veca_edge.errors import VecaError
 from veca_edge.files import is_package
-from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
+from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
 from veca_edge.runtime.mlprogram import Interpreter, Package, Precision, Ranges, open_package
 from veca_edge.runtime.modelfile import read_model_file
@@ -159,24 +166,13 @@ def _outputs(found: Mapping[str, Any]) -> Outputs:
     return Outputs(embedding, features.reshape(features.shape[-2:]), None if logits is None else logits.reshape(-1))
 
 
-def _main(arguments: Sequence[str]) -> None:
-    """The child: progress and result as JSON lines."""
-
-    def say(**values: Any) -> None:
-        print(json.dumps(values), flush=True)
-
-    images = read_images(Path(arguments[2])) if len(arguments) > 2 else sample_images()[:CONVERT_IMAGES]
-    source, path = read_checkpoint(arguments[1]), Path(arguments[0])
+def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
     with tempfile.TemporaryDirectory() as folder:
         opened = (
             package_subject(read_package_file(path)) if is_package(path) else payload_subject(path, Path(folder))
         )
-        outcome = verify_package(opened, source, images, lambda done: say(done=done))
-    say(**outcome.to_dict())
+        return verify_package(opened, checkpoint, images, progress)
 
 
 if __name__ == "__main__":
-    try:
-        _main(sys.argv[1:])
-    except VecaError as error:
-        sys.exit(str(error))
+    answer(_compare, CONVERT_IMAGES)

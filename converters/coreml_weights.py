@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.model.rope import rope_periods
+from veca_edge.model.rope import pair_frequencies
 
 Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]
 BLOCK = 32  # inputs that share a scale in int4
@@ -157,9 +157,7 @@ def package_weights(
         blocks.append(source.block(index))
         report((index + 1) / config.num_layers)
     mean, std = (np.asarray(preprocessing[name], np.float64).reshape(1, 3, 1, 1) for name in ("mean", "std"))
-    frequencies = 2 * math.pi / rope_periods(config).numpy().astype(np.float64)
-    nothing = np.zeros_like(frequencies)
-    pairs = np.concatenate([np.stack([frequencies, nothing], 1), np.stack([nothing, frequencies], 1)])
+    pairs: Array = pair_frequencies(config).numpy()
     return PackageWeights(
         centre=_float32(255 * mean),
         spread=_float32(1 / (255 * std)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.runtime.modelfile import Head
 
 
 def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
@@ -25,3 +26,9 @@ def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
         "preprocessing": Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": image_size}),
         "source_digest": checkpoint.digest,
     }
+
+
+def classifier_of(checkpoint: Checkpoint) -> Head | None:
+    """The checkpoint's head as the runtime computes it, None without one."""
+    head = checkpoint.head
+    return None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())

@@ -14,7 +14,7 @@ import torch
 
 from calibration.quality import quality_in_child
 from converters.coverage import check_coverage
-from converters.description import model_facts
+from converters.description import classifier_of, model_facts
 from converters.folding import FoldedModel, Precision, fold
 from converters.graph import ElasticGraph, Sizes
 from converters.program import Method, assemble
@@ -25,7 +25,7 @@ from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.manifest import Manifest, elastic_method
-from veca_edge.runtime.modelfile import Head, ModelFile, read_model_file, write_model_file
+from veca_edge.runtime.modelfile import ModelFile, read_model_file, write_model_file
 from veca_edge.runtime.trust import remember
 
 # Memory is planned for little at first and grows with what is really used.
@@ -169,7 +169,6 @@ def _contents(
     output: Path,
     options: ConvertOptions,
 ) -> ModelFile:
-    head = checkpoint.head
     manifest = Manifest(
         **model_facts(checkpoint, plan.image_size),
         target="executorch",
@@ -188,8 +187,7 @@ def _contents(
         },
         verification={},
     )
-    classifier = None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())
-    return ModelFile(output, manifest, folded.bank, folded.coordinates, classifier)
+    return ModelFile(output, manifest, folded.bank, folded.coordinates, classifier_of(checkpoint))
 
 
 def _checked(

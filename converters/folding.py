@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from converters.xnnpack import Weight, quantize_rows
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.model.rope import rope_periods
+from veca_edge.model.rope import pair_frequencies
 
 Precision = Literal["int8", "fp32"]
 Array = NDArray[np.float64]
@@ -157,9 +157,7 @@ def _patch_embedding(tensors: dict[str, Array], preprocessing: dict[str, Any], p
 def _angles(checkpoint: Checkpoint) -> Weight:
     """Angle = 2 pi x / period for the first half of a head's pairs, 2 pi y / period for the second."""
     config = checkpoint.config
-    frequency = 2 * math.pi / rope_periods(config).numpy().astype(np.float64)
-    nothing = np.zeros_like(frequency)
-    pairs = np.concatenate([np.stack([frequency, nothing], 1), np.stack([nothing, frequency], 1)])
+    pairs = pair_frequencies(config).numpy()
     return Weight("angles", np.tile(pairs, (2 * config.num_heads, 1)).astype(np.float32), None)
 
 

@@ -5,35 +5,33 @@ The comparison runs in a child process, because a program that is wrong in the w
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from converters.comparison import (
-    CONVERT_IMAGES,
     Float,
     Image,
     Outputs,
+    Progress,
     Reference,
     Score,
     Verification,
+    answer,
     compare_in_child,
     score,
     summary,
 )
-from converters.samples import read_images, sample_images
-from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
+from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.cache import HIDE
 from veca_edge.runtime.executorch_engine import Program
 from veca_edge.runtime.modelfile import ModelFile, read_model_file
 from veca_edge.runtime.patches import cell_centres, cut_patches
 from veca_edge.runtime.threads import default_threads
+
+CONVERT_IMAGES = 8
 
 
 def verify_in_child(
@@ -140,20 +138,9 @@ class _Comparison:
         return Outputs(embedding, features, logits)
 
 
-def _main(arguments: Sequence[str]) -> None:
-    """The child: progress and result as JSON lines."""
-
-    def say(**values: Any) -> None:
-        print(json.dumps(values), flush=True)
-
-    file = read_model_file(arguments[0])
-    images = read_images(Path(arguments[2])) if len(arguments) > 2 else sample_images()[:CONVERT_IMAGES]
-    outcome = verify(file, read_checkpoint(arguments[1]), images, lambda done: say(done=done))
-    say(**outcome.to_dict())
+def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
+    return verify(read_model_file(path), checkpoint, images, progress)
 
 
 if __name__ == "__main__":
-    try:
-        _main(sys.argv[1:])
-    except VecaError as error:
-        sys.exit(str(error))
+    answer(_compare, CONVERT_IMAGES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
 from collections.abc import Iterator
@@ -127,3 +128,18 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Write a file that is there as before or whole, also after a power cut.
+
+    Raises:
+        VecaError: it cannot be written.
+    """
+    try:
+        with replacing(path) as part, part.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error

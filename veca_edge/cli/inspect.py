@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from veca_edge.cli.progress import Stages
+from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
 
@@ -112,9 +113,8 @@ def package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         note = "  (default)" if name == facts["default_function"] and len(functions) > 1 else ""
         yield f"  {name:<{width}}  {count:>10}  {function['constants']:>9}  {stored:>4.2f} MB{note}"
     for title in ("operations", "inputs", "outputs"):
-        for names, function in _alike(functions, title):
+        for names, found in alike({name: function[title] for name, function in functions.items()}):
             yield f"\n{title.capitalize()} of {names}"
-            found = function[title]
             lines = (f"{n} {kind}" for kind, n in found.items()) if title == "operations" else found
             yield from (f"  {line}" for line in lines)
     yield "\nWeights"
@@ -122,15 +122,6 @@ def package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     rest = {key: facts[key] for key in ("metadata", "manifest") if facts[key]}
     yield ""
     yield from nested_lines(rest or {"manifest": None})
-
-
-def _alike(functions: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Functions for which `key` is the same, as (their names, one of them)."""
-    groups: dict[str, list[str]] = {}
-    for name, function in functions.items():
-        groups.setdefault(json.dumps(function[key]), []).append(name)
-    for names in groups.values():
-        yield "all functions" if len(names) == len(functions) > 1 else ", ".join(names), functions[names[0]]
 
 
 def nested_lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from veca_edge.cli.progress import Stages
+from veca_edge.cli.tables import alike
 
 if TYPE_CHECKING:
     from veca_edge.runtime.neural_engine import FunctionRange
@@ -56,8 +56,8 @@ def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
 def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """The facts for a terminal."""
     functions = facts["functions"]
-    for names, placement in _alike(functions):
-        yield f"\nNeural Engine, {names}"
+    for names, placement in alike(functions):
+        yield f"\nNeural Engine, {names if names == 'all functions' else f'function {names}'}"
         yield from _placement_lines(placement)
     yield ""
     yield from _wrapped("seen on it in other models", "; ".join(_seen_texts(facts["seen"])) or "none")
@@ -84,16 +84,6 @@ def _seen_texts(seen: Mapping[str, str]) -> Iterator[str]:
     for kind, source in seen.items():
         by_source.setdefault(source, []).append(kind)
     return (f"{', '.join(kinds)} [{source}]" for source, kinds in by_source.items())
-
-
-def _alike(functions: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Functions of which the same is known, as (their names, what is known)."""
-    groups: dict[str, list[str]] = {}
-    for name, placement in functions.items():
-        groups.setdefault(json.dumps(placement), []).append(name)
-    for names in groups.values():
-        every = len(names) == len(functions) > 1
-        yield "all functions" if every else f"function {', '.join(names)}", functions[names[0]]
 
 
 def _range_lines(ranges: Mapping[str, Any] | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,3 +39,12 @@ def _range_warning(largest: float) -> Iterator[str]:
             f"warning: values up to {largest:.3g}, and float16 ends at {HALF_LARGEST:g}: see where with "
             "`veca-edge inspect --ane`"
         )
+
+
+def alike(functions: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is said of a package's functions, equal values once: (whose it is, in words, the value)."""
+    groups: dict[str, list[str]] = {}
+    for name, value in functions.items():
+        groups.setdefault(json.dumps(value), []).append(name)
+    for names in groups.values():
+        yield "all functions" if len(names) == len(functions) > 1 else ", ".join(names), functions[names[0]]

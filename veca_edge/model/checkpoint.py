@@ -9,11 +9,9 @@ A checkpoint is a `torch.save` dictionary: `student` (state dict) and `config`, 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -24,6 +22,7 @@ import torch
 from torch import Tensor
 
 from veca_edge.errors import VecaError
+from veca_edge.files import write_whole
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.untrusted import load_untrusted, shown
 from veca_edge.model.veca import Head, Veca
@@ -124,7 +123,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half:
     # Through memory: torch's own writer does not report a full disk as an ordinary error.
     buffer = io.BytesIO()
     torch.save(data, buffer)
-    _write_atomically(Path(path), buffer.getvalue())
+    write_whole(Path(path), buffer.getvalue())
 
 
 def default_checkpoint_path() -> Path:
@@ -228,21 +227,3 @@ def _stored(tensors: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
         if not bool(tensor.isfinite().all()):
             raise VecaError(f"{name} holds values too large for half precision; write it with half=False")
     return result
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Beside the target first, then renamed over it: readers see the old file or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error

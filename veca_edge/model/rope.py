@@ -80,3 +80,10 @@ def rotate_pairs(v: Tensor, angles: Tensor) -> Tensor:
     sin = angles.sin()[:, None].to(v.dtype)
     even, odd = v[..., 0::2], v[..., 1::2]
     return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
+
+
+def pair_frequencies(config: VecaConfig) -> Tensor:
+    """Radians per unit of x and of y for every channel pair of a head: float64 (hd / 2, 2), x's pairs first."""
+    frequency = 2 * math.pi / rope_periods(config).double()
+    nothing = torch.zeros_like(frequency)
+    return torch.cat([torch.stack([frequency, nothing], 1), torch.stack([nothing, frequency], 1)])

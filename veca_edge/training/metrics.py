@@ -115,12 +115,6 @@ def calibration_error(probabilities: Float, targets: Targets, bins: int = BINS) 
     return float(np.abs(gaps).sum() / len(targets))
 
 
-def confusion_matrix(answers: Targets, targets: Targets, labels: int) -> NDArray[np.int64]:
-    """Photos by their label (row) and the answer (column): int64 (labels, labels)."""
-    counts = np.bincount(targets * labels + answers, minlength=labels * labels)
-    return counts.reshape(labels, labels)
-
-
 def _worst(answers: Targets, targets: Targets, labels: tuple[str, ...]) -> tuple[LabelQuality, ...]:
     photos = np.bincount(targets, minlength=len(labels))
     right = np.bincount(targets[answers == targets], minlength=len(labels))

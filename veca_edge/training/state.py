@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from veca_edge.errors import VecaError
-from veca_edge.files import is_there, replacing
+from veca_edge.files import is_there, write_whole
 from veca_edge.model.untrusted import load_untrusted
 
 FORMAT = 1
@@ -56,7 +55,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     # Through memory: torch's own writer does not report a full disk as an ordinary error.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
-    _write(path, buffer.getbuffer())
+    write_whole(path, buffer.getbuffer())
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
@@ -85,7 +84,7 @@ class RunLog:
     def rewind(self, step: int) -> None:
         """Drop what was written after step `step`."""
         kept = [line for line in read_log(self._path) if line["step"] <= step]
-        _write(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def add(self, line: dict[str, Any]) -> None:
         """Append a line."""
@@ -108,13 +107,3 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(line, dict) and isinstance(line.get("step"), int):
                 yield line
-
-
-def _write(path: Path, data: bytes | memoryview) -> None:
-    try:
-        with replacing(path) as part, part.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from None
