@@ -19,6 +19,7 @@ COMMANDS = {
     "convert": "Turn a checkpoint into one file for devices, and verify it.",
     "fit-head": "Teach a model your own labels from folders of photos.",
     "inspect": "Show what is inside a checkpoint or a model file.",
+    "match": "Pair the places of two pictures that look alike.",
     "run": "Run a model on a camera, a video, or images.",
     "sensors": "Show what this device says of its battery, heat and power.",
     "simulate": "Try the governor on a simulated device, or on a recording.",
