@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.camera.overlay import Hud
-from veca_edge.camera.protocols import Model, Result
+from veca_edge.camera.protocols import Model, Prediction, Result
+from veca_edge.camera.remote import Remote, Shown
 from veca_edge.camera.summary import Summary, Tally, ms
 from veca_edge.camera.viewer import HELP, ViewState, apply_key
 from veca_edge.camera.views import Renderer
@@ -101,6 +102,7 @@ class Player:
         window: shows pictures and gives keys; None for headless.
         say: prints a line for the user.
         progress: called after every frame.
+        remote: shows pictures elsewhere, beside a window or instead of one; None for nowhere.
     """
 
     def __init__(
@@ -112,10 +114,12 @@ class Player:
         window: Screen | None = None,
         say: Say = print,
         progress: Callable[[], object] = lambda: None,
+        remote: Remote | None = None,
     ) -> None:
         options.check(model)
         self._model, self._source, self._options = model, source, options
         self._state, self._window, self._say, self._progress = state, window, say, progress
+        self._remote = remote
         self._tally = Tally()
         self._stopped = False
         self._ended = "end"
@@ -124,7 +128,8 @@ class Player:
         self._newest: Result | None = None
         self._video: VideoWriter | None = None
         self._log: JsonlWriter | None = None
-        self._renderer = Renderer() if window is not None or options.save is not None else None
+        self._always_drawn = window is not None or options.save is not None
+        self._renderer = Renderer() if self._always_drawn or remote is not None else None
 
     def stop(self, reason: str) -> None:
         """End the run after the frame in work. Safe in a signal handler."""
@@ -161,9 +166,9 @@ class Player:
         return self._summary(0.0 if start is None else time.monotonic() - start)
 
     def _rate(self) -> float | None:
-        """The rate to keep: the user's limit, and for a file in a window the film's own pace."""
+        """The rate to keep: the user's limit, and for a file that someone watches the film's own pace."""
         rates = [self._options.fps_limit]
-        if self._window is not None and not self._source.live:
+        if not (self._window is None and self._remote is None) and not self._source.live:
             rates.append(self._source.fps)
         return min((rate for rate in rates if rate), default=None)
 
@@ -177,7 +182,7 @@ class Player:
         if self._log is not None:
             self._log.write(log_record(frame, result))
         if self._renderer is not None:
-            self._picture(self._renderer, frame, result)
+            self._present(self._renderer, frame, result, top)
         self._progress()
 
     def _turn(self, frame: Frame) -> int:
@@ -185,34 +190,47 @@ class Player:
         second = int(frame.index / (self._source.fps or LIVE_FPS))
         return self._options.turns[second % len(self._options.turns)]
 
-    def _picture(self, renderer: Renderer, frame: Frame, result: Result) -> None:
+    def _present(self, renderer: Renderer, frame: Frame, result: Result, labels: Sequence[Prediction]) -> None:
         """Draw, save and show; while paused, keep showing this frame."""
         while True:
-            if result.latency:
-                self._newest = result
-            # A frame that was left out shows the numbers of the one whose result it shows.
-            timed = self._newest or result
-            hud = Hud(
-                timed.cores,
-                self._model.budgets,
-                timed.latency,
-                1 / self._period if self._period else None,
-                timed.image_size,
-                None if timed.computed is None else (int(timed.computed.sum()), timed.computed.size),
-                "paused" if self._state.paused else "",
-                hud_lines(result),
-            )
-            picture = renderer.render(self._state.view, frame.image, result, hud)
-            if not self._state.paused:
+            hud, picture = self._hud(result), None
+            if self._always_drawn or (self._remote is not None and self._remote.watched):
+                # The page of a remote has its own place for the numbers.
+                picture = renderer.render(
+                    self._state.view, frame.image, result, hud if self._always_drawn else None
+                )
+            if picture is not None and not self._state.paused:
                 self._record(picture, frame)
-            if self._window is None or not self._interact(self._window, renderer, picture):
+            if self._window is not None and picture is not None:
+                self._interact(self._window, renderer, picture)
+            if self._remote is not None:
+                self._remote.show(Shown(picture, frame, result, hud, labels, self._state))
+                self._follow(self._remote, picture is not None)
+            if not self._state.paused or self._stopped:
                 return
             self._began = None  # the pause is not part of the frame rate
             if self._state.cores not in (result.cores, None):
                 result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
+                labels = result.top(LOGGED_LABELS) if result.logits is not None else []
 
-    def _interact(self, window: Screen, renderer: Renderer, picture: NDArray[np.uint8]) -> bool:
-        """Show a picture and obey a key; True while paused and not stopped."""
+    def _hud(self, result: Result) -> Hud:
+        """The numbers to show; a frame that was left out has those of the one whose result it shows."""
+        if result.latency:
+            self._newest = result
+        timed = self._newest or result
+        return Hud(
+            timed.cores,
+            self._model.budgets,
+            timed.latency,
+            1 / self._period if self._period else None,
+            timed.image_size,
+            None if timed.computed is None else (int(timed.computed.sum()), timed.computed.size),
+            "paused" if self._state.paused else "",
+            hud_lines(result),
+        )
+
+    def _interact(self, window: Screen, renderer: Renderer, picture: NDArray[np.uint8]) -> None:
+        """Show a picture and obey a key."""
         window.show(renderer.add_lines(picture, HELP) if self._state.help else picture)
         self._state = apply_key(self._state, window.key(NAP if self._state.paused else 0.001))
         if self._state.snapshot:
@@ -220,7 +238,15 @@ class Player:
             self._snapshot(picture)
         if self._state.quit:
             self.stop("quit")
-        return self._state.paused and not self._stopped
+
+    def _follow(self, remote: Remote, drawn: bool) -> None:
+        """Do as the viewers say; while paused without a window, wait until there is something new to draw."""
+        before = self._state
+        self._state = remote.steer(before, 0.0)
+        while self._window is None and self._state == before and before.paused and not self._stopped:
+            if remote.watched and not drawn:
+                return
+            self._state = remote.steer(before, NAP)
 
     def _record(self, picture: NDArray[np.uint8], frame: Frame) -> None:
         # A file's frames are taken as they are; a camera's arrive at the pace of the model.

@@ -219,16 +219,22 @@ def check_video_path(path: str | Path) -> None:
 
 def save_png(path: Path, image: NDArray[np.uint8]) -> None:
     """Write (H, W, 3) uint8 RGB as a PNG file; a StreamError if that fails, and nothing left behind."""
-    import cv2
-
-    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    data = encode_png(image)
     file = PendingFile(path)
     try:
-        file.path.write_bytes(data.tobytes())
+        file.path.write_bytes(data)
     except OSError as error:
         file.discard()
         raise StreamError(f"cannot write {shortened(path)}: {error.strerror}") from None
     file.keep()
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) uint8 RGB as the bytes of a PNG file."""
+    import cv2
+
+    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return bytes(data.tobytes())
 
 
 def video_size(width: int, height: int) -> tuple[int, int]:

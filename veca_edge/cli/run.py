@@ -10,9 +10,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.player import Options, Player, stop_on_signals
@@ -27,7 +28,12 @@ from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import check_target, same_file
 from veca_edge.governor.settings import PRESETS
 from veca_edge.governor.state import ThermalLevel
+from veca_edge.web.status import Choices
 
+if TYPE_CHECKING:
+    from veca_edge.web.server import WebView
+
+Say = Callable[[str], None]
 DEFAULT_FPS = 30.0  # of a source that does not tell its rate
 FOR_AUTO = ("target_fps", "battery", "thermal", "low_power")
 FOR_FIXED = ("sensitivity", "patch_budget")
@@ -41,6 +47,8 @@ Examples:
   veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
+  veca-edge run --serve 8080                        # in a browser on this machine, no window
+  veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
 
 \b
 Keys in the window: + and - cores, v view, space pause, s snapshot, h help, q or Esc quit.
@@ -79,6 +87,18 @@ def parse_cores(
 @click.option("--image-size", type=click.IntRange(min=1), help="Model input in pixels; the model's own by default.")
 @click.option("--view", type=click.Choice(VIEWS), default="labels", show_default=True, help="What to draw.")
 @click.option("--headless", is_flag=True, help="No window.")
+@click.option(
+    "--serve",
+    metavar="[HOST:]PORT",
+    help="Show the run in a browser instead of a window. Without HOST on this machine only; others need a token.",
+)
+@click.option(
+    "--token",
+    envvar="VECA_EDGE_TOKEN",
+    show_envvar=True,
+    help="What a browser must know for --serve; other users of this machine can read a command line. "
+    "By default a new one where other machines can connect.",
+)
 @click.option(
     "--save", type=click.Path(path_type=Path), metavar="VIDEO", help="Save what is shown (.mp4, .webm, .avi)."
 )
@@ -119,12 +139,16 @@ def command(**given: Any) -> None:
         raise VecaError("give --camera or --source, not both")
     require("cv2", "run")
     _check_outputs(given)
-    if not given["headless"]:
+    if not given["headless"] and given["serve"] is None:
         check_window()
     with ExitStack() as stack:
-        source = stack.enter_context(_source(given))
-        model = _load(given["model"], given["threads"])
-        summary = _play(model, source, given, stack)
+        web = _web_view(given["serve"], given["token"], stack)
+        say = _say if web is None else _both(_say, web.board.tell)
+        source = stack.enter_context(_source(given, say))
+        model = _load(given["model"], given["threads"], say)
+        summary = _play(model, source, given, stack, say, web)
+        if web is not None:
+            web.board.end("", summary.to_dict())
     _report(summary, given["as_json"])
     if summary.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[summary.stopped])
@@ -144,28 +168,54 @@ def _check_outputs(given: dict[str, Any]) -> None:
             raise VecaError(f"--{name} {target} would overwrite an input: choose another name")
 
 
-def _source(given: dict[str, Any]) -> Source:
+def _web_view(serve: str | None, token: str | None, stack: ExitStack) -> WebView | None:
+    """The page in a browser, from now to the end of the run."""
+    if serve is None:
+        if click.get_current_context().get_parameter_source("token") == ParameterSource.COMMANDLINE:
+            raise VecaError("--token is for --serve")
+        return None
+    from veca_edge.web.address import parse_address
+    from veca_edge.web.server import WebView
+
+    web = stack.enter_context(WebView(parse_address(serve), token, _say))
+    _say(f"watch at {web.url}")
+    return web
+
+
+def _both(first: Say, second: Say) -> Say:
+    """Says everything twice."""
+
+    def say(message: str) -> None:
+        first(message)
+        second(message)
+
+    return say
+
+
+def _source(given: dict[str, Any], say: Say) -> Source:
     spec = given["source"] if given["source"] is not None else given["camera"] or 0
-    return open_source(spec, retry=given["retry"], loop=given["loop"], notify=_say)
+    return open_source(spec, retry=given["retry"], loop=given["loop"], notify=say)
 
 
-def _load(path: str | None, threads: int | None) -> Model:
+def _load(path: str | None, threads: int | None, say: Say) -> Model:
     import veca_edge
 
     if path is None:
         from veca_edge.runtime.default import default_model_path
 
-        path = str(default_model_path(_say))
+        path = str(default_model_path(say))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
         model: Model = veca_edge.load(path) if threads is None else veca_edge.load(path, threads=threads)
     for warning in told:
         if issubclass(warning.category, VecaWarning):
-            _say(str(warning.message))
+            say(str(warning.message))
     return model
 
 
-def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Summary:
+def _play(
+    model: Model, source: Source, given: dict[str, Any], stack: ExitStack, say: Say, web: WebView | None
+) -> Summary:
     streams = given["stream"] and not isinstance(source, ImageSource)
     auto = _governable(model, given, streams)
     chosen = _fixed(given["cores"]) or (max(model.budgets),)
@@ -181,15 +231,18 @@ def _play(model: Model, source: Source, given: dict[str, Any], stack: ExitStack)
     )
     options.check(model)
     if auto:
-        model = _session(model, source, given, stack)
+        model = _session(model, source, given, stack, say)
     elif streams:
         model = _streamed(model, given["image_size"], given["sensitivity"], given["patch_budget"])
     window = None
-    if not given["headless"]:
+    if not given["headless"] and web is None:
         window = Window()
         stack.callback(window.close)
     progress = _progress(source, options, stack) if window is None else lambda: None
-    player = Player(model, source, states[0], options, window, _say, progress)
+    if web is not None:
+        web.board.begin(Choices(model.name, source.name, budgets, auto, bool(options.turns), VIEWS))
+    remote = None if web is None else web.board
+    player = Player(model, source, states[0], options, window, say, progress, remote)
     with stop_on_signals(player.stop):
         summary = player.run()
     return replace(summary, governor=_governor_facts(model) if auto else None)
@@ -221,7 +274,7 @@ def _governable(model: Model, given: dict[str, Any], streams: bool) -> bool:
     return auto
 
 
-def _session(model: Model, source: Source, given: dict[str, Any], stack: ExitStack) -> Model:
+def _session(model: Model, source: Source, given: dict[str, Any], stack: ExitStack, say: Say) -> Model:
     """The model as a session on this device, with what the user pretends."""
     import veca_edge
     from veca_edge.runtime.profile import front_of
@@ -230,10 +283,10 @@ def _session(model: Model, source: Source, given: dict[str, Any], stack: ExitSta
 
     assert isinstance(model, veca_edge.Model)
     rate = given["target_fps"] or source.fps or DEFAULT_FPS
-    front = front_of(model, rate, given["image_size"], say=_say)
+    front = front_of(model, rate, given["image_size"], say=say)
     thermal = None if given["thermal"] is None else ThermalLevel[given["thermal"].upper()]
     pretended = {"battery": given["battery"], "thermal": thermal, "low_power": given["low_power"] or None}
-    sensors = PretendedSensors(Monitor(detect(), notify=_say), pretended)
+    sensors = PretendedSensors(Monitor(detect(), notify=say), pretended)
     session = veca_edge.Session(model, given["governor"], rate, front=front, sensors=sensors)
     return SessionModel(stack.enter_context(session))
 

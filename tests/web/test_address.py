@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from veca_edge.errors import VecaError
+from veca_edge.web.address import Address, HostNames, is_local, listen, page_url, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "shown"),
+    [
+        ("8080", "127.0.0.1", 8080, "127.0.0.1:8080"),
+        ("0.0.0.0:80", "0.0.0.0", 80, "0.0.0.0:80"),
+        ("robot.local:0", "robot.local", 0, "robot.local:0"),
+        ("[::1]:8080", "::1", 8080, "[::1]:8080"),
+    ],
+)
+def test_addresses(text, host, port, shown):
+    assert parse_address(text) == Address(host, port)
+    assert str(parse_address(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", ":8080", "65536", "-1", "8080 ", "²", "::1:8080", "[]:80", "a:b:1", "ö:1"]
+)
+def test_bad_addresses(text):
+    with pytest.raises(VecaError, match="--serve takes a port"):
+        parse_address(text)
+
+
+def test_port_in_use_is_one_line():
+    with listen(Address("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(VecaError, match=f"cannot listen on 127.0.0.1:{port}: it is in use"):
+            listen(Address("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("host", ["nothing.invalid", "198.51.100.7", "a" * 70 + ".invalid"])
+def test_hosts_of_other_machines(host):
+    with pytest.raises(VecaError, match=r"no host of this name|no such address|cannot listen"):
+        listen(Address(host, 0))
+
+
+@pytest.mark.parametrize(("host", "local"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
+def test_who_can_reach_it(host, local):
+    with listen(Address(host, 0)) as listening:
+        assert is_local(listening) == local
+
+
+def test_url_carries_the_token_where_browsers_send_it_to_nobody():
+    with listen(Address("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert page_url(listening, None) == f"http://127.0.0.1:{port}/"
+        assert page_url(listening, "secret") == f"http://127.0.0.1:{port}/#secret"
+    with listen(Address("0.0.0.0", 0)) as listening:
+        assert "0.0.0.0" not in page_url(listening, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "allowed"),
+    [
+        ("127.0.0.1:8080", True),
+        ("localhost", True),
+        ("192.168.1.5:9999", True),
+        ("[fe80::1]:8080", True),
+        ("Robot.example:1", True),
+        (socket.gethostname(), True),
+        ("evil.example:8080", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("", False),
+        ("a b", False),
+        ("127.0.0.1:8080:1", False),
+        ("user@127.0.0.1", False),
+    ],
+)
+def test_names_that_a_browser_may_use(header, allowed):
+    assert HostNames(Address("robot.example", 1)).allow(header) == allowed

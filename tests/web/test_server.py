@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import json
+import random
+import socket
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+from web_fixtures import CHOICES, Client, shown
+
+from veca_edge.camera.viewer import ViewState
+from veca_edge.errors import StreamError, VecaError
+from veca_edge.web import guard, server, site
+from veca_edge.web.address import Address
+from veca_edge.web.board import Board
+from veca_edge.web.server import WebView
+
+STATE = ViewState(None, CHOICES.budgets, auto=True)
+LARGE = np.random.default_rng(0).integers(0, 255, (960, 1280, 3), np.uint8)  # about a megabyte as a JPEG
+
+
+def once(view: WebView, path: str, **headers: str):
+    """A question on a connection of its own."""
+    client = Client(view)
+    try:
+        return client.ask(path, **headers)
+    finally:
+        client.close()
+
+
+def control(client: Client, wishes: object, **more: str):
+    return client.ask("/control", "POST", json.dumps(wishes).encode(), **more)
+
+
+def test_the_page_and_all_it_needs(web, connect):
+    page = connect(web).ask("/")
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    text = page.body.decode()
+    for path, kind in (("page.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")):
+        assert path in text
+        found = connect(web).ask(f"/{path}")
+        assert found.headers["content-type"].startswith(kind)
+        assert found.headers["x-content-type-options"] == "nosniff"
+        assert "http://" not in found.body.decode().replace("http://www.w3.org/", "")
+    assert "<script>" not in text
+    assert " style=" not in text
+
+
+def test_state_and_picture(web, connect):
+    client = connect(web)
+    told = client.ask("/state").json()
+    assert (told["phase"], told["run"]["model"], told["now"]["index"]) == ("running", "tiny", 7)
+    frame = client.ask("/frame")
+    assert frame.headers["content-type"] == "image/jpeg"
+    assert int(frame.headers["x-picture"]) == told["picture"]
+    assert cv2.imdecode(np.frombuffer(frame.body, np.uint8), 1).shape == (48, 64, 3)
+    snapshot = client.ask("/snapshot")
+    assert snapshot.headers["content-type"] == "image/png"
+    assert (cv2.imdecode(np.frombuffer(snapshot.body, np.uint8), 1) == 7).all()
+
+
+def test_questions_wait_for_news(web, connect):
+    client = connect(web)
+    version = client.ask("/state").json()["version"]
+    threading.Timer(0.2, web.board.show, [shown(8)]).start()
+    begin = time.monotonic()
+    frame = client.ask(f"/frame?after={version}")
+    assert 0.15 < time.monotonic() - begin < 3
+    assert int(frame.headers["x-picture"]) == version + 1
+    assert client.ask(f"/state?after={version}").json()["now"]["index"] == 8
+
+
+def test_without_news_there_is_no_answer_but_the_connection_lasts(web, connect, monkeypatch):
+    monkeypatch.setattr(site, "HOLD", 0.1)
+    client = connect(web)
+    for path in ("/state?after=999999", "/frame?after=999999"):
+        assert client.ask(path).status == 204
+    assert client.ask("/state").status == 200
+
+
+def test_a_viewer_makes_the_run_draw(web, connect, monkeypatch):
+    monkeypatch.setattr(site, "HOLD", 1.0)
+    assert not web.board.watched
+    client = connect(web)
+    threading.Thread(target=client.ask, args=["/frame?after=999999"], daemon=True).start()
+    deadline = time.monotonic() + 3
+    while not web.board.watched:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_controls_reach_the_run(web, connect):
+    client = connect(web)
+    for wishes, expected in (
+        ({"cores": 16}, (16, "labels", False)),
+        ({"cores": "auto", "view": "features"}, (None, "features", False)),
+        ({"paused": True}, (None, "labels", True)),
+    ):
+        assert control(client, wishes).status == 204
+        steered = web.board.steer(STATE, 1)
+        assert (steered.cores, steered.view, steered.paused) == expected
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {}, [], None, 3, "x", {"cores": 9}, {"cores": True}, {"cores": 16.0}, {"cores": None}, {"cores": [8]},
+        {"view": "x"}, {"view": ["labels"]}, {"view": None}, {"paused": 1}, {"paused": None}, {"quit": True},
+        {"cores": 8, "snapshot": True}, {"budgets": [1]},
+    ],
+)  # fmt: skip
+def test_controls_out_of_range(web, connect, wishes):
+    assert control(connect(web), wishes).status == 400
+    assert web.board.steer(STATE, 0) == STATE
+
+
+def test_controls_that_this_run_does_not_offer(connect):
+    with WebView(Address("127.0.0.1", 0)) as web:
+        assert control(connect(web), {"paused": True}).status == 409  # nothing runs yet
+        web.board.begin(type(CHOICES)("m", "s", (8, 16), False, True, ("labels",)))
+        assert control(connect(web), {"cores": 8}).status == 409
+        assert control(connect(web), {"view": "plain"}).status == 400
+        assert control(connect(web), {"paused": True}).status == 204
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 1000, b"\xff\xfe", b'{"cores": 1e999}', b"9" * 1000])
+def test_controls_that_are_no_json(web, connect, body):
+    assert connect(web).ask("/control", "POST", body, Content_Type="application/json").status == 400
+
+
+def test_other_sites_get_nothing(web, connect):
+    """What a page of another site can make a browser send."""
+    body = b'{"cores": 8}'
+    assert connect(web).ask("/control", "POST", body, Content_Type="text/plain").status == 415
+    assert connect(web).ask("/control", "POST", body, ("X-Veca-Edge",)).status == 403
+    for path in ("/state", "/frame", "/snapshot"):
+        assert connect(web).ask(path, without=("X-Veca-Edge",)).status == 403
+        assert connect(web).ask(path, Origin="http://evil.example").status == 403
+        assert connect(web).ask(path, Origin="null").status == 403
+        assert connect(web).ask(path, Sec_Fetch_Site="cross-site").status == 403
+        assert connect(web).ask(path, Sec_Fetch_Site="same-site").status == 403
+        assert connect(web).ask(path, Host="evil.example").status == 421
+    preflight = connect(web).ask("/control", "OPTIONS", Origin="http://evil.example")
+    assert preflight.status == 405
+    assert not [name for name in preflight.headers if name.startswith("access-control")]
+    assert connect(web).ask("/", Host="evil.example").status == 421
+    assert connect(web).ask("/", without=("Host",)).status == 421
+    assert web.board.steer(STATE, 0) == STATE
+    port = web.url.split(":")[-1].strip("/")
+    assert connect(web).ask("/state", Origin=f"http://127.0.0.1:{port}", Sec_Fetch_Site="same-origin").status == 200
+
+
+def test_nothing_without_the_token(locked, connect):
+    assert locked.url.endswith("/#a-token-for-the-tests")
+    for path in ("/state", "/frame", "/snapshot"):
+        assert connect(locked).ask(path, without=("Authorization",)).status == 401
+        assert connect(locked).ask(f"{path}?token=a-token-for-the-tests", without=("Authorization",)).status == 401
+    assert control(connect(locked), {"cores": 8}, Authorization="Bearer x").status == 401
+    assert locked.board.steer(STATE, 0) == STATE
+    assert connect(locked).ask("/", without=("Authorization",)).status == 200  # the page asks for it
+    assert connect(locked).ask("/state").status == 200
+
+
+def test_guessing_stops_soon(locked):
+    answers = [once(locked, "/state", Authorization=f"Bearer {number:024}").status for number in range(30)]
+    assert answers.count(401) in (10, 11)
+    assert answers[-1] == 429
+    assert once(locked, "/state").status == 429  # the right one too: else guessing would go on
+
+
+def test_a_network_needs_a_token_and_this_machine_does_not():
+    with WebView(Address("0.0.0.0", 0)) as open_one:
+        assert open_one.token
+        assert len(open_one.token) == 24
+    with WebView(Address("127.0.0.1", 0)) as local:
+        assert local.token is None
+    with pytest.raises(VecaError, match="a token is 16 to 128"):
+        WebView(Address("127.0.0.1", 0), "weak")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * 600 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1025\r\n\r\n" + b"a" * 1025, 413),
+        (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n\r\n", 400),
+        (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5, 5\r\n\r\n", 400),
+        (b"POST /control HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: local\0host\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: localhost\r\n\r\n", 400),
+        (b"GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 400),
+        (b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET /page%2ejs HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET //evil.example HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (b"DELETE /state HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (b"GET /state?after=x HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\n\r\n", 400),
+        (b"GET /frame?size=99999 HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\n\r\n", 400),
+        (b"GET /state?" + b"a=1&" * 9 + b"a=1 HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\n\r\n", 400),
+    ],
+)
+def test_bad_requests(web, connect, request_bytes, status):
+    client = connect(web)
+    client.send(request_bytes)
+    answer = client.answer()
+    assert answer.status == status
+    assert answer.headers["connection"] == "close"
+    assert client.ended()
+    assert answer.body == b"" or answer.body.count(b"\n") >= 1
+
+
+def test_any_bytes_at_all(web, connect):
+    """Damaged requests: every answer is one of HTTP's or none, and the server goes on."""
+    numbers = random.Random(5)
+    good = b"GET /state?after=-1 HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\nContent-Length: 0\r\n\r\n"
+    for _ in range(150):
+        data = bytearray(good)
+        for _ in range(numbers.randrange(1, 6)):
+            place = numbers.randrange(len(data))
+            data[place : place + numbers.randrange(3)] = numbers.randbytes(numbers.randrange(4))
+        client = connect(web)
+        client.send(bytes(data))
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.answer().status in (0, 200, 204, 400, 403, 404, 405, 411, 413, 421, 429, 431)
+        client.close()
+        time.sleep(0.002)  # below the limit of requests
+    time.sleep(0.2)
+    assert connect(web).ask("/state").status == 200
+    assert web._thread.is_alive()
+    assert not web._failed
+
+
+def test_too_many_requests(monkeypatch):
+    monkeypatch.setattr(guard, "REQUESTS", 20.0)
+    monkeypatch.setattr(guard, "REQUESTS_PER_SECOND", 10.0)
+    with WebView(Address("127.0.0.1", 0)) as web:
+        answers = [once(web, "/state?after=-1") for _ in range(60)]
+        statuses = [answer.status for answer in answers]
+        assert statuses[:20] == [200] * 20
+        assert statuses.count(429) > 10
+        assert {answer.headers["connection"] for answer in answers if answer.status == 429} == {"close"}
+        time.sleep(0.5)
+        assert once(web, "/state").status == 200
+
+
+def test_snapshots_are_dear(web, connect):
+    statuses = [connect(web).ask("/snapshot").status for _ in range(10)]
+    assert statuses[0] == 200
+    assert 429 in statuses
+
+
+def test_too_many_connections(web, connect):
+    held = [connect(web) for _ in range(guard.CONNECTIONS_PER_ADDRESS)]
+    for client in held:
+        assert client.ask("/state").status == 200
+    one_more = connect(web)
+    assert one_more.answer().status == 503
+    assert one_more.ended()
+    held[0].close()
+    deadline = time.monotonic() + 3
+    while connect(web).ask("/state").status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_client_that_sends_slowly_is_let_go(web, connect, monkeypatch):
+    monkeypatch.setattr(server, "REQUEST_WAIT", 0.3)
+    silent, slow = connect(web), connect(web)
+    begin = time.monotonic()
+    for byte in b"GET / HT":
+        slow.send(bytes([byte]))
+        time.sleep(0.02)
+    assert slow.ended()
+    assert silent.ended()
+    assert time.monotonic() - begin < 2
+
+
+def test_a_client_that_reads_nothing_holds_nobody_up(web, connect, monkeypatch):
+    monkeypatch.setattr(server, "SEND_WAIT", 1.0)
+    stuck = connect(web)
+    stuck.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    web.board.show(shown(1, LARGE))
+    for _ in range(8):  # pipelined, more than the system buffers; none is read
+        stuck.send(b"GET /frame HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\n\r\n")
+    slowest = 0.0
+    watcher = connect(web)
+    for index in range(50):
+        begin = time.monotonic()
+        web.board.show(shown(index, LARGE))
+        slowest = max(slowest, time.monotonic() - begin)
+        assert watcher.ask("/state").json()["now"]["index"] == index
+    assert slowest < 0.5  # the run's own thread never waits for a client
+    deadline = time.monotonic() + 5
+    while web._guard._open != {"127.0.0.1": 1}:
+        assert time.monotonic() < deadline, "the stuck client was never let go"
+        time.sleep(0.05)
+
+
+def test_two_clients_see_the_same(web, connect):
+    first, second = connect(web), connect(web)
+    assert control(first, {"paused": True}).status == 204
+    paused = web.board.steer(STATE, 1)
+    web.board.show(shown(9, chosen=paused))
+    for client in (first, second):
+        assert client.ask("/state").json()["now"]["chosen"]["paused"]
+    assert first.ask("/frame").body == second.ask("/frame").body
+
+
+def test_viewers_learn_that_the_run_has_ended(web, connect):
+    client, answers = connect(web), []
+    version = client.ask("/state").json()["version"]
+    waiting = threading.Thread(target=lambda: answers.append(client.ask(f"/state?after={version}").json()))
+    waiting.start()
+    web.board.end("", {"frames": 8, "stopped": "end"})
+    begin = time.monotonic()
+    web.__exit__(None, None, None)
+    assert time.monotonic() - begin < 3
+    waiting.join(5)
+    assert (answers[0]["phase"], answers[0]["summary"]["frames"]) == ("ended", 8)
+    with pytest.raises(OSError):  # noqa: PT011 - refused or reset, as the system likes
+        Client(web).ask("/state")
+
+
+def test_an_error_of_the_run_is_told(connect):
+    answers = []
+
+    def follow(web: WebView) -> None:
+        client = connect(web)
+        answers.append(client.ask("/state?after=1").json())
+
+    with WebView(Address("127.0.0.1", 0)) as web:
+        web.board.begin(CHOICES)
+        viewer = threading.Thread(target=follow, args=[web])
+        viewer.start()
+        time.sleep(0.3)
+        web.__exit__(StreamError, StreamError("camera 0 went away"), None)
+    viewer.join(5)
+    assert (answers[0]["phase"], answers[0]["message"]) == ("ended", "camera 0 went away")
+
+
+def test_a_fault_in_the_server_is_told_once(connect, monkeypatch):
+    said: list[str] = []
+    with WebView(Address("127.0.0.1", 0), say=said.append) as web:
+        monkeypatch.setattr(Board, "status", lambda board, after: 1 / 0)
+        for _ in range(3):
+            assert connect(web).ask("/state?after=-1").status == 500
+    assert said == ["the web view failed: ZeroDivisionError: division by zero"]
+
+
+def test_nothing_is_left_behind():
+    before = threading.active_count()
+    for _ in range(3):
+        with WebView(Address("127.0.0.1", 0)) as web:
+            client = Client(web)
+            assert client.ask("/").status == 200
+            client.close()
+    assert threading.active_count() == before

@@ -1,0 +1,48 @@
+"""What a run tells someone who watches from elsewhere, and how they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.camera.frames import Frame
+from veca_edge.camera.overlay import Hud
+from veca_edge.camera.protocols import Prediction, Result
+from veca_edge.camera.viewer import ViewState
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One frame of a run and what came of it.
+
+    Attributes:
+        picture: (H, W, 3) uint8 RGB as it is shown, or None if it was not drawn because nobody looked.
+        hud: the numbers; of a frame that was left out, those of the one whose result it shows.
+        labels: the most likely ones, best first; empty for a model without a head.
+        state: what is chosen: cores, view, pause.
+    """
+
+    picture: NDArray[np.uint8] | None
+    frame: Frame
+    result: Result
+    hud: Hud
+    labels: Sequence[Prediction]
+    state: ViewState
+
+
+class Remote(Protocol):
+    """Shows a run elsewhere. All of it is called from the run's own thread, which must not be held up."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether anyone looks; if not, nothing needs to be drawn."""
+
+    def show(self, shown: Shown) -> None:
+        """Take the newest frame; the last one is forgotten, sent or not."""
+
+    def steer(self, state: ViewState, wait: float) -> ViewState:
+        """`state` with what the viewers have chosen since the last call; waits up to `wait` seconds for it."""

@@ -1,0 +1,125 @@
+"""Where to listen, who that lets in, and which names a browser may use for it."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+from veca_edge.errors import VecaError
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 32  # connections that the system holds until they are taken
+HOST_HEADER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+REASONS = {
+    errno.EADDRINUSE: "it is in use: choose another port",
+    errno.EACCES: "that is not allowed: ports below 1024 are for the administrator",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host, by name or number, and a port; port 0 leaves the choice to the system."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it, as far as the name tells."""
+        return self.host == "localhost" or _is_loopback(self.host)
+
+
+def parse_address(text: str) -> Address:
+    """`8080`, `host:8080` or `[::1]:8080`; without a host, this machine only.
+
+    Raises:
+        VecaError: it is none of these.
+    """
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    name = host[1:-1] if bracketed else host
+    good = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    if not good or (colon and not name) or (":" in name) != bracketed or not name.isascii():
+        raise VecaError(f"--serve takes a port or HOST:PORT, such as 8080 or 0.0.0.0:8080, not {text[:80]!r}")
+    return Address(name if colon else LOOPBACK, int(port))
+
+
+def listen(address: Address) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        VecaError: the port is taken or forbidden, or the host is not one of this machine.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        return socket.create_server((str(place[0]), address.port), family=family, backlog=BACKLOG)
+    except socket.gaierror:
+        raise VecaError(f"--serve {address}: there is no host of this name") from None
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        reason = REASONS.get(number or 0) or getattr(error, "strerror", None) or str(error)
+        raise VecaError(f"cannot listen on {address}: {reason}") from None
+
+
+def is_local(listening: socket.socket) -> bool:
+    """Whether only this machine can reach a listening socket."""
+    return _is_loopback(str(listening.getsockname()[0]))
+
+
+def page_url(listening: socket.socket, token: str | None) -> str:
+    """What to open in a browser. The token follows a `#`: browsers send that part to nobody."""
+    host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        host = _outward(listening.family) or socket.gethostname()
+    return f"http://{Address(host, port)}/" + (f"#{token}" if token else "")
+
+
+class HostNames:
+    """The names by which a browser may call this server.
+
+    A hostile page can point its own name at this machine (DNS rebinding) and would then count as the same site. It
+    cannot do so with a number or with this machine's own names.
+    """
+
+    def __init__(self, address: Address) -> None:
+        own = socket.gethostname().lower()
+        self._names = {"localhost", address.host.lower(), own, f"{own.split('.')[0]}.local"}
+
+    def allow(self, header: str) -> bool:
+        """Whether the value of a Host header is an IP address or one of the names; any port will do (tunnels)."""
+        match = HOST_HEADER.fullmatch(header)
+        if match is None:
+            return False
+        name = match[1].strip("[]").lower()
+        return name in self._names or _is_number(name)
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return _is_number(host) and ipaddress.ip_address(host).is_loopback
+
+
+def _outward(family: socket.AddressFamily) -> str | None:
+    """This machine's address on the way to the network; nothing is sent to find out."""
+    far = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # reserved for documentation
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
