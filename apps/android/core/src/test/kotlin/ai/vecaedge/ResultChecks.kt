@@ -1,0 +1,30 @@
+package ai.vecaedge
+
+import ai.vecaedge.camera.Box
+import ai.vecaedge.runtime.Head
+import java.io.File
+
+/** Probabilities, the most likely labels, and the head. */
+fun Checks.results(golden: File) {
+    val file = Table.read(File(golden, "results.json"))
+    for (case in file.tables("top")) {
+        val logits = case.numbers("logits").map { it.toFloat() }.toFloatArray()
+        val result = resultOf(logits, case.texts("labels"))
+        near(result.probabilities, case.numbers("probabilities"), "probabilities", 0.0, 1e-6)
+        val top = result.top(case.int("k"))
+        same(top.map { it.label }, case.lists("top").map { it[0] }, "labels")
+        near(top.map { it.probability }.toFloatArray(), case.lists("top").map { it[1] as Double }, "top", 0.0, 1e-6)
+    }
+    for (case in file.tables("head")) {
+        fun floats(rows: List<*>) = rows.map { (it as Double).toFloat() }.toFloatArray()
+        val head = Head(floats(case.lists("weight").flatten()), floats(case.numbers("bias")))
+        val logits = head.logits(floats(case.numbers("embedding")), floats(case.lists("features").flatten()))
+        near(logits, case.numbers("logits"), "logits")
+    }
+    fails<VecaError.NoHead>("labels without a head") { resultOf(null, emptyList()).top() }
+}
+
+private fun resultOf(logits: FloatArray?, labels: List<String>): Result {
+    val grid = Grid(1, 1, FloatArray(4))
+    return Result(FloatArray(4), grid, grid, logits, labels, 8, 16, 16, Box(0, 0, 16, 16), 0.0)
+}
