@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.camera.scaling import averaged, interpolated
 from veca_edge.errors import VecaError
 
 FITS = ("crop", "pad", "stretch", "keep")
@@ -129,10 +130,7 @@ class Preprocessing:
 
 def halved(image: Image) -> Image:
     """An image of even sides at half the size: every block of 2 x 2 pixels becomes its average."""
-    import cv2
-
-    half: Image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return half
+    return averaged(image, 2, 2)
 
 
 def check_image(image: Image) -> None:
@@ -171,20 +169,14 @@ def _scale(image: Image, width: int, height: int) -> Image:
     """
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
-    import cv2
-
     tall, wide = image.shape[0] // height, image.shape[1] // width
     if max(tall, wide) > 1:
         tall, wide = max(1, tall), max(1, wide)
         rows, columns = image.shape[0] // tall, image.shape[1] // wide
         # The few pixels that fill no block are left out evenly at both sides.
         top, left = image.shape[0] % tall // 2, image.shape[1] % wide // 2
-        whole = image[top : top + rows * tall, left : left + columns * wide]
-        image = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
-    if image.shape[:2] == (height, width):
-        return image
-    scaled: Image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return scaled
+        image = averaged(image[top : top + rows * tall, left : left + columns * wide], tall, wide)
+    return image if image.shape[:2] == (height, width) else interpolated(image, width, height)
 
 
 def _check_size(size: int) -> int:

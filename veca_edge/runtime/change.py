@@ -175,7 +175,8 @@ class ChangeDetector:
             return np.zeros(0, np.intp)
         age = self.age.copy()
         age[apart_from] = -1
-        return np.argpartition(-age, number - 1)[:number] if number < len(age) else np.arange(len(age))
+        # Stable: of equally old ones the first, so that every implementation chooses the same.
+        return np.argsort(-age, kind="stable")[:number]
 
     def _follow_noise(self, patches: Bytes) -> None:
         """Noise from one frame to the next: the even change of a patch (a fade, a flicker) is not noise."""

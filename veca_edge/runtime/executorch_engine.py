@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,25 @@ STEP_INPUTS = 5  # of `step` before the remembered keys and values
 
 
 Float = NDArray[np.float32]
+
+
+class ElasticProgram(Protocol):
+    """A loaded program of ours.
+
+    Attributes:
+        loaded: the methods that have been called.
+    """
+
+    loaded: set[str]
+
+    def check_shapes(self, manifest: Manifest) -> None:
+        """Refuse a manifest that is not the program's with a VecaError."""
+
+    def run(self, method: str, inputs: Sequence[Float]) -> list[Float]:
+        """Run a method on contiguous float32 arrays; what it gives may change with the method's next call."""
+
+    def close(self) -> None:
+        """Free the program."""
 
 
 class Program:
@@ -124,16 +143,17 @@ class ExecutorchEngine:
 
     name = "executorch"
 
-    def __init__(self, file: ModelFile, threads: int | None = None) -> None:
+    def __init__(self, file: ModelFile, threads: int | None = None, program: ElasticProgram | None = None) -> None:
         """Open a model file.
 
         Args:
             file: the model file, already checked.
             threads: worker threads, shared by all ExecuTorch models of the process; None for the big cores.
+            program: the file's program, loaded by other means than ExecuTorch's Python package.
         """
         self.threads = check_threads(threads)
         self._file = file
-        self._program = Program(file, self.threads)
+        self._program: ElasticProgram = Program(file, self.threads) if program is None else program
         self._program.check_shapes(file.manifest)
         self._rungs = {kind: file.manifest.rungs(kind) for kind in ("encode", "step")}
         self._centres: dict[tuple[int, int], Float] = {}

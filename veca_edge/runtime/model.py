@@ -17,6 +17,7 @@ from veca_edge.files import is_package, is_there
 from veca_edge.runtime.cache import CacheType
 from veca_edge.runtime.change import ChangeSettings
 from veca_edge.runtime.engines import ComputeUnits, Engine
+from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.stream import StepEngine, Stream
@@ -154,23 +155,32 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 
 
+def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, digest: str = "") -> Model:
+    """A model from what its file says and an engine that runs it, such as one of your own.
+
+    Args:
+        head: the classifier, if it is not in the engine's program.
+        digest: as in `Model`.
+    """
+    return Model(
+        name=manifest.name,
+        engine=engine,
+        preprocessing=manifest.preprocessing,
+        patch_size=manifest.patch_size,
+        budgets=manifest.budgets,
+        labels=manifest.labels,
+        head=head,
+        quality=manifest.quality,
+        digest=digest,
+    )
+
+
 def _from_file(file: ModelFile, threads: int | None) -> Model:
     from veca_edge.runtime.executorch_engine import ExecutorchEngine
     from veca_edge.runtime.trust import ensure_harmless
 
     ensure_harmless(file)
-    manifest = file.manifest
-    return Model(
-        name=manifest.name,
-        engine=ExecutorchEngine(file, threads),
-        preprocessing=manifest.preprocessing,
-        patch_size=manifest.patch_size,
-        budgets=manifest.budgets,
-        labels=manifest.labels,
-        head=file.head,
-        quality=manifest.quality,
-        digest=file.digest,
-    )
+    return assembled(file.manifest, ExecutorchEngine(file, threads), file.head, file.digest)
 
 
 def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) -> Model:
@@ -188,16 +198,7 @@ def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) 
             VecaWarning,
             stacklevel=3,
         )
-    manifest = file.manifest
-    return Model(
-        name=manifest.name,
-        engine=engine,
-        preprocessing=manifest.preprocessing,
-        patch_size=manifest.patch_size,
-        budgets=manifest.budgets,
-        labels=manifest.labels,
-        digest=manifest.program_digest,
-    )
+    return assembled(file.manifest, engine, digest=file.manifest.program_digest)
 
 
 def _from_checkpoint(path: Path, threads: int | None) -> Model:

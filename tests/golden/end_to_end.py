@@ -1,0 +1,127 @@
+"""end-to-end.json: three packaged photos through the model that comes with the package, for apps to check against.
+
+The expectation is the checkpoint in fp32 in PyTorch, after Python's preprocessing. What other engines differ by
+was measured (`python tests/golden/end_to_end.py`; README.md has the figures). The tolerances leave two to four
+times that, far less than what a mistake in an app costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import veca_edge
+from veca_edge.camera.images import read_image
+from veca_edge.runtime.default import CHECKPOINT, default_model_path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "apps" / "python-mobile" / "shared"))
+from veca_edge_mobile.check import Check, golden_checks
+
+PHOTOS = ("avocado.jpg", "juice.jpg", "t-shirt.jpg")
+BUDGETS = (8, 32, 64)
+TOLERANCES = {
+    "executorch-int8": {"embedding_cosine": 0.999, "logits": 0.25, "top1": True},
+    "executorch-fp32": {"embedding_cosine": 0.9995, "logits": 0.2, "top1": True},
+    "coreml-int8": {"embedding_cosine": 0.999, "logits": 0.25, "top1": True},
+}
+DECODER = 2  # grey levels by which two JPEG decoders may differ
+
+Image = NDArray[np.uint8]
+Json = dict[str, Any]
+
+
+def photo(name: str) -> Image:
+    """uint8 (144, 144, 3), RGB."""
+    with resources.as_file(resources.files("veca_edge.assets") / "photos" / name) as path:
+        return read_image(path)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(resources.files("veca_edge.assets").joinpath(*parts).read_bytes()).hexdigest()
+
+
+def checkpoint_model() -> veca_edge.Model:
+    """The expectation's engine."""
+    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
+        return veca_edge.load(path)
+
+
+def end_to_end_vectors() -> Json:
+    model = checkpoint_model()
+    facts = {
+        "name": Path(CHECKPOINT).stem,
+        "checkpoint_sha256": _digest(CHECKPOINT),
+        "image_size": model.preprocessing.image_size,
+        "labels": list(model.labels),
+    }
+    return {"model": facts, "tolerances": TOLERANCES, "photos": [_expected(model, name) for name in PHOTOS]}
+
+
+def _expected(model: veca_edge.Model, name: str) -> Json:
+    image = photo(name)
+    results = {str(cores): model(image, cores) for cores in BUDGETS}
+    return {
+        "file": name,
+        "sha256": _digest("photos", name),
+        "mean_rgb": image.mean(axis=(0, 1)).tolist(),
+        "budgets": {
+            cores: {
+                "embedding": result.embedding.tolist(),
+                "logits": result.logits.tolist(),
+                "top": [[found.label, found.probability] for found in result.top(5)],
+            }
+            for cores, result in results.items()
+        },
+    }
+
+
+def decoded_otherwise(image: Image, seed: int) -> Image:
+    """The photo as another JPEG decoder might give it."""
+    wobble = np.random.default_rng(seed).integers(-DECODER, DECODER + 1, image.shape)
+    return np.clip(image.astype(int) + wobble, 0, 255).astype(np.uint8)
+
+
+def engines(folder: Path) -> dict[str, Path]:
+    """A file for each engine that is at hand here, made now or kept."""
+    from converters.coreml import PackageOptions, convert_package
+    from converters.executorch import ConvertOptions, convert
+    from converters.recipes import ready_recipe
+    from veca_edge.model.checkpoint import read_checkpoint
+
+    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
+        checkpoint = read_checkpoint(path)
+    program, package = folder / "fp32.pte", folder / "int8.mlpackage"
+    convert(checkpoint, program, ConvertOptions(ready_recipe("fp32"), budgets=BUDGETS, verify=False))
+    convert_package(checkpoint, package, PackageOptions("int8", budgets=BUDGETS, verify=False))
+    return {"executorch-int8": default_model_path(), "executorch-fp32": program, "coreml-int8": package}
+
+
+def checks(model: veca_edge.Model, golden: Json, target: str, other_decoder: bool = False) -> list[Check]:
+    """The app's own check, perhaps of photos that were decoded a little differently."""
+
+    def given(name: str) -> Image:
+        return decoded_otherwise(photo(name), PHOTOS.index(name)) if other_decoder else photo(name)
+
+    return list(golden_checks(model, golden, target, given))
+
+
+def _measure() -> None:
+    golden = end_to_end_vectors()
+    with TemporaryDirectory() as folder:
+        for target, path in engines(Path(folder)).items():
+            for other_decoder in (False, True):
+                rows = checks(veca_edge.load(path), golden, target, other_decoder)
+                cosine, logits = min(row.embedding_cosine for row in rows), max(row.logits for row in rows)
+                decoder = "other decoder" if other_decoder else "as here"
+                print(f"{target:16} {decoder:14} {cosine:.5f} {logits:.4f} {all(row.passed for row in rows)}")
+
+
+if __name__ == "__main__":
+    _measure()

@@ -1,0 +1,65 @@
+"""results.json: probabilities, the most likely labels, and what a head makes of embedding and features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from veca_edge.runtime.modelfile import Head
+from veca_edge.runtime.result import Result
+
+Json = dict[str, Any]
+
+# logits, k
+TOPS = (
+    ((2.5, -1.0, 0.25, 3.0, 0.0), 3),
+    ((1.0, 2.0, 2.0, 1.0, 2.0), 5),  # equal ones keep their order
+    ((1000.0, 999.0, -1000.0), 2),  # no overflow
+    ((-87.5, -90.0, -88.25), 9),  # more than there are
+    ((0.0, 1.0), 0),
+    ((0.0, 1.0), -1),
+    ((7.0,), 5),
+)
+
+
+def result_of(logits: list[float] | None, labels: tuple[str, ...] = ()) -> Result:
+    """A result with nothing else in it."""
+    return Result(
+        embedding=np.zeros(2, np.float32),
+        features=np.zeros((1, 1, 2), np.float32),
+        listening=None,
+        logits=None if logits is None else np.array(logits, np.float32),
+        labels=labels,
+        cores=8,
+        image_size=(16, 16),
+        crop=(0, 0, 16, 16),
+        latency=0.0,
+    )
+
+
+def result_vectors() -> Json:
+    return {"top": [_top(list(logits), k) for logits, k in TOPS], "head": [_head(3, 4, 6), _head(1, 2, 1)]}
+
+
+def _top(logits: list[float], k: int) -> Json:
+    labels = tuple(f"label {index}" for index in range(len(logits)))
+    result = result_of(logits, labels)
+    return {
+        "logits": logits,
+        "labels": list(labels),
+        "k": k,
+        "probabilities": result.probabilities.tolist(),
+        "top": [[found.label, found.probability] for found in result.top(k)],
+    }
+
+
+def _head(labels: int, width: int, patches: int) -> Json:
+    """Small fractions with exact products."""
+    weight = (np.arange(labels * 2 * width).reshape(labels, -1) % 7 - 3).astype(np.float32) / 4
+    bias = np.arange(labels, dtype=np.float32) / 2 - 0.25
+    embedding = (np.arange(width, dtype=np.float32) % 5 - 2) / 8
+    features = (np.arange(patches * width, dtype=np.float32).reshape(patches, width) % 11 - 5) / 16
+    named = {"weight": weight, "bias": bias, "embedding": embedding, "features": features}
+    logits = Head(weight, bias).logits(embedding, features)
+    return {name: array.tolist() for name, array in (named | {"logits": logits}).items()}

@@ -1,0 +1,228 @@
+"""stream/*.jsonl: what a stream asks of its engine and remembers, with a formula in place of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from frames import Frame
+from numpy.typing import NDArray
+
+from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.runtime.cache import PatchCache, Stepped
+from veca_edge.runtime.change import ChangeSettings
+from veca_edge.runtime.engines import Encoded
+from veca_edge.runtime.model import Model
+from veca_edge.runtime.modelfile import Head
+from veca_edge.runtime.patches import cell_centres, cut_patches
+
+PATCH, SIDE = 8, 48
+LAYERS, HEADS, HEAD_DIM, WIDTH = 2, 2, 2, 4
+ORDINARY, CROPPED = ChangeSettings(), Preprocessing(SIDE)
+BUDGETS = (8, 16, 64)
+LABELS = ("dark", "light", "green")
+HEAD = Head(
+    np.array([[1, -1, 0.5, 2, -3, 0.25, 0.5, 1], [-1, 2, 0, 0, 1, 1, -1, 0.5], [0, 0, 3, -4, 0.5, 0, 0, 2]], "f4"),
+    np.array([0.5, -0.25, 0.125], np.float32),
+)
+STILL = Frame(SIDE, SIDE, "plaid", noise=2, cell=PATCH)
+Json = dict[str, Any]
+Float = NDArray[np.float32]
+
+
+class FormulaEngine:
+    """Computes a formula of each patch's mean and place; the embedding also counts what is remembered.
+
+    Attributes:
+        calls: what it was asked for, the method with the number of patches, their means and the mask.
+    """
+
+    name, threads = "formula", 1
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int, Float | None]] = []
+
+    def positions(self, rows: int, columns: int) -> Float:
+        return cell_centres(rows, columns)
+
+    def step(
+        self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
+    ) -> Stepped:
+        self.calls.append(("step", len(patches), mask))
+        return self._formula(patches, positions, cores, mask, cache)
+
+    def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
+        patches, grid = cut_patches(image, PATCH), (image.shape[0] // PATCH, image.shape[1] // PATCH)
+        self.calls.append(("encode", len(patches), None))
+        found = self._formula(patches, cell_centres(*grid), cores, None, None)
+        return Encoded(found.embedding, found.features, found.listening)
+
+    def _formula(
+        self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
+    ) -> Stepped:
+        mean = patches.mean(axis=1, dtype=np.float64) / 255
+        x, y = positions.astype(np.float64).T
+        each = np.arange(HEAD_DIM)
+        keys = [
+            np.stack([(mean * (layer + 1) + x * (head + 1))[:, None] + each for head in range(HEADS)])
+            for layer in range(LAYERS)
+        ]
+        values = [
+            np.stack([(mean - 0.25 * y * (layer + 1) + 0.125 * head)[:, None] - each for head in range(HEADS)])
+            for layer in range(LAYERS)
+        ]
+        read = values[0][0, :, 0]
+        if cache is not None and mask is not None:
+            read = np.concatenate([read, cache.values[0][0, mask == 0, 0]])
+        share = read.mean()
+        listening = np.full((len(mean), cores), ((1 - mean) / (cores - 1))[:, None])
+        listening[:, 0] = mean
+        return Stepped(
+            embedding=np.array([share, 1 - share, 0.1 * len(read) / 36, cores / 640], np.float32),
+            features=np.float32(mean[:, None] * np.arange(1, WIDTH + 1) + 0.01 * cores),
+            listening=np.float32(listening),
+            keys=tuple(np.float32(rows) for rows in keys),
+            values=tuple(np.float32(rows) for rows in values),
+        )
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Given:
+    """One frame for the stream, and what is done before it."""
+
+    frame: Frame
+    cores: int | None = None
+    settings: ChangeSettings | None = None
+    reset: bool = False
+
+    def told(self) -> Json:
+        told: Json = {"frame": self.frame.told()}
+        told |= {} if self.cores is None else {"cores": self.cores}
+        told |= {} if self.settings is None else {"settings": asdict(self.settings)}
+        return told | ({"reset": True} if self.reset else {})
+
+    @classmethod
+    def read(cls, line: Json) -> Given:
+        settings = ChangeSettings(**line["settings"]) if "settings" in line else None
+        return cls(Frame.read(line["frame"]), line.get("cores"), settings, line.get("reset", False))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A file: what it shows, how the stream begins, the frames."""
+
+    what: str
+    frames: tuple[Given, ...]
+    settings: ChangeSettings = ORDINARY
+    preprocessing: Preprocessing = CROPPED
+    cores: int = 16
+
+
+def _noisy(frames: Iterable[Given]) -> tuple[Given, ...]:
+    """The same with a noise of its own in each."""
+    return tuple(
+        replace(given, frame=replace(given.frame, seed=5000 + index)) for index, given in enumerate(frames)
+    )
+
+
+def _few() -> Iterator[Given]:
+    """A patch or two change, now and then."""
+    adds = {3: ((7, 7, 60),), 4: ((7, 7, 60), (20, 21, -40)), 5: ((20, 21, -40),)}
+    for index in range(14):
+        yield Given(replace(STILL, add=adds.get(index, ((35, 35, 50),) if index > 8 else ())))
+
+
+def _drift() -> Iterator[Given]:
+    """Half of the picture grows light: too little for a keyframe, too much for the cores. Then drift is ignored."""
+    light = replace(STILL, add=((0, 19, 100),))
+    yield from (Given(f) for f in (STILL, STILL, light, light, light, STILL, STILL, STILL))
+    yield Given(light, settings=ChangeSettings(drift=-1))
+    yield from (Given(f) for f in (light, STILL, STILL))
+
+
+def _moving() -> Iterator[Given]:
+    """Everything changes: a first time, a second time in a row, a third; then it rests."""
+    for pan in (0, 0, 5, 10, 15, 15, 15, 20, 20, 25, 30):
+        yield Given(replace(STILL, pan=pan))
+
+
+def _switches() -> Iterator[Given]:
+    """Other cores, another shape, another budget, forgetting."""
+    wide, tall = replace(STILL, width=64), replace(STILL, height=56)
+    yield from (Given(wide), Given(wide, cores=8), Given(wide), Given(wide, cores=8), Given(tall), Given(tall))
+    yield Given(replace(tall, add=((0, 19, 40),)), settings=ChangeSettings(patch_budget=8))
+    yield from (Given(tall, reset=True), Given(tall), Given(wide, cores=64), Given(wide))
+
+
+TRACES = {
+    "few": Trace("a few patches change; the rotation", _noisy(_few()), ChangeSettings(refresh_frames=16)),
+    "drift": Trace("cores that drift make the next frame a keyframe", _noisy(_drift())),
+    "moving": Trace(
+        "keyframes in a row forget keys and values; the first still frame brings them", _noisy(_moving())
+    ),
+    "switches": Trace(
+        "what makes a stream begin anew", _noisy(_switches()), preprocessing=Preprocessing(SIDE, "keep")
+    ),
+}
+
+
+def play(trace: Trace, frames: Iterable[Given]) -> Iterator[Json]:
+    """What the stream does and remembers, frame after frame."""
+    engine = FormulaEngine()
+    model = Model("formula", engine, trace.preprocessing, PATCH, BUDGETS, LABELS, HEAD)
+    stream = model.stream(trace.cores, change=trace.settings)
+    for given in frames:
+        if given.reset:
+            stream.reset()
+        if given.cores is not None:
+            stream.cores = given.cores
+        if given.settings is not None:
+            stream.change = given.settings
+        engine.calls.clear()
+        result = stream.update(given.frame.image())
+        cache, computed = stream.cache, np.flatnonzero(result.computed).tolist()
+        assert cache is not None
+        yield {
+            "call": _call(engine, computed),
+            "keyframe": result.keyframe,
+            "computed": computed,
+            "oldest": result.oldest,
+            "noise": stream.noise,
+            "embedding": result.embedding.tolist(),
+            "logits": result.logits.tolist(),
+            "features": result.features.reshape(-1, WIDTH)[:, 0].tolist(),
+            "listening": result.listening.reshape(-1, result.cores)[:, 0].tolist(),
+            "keys": cache.keys[-1, -1, :, 0].tolist(),
+            "values": cache.values[-1, -1, :, 0].tolist(),
+        }
+
+
+def _call(engine: FormulaEngine, computed: list[int]) -> Json | None:
+    """The one call, or None; that it was for the patches in `computed` shows in what is remembered."""
+    if not engine.calls:
+        return None
+    ((method, count, mask),) = engine.calls
+    assert count == len(computed)
+    masked = None if mask is None else np.flatnonzero(mask).tolist()
+    return {"method": method, "patches": computed, "masked": masked}
+
+
+def stream_trace(trace: Trace) -> list[Json]:
+    """The lines of a file."""
+    first = {
+        "what": trace.what,
+        "settings": asdict(trace.settings),
+        "preprocessing": trace.preprocessing.to_dict(),
+        "patch_size": PATCH,
+        "budgets": BUDGETS,
+        "cores": trace.cores,
+        "head": {"weight": HEAD.weight.tolist(), "bias": HEAD.bias.tolist()},
+        "labels": LABELS,
+    }
+    said = play(trace, trace.frames)
+    return [first, *(given.told() | answer for given, answer in zip(trace.frames, said, strict=True))]
