@@ -1,0 +1,64 @@
+import Foundation
+import Observation
+import VecaEdge
+
+/// What the screens show and set. Lives on the main thread and computes nothing: `Worker` does.
+@MainActor @Observable
+final class Sample {
+    enum Phase: Equatable {
+        case starting(String)
+        case running
+        case failed(String)
+    }
+
+    private(set) var phase = Phase.starting("Loading the model")
+    private(set) var shown: Shown?
+    private(set) var budgets: [Int] = []
+    private(set) var camera: Camera?
+    private(set) var worker: Worker?
+    /// Why the device cannot decide, or nil.
+    private(set) var whyManual: String?
+    var automatic = false
+    var cores = 64
+    var showsFeatures = false
+    /// While the check runs it has the model for itself.
+    var paused = false
+
+    /// Load, warm up, and follow the camera until the task ends.
+    func run() async {
+        do {
+            let worker = try await Worker.open()
+            self.worker = worker
+            budgets = worker.budgets
+            cores = budgets.last ?? cores
+            let camera = try await Camera.open()
+            self.camera = camera
+            phase = .starting("Measuring this device, once")
+            whyManual = await worker.prepare(onCritical: { _ in camera.stop() })
+            automatic = whyManual == nil
+            phase = .running
+            camera.start()
+            try await follow(camera, worker)
+        } catch let error as VecaError {
+            phase = .failed(error.message)
+        } catch {
+            phase = .failed(error.localizedDescription)
+        }
+    }
+
+    /// The camera was stopped at critical heat, and without frames nobody decides: start it when it is over.
+    func watchHeat() async {
+        let changes = NotificationCenter.default.notifications(named: ProcessInfo.thermalStateDidChangeNotification)
+        for await _ in changes where ProcessInfo.processInfo.thermalState != .critical {
+            camera?.start()
+        }
+    }
+
+    private func follow(_ camera: Camera, _ worker: Worker) async throws {
+        defer { camera.close() }
+        for await frame in camera.frames where !paused {
+            let wish = Worker.Wish(cores: automatic ? nil : cores, paints: showsFeatures)
+            shown = try await worker.update(frame, wish)
+        }
+    }
+}

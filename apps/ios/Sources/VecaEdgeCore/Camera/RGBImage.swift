@@ -1,0 +1,43 @@
+/// An image: 8 bits per channel, RGB, row by row without padding.
+public struct RGBImage: Equatable, Sendable {
+    public let width: Int
+    public let height: Int
+    /// `height * width * 3` values in (row, column, channel) order.
+    public let pixels: [UInt8]
+
+    /// - Throws: `VecaError.badImage` if it is empty, or there are more or fewer pixels.
+    public init(width: Int, height: Int, pixels: [UInt8]) throws {
+        guard width > 0, height > 0 else {
+            throw VecaError.badImage("the image is empty: \(width) x \(height)")
+        }
+        guard width <= longestSide, height <= longestSide, pixels.count == width * height * 3 else {
+            throw VecaError.badImage("an RGB image of \(width) x \(height) does not have \(pixels.count) values")
+        }
+        self.init(checkedWidth: width, height: height, pixels: pixels)
+    }
+
+    /// For sizes that are known to fit.
+    init(checkedWidth width: Int, height: Int, pixels: [UInt8]) {
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+}
+
+/// Larger sides are damage; and the product of three of them still fits an Int.
+private let longestSide = 1 << 20
+
+/// A rectangle in pixels.
+public struct Box: Equatable, Sendable {
+    public var x: Int
+    public var y: Int
+    public var width: Int
+    public var height: Int
+
+    public init(x: Int, y: Int, width: Int, height: Int) {
+        self.x = x
+        self.y = y
+        self.width = width
+        self.height = height
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+
+/// Seconds of a clock that never goes back.
+@Sendable public func monotonicSeconds() -> Double {
+    ProcessInfo.processInfo.systemUptime
+}
+
+/// One set of weights that runs at every core budget and image size it was made for.
+///
+///     let result = try model(image, cores: 32)
+///
+/// Calls from several threads wait for one another.
+public final class Model: @unchecked Sendable {
+    public let name: String
+    public let engine: Engine
+    public let preprocessing: Preprocessing
+    /// Side of a patch, pixels.
+    public let patchSize: Int
+    /// Core counts, ascending.
+    public let budgets: [Int]
+    /// Names of the head's classes; none without a head.
+    public let labels: [String]
+    /// What each operating point is worth; nil if the file does not say.
+    public let quality: QualityTable?
+    /// SHA-256 of the program, hexadecimal: another model has another one.
+    public let digest: String
+    private let head: Head?
+    private let lock = NSLock()
+    let clock: () -> Double
+
+    /// - Parameters:
+    ///   - manifest: of the model file.
+    ///   - engine: that runs it.
+    ///   - head: the classifier, if it is not in the program itself.
+    ///   - budgets: those of the manifest that the engine has loaded, ascending; nil for all.
+    ///   - clock: seconds that never go back.
+    public init(
+        manifest: Manifest, engine: Engine, head: Head? = nil, budgets: [Int]? = nil,
+        clock: @escaping () -> Double = monotonicSeconds
+    ) {
+        name = manifest.name
+        self.engine = engine
+        preprocessing = manifest.preprocessing
+        patchSize = manifest.patchSize
+        self.budgets = budgets ?? manifest.budgets
+        labels = manifest.labels
+        quality = manifest.quality
+        digest = manifest.programDigest
+        self.head = head
+        self.clock = clock
+    }
+
+    /// Run the model on an image.
+    ///
+    /// - Parameters:
+    ///   - image: any size; `preprocessing` says how it is fitted to the model.
+    ///   - cores: one of `budgets`; nil for the largest. Changing it from call to call costs nothing.
+    ///   - imageSize: pixels in place of the preprocessing's, a multiple of the patch size.
+    /// - Throws: `VecaError`.
+    public func callAsFunction(_ image: RGBImage, cores: Int? = nil, imageSize: Int? = nil) throws -> Result {
+        let start = clock()
+        let cores = try checked(cores: cores)
+        let fitted = try preprocessing.resize(image, patchSize: patchSize, imageSize: imageSize)
+        let encoded = try exclusively { try engine.encode(fitted.image, cores: cores) }
+        let (width, height) = (fitted.image.width, fitted.image.height)
+        return Result(
+            embedding: encoded.embedding, features: encoded.features, listening: encoded.listening,
+            logits: encoded.logits ?? logits(embedding: encoded.embedding, features: encoded.features),
+            labels: labels, cores: cores, grid: PatchGrid(rows: height / patchSize, columns: width / patchSize),
+            width: width, height: height, crop: fitted.crop, latency: clock() - start)
+    }
+
+    /// Whether it can compute some of an image's patches.
+    public var canStream: Bool { engine is StepEngine }
+
+    /// A stream: frame after frame, of which only the changed patches are computed.
+    ///
+    /// - Parameters:
+    ///   - cores: as in a call; `PatchStream.use(cores:)` changes it later.
+    ///   - imageSize: as in a call.
+    ///   - change: what counts as change, and how many patches may be computed per frame.
+    /// - Throws: `VecaError.notOffered`, or `.noStreams` for an engine that cannot (Core ML).
+    public func stream(
+        cores: Int? = nil, imageSize: Int? = nil, change: ChangeSettings = .standard
+    ) throws -> PatchStream {
+        guard let steps = engine as? StepEngine else { throw VecaError.noStreams }
+        return PatchStream(
+            model: self, engine: steps, cores: try checked(cores: cores), imageSize: imageSize, settings: change)
+    }
+
+    /// `cores` if the model offers it, the largest budget for nil.
+    func checked(cores: Int?) throws -> Int {
+        guard let cores = cores ?? budgets.last, budgets.contains(cores) else {
+            let offered = budgets.map(String.init).joined(separator: ", ")
+            throw VecaError.notOffered("\(cores ?? 0) cores: this model offers \(offered)")
+        }
+        return cores
+    }
+
+    /// Call the engine, which takes one call at a time.
+    func exclusively<T>(_ call: () throws -> T) rethrows -> T {
+        lock.lock()
+        defer { lock.unlock() }
+        return try call()
+    }
+
+    func logits(embedding: [Float], features: [Float]) -> [Float]? {
+        head?.logits(embedding: embedding, features: features)
+    }
+}

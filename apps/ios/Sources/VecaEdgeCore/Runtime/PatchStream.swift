@@ -1,0 +1,172 @@
+/// A camera stream that pays only for change.
+///
+/// Patches never read other patches, so a patch whose pixels did not change keeps its features and its keys and values
+/// in every layer; only the changed ones and the cores are computed, and nothing at all if none changed. What goes
+/// stale is that remembered rows were computed when the cores said something slightly different: a slow rotation
+/// computes every patch again within a bounded number of frames.
+///
+/// One call at a time. Several streams may share a model.
+public final class PatchStream {
+    /// Pixels of the model's input, or nil for the model's own.
+    public let imageSize: Int?
+    /// What is remembered, or nil before the first frame.
+    public private(set) var cache: PatchCache?
+    /// The core budget; another one makes the next frame a keyframe.
+    public private(set) var cores: Int
+
+    private let model: Model
+    private let engine: StepEngine
+    private var detector: ChangeDetector
+    private var centres: (grid: PatchGrid, positions: [Float])?
+    private var state: (cores: Int, grid: PatchGrid)?
+    private var embedding: [Float]?
+    private var logits: [Float]?
+    /// Direction of the last keyframe's embedding.
+    private var anchor: [Float]?
+    private var drifted = false
+    private var moving = false
+    private var remembers = true
+
+    init(model: Model, engine: StepEngine, cores: Int, imageSize: Int?, settings: ChangeSettings) {
+        self.model = model
+        self.engine = engine
+        self.cores = cores
+        self.imageSize = imageSize
+        detector = ChangeDetector(settings)
+    }
+
+    /// What counts as change; can be set at any time, and what is remembered stays.
+    public var change: ChangeSettings {
+        get { detector.settings }
+        set { detector.settings = newValue }
+    }
+
+    /// The camera's noise as estimated so far, standard deviation in grey levels.
+    public var noise: Double { detector.noise }
+
+    /// Another core budget; the next frame is a keyframe then.
+    ///
+    /// - Throws: `VecaError.notOffered`.
+    public func use(cores: Int) throws {
+        self.cores = try model.checked(cores: cores)
+    }
+
+    /// Forget everything: the next frame is a keyframe.
+    public func reset() {
+        state = nil
+        cache = nil
+        embedding = nil
+        logits = nil
+        anchor = nil
+        drifted = false
+        moving = false
+        remembers = true
+        detector.reset()
+    }
+
+    /// The result for the next frame.
+    ///
+    /// A frame of another shape than the one before, or another core budget, is a keyframe. There is no clock: frames
+    /// that are left out or come late are compared with what was last computed, like any other.
+    ///
+    /// - Throws: `VecaError`. After one of an image or a setting the stream goes on as if the frame had not come.
+    public func update(_ frame: RGBImage) throws -> Result {
+        let start = model.clock()
+        let size = model.patchSize
+        let fitted = try model.preprocessing.resize(frame, patchSize: size, imageSize: imageSize)
+        let image = fitted.image
+        let grid = PatchGrid(rows: image.height / size, columns: image.width / size)
+        if let known = state, known.cores != cores || known.grid != grid { reset() }
+        let compared = comparedPatches(image, size)
+        let plan = detector.plan(
+            compared, length: compared.count / grid.count, allOfThem: drifted || !remembers)
+        if !plan.patches.isEmpty {
+            try compute(image, plan, grid)
+        }
+        state = (cores, grid)
+        guard let cache, let embedding else { throw VecaError.engine("the stream has computed nothing yet") }
+        var computed = [Bool](repeating: false, count: grid.count)
+        for patch in plan.patches {
+            computed[patch] = true
+        }
+        return Result(
+            embedding: embedding, features: cache.features, listening: cache.listening, logits: logits,
+            labels: model.labels, cores: cores, grid: grid, width: image.width, height: image.height,
+            crop: fitted.crop, latency: model.clock() - start, computed: computed, keyframe: plan.keyframe,
+            oldest: detector.age.max() ?? 0)
+    }
+
+    /// Run the model on the planned patches and remember what it says.
+    private func compute(_ image: RGBImage, _ plan: ChangePlan, _ grid: PatchGrid) throws {
+        let new: [Float]
+        do {
+            let many = Double(plan.changed) > change.keyframeShare * Double(grid.count)
+            if plan.keyframe && many && moving && cache != nil {
+                new = try encode(image)
+            } else {
+                new = try step(image, plan, grid)
+            }
+            moving = plan.keyframe && many && embedding != nil
+        } catch {
+            // The detector took these pixels as computed, and they were not.
+            reset()
+            throw error
+        }
+        embedding = new
+        logits = model.logits(embedding: new, features: cache?.features ?? [])
+        followDrift(new, keyframe: plan.keyframe && remembers)
+    }
+
+    /// Notice when the cores say something else than when most patches were computed.
+    private func followDrift(_ embedding: [Float], keyframe: Bool) {
+        let length = max(embedding.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12)
+        let direction = embedding.map { $0 / length }
+        let anchor = keyframe ? direction : self.anchor ?? direction
+        self.anchor = anchor
+        let cosine = zip(direction, anchor).reduce(0) { $0 + $1.0 * $1.1 }
+        drifted = Double(cosine) < change.drift
+    }
+
+    /// All patches, without their keys and values: in a pan the next frame will not want them.
+    private func encode(_ image: RGBImage) throws -> [Float] {
+        let encoded = try model.exclusively { try engine.encode(image, cores: cores) }
+        guard let listening = encoded.listening else {
+            throw VecaError.engine("\(engine.name) does not say what patches listen to, so it cannot stream")
+        }
+        cache?.write(features: encoded.features, listening: listening)
+        remembers = false
+        return encoded.embedding
+    }
+
+    private func step(_ image: RGBImage, _ plan: ChangePlan, _ grid: PatchGrid) throws -> [Float] {
+        let positions = self.positions(grid)
+        if plan.keyframe || cache == nil {
+            let patches = cutPatches(image, patchSize: model.patchSize)
+            let stepped = try model.exclusively {
+                try engine.step(patches: patches, positions: positions, cores: cores, mask: nil, cache: nil)
+            }
+            cache = PatchCache(stepped, count: grid.count, heads: engine.heads)
+            remembers = true
+            return stepped.embedding
+        }
+        var mask = [Float](repeating: 0, count: grid.count)
+        for patch in plan.patches {
+            mask[patch] = PatchCache.hide
+        }
+        let new = cutSome(image, model.patchSize, plan.patches)
+        let places = plan.patches.flatMap { [positions[2 * $0], positions[2 * $0 + 1]] }
+        let stepped = try model.exclusively {
+            try engine.step(patches: new, positions: places, cores: cores, mask: mask, cache: cache)
+        }
+        cache?.write(plan.patches, stepped)
+        return stepped.embedding
+    }
+
+    /// Centres of the grid's cells, made once per grid.
+    private func positions(_ grid: PatchGrid) -> [Float] {
+        if let centres, centres.grid == grid { return centres.positions }
+        let made = cellCentres(grid)
+        centres = (grid, made)
+        return made
+    }
+}

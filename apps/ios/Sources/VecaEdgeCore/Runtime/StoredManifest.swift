@@ -1,0 +1,122 @@
+// The manifest as it lies in a file: JSON names and shapes. `Manifest` is what the rest of the package reads.
+
+struct StoredVersion: Decodable {
+    let format: String
+    let formatVersion: Int
+
+    enum CodingKeys: String, CodingKey {
+        case format
+        case formatVersion = "format_version"
+    }
+}
+
+struct StoredManifest: Decodable {
+    let name: String
+    let target: String
+    let quantization: String
+    let hiddenDim: Int
+    let featureDim: Int
+    let numHeads: Int
+    let numLayers: Int
+    let patchSize: Int
+    let numCores: Int
+    let budgets: [Int]
+    let imageSize: Int
+    let maxPatches: Int
+    let preprocessing: StoredPreprocessing
+    let labels: [String]
+    let methods: [String]
+    let programSize: Int
+    let programDigest: String
+    let quality: StoredQuality?
+
+    enum CodingKeys: String, CodingKey {
+        case name, target, quantization, budgets, preprocessing, labels, methods, quality
+        case hiddenDim = "hidden_dim"
+        case featureDim = "feature_dim"
+        case numHeads = "num_heads"
+        case numLayers = "num_layers"
+        case patchSize = "patch_size"
+        case numCores = "num_cores"
+        case imageSize = "image_size"
+        case maxPatches = "max_patches"
+        case programSize = "program_size"
+        case programDigest = "program_digest"
+    }
+}
+
+struct StoredPreprocessing: Decodable {
+    let imageSize: Int?
+    let fit: String?
+    let mean: [Double]?
+    let std: [Double]?
+
+    enum CodingKeys: String, CodingKey {
+        case imageSize = "image_size"
+        case fit, mean, std
+    }
+
+    /// - Throws: `VecaError.badSetting`; missing names take their defaults.
+    func read() throws -> Preprocessing {
+        let name = fit ?? Preprocessing.Fit.crop.rawValue
+        guard let kind = Preprocessing.Fit(rawValue: name) else {
+            let known = Preprocessing.Fit.allCases.map(\.rawValue).joined(separator: ", ")
+            throw VecaError.badSetting("preprocessing: fit is '\(name)', expected one of \(known)")
+        }
+        return try Preprocessing(
+            imageSize: imageSize ?? 256, fit: kind, mean: mean ?? Preprocessing.imagenetMean,
+            std: std ?? Preprocessing.imagenetStd)
+    }
+}
+
+/// The quality table; `{}` in a file whose points were not judged.
+struct StoredQuality: Decodable {
+    struct Row: Decodable {
+        let cores: Int
+        let imageSize: Int
+        let patchBudget: Int?
+        let embeddingCosine: Double
+        let featureCosine: Double
+        let top1Agreement: Double?
+
+        enum CodingKeys: String, CodingKey {
+            case cores
+            case imageSize = "image_size"
+            case patchBudget = "patch_budget"
+            case embeddingCosine = "embedding_cosine"
+            case featureCosine = "feature_cosine"
+            case top1Agreement = "top1_agreement"
+        }
+    }
+
+    struct Fresh: Decodable {
+        let ages: [Double]
+        let worth: [Double]
+    }
+
+    let rows: [Row]?
+    let freshness: Fresh?
+
+    /// - Throws: `VecaError.badTable` for a value out of range.
+    func read() throws -> QualityTable? {
+        guard let rows else { return nil }
+        let judged = try rows.map { row in
+            let cosines = [row.embeddingCosine, row.featureCosine]
+            let counts = [row.cores, row.imageSize, row.patchBudget ?? 1]
+            // Cosines may exceed 1 by rounding.
+            guard cosines.allSatisfy({ $0 >= -1 - 1e-5 && $0 <= 1 + 1e-5 }),
+                counts.allSatisfy({ $0 >= 1 && $0 <= 1_000_000 }),
+                row.top1Agreement.map({ $0 >= -1e-5 && $0 <= 1 + 1e-5 }) ?? true
+            else {
+                throw VecaError.badTable("the quality table has a value out of its range")
+            }
+            return QualityRow(
+                way: Way(cores: row.cores, imageSize: row.imageSize, patchBudget: row.patchBudget),
+                embeddingCosine: row.embeddingCosine, featureCosine: row.featureCosine,
+                top1Agreement: row.top1Agreement)
+        }
+        guard !judged.isEmpty else { throw VecaError.badTable("the quality table is empty") }
+        let fresh = try freshness.map { try Freshness(ages: $0.ages, worth: $0.worth) } ?? Freshness()
+        return QualityTable(rows: judged, freshness: fresh)
+    }
+}
