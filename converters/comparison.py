@@ -21,6 +21,7 @@ from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.runtime.child import child_command
+from veca_edge.runtime.manifest import Manifest
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]
@@ -58,6 +59,7 @@ class Tolerance:
 # says little: there the norm counts.
 TOLERANCES = {
     ("executorch", "fp32"): Tolerance("max_error", 1e-4),
+    ("executorch", "int4"): Tolerance("feature_cosine", 0.95),
     ("coreml", "fp32"): Tolerance("max_error", 1e-5),
     ("coreml", "fp16"): Tolerance("norm_error", 1e-2),
     ("coreml", "int4"): Tolerance("feature_cosine", 0.95),
@@ -65,6 +67,11 @@ TOLERANCES = {
     ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
 }
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
+
+
+def judged_as(manifest: Manifest) -> str:
+    """The quantization whose tolerance a file must keep: int4 if any layer has it, else its own."""
+    return "int4" if "int4" in manifest.precision.values() else manifest.quantization
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class Verification:
     """The whole comparison.
 
     Attributes:
-        quantization: of the file; with the target it sets the tolerance.
+        quantization: of the file, see `judged_as`; with the target it sets the tolerance.
         images: how many were compared.
         rows: one per method and budget.
         target: "executorch" or "coreml".

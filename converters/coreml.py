@@ -14,6 +14,7 @@ from converters.coreml_package import Draft, put_in_place, staging, write_draft
 from converters.coreml_verification import verify_package_in_child
 from converters.coreml_weights import Compression, check_compression, package_weights
 from converters.description import model_facts
+from converters.recipes import QuantizationRecipe
 from veca_edge._version import __version__
 from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
@@ -36,6 +37,7 @@ class PackageOptions:
         quantize: how weights are stored: "int8" (a scale per output channel), "fp16", "fp32", "int4" (a scale per
             32 inputs), "palette6" or "palette4" (64 or 16 values per 16 output channels). All but "fp32" compute
             in float16.
+        recipe: which precision each layer gets, in place of `quantize`: "fp32" means float16 here.
         budgets: core counts to offer; None for all that the model was trained with.
         image_sizes: sides in pixels of the images, the default first; None for the checkpoint's.
         minimum_target: "iOS18", or "iOS17", which cannot hold several functions: a package per budget.
@@ -45,12 +47,23 @@ class PackageOptions:
     """
 
     quantize: Compression = "int8"
+    recipe: QuantizationRecipe | None = None
     budgets: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
     minimum_target: MinimumTarget = "iOS18"
     classifier: bool = False
     verify: bool = True
     force: bool = False
+
+    @property
+    def half(self) -> bool:
+        """Whether the package computes in float16."""
+        return self.recipe is not None or self.quantize != "fp32"
+
+    @property
+    def quantization(self) -> str:
+        """What the manifest says."""
+        return self.quantize if self.recipe is None else self.recipe.name
 
 
 @dataclass(frozen=True)
@@ -86,11 +99,11 @@ def convert_package(
     options, report = options or PackageOptions(), progress or (lambda *_: None)
     parts = list(plan_parts(checkpoint, output, options))
     report("compressing", 0.0)
-    weights = package_weights(checkpoint, options.quantize, lambda done: report("compressing", done))
-    labels = distinct(checkpoint.labels) if options.classifier else ()
-    graph = PackageGraph(
-        checkpoint.config, weights, Dialect(options.minimum_target, options.quantize != "fp32", labels)
+    weights = package_weights(
+        checkpoint, options.quantize, lambda done: report("compressing", done), options.recipe
     )
+    labels = distinct(checkpoint.labels) if options.classifier else ()
+    graph = PackageGraph(checkpoint.config, weights, Dialect(options.minimum_target, options.half, labels))
     with staging(parts[0].target) as folder:
         drafts = []
         for done, part in enumerate(parts):
@@ -157,6 +170,8 @@ def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) ->
     """The packages to write, with the options checked against the checkpoint before any work."""
     config = checkpoint.config
     check_compression(options.quantize)
+    if options.recipe is not None and options.recipe.name in ("fp32", "fp16"):
+        raise VecaError(f"packages take {options.recipe.name} by --quantize: the recipe needs another name")
     if options.classifier and checkpoint.head is None:
         raise VecaError("the checkpoint has no head, so there is nothing to classify with: leave --classifier out")
     budgets = sorted({config.check_cores(c) for c in options.budgets or config.budgets})
@@ -171,8 +186,10 @@ def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) ->
         return
     if len(sizes) > 1:
         raise VecaError("packages for iOS 17 hold one function each: give one --image-size")
-    if options.quantize in ("int4", "palette6", "palette4"):
-        raise VecaError(f"{options.quantize} needs iOS 18: leave --minimum-target out, or use int8, fp16 or fp32")
+    recipe = options.recipe
+    kinds = {options.quantize} if recipe is None else {recipe.default, *recipe.layers.values()}
+    if coarse := kinds & {"int4", "palette6", "palette4"}:
+        raise VecaError(f"{coarse.pop()} needs iOS 18: leave --minimum-target out, or use int8, fp16 or fp32")
     for cores in budgets:
         target = output.with_name(f"{output.stem}-cores_{cores}{output.suffix}")
         yield Part(check_package_target(target), (PlannedFunction(MAIN, cores, sizes[0]),))
@@ -201,7 +218,7 @@ def describe_part(checkpoint: Checkpoint, part: Part, options: PackageOptions, m
     return Manifest(
         **model_facts(checkpoint, part.default.image_size),
         target=TARGET,
-        quantization=options.quantize,
+        quantization=options.quantization,
         budgets=tuple(sorted({f.cores for f in part.functions})),
         max_patches=max_patches,
         labels=distinct(checkpoint.labels) if options.classifier else checkpoint.labels,
@@ -211,6 +228,7 @@ def describe_part(checkpoint: Checkpoint, part: Part, options: PackageOptions, m
         weight_bytes=0,
         made_with={"veca-edge": __version__, "coremltools": version("coremltools")},
         verification={},
+        precision={} if options.recipe is None else {"default": options.recipe.default, **options.recipe.layers},
     )
 
 

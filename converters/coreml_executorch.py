@@ -47,7 +47,9 @@ def convert_payload(
         raise VecaError("ExecuTorch files with Core ML take one image size, need iOS 18, and give logits")
     (part,) = plan_parts(checkpoint, output.with_suffix(PACKAGE_SUFFIX), options)
     report("compressing", 0.0)
-    weights = package_weights(checkpoint, options.quantize, lambda done: report("compressing", done))
+    weights = package_weights(
+        checkpoint, options.quantize, lambda done: report("compressing", done), options.recipe
+    )
     with staging(output) as folder:
         report("writing", 0.0)
         about = describe_part(
@@ -77,7 +79,7 @@ def _program(
     folder: Path,
 ) -> tuple[bytes, int]:
     """The ExecuTorch program, and the bytes of its weights."""
-    half, config = options.quantize != "fp32", checkpoint.config
+    half, config = options.half, checkpoint.config
     graph = PackageGraph(config, weights, Dialect("iOS18", half, pixels=True))
     rows = part.default.image_size // config.patch_size
     functions = {f.name: graph.function(f.cores, rows, rows) for f in part.functions}

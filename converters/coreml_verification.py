@@ -24,6 +24,7 @@ from converters.comparison import (
     Verification,
     answer,
     compare_in_child,
+    judged_as,
     score,
     summary,
 )
@@ -146,7 +147,7 @@ def verify_package(
             if progress is not None:
                 progress(done / total)
         rows.append(replace(summary(name, cores, scores), largest=_largest(ranges)))
-    return Verification(manifest.quantization, len(images), tuple(rows), "coreml")
+    return Verification(judged_as(manifest), len(images), tuple(rows), "coreml")
 
 
 def _largest(ranges: Ranges) -> float:

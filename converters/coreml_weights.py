@@ -15,16 +15,18 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from converters.recipes import Precision, QuantizationRecipe
+from converters.weights import GROUP, round_groups
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
 
 Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]
-BLOCK = 32  # inputs that share a scale in int4
-GROUP = 16  # output channels that share a palette
-# int4 gains from scales below the largest value over 7: the few values that are cut off cost less than the step.
-SHRINK = np.linspace(1.0, 0.7, 7)
+SHARERS = 16  # output channels that share a palette
 LLOYD_STEPS = 15
+# The layers of a recipe that each matrix of a block joins.
+JOINED = {"qkv": ("even", "odd", "value"), "out": ("out",), "up": ("gate", "up"), "down": ("down",)}
+FINENESS: tuple[Precision, ...] = ("int4", "int8", "fp32")
 
 Array = NDArray[np.float64]
 Float = NDArray[np.float32]
@@ -139,7 +141,10 @@ def check_compression(name: str) -> Compression:
 
 
 def package_weights(
-    checkpoint: Checkpoint, compression: Compression, report: Callable[[float], None] = lambda _: None
+    checkpoint: Checkpoint,
+    compression: Compression,
+    report: Callable[[float], None] = lambda _: None,
+    recipe: QuantizationRecipe | None = None,
 ) -> PackageWeights:
     """Fold and compress a checkpoint.
 
@@ -149,8 +154,13 @@ def package_weights(
             they have fewer bits: it sees raw pixels and is small. Coordinate heads, angles, core tokens and the
             head are never compressed: they are small and sensitive.
         report: called with how much is done, 0..1.
+        recipe: if there is one, it says how the matrices and the patch embedding are stored: "fp32" as plain values
+            in the package's precision. A matrix that joins several layers gets the finest of their precisions.
+
+    Raises:
+        VecaError: an unknown compression, or the recipe names a layer that this model does not have.
     """
-    source = _Source(checkpoint, check_compression(compression))
+    source = _Source(checkpoint, check_compression(compression), recipe)
     config, preprocessing, head = checkpoint.config, checkpoint.preprocessing, checkpoint.head
     blocks = []
     for index in range(config.num_layers):
@@ -177,11 +187,16 @@ def package_weights(
 class _Source:
     """Reads tensors one at a time, so that only one is held in float64."""
 
-    def __init__(self, checkpoint: Checkpoint, compression: Compression) -> None:
+    def __init__(self, checkpoint: Checkpoint, compression: Compression, recipe: QuantizationRecipe | None) -> None:
         self._state = checkpoint.state
         self._heads = checkpoint.config.num_heads
-        self._compress = _COMPRESSIONS[compression]
-        self._compress_pixels = _plain if compression in ("fp16", "fp32") else _int8
+        self._compression = compression
+        self._recipe = recipe
+        if recipe is not None:
+            blocks = range(checkpoint.config.num_layers)
+            known = [f"blocks.{i}.{layer}" for i in blocks for layers in JOINED.values() for layer in layers]
+            ends = ["patch"] if checkpoint.config.output_dim is None else ["patch", "projection"]
+            recipe.check([*known, *ends])
 
     def __getitem__(self, name: str) -> Array:
         tensor: Array = self._state[name].numpy().astype(np.float64)
@@ -195,8 +210,7 @@ class _Source:
         return _float32(np.concatenate([self[f"{name}.{i}"] for i in range(count)], axis=1))
 
     def patch(self) -> Matrix:
-        weight = self._compress_pixels(_float32(self["patch_embed.proj.weight"]))
-        return Matrix("patch", weight, _float32(self["patch_embed.proj.bias"]))
+        return self._matrix("patch", self["patch_embed.proj.weight"], self["patch_embed.proj.bias"])
 
     def moves(self) -> tuple[Matrix, ...]:
         made = []
@@ -234,7 +248,16 @@ class _Source:
         return np.arange(width).reshape(self._heads, -1, 2).transpose(0, 2, 1).reshape(-1)
 
     def _matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
-        return Matrix(name, self._compress(_float32(weight)), _float32(bias))
+        return Matrix(name, _COMPRESSIONS[self._how(name)](_float32(weight)), _float32(bias))
+
+    def _how(self, name: str) -> Compression:
+        """How the matrix of this name is stored."""
+        if self._recipe is None:
+            coarse = name == "patch" and self._compression not in ("fp16", "fp32")
+            return "int8" if coarse else self._compression
+        block, _, part = name.partition("_")
+        layers = [f"blocks.{block.removeprefix('l')}.{layer}" for layer in JOINED[part]] if part else [name]
+        return max(map(self._recipe.precision_of, layers), key=FINENESS.index)
 
 
 def _float32(values: Array) -> Float:
@@ -254,31 +277,18 @@ def _int8(weight: Float) -> Stored:
 
 
 def _int4(weight: Float) -> Stored:
-    """One scale per `BLOCK` inputs of an output channel, the one with the least error of a few."""
-    rows, columns = weight.shape
-    if columns % BLOCK:
+    """One scale per `GROUP` inputs of an output channel; int8 where they do not fit, as in a convolution."""
+    if weight.shape[1] % GROUP:
         return _int8(weight)
-    blocks = weight.reshape(rows, columns // BLOCK, BLOCK)
-    largest = np.abs(blocks).max(axis=2, keepdims=True) / 7
-    best: NDArray[Any] = np.full(largest.shape, np.inf)
-    scale: NDArray[Any] = _half(largest)
-    data: NDArray[Any] = np.zeros(blocks.shape, np.int8)
-    for factor in SHRINK:
-        tried = _half(largest * factor)
-        step = tried.astype(np.float32)
-        found = np.clip(np.rint(blocks / step), -8, 7)
-        error = np.square(found * step - blocks).sum(axis=2, keepdims=True)
-        better = error < best
-        best, scale = np.where(better, error, best), np.where(better, tried, scale)
-        data = np.where(better, found.astype(np.int8), data)
-    return Scaled(data.reshape(weight.shape), scale[..., 0], 4)
+    data, scale = round_groups(weight, lambda scale: _half(scale).astype(np.float32))
+    return Scaled(data, scale.astype(np.float16), 4)
 
 
 def _palette(bits: int) -> Callable[[Float], Stored]:
-    """One palette of 2 ** bits values per `GROUP` output channels, fitted by k-means."""
+    """One palette of 2 ** bits values per `SHARERS` output channels, fitted by k-means."""
 
     def compress(weight: Float) -> Stored:
-        rows = math.gcd(len(weight), GROUP)
+        rows = math.gcd(len(weight), SHARERS)
         fitted = [_fit_palette(group, 2**bits) for group in np.split(weight, len(weight) // rows)]
         table = np.stack([palette for palette, _ in fitted])[:, None, :, None]
         return Palette(np.concatenate([indices for _, indices in fitted]), table, bits)

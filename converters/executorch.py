@@ -15,10 +15,12 @@ import torch
 from calibration.quality import quality_in_child
 from converters.coverage import check_coverage
 from converters.description import classifier_of, model_facts
-from converters.folding import FoldedModel, Precision, fold
+from converters.folding import FoldedModel, fold, linear_layers, quantize
 from converters.graph import ElasticGraph, Sizes
 from converters.program import Method, assemble
+from converters.recipes import QuantizationRecipe, ready_recipe
 from converters.verification import verify_in_child
+from converters.weights import Round, nearest
 from converters.xnnpack import ConstantStore
 from veca_edge._version import __version__
 from veca_edge.camera.preprocessing import Preprocessing
@@ -43,22 +45,26 @@ class ConvertOptions:
     """How to convert.
 
     Attributes:
-        quantize: "int8" or "fp32".
+        recipe: which precision each linear layer gets.
+        round: how values are rounded to it.
         budgets: core counts to offer; None for all that the model was trained with.
         image_size: side in pixels of the images that the methods `cores_8` ... take; None for the checkpoint's.
         max_patches: most patches at once for `encode` and `step`; None for enough for `image_size`, at least
             1024.
         verify: compare the written file with the checkpoint before it gets its name.
         judge: measure what each operating point is worth, for the governor; only with `verify`.
+        images: a folder of photos to judge on; None for the packaged ones.
         force: write a file that is outside the tolerance.
     """
 
-    quantize: Precision = "int8"
+    recipe: QuantizationRecipe = ready_recipe("int8")  # noqa: RUF009 - a value, not made anew
+    round: Round = nearest
     budgets: tuple[int, ...] | None = None
     image_size: int | None = None
     max_patches: int | None = None
     verify: bool = True
     judge: bool = True
+    images: Path | None = None
     force: bool = False
 
 
@@ -87,7 +93,7 @@ def convert(
     if not output.parent.is_dir():
         raise VecaError(f"cannot write {output}: there is no folder {output.parent}")
     report("folding weights", 0.0)
-    folded = fold(checkpoint, options.quantize)
+    folded = quantize(fold(checkpoint), options.recipe, options.round)
     report("folding weights", 1.0)
     try:
         program, methods = build_program(checkpoint, folded, plan, report)
@@ -172,7 +178,7 @@ def _contents(
     manifest = Manifest(
         **model_facts(checkpoint, plan.image_size),
         target="executorch",
-        quantization=options.quantize,
+        quantization=options.recipe.name,
         budgets=plan.budgets,
         max_patches=plan.max_patches,
         labels=checkpoint.labels,
@@ -186,8 +192,16 @@ def _contents(
             "torch": torch.__version__.split("+")[0],
         },
         verification={},
+        precision=_precision(folded, options.recipe),
     )
     return ModelFile(output, manifest, folded.bank, folded.coordinates, classifier_of(checkpoint))
+
+
+def _precision(folded: FoldedModel, recipe: QuantizationRecipe) -> dict[str, str]:
+    """The recipe's default, and the layers that are stored otherwise."""
+    stored = {name: layer.precision for name, layer in linear_layers(folded).items()}
+    exceptions = {name: precision for name, precision in stored.items() if precision != recipe.default}
+    return {"default": recipe.default, **exceptions}
 
 
 def _checked(
@@ -207,7 +221,8 @@ def _checked(
         manifest = file.manifest.verified(verification.to_dict())
         if options.judge:
             remember(read_model_file(hidden))
-            manifest = manifest.judged(quality_in_child(draft, checkpoint, lambda done: report("judging", done)))
+            judged = quality_in_child(draft, checkpoint, lambda done: report("judging", done), options.images)
+            manifest = manifest.judged(judged)
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink(missing_ok=True)

@@ -9,21 +9,18 @@ odd channel) instead of two neighbouring columns: rotation then needs no strided
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.xnnpack import Weight, quantize_rows
-from veca_edge.errors import VecaError
+from converters.recipes import QuantizationRecipe
+from converters.weights import Float, Round, Weight, nearest
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
 
-Precision = Literal["int8", "fp32"]
 Array = NDArray[np.float64]
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -72,53 +69,77 @@ class FoldedModel:
     @property
     def quantized_bytes(self) -> int:
         """Bytes of all matrices, scales and biases as stored."""
-        weights = [self.patch, self.angles, *self.moves, self.projection, self.head]
-        for block in self.blocks:
-            weights += [block.even, block.odd, block.value, block.out, block.gate, block.up, block.down]
-        arrays = [a for w in weights if w is not None for a in (w.data, w.bias, w.scale) if a is not None]
-        return sum(a.nbytes for a in (*arrays, self.bank, self.coordinates, self.gain, self.shift))
+        weights = [*linear_layers(self).values(), self.angles, *self.moves, self.head]
+        tables = (self.bank, self.coordinates, self.gain, self.shift)
+        return sum(w.stored_bytes for w in weights if w is not None) + sum(table.nbytes for table in tables)
 
 
-def fold(checkpoint: Checkpoint, precision: Precision) -> FoldedModel:
-    """Fold a checkpoint.
-
-    Args:
-        checkpoint: the source.
-        precision: "int8" stores the matrices that do the work with one scale per output channel (activations
-            are rounded row by row while the graph runs); "fp32" stores them as they are. The coordinate
-            heads, the angles and the head are always float32: they are small and sensitive.
-
-    Raises:
-        VecaError: unknown precision.
-    """
-    if precision not in ("int8", "fp32"):
-        raise VecaError(f"unknown quantization {precision!r}: use int8 or fp32")
+def fold(checkpoint: Checkpoint) -> FoldedModel:
+    """Fold a checkpoint; every matrix is float32."""
     tensors: dict[str, Array] = {k: v.numpy().astype(np.float64) for k, v in checkpoint.state.items()}
-    make = _int8 if precision == "int8" else _fp32
     config = checkpoint.config
     norm = [f"patch_embed.norm.{part}" for part in ("weight", "bias")] if config.patch_embed_norm else None
     alpha = tensors["pos_alpha"]
     moves = tuple(
-        _fp32(f"moves.{i}", a * tensors[f"pos_linears.{i}.weight"], a * tensors[f"pos_linears.{i}.bias"])
+        _linear(f"moves.{i}", a * tensors[f"pos_linears.{i}.weight"], a * tensors[f"pos_linears.{i}.bias"])
         for i, a in enumerate(alpha)
     )
     projection = "output_proj.weight" in tensors
     head = checkpoint.head
     return FoldedModel(
-        patch=_patch_embedding(tensors, checkpoint.preprocessing, precision),
+        patch=_patch_embedding(tensors, checkpoint.preprocessing),
         patch_gain=None if norm is None else tensors[norm[0]].astype(np.float32),
         patch_shift=None if norm is None else tensors[norm[1]].astype(np.float32),
         angles=_angles(checkpoint),
-        blocks=tuple(_block(tensors, i, config.num_heads, make) for i in range(config.num_layers)),
+        blocks=tuple(_block(tensors, i, config.num_heads) for i in range(config.num_layers)),
         bank=_chunks(tensors, "query_token_chunks"),
         coordinates=_chunks(tensors, "qcoord_chunks"),
         moves=moves,
         gain=tensors["final_norm.weight"].astype(np.float32),
         shift=tensors["final_norm.bias"].astype(np.float32),
-        projection=make("projection", tensors["output_proj.weight"], tensors["output_proj.bias"])
+        projection=_linear("projection", tensors["output_proj.weight"], tensors["output_proj.bias"])
         if projection
         else None,
-        head=None if head is None else _fp32("head", head["weight"].numpy(), head["bias"].numpy()),
+        head=None if head is None else _linear("head", head["weight"].numpy(), head["bias"].numpy()),
+    )
+
+
+def linear_layers(folded: FoldedModel) -> dict[str, Weight]:
+    """The layers that do the work, by the names that a recipe knows them by, in the order of their use.
+
+    The coordinate heads, the angles and the head are not among them: they are small and sensitive.
+    """
+    layers = [folded.patch]
+    for block in folded.blocks:
+        layers += [getattr(block, part.name) for part in fields(block)]
+    layers += [] if folded.projection is None else [folded.projection]
+    return {layer.name: layer for layer in layers}
+
+
+def quantize(folded: FoldedModel, recipe: QuantizationRecipe, round: Round = nearest) -> FoldedModel:
+    """Give every layer that a recipe can name its precision; activations are rounded while the graph runs.
+
+    Args:
+        folded: what `fold` made.
+        recipe: which precision each layer gets.
+        round: makes a layer's float32 matrix one of that precision.
+
+    Raises:
+        VecaError: the recipe names a layer that this model does not have.
+    """
+    recipe.check(linear_layers(folded))
+
+    def rounded(layer: Weight) -> Weight:
+        return round(layer, recipe.precision_of(layer.name))
+
+    return replace(
+        folded,
+        patch=rounded(folded.patch),
+        blocks=tuple(
+            FoldedBlock(**{part.name: rounded(getattr(block, part.name)) for part in fields(block)})
+            for block in folded.blocks
+        ),
+        projection=None if folded.projection is None else rounded(folded.projection),
     )
 
 
@@ -128,30 +149,21 @@ def _chunks(tensors: dict[str, Array], name: str) -> Float:
     return joined
 
 
-def _fp32(name: str, matrix: Array, bias: Array) -> Weight:
+def _linear(name: str, matrix: Array, bias: Array) -> Weight:
     return Weight(name, matrix.astype(np.float32), bias.astype(np.float32))
 
 
-def _int8(name: str, matrix: Array, bias: Array) -> Weight:
-    data, scale = quantize_rows(matrix.astype(np.float32))
-    return Weight(name, data, bias.astype(np.float32), scale)
-
-
-def _patch_embedding(tensors: dict[str, Array], preprocessing: dict[str, Any], precision: Precision) -> Weight:
+def _patch_embedding(tensors: dict[str, Array], preprocessing: dict[str, Any]) -> Weight:
     """Normalisation (value / 255 - mean) / std folded into the convolution, which becomes a linear."""
     kernel = tensors["patch_embed.proj.weight"]  # (D, 3, p, p)
     mean, std = (np.asarray(preprocessing[k], np.float64) for k in ("mean", "std"))
     pixels = kernel.transpose(0, 2, 3, 1) / (255 * std)
     flat = pixels.reshape(len(kernel), -1)
     offset = np.tile(255 * mean, kernel.shape[2] * kernel.shape[3])
-    if precision == "fp32":
-        return _fp32("patch", flat, tensors["patch_embed.proj.bias"] - flat @ offset)
-    # Pixels are far from centred: with the mean's response taken from the rounded weights, only the deviation
-    # from the mean meets the rounding error.
-    data, scale = quantize_rows(flat.astype(np.float32))
-    rounded = data.astype(np.float64) * scale[:, None]
-    bias = tensors["patch_embed.proj.bias"] - rounded @ offset
-    return Weight("patch", data, bias.astype(np.float32), scale)
+    embedding = _linear("patch", flat, tensors["patch_embed.proj.bias"] - flat @ offset)
+    # Pixels are far from centred: as rounding keeps the mean's response, only the deviation from the mean meets
+    # the rounding error.
+    return replace(embedding, centre=offset.astype(np.float32))
 
 
 def _angles(checkpoint: Checkpoint) -> Weight:
@@ -161,9 +173,7 @@ def _angles(checkpoint: Checkpoint) -> Weight:
     return Weight("angles", np.tile(pairs, (2 * config.num_heads, 1)).astype(np.float32), None)
 
 
-def _block(
-    tensors: dict[str, Array], index: int, heads: int, make: Callable[[str, Array, Array], Weight]
-) -> FoldedBlock:
+def _block(tensors: dict[str, Array], index: int, heads: int) -> FoldedBlock:
     prefix = f"blocks.{index}"
 
     def after_norm(name: str, norm: str) -> tuple[Array, Array]:
@@ -172,7 +182,7 @@ def _block(
         return matrix * gain, bias + matrix @ shift
 
     def linear(name: str, matrix: Array, bias: Array) -> Weight:
-        return make(f"{prefix}.{name}", matrix, bias)
+        return _linear(f"{prefix}.{name}", matrix, bias)
 
     query, query_bias = after_norm("attn.q_proj", "norm_attn")
     key, key_bias = after_norm("attn.k_proj", "norm_attn")

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters.folding import Float, FoldedBlock, FoldedModel
-from converters.xnnpack import ConstantStore, GraphBuilder, Value, Weight
+from converters.folding import FoldedBlock, FoldedModel
+from converters.weights import Float, Weight
+from converters.xnnpack import ConstantStore, GraphBuilder, Value
 from veca_edge.model.config import VecaConfig
 from veca_edge.runtime.patches import cell_centres
 

@@ -21,6 +21,7 @@ from converters.comparison import (
     Verification,
     answer,
     compare_in_child,
+    judged_as,
     score,
     summary,
 )
@@ -78,7 +79,7 @@ def verify(
             if progress is not None:
                 progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
     rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
-    return Verification(manifest.quantization, len(fitted), rows)
+    return Verification(judged_as(manifest), len(fitted), rows)
 
 
 class _Comparison:

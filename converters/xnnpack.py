@@ -18,12 +18,12 @@ from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as xn
 from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import serialize_xnnpack_binary
 from numpy.typing import NDArray
 
+from converters.weights import GROUP, Float, Weight
+
 INVALID_ID = 2**32 - 1
 FROM_NAMED_DATA = 2**64 - 1  # the offset that says "look the constant up by its key"
 EXTERNAL_INPUT, EXTERNAL_OUTPUT = 1, 2
 TRANSPOSE_B = 1
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,6 @@ class Value:
 
     id: int
     shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A linear layer's matrix as stored: `data` (out, in), float32, or int8 with one scale per output row."""
-
-    name: str
-    data: NDArray[np.generic]
-    bias: Float | None
-    scale: Float | None = None
-
-
-def quantize_rows(matrix: Float) -> tuple[NDArray[np.int8], Float]:
-    """Symmetric int8 with one scale per row: matrix (out, in) ~ scale[:, None] * int8, in -127..127."""
-    scale = np.maximum(np.abs(matrix).max(axis=1), 1e-12).astype(np.float32) / 127
-    return np.clip(np.rint(matrix / scale[:, None]), -127, 127).astype(np.int8), scale
 
 
 @dataclass
@@ -73,6 +57,12 @@ def _key(weight: Weight) -> str:
     for array in (weight.data, weight.bias, weight.scale):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return f"{weight.name}.{digest.hexdigest()[:16]}"
+
+
+def _nibbles(data: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """int8 (out, in) in -8..7, two to a byte: plus 8, the first of each two in the lower half."""
+    shifted = (data.astype(np.int16) + 8).astype(np.uint8)
+    return shifted[:, ::2] | (shifted[:, 1::2] << np.uint8(4))
 
 
 class GraphBuilder:
@@ -156,14 +146,20 @@ class GraphBuilder:
         return self._shared["one"]
 
     def _packed(self, key: str, data: NDArray[np.generic], scale: Float | None = None) -> Value:
-        """A constant that only linear layers read: float32, or int8 with one scale per row."""
+        """A constant that only linear layers read: float32, or integers and their scales as `Weight` has them."""
         if key not in self._shared:
-            datatype, quant = xnn.XNNDatatype.xnn_datatype_fp32, None
-            if scale is not None:
+            datatype, quant, shape = xnn.XNNDatatype.xnn_datatype_fp32, None, data.shape
+            if scale is not None and scale.ndim == 1:
                 index = self._constant_data(f"{key}.scale", scale)
                 datatype = xnn.XNNDatatype.xnn_datatype_qcint8
                 quant = xnn.PerChannelQuant([], channel_dim=0, scale_buffer_idx=index, num_scales=scale.size)
-            self._shared[key] = self._value(data.shape, datatype, quant, constant=self._constant_data(key, data))
+            elif scale is not None:
+                index = self._constant_data(f"{key}.scale", (scale.view(np.uint32) >> 16).astype(np.uint16))
+                datatype, data = xnn.XNNDatatype.xnn_datatype_qbint4, _nibbles(data)
+                quant = xnn.PerChannelGroupQuant(
+                    [], channel_dim=0, group_size=GROUP, scale_buffer_idx=index, num_scales=scale.size
+                )
+            self._shared[key] = self._value(shape, datatype, quant, constant=self._constant_data(key, data))
         return self._shared[key]
 
     # -- nodes -----------------------------------------------------------------------------------------------
@@ -271,7 +267,7 @@ class GraphBuilder:
         return self._quantized[x.id]
 
     def linear(self, x: Value, weight: Weight) -> Value:
-        """x (..., in) @ weight.T + bias: int8 products with dynamic activations if the weight is int8."""
+        """x (..., in) @ weight.T + bias: integers meet activations that are rounded while the graph runs."""
         source = x if weight.scale is None else self._dynamic_int8(x)
         key = _key(weight)
         matrix = self._packed(key, weight.data, weight.scale)

@@ -53,8 +53,10 @@ def default_model_file() -> Path:
 def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden checkpoint in fp32, verified."""
     from converters.executorch import ConvertOptions, convert
+    from converters.recipes import ready_recipe
     from veca_edge.model.checkpoint import read_checkpoint
 
     path = tmp_path_factory.mktemp("golden") / "golden.pte"
-    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, ConvertOptions("fp32", (8, 24, 64), judge=False))
+    options = ConvertOptions(ready_recipe("fp32"), budgets=(8, 24, 64), judge=False)
+    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, options)
     return path

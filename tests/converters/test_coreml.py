@@ -20,6 +20,7 @@ from converters.comparison import Reference, Row, Verification  # noqa: E402
 from converters.coreml import PackageOptions, convert_package, distinct  # noqa: E402
 from converters.coreml_package import SPEC, put_in_place  # noqa: E402
 from converters.coreml_verification import package_subject, verify_package  # noqa: E402
+from converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
 from converters.samples import sample_images  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint  # noqa: E402
@@ -209,6 +210,20 @@ def test_a_trained_model_keeps_its_answers(tmp_path: Path, quantize: str) -> Non
     assert expected < manifest.weight_bytes < expected + 550_000  # patch embedding, head, tables, biases
 
 
+def test_a_recipe_says_how_each_layer_is_stored(tmp_path: Path) -> None:
+    checkpoint, path = read_checkpoint(default_checkpoint_path()), tmp_path / "m.mlpackage"
+    sizes = {}
+    for name, layers in {"plain": {}, "mixed": {"blocks.0.down": "int4", "patch": "fp32"}}.items():
+        recipe = QuantizationRecipe(name, "int8", layers)  # type: ignore[arg-type]
+        manifest = _convert(checkpoint, path, recipe=recipe, budgets=(8,))
+        sizes[name] = manifest.weight_bytes
+        outcome = _outcome(path, checkpoint)
+        assert outcome.passed, outcome.complaint()
+    assert (manifest.quantization, manifest.precision["blocks.0.down"]) == ("mixed", "int4")
+    down, patch = (checkpoint.state[f"{name}.weight"].numel() for name in ("blocks.0.fc2", "patch_embed.proj"))
+    assert sizes["mixed"] - sizes["plain"] == pytest.approx(patch - down * 3.5 / 8, rel=0.02)
+
+
 def checkpoint_matrices(checkpoint: Checkpoint) -> int:
     """How many weights the blocks' matrices have."""
     return sum(v.numel() for name, v in checkpoint.state.items() if name.startswith("blocks.") and v.ndim == 2)
@@ -287,6 +302,9 @@ def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
         ({"classifier": True}, "no head"),
         ({"minimum_target": "iOS17", "image_sizes": (64, 96)}, "one --image-size"),
         ({"minimum_target": "iOS17", "quantize": "palette4"}, "palette4 needs iOS 18"),
+        ({"minimum_target": "iOS17", "recipe": ready_recipe("int4")}, "int4 needs iOS 18"),
+        ({"recipe": ready_recipe("fp32")}, "the recipe needs another name"),
+        ({"recipe": QuantizationRecipe("mixed", "int8", {"blocks.9.up": "int4"})}, r"names blocks\.9\.up"),
     ],
     ids=str,
 )

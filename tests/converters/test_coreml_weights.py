@@ -18,6 +18,7 @@ from converters.coreml_weights import (  # noqa: E402
     Stored,
     package_weights,
 )
+from converters.recipes import QuantizationRecipe  # noqa: E402
 
 
 def dense(stored: Stored) -> NDArray[np.float32]:
@@ -94,3 +95,16 @@ def test_progress_is_told_block_by_block() -> None:
     seen: list[float] = []
     package_weights(random_checkpoint(num_layers=4), "int8", seen.append)
     assert seen == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_recipe_names_layers_and_a_joined_matrix_gets_the_finest_of_them() -> None:
+    layers = {"blocks.1.even": "int8", "blocks.1.gate": "fp32", "blocks.0.down": "fp32", "patch": "fp32"}
+    recipe = QuantizationRecipe("mixed", "int4", layers)  # type: ignore[arg-type]
+    weights = package_weights(random_checkpoint(), "int8", recipe=recipe)
+
+    def bits(stored: Stored) -> int:
+        return stored.bits if isinstance(stored, Scaled) else 16
+
+    found = [[bits(getattr(b, name).weight) for name in ("qkv", "out", "up", "down")] for b in weights.blocks]
+    assert found == [[4, 4, 4, 16], [8, 4, 16, 4]]
+    assert bits(weights.patch.weight) == 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from converters import executorch as module  # noqa: E402
 from converters.comparison import Row, Verification  # noqa: E402
 from converters.coverage import check_coverage, read_coverage  # noqa: E402
 from converters.executorch import ConvertOptions, convert  # noqa: E402
+from converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
+from converters.samples import sample_images  # noqa: E402
 from converters.verification import verify  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
-from veca_edge.model.checkpoint import read_checkpoint  # noqa: E402
+from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint  # noqa: E402
+from veca_edge.runtime.manifest import Manifest  # noqa: E402
 from veca_edge.runtime.modelfile import read_model_file  # noqa: E402
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
@@ -69,7 +73,7 @@ def test_the_manifest_holds_the_verification(default_model_file: Path) -> None:
 def test_every_kind_of_model_converts_exactly(tmp_path: Path, overrides: dict[str, object]) -> None:
     checkpoint = random_checkpoint(**overrides)
     path = tmp_path / "model.pte"
-    file = convert(checkpoint, path, ConvertOptions(quantize="fp32", verify=False))
+    file = convert(checkpoint, path, ConvertOptions(recipe=ready_recipe("fp32"), verify=False))
     images = [np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)]
     outcome = verify(file, checkpoint, images)
     assert outcome.passed, outcome.complaint()
@@ -104,7 +108,7 @@ def test_a_file_outside_the_tolerance_is_not_written(tmp_path: Path, monkeypatch
 
 def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
     checkpoint = random_checkpoint()
-    file = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(quantize="fp32", verify=False))
+    file = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(recipe=ready_recipe("fp32"), verify=False))
     state = dict(checkpoint.state)
     state["blocks.1.fc2.bias"] = state["blocks.1.fc2.bias"].clone()
     state["blocks.1.fc2.bias"][0] += 0.05
@@ -125,7 +129,7 @@ def test_not_a_number_fails() -> None:
         (ConvertOptions(image_size=100), "not a multiple of the patch size"),
         (ConvertOptions(image_size=64, max_patches=8), "less than the 16 patches"),
         (ConvertOptions(max_patches=10**6), "at most"),
-        (ConvertOptions(quantize="int3"), "unknown quantization"),  # type: ignore[arg-type]
+        (ConvertOptions(QuantizationRecipe("odd", "int8", {"blocks.9.up": "int4"})), r"names blocks\.9\.up"),
     ],
     ids=str,
 )
@@ -158,10 +162,49 @@ def test_a_method_too_few_is_refused(default_model_file: Path) -> None:
         check_coverage(_program(default_model_file), {"encode"})
 
 
-def test_int8_takes_a_quarter_of_fp32(tmp_path: Path) -> None:
+def test_each_layer_gets_its_precision_and_the_manifest_says_so(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(output_dim=48)
+    layers = {"blocks.0.even": "int4", "blocks.1.down": "fp32", "projection": "int8", "patch": "int4"}
+    recipe = QuantizationRecipe("mixed", "int8", layers)  # type: ignore[arg-type]
+    file = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(recipe, verify=False))
+    manifest = read_model_file(file.path).manifest
+    assert manifest.quantization == "mixed"
+    exceptions = {name: precision for name, precision in layers.items() if precision != "int8"}
+    assert manifest.precision == {"default": "int8", **exceptions}
+    outcome = verify(file, checkpoint, [np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)])
+    assert outcome.quantization == "int4"  # as its coarsest layers
+    assert outcome.passed, outcome.complaint()
+
+
+def test_layers_that_do_not_divide_into_groups_stay_int8(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(ffn_dim=80)
+    manifest = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(ready_recipe("int4"), verify=False)).manifest
+    whole = {"patch": "int8", "blocks.0.down": "int8", "blocks.1.down": "int8"}
+    assert manifest.precision == {"default": "int4", **whole}
+
+
+def test_the_packaged_model_in_int4_keeps_its_features(tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(default_checkpoint_path())
+    options = ConvertOptions(ready_recipe("int4"), budgets=(8, 64), verify=False)
+    file = convert(checkpoint, tmp_path / "m.pte", options)
+    outcome = verify(file, checkpoint, sample_images()[:3])
+    assert outcome.passed, outcome.complaint()
+    assert min(row.feature_cosine for row in outcome.rows) > 0.99
+
+
+def test_manifests_from_before_recipes_are_read(tmp_path: Path) -> None:
+    options = ConvertOptions(budgets=(8,), verify=False)
+    manifest = convert(random_checkpoint(), tmp_path / "m.pte", options).manifest
+    values = json.loads(manifest.to_json())
+    del values["precision"]
+    assert Manifest.from_json(json.dumps(values)) == replace(manifest, precision={})
+
+
+def test_int4_takes_half_and_fp32_four_times_of_int8(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(GOLDEN)
     sizes = {}
-    for precision in ("int8", "fp32"):
-        options = ConvertOptions(quantize=precision, budgets=(8,), verify=False)  # type: ignore[arg-type]
+    for precision in ("int8", "int4", "fp32"):
+        options = ConvertOptions(recipe=ready_recipe(precision), budgets=(8,), verify=False)
         sizes[precision] = convert(checkpoint, tmp_path / f"{precision}.pte", options).manifest.weight_bytes
     assert 0.25 < sizes["int8"] / sizes["fp32"] < 0.3
+    assert 0.55 < sizes["int4"] / sizes["int8"] < 0.75  # a small model: its patch embedding is a fifth of it

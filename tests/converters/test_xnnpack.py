@@ -13,7 +13,9 @@ torch = pytest.importorskip("torch")
 from executorch.extension.pybindings import _portable_lib as portable_lib  # noqa: E402
 
 from converters.program import Method, assemble  # noqa: E402
-from converters.xnnpack import ConstantStore, GraphBuilder, Value, Weight, quantize_rows  # noqa: E402
+from converters.recipes import Precision  # noqa: E402
+from converters.weights import Weight, nearest, round_rows  # noqa: E402
+from converters.xnnpack import ConstantStore, GraphBuilder, Value  # noqa: E402
 
 Float = NDArray[np.float32]
 Build = Callable[[GraphBuilder, list[Value]], Value]
@@ -111,7 +113,7 @@ def test_float_linear() -> None:
 def test_int8_linear_rounds_activations_by_row() -> None:
     x = _random(6, 64) * np.logspace(-3, 3, 6, dtype=np.float32)[:, None]
     matrix, bias = _random(32, 64), _random(32)
-    data, scale = quantize_rows(matrix)
+    data, scale = round_rows(matrix)
     found = _run(lambda g, v: g.linear(v[0], Weight("w", data, bias, scale)), x)
     expected = x @ (data * scale[:, None]).T + bias
     # Each row has a scale of its own, so rows a million times smaller keep their precision.
@@ -120,13 +122,15 @@ def test_int8_linear_rounds_activations_by_row() -> None:
     assert error.min() > 0  # it did round
 
 
-def test_weights_are_rounded_to_nearest_and_keep_zero() -> None:
-    matrix = np.array([[1.0, -0.5, 0.0], [0, 0, 0], [1e-3, 2e-3, -1.27e-1]], np.float32)
-    data, scale = quantize_rows(matrix)
-    assert data.dtype == np.int8
-    np.testing.assert_array_equal(data[1], 0)
-    assert np.abs(matrix - data * scale[:, None]).max() <= scale.max() / 2
-    assert data.min() >= -127
+@pytest.mark.parametrize("rows", [1, 9, 40])
+@pytest.mark.parametrize(("inputs", "outputs"), [(32, 8), (192, 50), (1024, 33)])
+def test_int4_linear(rows: int, inputs: int, outputs: int) -> None:
+    """Rows are dynamic. Every input has a different weight, so that two nibbles in the wrong order would show."""
+    x, matrix, bias = _random(rows, inputs), _random(outputs, inputs), _random(outputs)
+    weight = nearest(Weight("w", matrix, bias), "int4")
+    found = _run(lambda g, v: g.linear(v[0], weight), x, bounds=[(40, inputs)])
+    expected = x @ weight.values.T + bias
+    assert 0 < np.linalg.norm(found - expected) < 0.012 * np.linalg.norm(expected)  # activations are int8
 
 
 def test_constants_can_be_read_by_any_node() -> None:
@@ -147,14 +151,15 @@ def test_the_same_name_and_bytes_are_stored_once() -> None:
     assert len(store.blobs) == 1
 
 
-def test_other_bytes_under_the_same_name_get_another_key() -> None:
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_other_bytes_under_the_same_name_get_another_key(precision: Precision) -> None:
     """The runtime's cache of packed weights would else hand one model another's weights."""
     keys = []
     for factor in (1, 2):
         store = ConstantStore()
         g = GraphBuilder(store)
-        data, scale = quantize_rows(_random(8, 8))
-        g.linear(g.input((2, 8)), Weight("w", data, None, factor * scale))
+        weight = nearest(Weight("w", _random(8, 32), None), precision)
+        g.linear(g.input((2, 32)), Weight("w", weight.data, None, np.float32(factor) * weight.scale))
         keys += [key for key in store.blobs if not key.endswith(".scale")]
     assert len(set(keys)) == 2
 

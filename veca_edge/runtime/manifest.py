@@ -27,7 +27,8 @@ class Manifest:
     Attributes:
         name: for people; the checkpoint's file name without its ending.
         target: "executorch", "coreml" (a package), or "executorch-coreml".
-        quantization: "int8" or "fp32"; for Core ML also "fp16", "int4", "palette6" or "palette4".
+        quantization: "int8", "int4", "fp32" or the name of a recipe; for Core ML also "fp16", "palette6" or
+            "palette4".
         family: "small", "splus", "base", "large" or "custom".
         hidden_dim: width D of a token.
         feature_dim: width D' of the embedding and of the patch features.
@@ -46,6 +47,8 @@ class Manifest:
         verification: the comparison with the checkpoint that the file passed, or {} before it.
         quality: what each operating point keeps of the best one's results, as `QualityTable.to_dict` writes it,
             with "about" saying what it was measured on; {} if it was not measured.
+        precision: "int8", "int4" or "fp32" of "default", and of each linear layer that differs from it, by name;
+            {} in older files, and where `quantization` says it all.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Manifest:
     made_with: Mapping[str, str]
     verification: Mapping[str, Any]
     quality: Mapping[str, Any] = field(default_factory=dict)
+    precision: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The manifest as stored in a model file."""
@@ -108,7 +112,7 @@ class Manifest:
         version = values.pop("format_version", None)
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
-        values.setdefault("quality", {})  # files of the first version have none
+        values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
             raise VecaError(f"the manifest lacks {', '.join(missing)}")
@@ -117,7 +121,7 @@ class Manifest:
 
 _TEXTS = ("name", "target", "quantization", "family", "program_digest", "source_digest")
 _LISTS = {"budgets": int, "labels": str, "methods": str}
-_TABLES = ("made_with", "verification", "quality")
+_TABLES = ("made_with", "verification", "quality", "precision")
 
 
 def _checked(name: str, value: Any) -> Any:

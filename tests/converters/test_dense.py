@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from calibration.timings import cosine
+from converters.dense import convert_dense, dense_method
+from converters.recipes import ready_recipe
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
+from veca_edge.model.config import VecaConfig
+from veca_edge.model.rope import patch_positions, rope_angles, rope_periods, rotate_pairs
+from veca_edge.model.veca import random_veca
+from veca_edge.runtime.executorch_engine import Program
+from veca_edge.runtime.patches import cut_patches
+
+GRIDS = ((4, 6), (2, 2))
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    config = VecaConfig.from_family("small", hidden_dim=128, num_heads=2, num_layers=3, num_cores=16, ffn_dim=192)
+    state = {name: value.detach() for name, value in random_veca(config).state_dict().items()}
+    return Checkpoint(config, state, None, (), default_preprocessing())
+
+
+def plain_dense(checkpoint, image):
+    """An ordinary pre-norm vision transformer with rotary positions, in float64: class token, patch features."""
+    config, model = checkpoint.config, checkpoint.build().double()
+    mean, std = (torch.tensor(checkpoint.preprocessing[name]).double()[:, None, None] for name in ("mean", "std"))
+    pixels = (torch.from_numpy(image).permute(2, 0, 1).double() / 255 - mean) / std
+    rows, columns = image.shape[0] // config.patch_size, image.shape[1] // config.patch_size
+    tokens = torch.cat([model.query_token_chunks[0][:, :1], model.patch_embed(pixels[None])], dim=1)
+    centres = torch.cat([torch.zeros(1, 2), patch_positions(rows, columns)])
+    angles = rope_angles(centres, rope_periods(config)).double()[None]
+    for block in model.blocks:
+        attention, x = block.attn, block.norm_attn(tokens)
+        query, key, value = (
+            layer(x).unflatten(-1, (config.num_heads, -1)).transpose(1, 2)
+            for layer in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        query, key = rotate_pairs(query, angles), rotate_pairs(key, angles)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        tokens = tokens + attention.out_proj(mixed.transpose(1, 2).flatten(2))
+        gate, up = block.fc1(block.norm_ffn(tokens)).chunk(2, dim=-1)
+        tokens = tokens + block.fc2(F.silu(gate) * up)
+    tokens = model.final_norm(tokens)[0].detach().numpy()
+    return tokens[0], tokens[1:]
+
+
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 1 - 1e-7), ("int8", 0.99)])
+def test_computes_what_a_plain_transformer_does(checkpoint, tmp_path, photo, precision, least):
+    file = convert_dense(checkpoint, tmp_path / "dense.pte", ready_recipe(precision), GRIDS)
+    assert file.manifest.methods == ("dense_4x6", "dense_2x2")
+    program = Program(file, threads=1)
+    for rows, columns in GRIDS:
+        image = np.ascontiguousarray(photo[: 16 * rows, : 16 * columns])
+        token, features = program.run(dense_method((rows, columns)), [cut_patches(image, 16)])
+        expected_token, expected = plain_dense(checkpoint, image)
+        assert features.shape == (rows * columns, 128)
+        assert cosine(token[0], expected_token) > least
+        assert cosine(features, expected) > least
+        if precision == "fp32":
+            np.testing.assert_allclose(features, expected, atol=2e-4)
+    program.close()
+
+
+def test_every_patch_sees_every_other(checkpoint, tmp_path, photo):
+    """What tells it from the elastic model with a single core, in which patches know each other by hearsay."""
+    program = Program(convert_dense(checkpoint, tmp_path / "dense.pte", ready_recipe("fp32"), [(2, 2)]), 1)
+    patches = cut_patches(np.ascontiguousarray(photo[:32, :32]), 16)
+    before = program.run("dense_2x2", [patches])[1].copy()
+    patches[3] = 255 - patches[3]
+    change = np.abs(program.run("dense_2x2", [patches])[1] - before).max(axis=1)
+    assert (change > 1e-3).all()
+    program.close()
