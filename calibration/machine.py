@@ -1,19 +1,19 @@
-"""What a measurement ran on, and how busy the machine was with other things."""
+"""What a measurement ran on, and how busy the machine was before it."""
 
 from __future__ import annotations
 
 import os
 import platform
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from veca_edge._version import __version__
+from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
+
+__all__ = ["BUSY_LOAD", "BUSY_OTHERS", "Machine", "OthersClock", "processor_name", "read_machine"]
 
 BUSY_LOAD = 0.5  # load average at which other work is likely to show in the timings
-BUSY_OTHERS = 0.25  # processors' worth of other work at which it does
-STAT = Path("/proc/stat")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Machine:
         processor: its name, or its architecture where the system does not tell more.
         usable_cores: logical processors this process may use.
         system: operating system and architecture.
-        versions: of python, veca-edge, torch and executorch; absent ones are left out.
+        versions: of python, veca-edge, numpy, torch, executorch, and what is compared with, if installed.
         load_average: of the last minute before any work of ours, None where the system keeps none.
     """
 
@@ -35,65 +35,19 @@ class Machine:
     load_average: float | None
 
 
-def read_machine() -> Machine:
-    """Look at the machine; call it before any work, so that the load average is that of others."""
+def read_machine(packages: Sequence[str] = ()) -> Machine:
+    """Look at the machine; call it before any work, so that the load average is that of others.
+
+    Args:
+        packages: whose versions matter beside those that always do.
+    """
     return Machine(
         processor=processor_name(),
-        usable_cores=_usable_cores(),
+        usable_cores=usable_cores(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        versions=_versions(),
+        versions=_versions(packages),
         load_average=_load_average(),
     )
-
-
-def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name; Linux on Arm often knows only the board's."""
-    board = Path("/proc/device-tree/model")
-    try:
-        for line in cpuinfo.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name.strip().lower() in ("model name", "hardware") and value.strip():
-                return value.strip()
-        return board.read_text().strip("\0\n ")
-    except OSError:
-        return platform.processor() or platform.machine() or "unknown processor"
-
-
-class OthersClock:
-    """Counts the processor time that others use between its making and `cores`; Linux only."""
-
-    def __init__(self, stat: Path = STAT) -> None:
-        self._stat = stat
-        self._start = time.perf_counter()
-        self._busy, self._own = _busy_seconds(stat), _own_seconds()
-
-    def cores(self) -> float | None:
-        """Processors' worth of work by others (other programs, other guests of the same host), or None."""
-        busy, elapsed = _busy_seconds(self._stat), time.perf_counter() - self._start
-        if busy is None or self._busy is None or busy <= self._busy or elapsed <= 0:
-            return None
-        return max(0.0, (busy - self._busy - (_own_seconds() - self._own)) / elapsed)
-
-
-def _busy_seconds(stat: Path) -> float | None:
-    """Time that all processors together spent on anything but waiting, since the system's start."""
-    try:
-        values = [int(text) for text in stat.read_text().split("\n", 1)[0].split()[1:]]
-        user, nice, system, _idle, _waiting, hard, soft, stolen = values[:8]
-    except (OSError, ValueError):
-        return None
-    return (user + nice + system + hard + soft + stolen) / os.sysconf("SC_CLK_TCK")
-
-
-def _own_seconds() -> float:
-    times = os.times()
-    return times.user + times.system
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _load_average() -> float | None:
@@ -103,9 +57,9 @@ def _load_average() -> float | None:
         return None
 
 
-def _versions() -> dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     found = {"python": platform.python_version(), "veca-edge": __version__}
-    for name in ("torch", "executorch"):
+    for name in ("numpy", "torch", "executorch", *packages):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

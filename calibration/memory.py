@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,7 @@ from veca_edge.runtime.child import child_command
 
 TIMEOUT = 600.0  # seconds for one process; a large model on a small board needs minutes
 STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
 ROLLUP = Path("/proc/self/smaps_rollup")
 
 
@@ -61,7 +63,8 @@ class Startup:
         load_ms: `veca_edge.load`.
         first_call_ms: the first call at the largest budget, at the smallest measured size.
         baseline: bytes resident before loading, None if unknown.
-        memory: after load, then after each image size.
+        memory: after load, then after each image size; the last is what a process settles at.
+        peak: the most bytes at any moment in between, beyond what was resident before; None if unknown.
         source: where the memory numbers come from.
     """
 
@@ -70,6 +73,7 @@ class Startup:
     first_call_ms: float
     baseline: int | None
     memory: tuple[Memory, ...]
+    peak: int | None
     source: str
 
 
@@ -83,6 +87,24 @@ def resident(status: Path = STATUS, rollup: Path = ROLLUP) -> Resident:
         return Resident(held, _kilobytes(rollup, "Anonymous:"), "VmRSS and smaps_rollup of /proc")
     except (OSError, ValueError):
         return Resident(held, None, "VmRSS of /proc")
+
+
+def forget_peak(clear: Path = CLEAR) -> None:
+    """Make `peak` count from now on, where Linux lets a process do that."""
+    with suppress(OSError):
+        clear.write_text("5")
+
+
+def peak(status: Path = STATUS) -> int | None:
+    """The most bytes that this process ever had resident, None where the system keeps no count."""
+    try:
+        return _kilobytes(status, "VmHWM:")
+    except (OSError, ValueError):
+        try:
+            import resource
+        except ImportError:
+            return None
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _kilobytes(path: Path, name: str) -> int:
@@ -142,12 +164,16 @@ def summarize(children: Sequence[dict[str, Any]], weight_bytes: int) -> Startup:
         first_call_ms=median(child["first_call_ms"] for child in children),
         baseline=_median([child["baseline"]["bytes"] for child in children]),
         memory=tuple(memory),
+        peak=_median([_beyond(child["peak"], child["baseline"]["bytes"]) for child in children]),
         source=first["baseline"]["source"],
     )
 
 
 def _added(child: dict[str, Any], index: int, name: str) -> int | None:
-    now, before = child["readings"][index][name], child["baseline"][name]
+    return _beyond(child["readings"][index][name], child["baseline"][name])
+
+
+def _beyond(now: int | None, before: int | None) -> int | None:
     return None if now is None or before is None else now - before
 
 
@@ -187,6 +213,8 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
     shapes = [tuple(shape) for shape in order["shapes"]]
     images = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
     baseline = resident()
+    forget_peak()
+    before = peak()
     start = perf_counter()
     model = veca_edge.load(order["path"], threads=order["threads"])
     load_ms = (perf_counter() - start) * 1e3
@@ -199,12 +227,15 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
             model.engine.encode(image, cores)
         readings.append(resident())
         after.append(f"{min(image.shape[:2])} px")
+    most = peak()
     return {
         "load_ms": load_ms,
         "first_call_ms": first_call_ms,
         "baseline": vars(baseline),
         "readings": [vars(reading) for reading in readings],
         "after": after,
+        # A count that did not grow is of the imports.
+        "peak": most if most is not None and before is not None and most > before else None,
     }
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.benchmark import SWITCH_TARGET_MS, Benchmark
+from calibration.benchmark import SWITCH_TARGET_MS, Benchmark, Row
 from calibration.machine import BUSY_LOAD, BUSY_OTHERS
-from calibration.streamrows import StreamBenchmark
-from calibration.timings import Latency
+from calibration.measured import Measured
 
 MEGA = 1_000_000
 WIDTH = 100
 FEW_ROUNDS = 100  # below, p99 is hardly more than the slowest call
+DIGITS = 16  # of a digest; JSON has all of them
 UNSTEADY = 1.5  # median over fastest
 DIFFERENT = 0.9  # cosine below which the two outputs are not of the same model
 LATENCY_COLUMNS = ("cores", "image", "patches", "p50", "p95", "p99", "min", "images/s")
@@ -118,7 +118,7 @@ def markdown_table(table: Table) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def headline(result: Benchmark | StreamBenchmark) -> Iterator[str]:
+def headline(result: Measured) -> Iterator[str]:
     """What was measured, and on what."""
     size = f"{_mb(result.file_bytes)} file, of which {_mb(result.weight_bytes)} weights"
     size += f", for up to {result.max_patches} patches"
@@ -138,21 +138,23 @@ def tables(result: Benchmark) -> Iterator[Table]:
         yield _savings_table(result)
     if result.growth:
         yield _growth_table(result)
-    if result.comparisons:
-        yield _comparison_table(result)
+    for size in dict.fromkeys(c.image_size for c in result.comparisons):
+        yield _comparison_table(result, size)
     yield _startup_table(result)
     yield _memory_table(result)
 
 
 def _latency_table(result: Benchmark, title: str, whole: bool) -> Table:
-    def numbers(value: Latency) -> tuple[str, ...]:
-        return (*map(ms, (value.p50, value.p95, value.p99, value.minimum)), ms(value.per_second))
+    energy = whole and any(row.energy_mj is not None for row in result.rows)
 
-    rows = tuple(
-        (str(row.cores), f"{row.image_size} px", str(row.patches), *numbers(row.call if whole else row.encode))
-        for row in result.rows
-    )
-    return Table(title, LATENCY_COLUMNS, rows)
+    def numbers(row: Row) -> Iterator[str]:
+        value = row.call if whole else row.encode
+        yield from map(ms, (value.p50, value.p95, value.p99, value.minimum, value.per_second))
+        if energy:
+            yield "unknown" if row.energy_mj is None else f"{row.energy_mj:.3g}"
+
+    rows = tuple((str(row.cores), f"{row.image_size} px", str(row.patches), *numbers(row)) for row in result.rows)
+    return Table(title, (*LATENCY_COLUMNS, "mJ/image") if energy else LATENCY_COLUMNS, rows)
 
 
 def _savings_table(result: Benchmark) -> Table:
@@ -167,21 +169,23 @@ def _growth_table(result: Benchmark) -> Table:
     return Table("Growth with patches, exponent (1: linear, 2: quadratic)", columns, rows)
 
 
-def _comparison_table(result: Benchmark) -> Table:
-    columns = ("cores", "image", "PyTorch", "veca-edge", "speedup", "embedding cosine", "feature cosine")
+def _comparison_table(result: Benchmark, image_size: int) -> Table:
+    """One image size, ours first; the ratio says how much of a rival's time we take."""
+    columns = ("runtime", "numbers", "cores", "p50", "p95", "ours / its", "embedding cosine", "feature cosine")
     rows = tuple(
         (
+            c.runtime,
+            c.precision,
             str(c.cores),
-            f"{c.image_size} px",
-            ms(c.torch.p50),
-            ms(c.encode.p50),
-            f"{c.speedup:.2f} x",
-            f"{c.embedding_cosine:.4f}",
-            f"{c.feature_cosine:.4f}",
+            ms(c.latency.p50),
+            ms(c.latency.p95),
+            f"{c.ratio:.2f}",
+            *("-" if value is None else f"{value:.4f}" for value in (c.embedding_cosine, c.feature_cosine)),
         )
         for c in result.comparisons
+        if c.image_size == image_size
     )
-    return Table("Same weights in eager fp32 PyTorch, median ms", columns, rows)
+    return Table(f"Beside others at {image_size} px, ms; cosines to eager fp32 PyTorch", columns, rows, words=2)
 
 
 def _startup_table(result: Benchmark) -> Table:
@@ -206,6 +210,8 @@ def _memory_table(result: Benchmark) -> Table:
         )
         for m in result.startup.memory
     )
+    weights, peak = result.weight_bytes, result.startup.peak
+    rows += (("most at once", _mb(peak), "", "unknown" if peak is None else f"{peak / weights:.2f} x"),)
     return Table("Resident memory beyond the imported packages", columns, rows, words=1)
 
 
@@ -213,15 +219,16 @@ def method(result: Benchmark) -> Iterator[str]:
     """How it was measured, point by point."""
     rounds = f"{result.rounds} round{'s' if result.rounds > 1 else ''}"
     yield (
-        f"{rounds} after a warm-up; in each, all configurations take turns, and each timed call follows an "
-        "untimed one of the same kind."
+        f"{rounds} after a warm-up; in each, all configurations take turns, and each timed call follows "
+        "untimed ones of the same kind."
     )
     close = "; with so few, p99 is close to the slowest call" if result.rounds < FEW_ROUNDS else ""
     yield f"Input: {result.picture}. Percentiles are over rounds{close}."
     if result.savings or result.comparisons:
         yield "Ratios are medians of the ratios within each round."
     if result.comparisons:
-        yield "PyTorch: the forward pass alone, on a prepared tensor. veca-edge: as in the first table."
+        yield "Others: the forward pass alone, on a prepared input. veca-edge: as in the first table."
+        yield from (f"{name}: {how}." for name, how in result.rivals.items())
     if result.switches:
         yield (
             "Change of cores: the first call with another budget minus the call after it, median, slowest budget, "
@@ -234,10 +241,18 @@ def method(result: Benchmark) -> Iterator[str]:
         f"{result.rows[-1].cores} cores at {result.rows[0].image_size} px. Memory from {startup.source}; each "
         "image size includes those before it."
     )
+    yield energy_line(result.power)
     yield from surroundings(result)
 
 
-def surroundings(result: Benchmark | StreamBenchmark) -> Iterator[str]:
+def energy_line(power: str | None) -> str:
+    """Where energies come from, or that there are none."""
+    if power is None:
+        return "Energy: unknown; no sensor here tells the power (see `veca-edge sensors`)."
+    return f"Energy: power of everything that the sensor covers, idle parts included; from {power}."
+
+
+def surroundings(result: Measured) -> Iterator[str]:
     """What else went on, and what the weights are worth."""
     load = result.machine.load_average
     others = "unknown" if result.other_work is None else f"{result.other_work:.2f} processors"
@@ -245,18 +260,21 @@ def surroundings(result: Benchmark | StreamBenchmark) -> Iterator[str]:
         f"Load average at the start: {'unknown' if load is None else f'{load:.2f}'}. "
         f"Other programs during the rounds: {others}."
     )
+    digests = ", ".join(f"{name} {digest[:DIGITS]}" for name, digest in result.digests.items())
+    yield f"SHA-256: {digests}. Seed: {result.seed}."
     if result.random_weights:
         yield "The weights are random: time and memory are those of a trained model, outputs are not."
 
 
 def warnings(result: Benchmark) -> Iterator[str]:
     """Reasons not to trust the numbers."""
+    yield from result.notes
     others = busy(result)
     if others:
         yield f"{others}: close other programs and measure again"
     if others and result.comparisons:
-        # Its threads wait for each other many times per layer: one busy core can make it 100 times slower.
-        yield "PyTorch suffers most from other programs: do not quote this comparison"
+        # Threads that wait for each other many times per layer: one busy core can make PyTorch 100 times slower.
+        yield "some runtimes suffer more from other programs than others: do not quote this comparison"
     row = max(result.rows, key=lambda row: row.encode.p50 / row.encode.minimum)
     times = row.encode.p50 / row.encode.minimum
     if times > UNSTEADY:
@@ -264,11 +282,13 @@ def warnings(result: Benchmark) -> Iterator[str]:
         yield f"timings are unsteady: the median is {times:.1f} times the fastest call for {where}"
     if result.threads > result.machine.usable_cores:
         yield f"{result.threads} threads share {result.machine.usable_cores} processors"
-    if any(min(c.embedding_cosine, c.feature_cosine) < DIFFERENT for c in result.comparisons):
-        yield "the outputs differ from PyTorch's: run `veca-edge verify`"
+    for one in result.comparisons:
+        if any(value is not None and value < DIFFERENT for value in (one.embedding_cosine, one.feature_cosine)):
+            where = f"{one.cores} cores at {one.image_size} px"
+            yield f"the outputs of {one.runtime} {one.precision} differ from PyTorch's with {where}"
 
 
-def busy(result: Benchmark | StreamBenchmark) -> str | None:
+def busy(result: Measured) -> str | None:
     """What says that others were at work. The load average may still hold our last run, so it counts second."""
     others, load = result.other_work, result.machine.load_average
     if others is not None:

@@ -38,14 +38,27 @@ def tables(result: StreamBenchmark) -> Iterator[Table]:
 
 def _time_table(title: str, rows: list[StreamRow]) -> Table:
     most = max(row.cores for row in rows)
-    columns = (*WAY, "full p50", "p95", "mean", "streamed p50", "p95", "mean", "ratio", f"vs. full {most}")
+    columns = (
+        *WAY,
+        "full p50",
+        "p95",
+        "mean",
+        "streamed p50",
+        "p95",
+        "p99",
+        "mean",
+        "ratio",
+        f"vs. full {most}",
+        "frames/s",
+    )
     lines = tuple(
         (
             *_way(row),
             *map(ms, (row.full.p50, row.full.p95, row.full_mean)),
-            *map(ms, (row.streamed.p50, row.streamed.p95, row.streamed_mean)),
+            *map(ms, (row.streamed.p50, row.streamed.p95, row.streamed.p99, row.streamed_mean)),
             f"{row.ratio:.2f}",
             f"{row.against_most:.1f} x",
+            ms(1e3 / row.streamed_mean),
         )
         for row in rows
     )

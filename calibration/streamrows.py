@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from calibration.machine import Machine
+from calibration.measured import Measured
 from calibration.timings import Latency, latency
 
 SOME_PATCHES = (24, 40)  # "around 32": from, to
@@ -96,37 +96,22 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class StreamBenchmark:
+class StreamBenchmark(Measured):
     """Everything that was measured.
 
     Attributes:
-        name, quantization: of the model file.
-        random_weights: whether the weights mean nothing.
-        file_bytes, weight_bytes, max_patches: as in `calibration.benchmark.Benchmark`.
-        machine: what it ran on.
-        threads: of the engine.
         image_size: pixels.
         patches: of the model's input, for the last clip.
         pool: the name of the rows over all clips, None for a single clip.
         rows: by clip (the pool first), cores and patch budget.
         spreads: one per clip and patch budget, () for a single core budget.
-        other_work: processors' worth of work by others meanwhile, None if unknown.
     """
 
-    name: str
-    quantization: str
-    random_weights: bool
-    file_bytes: int
-    weight_bytes: int
-    max_patches: int
-    machine: Machine
-    threads: int
     image_size: int
     patches: int
     pool: str | None
     rows: tuple[StreamRow, ...]
     spreads: tuple[Spread, ...]
-    other_work: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; times are milliseconds."""

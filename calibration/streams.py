@@ -6,6 +6,7 @@ turn is some frames long: on a device one way runs alone, with its weights and i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
@@ -53,12 +54,14 @@ class Clip:
         synthetic: whether `calibration.synthetic` makes it.
         frames: how many there will be, None if unknown.
         open: its frames, uint8 (H, W, 3), RGB.
+        digest: SHA-256 of the file, hexadecimal; "" for a synthetic one, which its name and length fix.
     """
 
     name: str
     synthetic: bool
     frames: int | None
     open: Callable[[], AbstractContextManager[Frames]]
+    digest: str = ""
 
 
 def find_clips(specs: Sequence[str], frames: int | None = None, say: Say = lambda _: None) -> list[Clip]:
@@ -109,7 +112,19 @@ def _file_clip(spec: str, name: str, limit: int | None, say: Say) -> Clip:
         with open_source(spec, notify=say) as source:
             yield islice((frame.image for frame in source), limit)
 
-    return Clip(name, False, min(known, default=None), opened)
+    return Clip(name, False, min(known, default=None), opened, digest_of(expanded(spec)))
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file of any size, hexadecimal; VecaError if it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
+    except OSError as error:
+        raise VecaError(f"cannot read {shortened(path)}: {error.strerror or error}") from None
+    return digest.hexdigest()
 
 
 def measure_streams(
@@ -147,8 +162,12 @@ def measure_streams(
     model.close()
     pool, together = _pool(clips)
     everything = samples if pool is None else pooled(samples, together, pool)
+    facts = subject.facts
+    # The streams' frames were looked at, not the subject's picture.
+    facts["digests"] = {name: value for name, value in facts["digests"].items() if name != "pictures"}
+    facts["digests"] |= {clip.name: clip.digest for clip in clips if clip.digest}
     return StreamBenchmark(
-        **subject.facts,
+        **facts,
         machine=machine,
         threads=used,
         image_size=size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -28,7 +29,8 @@ from veca_edge.runtime.modelfile import is_model_file, read_model_file
 from veca_edge.runtime.native import quiet
 
 CLIP = "clip.mp4"
-QUANTIZATIONS = ("int8", "fp32")
+SEED = 0  # of random weights, and of random pixels
+QUANTIZATIONS = ("int8", "int4", "fp32")
 
 Image = NDArray[np.uint8]
 Say = Callable[[str], None]
@@ -42,10 +44,11 @@ class Request:
         model: a model file or a checkpoint; None for the packaged model.
         random: a family name, to measure random weights of that size instead.
         checkpoint: what a model file was made from, for a comparison with PyTorch.
-        quantize: "int8" or "fp32" where something is converted; None for int8.
+        quantize: "int8", "int4" or "fp32" where something is converted; None for int8.
         cores: budgets; () for all, None for the smallest and the largest.
+        largest: whether None means the largest budget alone.
         image_sizes: pixels; None for the model's own.
-        against_torch: whether the checkpoint is needed.
+        against: runtimes to compare with, for which the checkpoint is needed.
     """
 
     model: Path | None = None
@@ -54,7 +57,8 @@ class Request:
     quantize: str | None = None
     cores: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
-    against_torch: bool = False
+    against: tuple[str, ...] = ()
+    largest: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,18 @@ class Subject:
             "file_bytes": self.path.stat().st_size,
             "weight_bytes": self.manifest.weight_bytes,
             "max_patches": self.manifest.max_patches,
+            "seed": SEED,
+            "digests": self.digests,
         }
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the program, of the checkpoint if that was a file, and of the fitted pictures together."""
+        pictures = hashlib.sha256()
+        for case in self.cases:
+            pictures.update(np.ascontiguousarray(case.fitted).tobytes())
+        found = {"program": self.manifest.program_digest, "checkpoint": self.manifest.source_digest}
+        return {name: digest for name, digest in found.items() if digest} | {"pictures": pictures.hexdigest()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +161,8 @@ def prepare(request: Request, folder: Path, say: Say = lambda _: None) -> Subjec
         return _from_checkpoint(read_checkpoint(request.model), request, folder, say)
     if request.quantize is not None:
         raise VecaError(f"{request.model} is already converted: --quantize is for checkpoints and --random")
-    if request.against_torch and request.checkpoint is None:
-        raise VecaError("--against torch needs the model's checkpoint: give it with --checkpoint")
+    if request.against and request.checkpoint is None:
+        raise VecaError("--against needs the model's checkpoint: give it with --checkpoint")
     return _from_file(request.model, request)
 
 
@@ -157,7 +172,7 @@ def _check(request: Request) -> None:
     if request.checkpoint is not None and request.model is None:
         raise VecaError("--checkpoint goes with a model file: without one the checkpoint is known")
     if request.quantize not in (None, *QUANTIZATIONS):
-        raise VecaError(f"unknown quantization {request.quantize!r}: use {' or '.join(QUANTIZATIONS)}")
+        raise VecaError(f"unknown quantization {request.quantize!r}: use {', '.join(QUANTIZATIONS)}")
     for need in ("torch", "executorch"):
         require(need, "run")
 
@@ -202,7 +217,7 @@ def _random(family: str, request: Request, folder: Path, say: Say) -> Subject:
     preprocessing = default_preprocessing(config.patch_size)
     # Everything that can be refused is refused before the weights are made, which takes a while.
     plan = _plan(request, config.budgets, config.patch_size, Preprocessing.from_dict(preprocessing))
-    state = {name: value.detach() for name, value in random_veca(config).state_dict().items()}
+    state = {name: value.detach() for name, value in random_veca(config, SEED).state_dict().items()}
     checkpoint = Checkpoint(config, state, None, (), preprocessing)
     return _converted(checkpoint, plan, request.quantize or "int8", folder, say)
 
@@ -210,15 +225,16 @@ def _random(family: str, request: Request, folder: Path, say: Say) -> Subject:
 def _converted(checkpoint: Checkpoint, plan: _Plan, quantize: str, folder: Path, say: Say) -> Subject:
     with quiet():
         from converters.executorch import DEFAULT_MAX_PATCHES, ConvertOptions, convert
+    from converters.recipes import ready_recipe
 
     config = checkpoint.config
     own = (int(checkpoint.preprocessing["image_size"]) // config.patch_size) ** 2
     most = max(DEFAULT_MAX_PATCHES, own, plan.patches)
     origin = "random weights" if checkpoint.path is None else checkpoint.path.name
     say(f"converting {config.family} ({origin}) to {quantize}")
-    options: dict[str, Any] = {"quantize": quantize, "max_patches": most, "verify": False}
     path = folder / f"{config.family}-{quantize}.pte"
-    file = convert(checkpoint, path, ConvertOptions(**options))
+    options = ConvertOptions(recipe=ready_recipe(quantize), max_patches=most, verify=False)
+    file = convert(checkpoint, path, options)
     return _subject(f"VECA {config.family}, {origin}", path, file.manifest, checkpoint, plan)
 
 
@@ -228,7 +244,8 @@ def _subject(name: str, path: Path, manifest: Manifest, checkpoint: Checkpoint |
 
 def _plan(request: Request, budgets: tuple[int, ...], patch_size: int, preprocessing: Preprocessing) -> _Plan:
     """What to run, checked against the model."""
-    cores = choose_cores(request.cores, budgets)
+    asked = (budgets[-1],) if request.largest and request.cores is None else request.cores
+    cores = choose_cores(asked, budgets)
     frame = _clip_frame()
     cases = []
     for size in sorted(set(request.image_sizes or (preprocessing.image_size,))):
@@ -272,4 +289,4 @@ def _clip_frame() -> Image | None:
 
 def noise(size: int) -> Image:
     """Random pixels, the same every time: uint8 (size, size, 3)."""
-    return np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return np.random.default_rng(SEED).integers(0, 256, (size, size, 3), dtype=np.uint8)

@@ -9,7 +9,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import replacing
 
 
-def save_figure(figure: Any, path: Path, dpi: int = 140) -> None:
+def save_figure(figure: Any, path: Path, dpi: int = 140, background: str = "white") -> None:
     """Write a matplotlib figure in the format that the name ends in, and close it.
 
     Raises:
@@ -19,7 +19,7 @@ def save_figure(figure: Any, path: Path, dpi: int = 140) -> None:
 
     try:
         with replacing(path) as part:
-            figure.savefig(part, dpi=dpi, facecolor="white")
+            figure.savefig(part, dpi=dpi, facecolor=background)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise VecaError(f"cannot write {path}: {reason}") from None

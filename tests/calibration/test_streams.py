@@ -48,6 +48,8 @@ def a_result(samples, pool=None):
         file_bytes=5_000_000,
         weight_bytes=4_000_000,
         max_patches=1024,
+        seed=0,
+        digests={"program": "ab" * 32},
         machine=Machine("A processor", 2, "Linux 6 x86_64", {"python": "3.11"}, 0.1),
         threads=2,
         image_size=256,
@@ -303,6 +305,9 @@ def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured):
     assert "  synthetic:pan: the camera turns" in report.text()
     values = json.loads(report.json())
     assert values["kind"] == "stream benchmark"
+    # Of the program, of its checkpoint, and of each recording; the fitted picture was not looked at.
+    assert {"program", "clip.mp4"} <= set(values["digests"])
+    assert "pictures" not in values["digests"]
     assert set(values["rows"][0]["fidelity"]) == {"mean", "p5", "worst", "top1"}
     for block in report.markdown().split("\n\n"):
         if block.startswith("|"):

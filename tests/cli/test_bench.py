@@ -7,9 +7,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from veca_edge.cli.bench import parse_cores, parse_numbers, parse_patch_budgets
+from calibration.against import RUNTIMES
+from veca_edge.cli.bench import AGAINST
 from veca_edge.cli.main import main
-from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
@@ -22,6 +22,7 @@ FRESH_PROCESS = {
     "baseline": {"bytes": 1_000_000, "anonymous": 1_000_000, "source": "a test"},
     "readings": [HELD],
     "after": ["load"],
+    "peak": 4_000_000,
 }
 
 
@@ -66,16 +67,23 @@ def test_help_needs_no_framework():
 
 
 def test_json_of_a_checkpoint(tiny):
-    result = bench(tiny, "--image-size", 64, "--rounds", 3, "--threads", 1, "--against", "torch", "--json")
+    result = bench(tiny, "--image-size", 64, "--rounds", 3, "--threads", 1, "--against", "torch,dense", "--json")
     assert result.exit_code == 0
-    assert result.stderr.startswith("veca-edge: converting custom (tiny.pt) to int8\n")
+    said = [line for line in result.stderr.splitlines() if line.startswith("veca-edge:")]
+    assert said[0] == "veca-edge: converting custom (tiny.pt) to int8"
+    assert said[1] == "veca-edge: preparing torch fp32 for 8 cores at 64 px"
     facts = json.loads(result.stdout)
     assert (facts["kind"], facts["quantization"], facts["rounds"], facts["threads"]) == ("benchmark", "int8", 3, 1)
     assert [(row["cores"], row["image_size"]) for row in facts["rows"]] == [(8, 64), (16, 64)]
     assert [set(row["call"]) for row in facts["rows"]] == 2 * [{"p50", "p95", "p99", "minimum", "per_second"}]
-    assert [row["cores"] for row in facts["comparisons"]] == [8, 16]
+    runtimes = [(row["cores"], row["runtime"], row["precision"]) for row in facts["comparisons"]]
+    kinds = [("veca-edge", "int8"), ("torch", "fp32"), ("torch", "int8")]
+    assert runtimes == [(cores, *kind) for cores in (8, 16) for kind in kinds] + [(16, "dense", "int8")]
+    assert (facts["seed"], set(facts["digests"])) == (0, {"program", "checkpoint", "pictures"})
+    assert all(len(digest) == 64 for digest in facts["digests"].values())
+    assert facts["startup"]["peak"] == 3_000_000
     assert (facts["startup"]["load_ms"], facts["startup"]["memory"][0]["bytes"]) == (5.0, 2_000_000)
-    assert {"python", "veca-edge", "torch", "executorch"} == set(facts["machine"]["versions"])
+    assert {"python", "veca-edge", "numpy", "torch", "executorch"} == set(facts["machine"]["versions"])
     assert isinstance(facts["warnings"], list)
 
 
@@ -86,6 +94,66 @@ def test_markdown_of_a_model_file(tiny):
     assert "\n| cores | image | patches | p50 | p95 | p99 | min | images/s |\n" in result.stdout
     assert "\n| 16 | 32 px | 4 | " in result.stdout
     assert "\n| load | 2.0 MB | 1.0 MB | " in result.stdout
+
+
+def test_a_picture_of_latency(tiny, tmp_path):
+    given = ["--image-size", "32,64", "--rounds", 1, "--threads", 1, "--against", "torch"]
+    result = bench(tiny, *given, "--plot", tmp_path / "latency.svg")
+    assert result.exit_code == 0
+    text = (tmp_path / "latency.svg").read_text()
+    assert all(f"<!-- {label} -->" in text for label in ("8 cores", "16 cores", "torch fp32", "64 px"))
+
+
+def test_minutes_of_a_model_file(tiny, tmp_path):
+    given = ["--minutes", 0.03, "--image-size", 32, "--threads", 1, "--plot", tmp_path / "minutes.png"]
+    result = bench(tiny.with_suffix(".pte"), *given, "--json")
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert facts["kind"] == "sustained benchmark"
+    assert facts["minutes"] == pytest.approx(0.03, rel=0.2)
+    (point,) = facts["points"]
+    assert (point["cores"], point["image_size"]) == (16, 32)  # the largest budget
+    assert point["calls"] > 20
+    assert point["drift"] == pytest.approx(point["last"] / point["first"])
+    minutes = [moment["minute"] for moment in point["history"]]
+    assert minutes == sorted(minutes)
+    assert minutes[-1] <= facts["minutes"]
+    assert facts["weather"][0].keys() == {"minute", "celsius", "clock", "thermal", "watts"}
+    assert (tmp_path / "minutes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_minutes_as_text_and_too_few_of_them(tiny):
+    given = ["--cores", "all", "--image-size", 32, "--threads", 1]
+    result = bench(tiny.with_suffix(".pte"), "--minutes", 0.08, *given)
+    assert result.exit_code == 0
+    assert "\nWhole call over 0.1 minutes, ms; medians of the fifths\n  cores  image  calls " in result.stdout
+    assert "operating points take turns of 2 s" in result.stdout
+    result = bench(tiny.with_suffix(".pte"), "--minutes", 0.001, *given)
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        2,
+        "veca-edge: 0 s are too short for 2 operating points: use more --minutes",
+    )
+
+
+def test_a_runtime_that_is_not_installed_is_one_line(tiny, monkeypatch):
+    from importlib.util import find_spec
+
+    def hidden(name, *rest):
+        return None if name == "openvino" else find_spec(name, *rest)
+
+    monkeypatch.setattr("calibration.against.runtimes.find_spec", hidden)
+    line = "openvino is left out: it needs openvino, which is not installed: pip install 'veca-edge[against]'"
+    given = ["--image-size", 32, "--cores", 8, "--threads", 1, "--rounds", 1, "--json", "--against"]
+    result = bench(tiny, *given, "torch,openvino")
+    assert result.exit_code == 0
+    assert line in json.loads(result.stdout)["warnings"]
+    result = bench(tiny, *given, "openvino")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"veca-edge: {line}"
+
+
+def test_the_command_knows_the_runtimes_without_importing_them():
+    assert tuple(RUNTIMES) == AGAINST
 
 
 def test_streams_of_a_model_file(tiny, tmp_path):
@@ -128,7 +196,6 @@ def test_a_picture_needs_matplotlib(tmp_path, monkeypatch):
     [
         (["--random", "tiny"], "unknown model family 'tiny': use one of small, splus, base, large"),
         (["{pte}", "--cores", "24"], "24 cores: this model offers 8, 16"),
-        (["{pte}", "--cores", "8;16"], "--cores '8;16': expected numbers with commas between, such as 8,64"),
         (["{pte}", "--image-size", "70"], "image size 70 is not a multiple of the patch size 16"),
         (
             ["{pte}", "--image-size", "64,512"],
@@ -137,7 +204,7 @@ def test_a_picture_needs_matplotlib(tmp_path, monkeypatch):
         ),
         (
             ["{pte}", "--against", "torch"],
-            "--against torch needs the model's checkpoint: give it with --checkpoint",
+            "--against needs the model's checkpoint: give it with --checkpoint",
         ),
         (
             ["{pte}", "--against", "torch", "--checkpoint", "{other}"],
@@ -156,7 +223,11 @@ def test_a_picture_needs_matplotlib(tmp_path, monkeypatch):
         (["{pte}", "--stream", "synthetic", "--checkpoint", "{pt}"], "--checkpoint goes without --stream"),
         (["--patch-budget", "48"], "--patch-budget goes with --stream"),
         (["--frames", "9"], "--frames goes with --stream"),
-        (["--plot", "streams.png"], "--plot goes with --stream"),
+        (["--minutes", "1", "--stream", "synthetic"], "--minutes goes without --stream"),
+        (["--minutes", "1", "--rounds", "3"], "--rounds goes without --minutes"),
+        (["--minutes", "1", "--against", "torch"], "--against goes without --minutes"),
+        (["--minutes", "1", "--frames", "3"], "--frames goes with --stream"),
+        (["--plot", "streams.txt"], PICTURE_NAMES),
         (["--stream", "synthetic", "--plot", "streams.txt"], PICTURE_NAMES),
         (
             ["--stream", "synthetic", "--image-size", "64,128"],
@@ -182,28 +253,37 @@ def test_errors_are_one_line_with_status_2(tiny, arguments, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "numbers"),
-    [(None, None), ("all", ()), ("8", (8,)), ("64, 8", (64, 8))],
+    ("option", "text", "reason"),
+    [
+        ("--cores", "8;16", "'8;16': give core counts such as 8,16,64, or all"),
+        ("--image-size", "256,", "'256,': give pixels such as 256, or 256,384"),
+        ("--image-size", "0", "'0': give pixels such as 256, or 256,384"),
+        ("--against", "torch,tvm", "'tvm': give some of torch,torch-compile,onnxruntime,openvino,dense"),
+        ("--patch-budget", "48,", "'48,': give numbers from 2, or none, such as none,48"),
+        ("--patch-budget", "1", "'1': give numbers from 2, or none, such as none,48"),
+        ("--patch-budget", "none,²", "'none,²': give numbers from 2, or none, such as none,48"),
+        ("--minutes", "0", "0.0 is not in the range x>0."),
+    ],
 )
-def test_cores(text, numbers):
-    assert parse_cores(text) == numbers
+def test_values_that_make_no_sense(option, text, reason):
+    result = bench(option, text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == f"Error: Invalid value for '{option}': {reason}"
 
 
-@pytest.mark.parametrize("text", ["", "8,", "-8", "0", "8.5", "eight", "²"])
-def test_numbers_that_are_none(text):
-    with pytest.raises(VecaError, match="--image-size"):
-        parse_numbers("--image-size", text)
-
-
-@pytest.mark.parametrize(
-    ("text", "budgets"),
-    [(None, (None,)), ("none", (None,)), ("none, 96,16,96", (None, 96, 16)), ("48", (48,))],
-)
-def test_patch_budgets(text, budgets):
-    assert parse_patch_budgets(text) == budgets
-
-
-@pytest.mark.parametrize("text", ["", "1", "none,0", "48,", "all", "-4"])
-def test_patch_budgets_that_are_none(text):
-    with pytest.raises(VecaError, match="--patch-budget"):
-        parse_patch_budgets(text)
+def test_patch_budgets_count_once(tiny):
+    given = [
+        "--stream",
+        "synthetic:static",
+        "--frames",
+        1,
+        "--image-size",
+        32,
+        "--cores",
+        8,
+        "--threads",
+        1,
+        "--json",
+    ]
+    result = bench(tiny.with_suffix(".pte"), *given, "--patch-budget", "none, 3,4,3")
+    assert [row["patch_budget"] for row in json.loads(result.stdout)["rows"]] == [None, 3, 4]

@@ -26,3 +26,34 @@ def parse_sizes(context: click.Context, parameter: click.Parameter, text: str | 
     if min(sizes) < 1:
         raise click.BadParameter(f"{text!r}: give pixels such as 256, or 256,384")
     return sizes
+
+
+def parse_drop(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """A share such as "0.5%" or "0.5 %" as 0.005, or None; the sign may be left out."""
+    if text is None:
+        return None
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise click.BadParameter(f"{text!r}: give a share such as 0.5%")
+    return share
+
+
+def parse_size(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """Bytes such as "3.5MB" (millions), "900kB" or "4194304", or None."""
+    if text is None:
+        return None
+    number, factor = text.strip().lower(), 1.0
+    for unit, bytes_of in (("gb", 1e9), ("mb", 1e6), ("kb", 1e3)):
+        if number.endswith(unit):
+            number, factor = number.removesuffix(unit), bytes_of
+            break
+    try:
+        size = float(number) * factor
+    except ValueError:
+        size = 0.0
+    if not 1 <= size < 1e15:
+        raise click.BadParameter(f"{text!r}: give a size such as 4MB")
+    return int(size)

@@ -27,3 +27,9 @@ class Stages:
             self._stage = ""
         elif self._watched:
             click.echo(f"\r  {stage:<18} {100 * done:5.0f} %", err=True, nl=False)
+
+
+def say(message: str) -> None:
+    """A line beside the work, on standard error."""
+    clear = "\r" if sys.stderr.isatty() else ""
+    click.echo(f"{clear}veca-edge: {message}", err=True)

@@ -1,0 +1,94 @@
+"""OpenVINO: the model converted from PyTorch, with its default precision, in float32, and in int8 by NNCF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from calibration.against.eager import FixedCores, normalised
+from calibration.against.rival import Call, Output, Rival, Source, silent
+from calibration.against.runtimes import lacking
+from calibration.subject import Case
+
+Change = Callable[[Any, Case], Any]
+NAMES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+
+
+def rivals(source: Source) -> list[Rival]:
+    """Its default, which rounds to bfloat16 where the processor has it; float32; and two kinds of int8."""
+    compiler = _Compiler(source)
+    own, found = compiler.precision, []
+    if own != "fp32":
+        how = f"OpenVINO as users get it: on this processor it computes in {own}"
+        found.append(Rival("openvino", own, how, compiler.prepare))
+    single = partial(compiler.prepare, INFERENCE_PRECISION_HINT="f32")
+    found.append(Rival("openvino", "fp32", "OpenVINO, told to compute in float32", single))
+    if find_spec("nncf") is None:
+        source.note(lacking("openvino int8", "nncf"))
+        return found
+    how = "OpenVINO, nncf.quantize for transformers on the packaged photos: weights and activations, scales fixed"
+    both = partial(compiler.prepare, change=partial(_quantized, source))
+    found.append(Rival("openvino", "int8", how, both))
+    how = f"OpenVINO, nncf.compress_weights: weights in int8, computed in {own}"
+    found.append(Rival("openvino", "int8 weights", how, partial(compiler.prepare, change=_compressed)))
+    return found
+
+
+class _Compiler:
+    """Converts once per image size and core budget: exact sizes are what every optimizer likes best."""
+
+    def __init__(self, source: Source) -> None:
+        with silent():
+            import openvino
+
+        self._source, self._convert, self._core = source, openvino.convert_model, openvino.Core()
+        self._model = source.checkpoint.build()
+        self._converted: dict[tuple[int, int], Any] = {}
+
+    @property
+    def precision(self) -> str:
+        """What it computes in unless told otherwise."""
+        name = str(self._core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name())
+        return NAMES.get(name, name)
+
+    def prepare(self, case: Case, cores: int, change: Change | None = None, **config: Any) -> Call:
+        images = normalised(self._source.checkpoint, case.fitted)
+        wanted = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": self._source.threads, **config}
+        with silent():
+            if (cores, case.image_size) not in self._converted:
+                module = FixedCores(self._model, cores).eval()
+                converted = self._convert(module, example_input=images, input=list(images.shape))
+                self._converted[cores, case.image_size] = converted
+            model = self._converted[cores, case.image_size].clone()
+            compiled = self._core.compile_model(model if change is None else change(model, case), "CPU", wanted)
+        request, inputs = compiled.create_infer_request(), [images.numpy()]
+
+        def call() -> Output:
+            found = request.infer(inputs, share_inputs=True, share_outputs=True)
+            return found[0][0], found[1][0]
+
+        return call
+
+
+def _quantized(source: Source, model: Any, case: Case) -> Any:
+    """Weights and activations in int8, the scales of the activations from the packaged photos."""
+    import nncf
+
+    from converters.samples import sample_images
+    from veca_edge.camera.preprocessing import Preprocessing
+
+    preprocessing = Preprocessing.from_dict(source.checkpoint.preprocessing)
+    size = source.checkpoint.config.patch_size
+    photos = [preprocessing.resize(photo, size, case.image_size).image for photo in sample_images()]
+    fitting = [photo for photo in photos if photo.shape == case.fitted.shape] or [case.fitted]
+    pictures = nncf.Dataset([normalised(source.checkpoint, photo).numpy() for photo in fitting])
+    return nncf.quantize(model, pictures, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(fitting))
+
+
+def _compressed(model: Any, _: Case) -> Any:
+    """Weights in int8; activations as they are."""
+    import nncf
+
+    return nncf.compress_weights(model)

@@ -1,0 +1,243 @@
+"""Latency over minutes of steady work: what a device holds once it is warm, and whether it holds it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import veca_edge
+from calibration.machine import Machine, OthersClock
+from calibration.measured import Measured
+from calibration.power import power_source
+from calibration.subject import Subject
+from calibration.timings import Latency, latency
+from calibration.turns import settle
+from veca_edge.errors import VecaError
+from veca_edge.governor.state import DeviceState
+from veca_edge.sensors import Monitor, detect
+
+TURN = 2.0  # seconds that an operating point runs before the next has its turn
+LOOK = 5.0  # seconds between two looks at the sensors
+BINS = 120  # of a history
+FEWEST = 10  # calls of an operating point, so that a fifth of them is not a single one
+STEADY = 0.05  # change of the median that is called steady
+
+Clock = Callable[[], float]
+Advance = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Latency around a moment: minutes since the start, then milliseconds."""
+
+    minute: float
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What the sensors said at a moment.
+
+    Attributes:
+        minute: since the start.
+        celsius: of the hottest sensor, None if unknown.
+        clock: of the big cores, as a share of their highest, None if unknown.
+        thermal: the thermal level, None if unknown.
+        watts: of the device, None if unknown.
+    """
+
+    minute: float
+    celsius: float | None
+    clock: float | None
+    thermal: str | None
+    watts: float | None
+
+
+@dataclass(frozen=True)
+class Endurance:
+    """One operating point.
+
+    Attributes:
+        cores, image_size: the operating point.
+        calls: how many.
+        call: `model(picture)`, over the whole time.
+        first, last: median milliseconds of the first and of the last fifth of the calls.
+        drift: last / first.
+        history: medians over time.
+    """
+
+    cores: int
+    image_size: int
+    calls: int
+    call: Latency
+    first: float
+    last: float
+    drift: float
+    history: tuple[Moment, ...]
+
+
+@dataclass(frozen=True)
+class SustainedBenchmark(Measured):
+    """Everything that was measured.
+
+    Attributes:
+        minutes: of steady work.
+        asked_minutes: that were asked for; more than `minutes` if someone interrupted it.
+        picture: what the model looked at.
+        points: by image size and cores.
+        weather: what the sensors said, over time.
+        power: where the device's power is known from, None if it is unknown.
+        energy_mj: per call, mean over all, millijoules; None if the power is unknown.
+    """
+
+    minutes: float
+    asked_minutes: float
+    picture: str
+    points: tuple[Endurance, ...]
+    weather: tuple[Weather, ...]
+    power: str | None
+    energy_mj: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; times are milliseconds unless the name says otherwise."""
+        return {"kind": "sustained benchmark", **asdict(self)}
+
+
+@dataclass
+class Lane:
+    """One operating point while it is measured: when each call began, and how long it took, in seconds."""
+
+    cores: int
+    image_size: int
+    call: Callable[[], object]
+    begun: array[float] = field(default_factory=lambda: array("d"))
+    taken: array[float] = field(default_factory=lambda: array("f"))
+
+
+def measure_sustained(
+    subject: Subject,
+    machine: Machine,
+    minutes: float,
+    threads: int | None = None,
+    advance: Advance = lambda _: None,
+) -> SustainedBenchmark:
+    """Run a subject's operating points in turns, without a pause.
+
+    An interrupt (Ctrl-C) ends it early; what was measured until then counts.
+
+    Args:
+        subject: from `calibration.subject.prepare`.
+        machine: read before any work.
+        minutes: how long, above 0.
+        threads: of the engine; None for the number of big cores.
+        advance: called now and then with the share that is done, 0..1.
+
+    Raises:
+        VecaError: the model cannot be loaded or run, or the time was too short to say anything.
+    """
+    model = veca_edge.load(subject.path, threads=threads)
+    lanes = [
+        Lane(cores, case.image_size, partial(model, case.picture, cores=cores, image_size=case.image_size))
+        for case in subject.cases
+        for cores in subject.cores
+    ]
+    for lane in lanes:
+        settle(lane.call)
+    with Monitor(detect()) as monitor:
+        monitor.wait(1.0)
+        clock = OthersClock()
+        weather, seconds = run_lanes(lanes, 60 * minutes, lambda: monitor.state, advance)
+        others, power = clock.cores(), power_source(monitor)
+    advance(1.0)
+    used = model.engine.threads
+    model.close()
+    if min(len(lane.taken) for lane in lanes) < FEWEST:
+        raise VecaError(f"{seconds:.0f} s are too short for {len(lanes)} operating points: use more --minutes")
+    watts = [one.watts for one in weather if one.watts is not None]
+    calls = sum(len(lane.taken) for lane in lanes)
+    return SustainedBenchmark(
+        **subject.facts,
+        machine=machine,
+        threads=used,
+        other_work=others,
+        minutes=seconds / 60,
+        asked_minutes=minutes,
+        picture=subject.picture,
+        points=tuple(endurance(lane) for lane in lanes),
+        weather=tuple(weather),
+        power=power,
+        energy_mj=float(np.mean(watts)) * seconds / calls * 1e3 if watts else None,
+    )
+
+
+def run_lanes(
+    lanes: Sequence[Lane],
+    seconds: float,
+    state: Callable[[], DeviceState],
+    advance: Advance = lambda _: None,
+    clock: Clock = perf_counter,
+) -> tuple[list[Weather], float]:
+    """All lanes in turns until the time is over: what the sensors said, and the seconds that it took."""
+    weather: list[Weather] = []
+    start, now = clock(), 0.0
+    try:
+        while now < seconds:
+            for lane in lanes:
+                end = now + TURN
+                while now < end and now < seconds:
+                    lane.begun.append(now)
+                    lane.call()
+                    before, now = now, clock() - start
+                    lane.taken.append(now - before)
+                    if not weather or now / 60 - weather[-1].minute >= LOOK / 60:
+                        weather.append(_weather(now / 60, state()))
+                        advance(min(0.99, now / seconds))
+    except KeyboardInterrupt:
+        for lane in lanes:
+            del lane.begun[len(lane.taken) :]
+    return weather, now
+
+
+def _weather(minute: float, state: DeviceState) -> Weather:
+    hottest = max((celsius for _, celsius in state.temperatures), default=None)
+    thermal = None if state.thermal is None else str(state.thermal)
+    return Weather(minute, hottest, state.frequency, thermal, state.power)
+
+
+def endurance(lane: Lane) -> Endurance:
+    """A lane's numbers; it has `FEWEST` calls or more."""
+    fifth = len(lane.taken) // 5
+    first, last = (latency(part).p50 for part in (lane.taken[:fifth], lane.taken[-fifth:]))
+    return Endurance(
+        cores=lane.cores,
+        image_size=lane.image_size,
+        calls=len(lane.taken),
+        call=latency(lane.taken),
+        first=first,
+        last=last,
+        drift=last / first,
+        history=tuple(_history(lane)),
+    )
+
+
+def _history(lane: Lane) -> Iterator[Moment]:
+    """Medians of up to `BINS` equal parts of the calls."""
+    begun, taken = np.asarray(lane.begun) / 60, np.asarray(lane.taken)
+    parts = min(BINS, len(taken) // 5)
+    for when, times in zip(np.array_split(begun, parts), np.array_split(taken, parts), strict=True):
+        found = latency(times.tolist())
+        yield Moment(float(when.mean()), found.p50, found.p95)
+
+
+def verdict(drift: float) -> str:
+    """What a drift of the median means."""
+    if abs(drift - 1) <= STEADY:
+        return "steady"
+    return f"{drift - 1:.0%} slower" if drift > 1 else f"{1 - drift:.0%} faster"

@@ -1,0 +1,106 @@
+"""Timing ways of running, with a model whose time the test knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from veca_edge.governor.quality import Way
+from veca_edge.runtime import timing
+from veca_edge.runtime.timing import FEWEST, LONGEST, MOST, WARM_UP, Run, filled, thinned, time_ways
+
+WAYS: list[Way] = [
+    (cores, size, budget)
+    for size in (256, 128)
+    for budget in ((size // 16) ** 2, 48, 16)
+    for cores in (64, 32, 16, 8)
+]
+FRAMES = [np.zeros((16, 16, 3), np.uint8)] * (MOST + WARM_UP)
+
+
+@dataclass
+class Timed:
+    """A result of which only the time and the patches are read."""
+
+    latency: float
+    computed: NDArray[np.bool_]
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        raise AssertionError("only for results outside of streams")
+
+
+class Device:
+    """A full frame takes `pace` at 256 px and 64 cores; cost is linear in cores and patches, with a floor."""
+
+    def __init__(self, pace: float) -> None:
+        self.pace, self.opened, self.spent = pace, list[Way](), 0.0
+
+    def seconds(self, way: Way, patches: int) -> float:
+        return self.pace * (0.2 + 0.8 * patches / 256) * (0.5 + 0.5 * way[0] / 64)
+
+    def open(self, way: Way) -> Run:
+        self.opened.append(way)
+        frames, budget = iter(range(10**6)), way[2] or 0
+
+        def run(frame: NDArray[np.uint8]) -> Timed:
+            count = budget // 2 if next(frames) else (way[1] // 16) ** 2
+            computed = np.arange((way[1] // 16) ** 2) < count
+            latency = self.seconds(way, count)
+            self.spent += latency
+            return Timed(latency, computed)
+
+        return run  # type: ignore[return-value]
+
+
+def test_a_quick_device_times_every_way_over_many_frames() -> None:
+    device, told = Device(0.008), list[float]()
+    rows, timed = time_ways(device.open, WAYS, FRAMES, told.append)
+    assert [row.way for row in rows] == WAYS
+    assert timed == len(WAYS)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    for row in rows:
+        assert row.p50 == pytest.approx(device.seconds(row.way, (row.patch_budget or 0) // 2))
+    assert device.spent < timing.SECONDS
+
+
+@pytest.mark.parametrize("pace", [0.2, 0.5])
+def test_a_slow_device_times_the_ends_and_the_rest_lies_between(pace: float) -> None:
+    device = Device(pace)
+    rows, timed = time_ways(device.open, WAYS, FRAMES)
+    assert [row.way for row in rows] == WAYS
+    assert timed < len(WAYS)
+    assert device.spent < LONGEST + 3 * pace
+    for row in rows:  # linear here, so that what is interpolated must be right
+        expected = device.seconds(row.way, (row.patch_budget or 0) // 2)
+        assert row.p50 == pytest.approx(expected, rel=0.02)
+        assert row.computed == pytest.approx((row.patch_budget or 0) // 2, abs=1)
+
+
+def test_ways_are_given_up_one_dial_after_the_other() -> None:
+    assert thinned(WAYS, 0.001) == WAYS
+    middle = thinned(WAYS, 0.3)
+    assert {way[0] for way in middle} == {8, 64}
+    assert {way[2] for way in middle} == {256, 64, 48, 16}
+    few = thinned(WAYS, 10.0)
+    assert {way[2] for way in few} == {256, 64, 16}
+    assert thinned([(8, 128, None)], 10.0) == [(8, 128, None)]
+
+
+def test_ways_without_memory_are_interpolated_in_cores_only() -> None:
+    low, high = (
+        timing.latency_row((cores, 128, None), [t] * FEWEST, [64] * FEWEST) for cores, t in ((8, 1), (64, 2))
+    )
+    (row,) = filled([low, high], [(36, 128, None)])
+    assert (row.p50, row.computed) == (pytest.approx(1.5), 64)
+
+
+def test_a_line_through_partial_frames() -> None:
+    computed = [256, 10, 20, 30, 40, 50, 60, 0]
+    times = [0.1, *(0.002 + 0.0001 * n for n in computed[1:-1]), 0.0005]
+    row = timing.latency_row((8, 256, 96), times, computed)
+    assert (row.base, row.patch_time) == (pytest.approx(0.002), pytest.approx(0.0001))
