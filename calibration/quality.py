@@ -1,16 +1,21 @@
 """What each operating point keeps of the best result: the table that the governor chooses by.
 
 The reference is the checkpoint in float32 with all cores at the largest image size, every frame in full. Streams
-see a clip frame by frame; photos count as much as the clip.
+see a clip frame by frame; photos count as much as the clip. A share of a few dozen images is a rough number, and
+the governor would take its noise for a reason, so what it reads is smoothed where theory knows the order: more
+cores, a larger image, and a larger patch budget never take a result further away from the reference. Accuracy has
+no such order (a model may be best at the size that it was trained at) and stays as it was measured.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import veca_edge
-from calibration.tables import agreement, freshness_of, look, mean_agreement
-from converters.samples import sample_images
+from calibration.machine import read_machine
+from calibration.monotone import ascending, monotone
+from calibration.photos import JudgePhotos, read_photos
+from calibration.tables import Agreement, Look, Means, agreement, freshness_of, look, mean_of
 from veca_edge.errors import VecaError
 from veca_edge.governor import QualityTable
-from veca_edge.governor.quality import QualityRow, Way
+from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, Way
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.runtime.child import child_command
 from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import ModelFile, read_model_file
-from veca_edge.runtime.profile import clip_frames, opener
+from veca_edge.runtime.timing import clip_frames, opener
 
 CORES = (8, 16, 32, 64)
 IMAGE_SIZES = (128, 192, 256)
@@ -35,6 +42,9 @@ PATCH_BUDGETS = (96, 48, 16)  # beside all patches; always in a stream, which co
 FRAMES = 48  # of the clip
 STRIDE = 2  # every second frame is compared; streams see them all
 CLIP_RATE = 30.0
+BLOCK = 6  # compared frames: 0.4 s, in which a clip's frames say nearly the same and count as one for its errors
+PHOTOS = 128  # of a folder at most
+DECIMALS = 5
 
 Image = NDArray[np.uint8]
 
@@ -53,14 +63,33 @@ def ways_of(manifest: Manifest) -> list[Way]:
     ]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A table and what smoothing did to it.
+
+    Attributes:
+        table: as the governor reads it.
+        values: measured values that theory orders.
+        changed: of them, those that were moved.
+        beyond: of these, those that contradict theory by more than their standard error and still do a little.
+        reference_accuracy: of the reference on the labelled photos, 0..1, or None without labels.
+    """
+
+    table: QualityTable
+    values: int
+    changed: int
+    beyond: int
+    reference_accuracy: float | None
+
+
 def measure_quality(
     model: veca_edge.Model,
     reference: veca_edge.Model,
     ways: Sequence[Way],
     frames: Sequence[Image],
-    photos: Sequence[Image],
+    photos: JudgePhotos,
     advance: Callable[[float], None] = lambda _: None,
-) -> QualityTable:
+) -> Judged:
     """Judge every way of running.
 
     Args:
@@ -68,26 +97,157 @@ def measure_quality(
         reference: from its checkpoint.
         ways: see `ways_of`; the first is the best.
         frames: of a clip at `CLIP_RATE`, uint8 (H, W, 3), RGB.
-        photos: uint8 (H, W, 3), RGB.
+        photos: single images.
         advance: called with how much is done, 0..1.
     """
     cores, size = max(reference.budgets), ways[0][1]
     clip = [look(reference(frame, cores=cores, image_size=size)) for frame in frames[::STRIDE]]
-    stills = [look(reference(photo, cores=cores, image_size=size)) for photo in photos]
-    open_way, rows, photo_scores = opener(model), [], {}
+    stills = [look(reference(photo, cores=cores, image_size=size)) for photo in photos.images]
+    targets = photos.targets(model.labels)
+    open_way, scores, alone = opener(model), list[_Score](), dict[tuple[int, int], list[Look]]()
     for done, way in enumerate(ways):
         run = open_way(way)
-        looks = [look(run(frame)) for frame in frames][::STRIDE]
-        if way[:2] not in photo_scores:  # one photo after another are keyframes: the budget says nothing
-            alone = [look(model(photo, cores=way[0], image_size=way[1])) for photo in photos]
-            photo_scores[way[:2]] = agreement(alone, stills)
-        rows.append(QualityRow(*way, *mean_agreement(agreement(looks, clip), photo_scores[way[:2]])))
+        seen = agreement([look(run(frame)) for frame in frames][::STRIDE], clip)
+        if way[:2] not in alone:  # one photo after another are keyframes: the budget says nothing
+            alone[way[:2]] = [look(model(photo, cores=way[0], image_size=way[1])) for photo in photos.images]
+        looks = alone[way[:2]]
+        scores.append(_Score(way, seen, agreement(looks, stills), _right(looks, targets)))
         advance((done + 1) / len(ways))
-    return QualityTable(tuple(rows), freshness_of(clip, CLIP_RATE / STRIDE))
+    rows, changed, beyond = _smoothed(scores)
+    table = QualityTable(rows, _falling(freshness_of(clip, CLIP_RATE / STRIDE)))
+    right = _right(stills, targets)
+    best = None if right is None else round(float(right.mean()), DECIMALS)
+    return Judged(table, len(rows) * (2 + (rows[0].top1_agreement is not None)), changed, beyond, best)
+
+
+@dataclass(frozen=True, eq=False)
+class _Score:
+    """What one way of running keeps: on the clip, on photos, and float64 (n,) of right labels, None without any."""
+
+    way: Way
+    clip: Agreement
+    photos: Agreement
+    right: NDArray[np.float64] | None
+
+    @property
+    def means(self) -> Means:
+        return mean_of(self.clip.means, self.photos.means)
+
+    @property
+    def errors(self) -> Means:
+        """Standard errors of the means."""
+
+        def both(clip: float, photos: float) -> float:
+            return float(np.hypot(clip, photos) / 2)
+
+        a, b = self.clip, self.photos
+        same = None
+        if a.same is not None and b.same is not None:
+            same = both(share_error(a.same.mean(), len(a.same) / BLOCK), share_error(b.same.mean(), len(b.same)))
+        return (
+            both(_error(a.embedding, BLOCK), _error(b.embedding)),
+            both(_error(a.pooled, BLOCK), _error(b.pooled)),
+            same,
+        )
+
+    def row(self, smoothed: Mapping[str, float]) -> QualityRow:
+        """The row for a table, with values in place of some measures."""
+        measured = dict(zip(MEASURES, self.means, strict=True))
+        right = self.right
+        values = {
+            **measured,
+            **smoothed,
+            "embedding_p5": _low(self.clip.embedding, self.photos.embedding),
+            "feature_p5": _low(self.clip.pooled, self.photos.pooled),
+            "top1_error": self.errors[2],
+            "accuracy": None if right is None else float(right.mean()),
+            "accuracy_error": None if right is None else share_error(right.mean(), len(right)),
+        }
+        raw = {name: round(measured[name] or 0.0, DECIMALS) for name in smoothed}
+        rounded: dict[str, Any] = {k: None if v is None else round(v, DECIMALS) for k, v in values.items()}
+        return QualityRow(*self.way, **rounded, raw=raw)
+
+
+def _right(looks: Sequence[Look], targets: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """1 where the first label is the photo's own, else 0, of the photos that have one."""
+    found = [one.label == target for one, target in zip(looks, targets, strict=True) if target >= 0]
+    return np.array(found, np.float64) if found else None
+
+
+def _low(*values: NDArray[np.float64]) -> float:
+    return float(np.percentile(np.concatenate(values), 5))
+
+
+def _error(values: NDArray[np.float64], block: int = 1) -> float:
+    """Standard error of a mean, whole blocks of neighbours counted as one value; 1 if nothing can be said."""
+    blocks = [values[start : start + block].mean() for start in range(0, len(values), block)]
+    return float(np.std(blocks, ddof=1) / np.sqrt(len(blocks))) if len(blocks) > 1 else 1.0
+
+
+def share_error(share: float, count: float) -> float:
+    """Standard error of a share of `count` images, one more of each kind assumed: never 0, however few agree."""
+    likely = (share * count + 1) / (count + 2)
+    return float(np.sqrt(likely * (1 - likely) / count))
+
+
+def _smoothed(scores: Sequence[_Score]) -> tuple[tuple[QualityRow, ...], int, int]:
+    """Rows that are monotone within their errors; values that were changed; those that should have been more."""
+    families = chains([score.way for score in scores])
+    new: list[dict[str, float]] = [{} for _ in scores]
+    beyond = 0
+    for place, name in enumerate(MEASURES):
+        means, errors = ([getattr(score, kind)[place] for score in scores] for kind in ("means", "errors"))
+        if None in means:
+            continue
+        values, spreads = np.array(means, np.float64), np.array(errors, np.float64)
+        fit = monotone(values, spreads, families)
+        for index in np.flatnonzero(fit.round(DECIMALS) != values.round(DECIMALS)):
+            new[index][name] = float(fit[index])
+            beyond += bool(np.isclose(abs(fit[index] - values[index]), spreads[index]))
+    rows = tuple(score.row(values) for score, values in zip(scores, new, strict=True))
+    return rows, sum(map(len, new)), beyond
+
+
+def chains(ways: Sequence[Way]) -> list[list[list[int]]]:
+    """Ways in which theory knows the order, as indices from the least to the most: `monotone`.
+
+    More cores at the same size and budget; a larger budget at the same cores and size; a larger image at the same
+    cores with all its patches (the same budget of a larger image leaves more of it stale, so it says nothing).
+    """
+    whole = {size: max(_budget(way) for way in ways if way[1] == size) for _, size, _ in ways}
+    everything = [way for way in ways if _budget(way) == whole[way[1]]]
+    return [
+        _grouped(ways, ways, lambda way: (way[1], way[2]), lambda way: way[0]),
+        _grouped(ways, ways, lambda way: way[:2], _budget),
+        _grouped(ways, everything, lambda way: way[0], lambda way: way[1]),
+    ]
+
+
+def _budget(way: Way) -> float:
+    return math.inf if way[2] is None else way[2]
+
+
+def _grouped(
+    ways: Sequence[Way], some: Sequence[Way], key: Callable[[Way], Any], order: Callable[[Way], float]
+) -> list[list[int]]:
+    groups: dict[Any, list[Way]] = {}
+    for way in some:
+        groups.setdefault(key(way), []).append(way)
+    return [[ways.index(way) for way in sorted(group, key=order)] for group in groups.values()]
+
+
+def _falling(freshness: Freshness) -> Freshness:
+    """The same, where an older result is never worth more: on a short clip few pairs are far apart."""
+    worth = ascending(np.array(freshness.worth[::-1]))[::-1]
+    ages = tuple(round(age, DECIMALS) for age in freshness.ages)
+    return Freshness(ages, tuple(round(float(value), DECIMALS) for value in worth))
 
 
 def quality_in_child(
-    file: ModelFile, checkpoint: Checkpoint, progress: Callable[[float], None] = lambda _: None
+    file: ModelFile,
+    checkpoint: Checkpoint,
+    progress: Callable[[float], None] = lambda _: None,
+    images: Path | None = None,
 ) -> dict[str, Any]:
     """Measure in a child process, for `Manifest.quality`.
 
@@ -95,6 +255,11 @@ def quality_in_child(
         file: on disk.
         checkpoint: its source.
         progress: called with how much is done, 0..1.
+        images: a folder of photos beside the packaged clip, see `read_photos`; None for the packaged ones.
+
+    Returns:
+        `QualityTable.to_dict`, with "about" for people, "sample" (what was judged on), "smoothed" (what smoothing
+        changed) and "made_with" (processor and versions).
 
     Raises:
         VecaError: the child failed.
@@ -103,6 +268,7 @@ def quality_in_child(
         source = Path(folder) / "source.pt"
         write_checkpoint(checkpoint, source, half=False)
         command = child_command("calibration.quality", str(file.path.resolve()), str(source))
+        command += [] if images is None else [str(images)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:
             last: dict[str, Any] = {}
@@ -120,18 +286,33 @@ def quality_in_child(
     return last
 
 
-def _main(path: str, source: str) -> None:
+def _main(path: str, source: str, images: str | None = None) -> None:
     """The child: progress and result as JSON lines."""
 
     def advance(done: float) -> None:
         print(json.dumps({"done": done}), flush=True)
 
-    file = read_model_file(path)
+    file, machine = read_model_file(path), read_machine()
+    frames, photos = clip_frames(FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
     model, reference = veca_edge.load(path), veca_edge.load(source)
-    frames, photos = clip_frames(FRAMES), sample_images()
-    table = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
-    about = f"{len(frames)} frames of a clip and {len(photos)} photos, against the checkpoint in fp32"
-    print(json.dumps(table.to_dict() | {"about": about}), flush=True)
+    judged = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
+    labelled = int((photos.targets(model.labels) >= 0).sum())
+    facts = {
+        "about": f"{len(frames)} frames of a clip and {len(photos.images)} photos, against the checkpoint in fp32",
+        "sample": {
+            "compared_frames": len(frames[::STRIDE]),
+            "photos": len(photos.images),
+            "found": photos.found,
+            "skipped": photos.skipped,
+            "labelled": labelled,
+            "digest": photos.digest,
+            "seed": photos.seed,
+            "reference_accuracy": judged.reference_accuracy,
+        },
+        "smoothed": {"values": judged.values, "changed": judged.changed, "beyond_error": judged.beyond},
+        "made_with": {"processor": machine.processor, "threads": model.engine.threads} | machine.versions,
+    }
+    print(json.dumps(judged.table.to_dict() | facts), flush=True)
 
 
 if __name__ == "__main__":

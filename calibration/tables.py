@@ -24,8 +24,8 @@ from veca_edge.governor.quality import (
     Way,
     fidelity,
 )
-from veca_edge.runtime.profile import latency_row
 from veca_edge.runtime.result import computed_patches
+from veca_edge.runtime.timing import latency_row
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -55,7 +55,7 @@ class Outcome(Protocol):
 
 Run = Callable[[Image], Outcome]
 # Mean embedding cosine, mean cosine of the pooled features, share of equal labels.
-Agreement = tuple[float, float, float | None]
+Means = tuple[float, float, float | None]
 # Opens a way of running afresh: what it returns is called with one frame after another.
 Opener = Callable[[Way], Run]
 
@@ -135,7 +135,7 @@ def measure(
 class _Pass:
     """One way over the clip: agreement with the reference; seconds and computed patches of each timed frame."""
 
-    agreement: Agreement
+    means: Means
     times: tuple[float, ...]
     computed: tuple[int, ...]
 
@@ -151,16 +151,16 @@ def _run_clip(subject: Subject, way: Way, reference: Sequence[Look]) -> _Pass:
         if len(looks) > WARM_UP:
             times.append(result.latency)
             computed.append(computed_patches(result))
-    return _Pass(agreement(looks, seen), tuple(times), tuple(computed))
+    return _Pass(agreement(looks, seen).means, tuple(times), tuple(computed))
 
 
-def _agreed(subject: Subject, way: Way, clip: _Pass, pictures: Sequence[Look]) -> Agreement:
+def _agreed(subject: Subject, way: Way, clip: _Pass, pictures: Sequence[Look]) -> Means:
     """Agreement over clip and photos."""
     if not pictures:
-        return clip.agreement
+        return clip.means
     # A photo in a stream is a keyframe, so the budget changes nothing about it.
     stills = [look(subject.open((way[0], way[1], None))(photo)) for photo in subject.photos]
-    return mean_agreement(clip.agreement, agreement(stills, pictures))
+    return mean_of(clip.means, agreement(stills, pictures).means)
 
 
 def _latency(way: Way, passes: Sequence[_Pass]) -> LatencyRow:
@@ -176,15 +176,37 @@ def _unit(vector: Float) -> Float:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Results compared with the reference's, image by image.
+
+    Attributes:
+        embedding, pooled: float64 (n,), cosines.
+        same: float64 (n,), 1 for the same first label, else 0; None without a head.
+    """
+
+    embedding: NDArray[np.float64]
+    pooled: NDArray[np.float64]
+    same: NDArray[np.float64] | None
+
+    @property
+    def means(self) -> Means:
+        same = None if self.same is None else float(self.same.mean())
+        return float(self.embedding.mean()), float(self.pooled.mean()), same
+
+
 def agreement(looks: Sequence[Look], reference: Sequence[Look]) -> Agreement:
+    """Compare results of the same images; at least one."""
     pairs = list(zip(looks, reference, strict=True))
-    embedding = float(np.mean([a.embedding @ b.embedding for a, b in pairs]))
-    pooled = float(np.mean([a.pooled @ b.pooled for a, b in pairs]))
-    labels = [a.label == b.label for a, b in pairs if a.label is not None]
-    return embedding, pooled, float(np.mean(labels)) if labels else None
+    same = [a.label == b.label for a, b in pairs if a.label is not None]
+    return Agreement(
+        np.array([a.embedding @ b.embedding for a, b in pairs], np.float64),
+        np.array([a.pooled @ b.pooled for a, b in pairs], np.float64),
+        np.array(same, np.float64) if same else None,
+    )
 
 
-def mean_agreement(a: Agreement, b: Agreement) -> Agreement:
+def mean_of(a: Means, b: Means) -> Means:
     """Clip and photos count the same, however many there are of each."""
     top1 = None if a[2] is None or b[2] is None else (a[2] + b[2]) / 2
     return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, top1
@@ -193,7 +215,7 @@ def mean_agreement(a: Agreement, b: Agreement) -> Agreement:
 def freshness_of(reference: Sequence[Look], rate: float) -> Freshness:
     """Fidelity of each frame's result to the results of the frames after it."""
     lags = range(min(round(LONGEST_AGE * rate), len(reference) - 1) + 1)
-    worth = (1.0 if lag == 0 else fidelity(*agreement(reference[:-lag], reference[lag:])) for lag in lags)
+    worth = (1.0 if lag == 0 else fidelity(*agreement(reference[:-lag], reference[lag:]).means) for lag in lags)
     return Freshness(tuple(lag / rate for lag in lags), tuple(worth))
 
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import shutil
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from calibration.quality import CORES, PATCH_BUDGETS, quality_in_child, ways_of
+import veca_edge
+from calibration.photos import read_photos
+from calibration.quality import (
+    CORES,
+    DECIMALS,
+    PATCH_BUDGETS,
+    chains,
+    measure_quality,
+    quality_in_child,
+    share_error,
+    ways_of,
+)
+from veca_edge.camera.images import read_image
 from veca_edge.errors import VecaError
 from veca_edge.governor import QualityTable
 from veca_edge.governor.quality import QualityRow, Way
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import read_model_file
+from veca_edge.runtime.timing import clip_frames
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +59,76 @@ def test_less_is_worth_less(rows: dict[Way, QualityRow]) -> None:
         assert rows[8, size, (size // 16) ** 2].fidelity < rows[64, size, (size // 16) ** 2].fidelity
     assert rows[64, 128, 64].fidelity < rows[64, 192, 144].fidelity < rows[64, 256, 256].fidelity
     assert rows[64, 256, 16].feature_cosine < rows[64, 256, 256].feature_cosine
+
+
+def test_more_is_never_worse_where_theory_says_so(manifest: Manifest, rows: dict[Way, QualityRow]) -> None:
+    ways, smoothed = list(rows), manifest.quality["smoothed"]
+    contradictions = 0
+    for chain in itertools.chain(*chains(ways)):
+        for low, high in itertools.pairwise(rows[ways[index]] for index in chain):
+            for name in ("embedding_cosine", "feature_cosine", "top1_agreement"):
+                contradictions += getattr(low, name) > getattr(high, name) + 2 * 10**-DECIMALS
+    assert bool(contradictions) <= bool(smoothed["beyond_error"])
+    assert smoothed["values"] == 3 * len(rows)
+    assert smoothed["changed"] == sum(len(row.raw) for row in rows.values())
+    for row in rows.values():
+        assert row.top1_error is not None
+        for name, value in row.raw.items():
+            assert value != getattr(row, name)
+
+
+def test_the_spread_and_the_sample_are_told(manifest: Manifest, rows: dict[Way, QualityRow]) -> None:
+    for row in rows.values():
+        assert row.embedding_p5 is not None
+        assert row.embedding_p5 <= row.embedding_cosine + 0.01
+        assert row.accuracy is None
+    sample = manifest.quality["sample"]
+    assert (sample["compared_frames"], sample["photos"], sample["labelled"]) == (24, 16, 0)
+    assert sample["digest"] == read_photos(None, 16).digest
+    assert {"processor", "torch", "executorch", "veca-edge"} <= set(manifest.quality["made_with"])
+
+
+def test_the_table_stays_small(manifest: Manifest) -> None:
+    assert len(json.dumps(manifest.quality, indent=1)) < 20_000
+
+
+def test_the_order_that_theory_knows() -> None:
+    ways: list[Way] = [(64, 256, 256), (8, 256, 256), (64, 256, 16), (64, 128, 64), (64, 128, 16)]
+    by_cores, by_budget, by_size = ([chain for chain in family if len(chain) > 1] for family in chains(ways))
+    assert by_cores == [[1, 0]]
+    assert by_budget == [[2, 0], [4, 3]]
+    assert by_size == [[3, 0]]  # not 4 and 2: 16 patches are less of a larger image
+
+
+def test_a_share_is_never_certain() -> None:
+    assert share_error(0.5, 100) == pytest.approx(0.05, rel=0.01)
+    assert 0.03 < share_error(1.0, 16) < 0.1
+    assert share_error(1.0, 4) > share_error(1.0, 400)
+
+
+def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path) -> None:
+    photos = sorted(Path(str(resources.files("veca_edge.assets") / "photos")).glob("*.jpg"))[:8]
+    for index, path in enumerate(photos):
+        for part in ("train", "val"):
+            folder = tmp_path / part / ("apple", "no such thing")[index % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder)
+    model, reference = (veca_edge.load(path, threads=1) for path in (default_model_file, default_checkpoint_path()))
+    ways: list[Way] = [(64, 128, 64), (8, 128, 64), (8, 128, 16)]
+    judged = measure_quality(model, reference, ways, clip_frames(14), read_photos(tmp_path, 16))
+    right = [reference(read_image(path), image_size=128).top(1)[0].label == "apple" for path in photos[::2]]
+    assert judged.reference_accuracy == pytest.approx(sum(right) / 4, abs=1e-5)
+    for row in judged.table.rows:
+        assert row.accuracy is not None
+        assert math.isclose(row.accuracy * 4, round(row.accuracy * 4), abs_tol=1e-3)
+        assert row.accuracy_error is not None
+    assert judged.table.rows[0].embedding_cosine > judged.table.rows[1].embedding_cosine
+
+
+def test_a_folder_that_is_not_there_is_one_line(default_model_file: Path, tmp_path: Path) -> None:
+    source = read_checkpoint(default_checkpoint_path())
+    with pytest.raises(VecaError, match="no such folder of images"):
+        quality_in_child(read_model_file(default_model_file), source, images=tmp_path / "none")
 
 
 def test_a_result_is_worth_less_when_the_scene_has_moved_on(manifest: Manifest) -> None:

@@ -32,6 +32,16 @@ def test_a_table_as_a_manifest_holds_it():
     assert QualityTable.from_rows([QUALITY]).rows[0].fidelity == pytest.approx((0.9 * 0.8) ** 0.5)
 
 
+def test_spreads_and_raw_values_travel_and_old_tables_have_none():
+    more = {"top1_agreement": 0.7, "embedding_p5": 0.85, "top1_error": 0.1, "raw": {"feature_cosine": 0.79}}
+    table = QualityTable.from_rows([{**QUALITY, **more}])
+    assert table.to_dict()["rows"] == [{**QUALITY, **more}]
+    assert QualityTable.from_dict(json.loads(json.dumps(table.to_dict()))) == table
+    assert table.rows[0].fidelity == QualityTable.from_rows([{**QUALITY, "top1_agreement": 0.7}]).rows[0].fidelity
+    old = QualityTable.from_rows([QUALITY]).rows[0]
+    assert (old.embedding_p5, old.accuracy, dict(old.raw)) == (None, None, {})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -42,6 +52,10 @@ def test_a_table_as_a_manifest_holds_it():
         ({"feature_cosine": 1.5}, "feature_cosine 1.5"),
         ({"top1_agreement": True}, "top1_agreement True"),
         ({"patch_budget": 0}, "patch_budget 0"),
+        ({"embedding_p5": "low"}, "embedding_p5 'low'"),
+        ({"accuracy": 1.5}, "accuracy 1.5"),
+        ({"raw": {"feature_cosine": 7}}, "feature_cosine 7"),
+        ({"raw": [0.5]}, "raw in the quality table"),
     ],
 )
 def test_rows_that_make_no_sense_are_refused(change, message):
@@ -53,6 +67,13 @@ def test_empty_and_foreign_tables_are_refused():
     for read in (QualityTable.from_rows, LatencyTable.from_rows):
         with pytest.raises(VecaError, match="is empty"):
             read([])
+        with pytest.raises(VecaError, match="expected rows of names"):
+            read(["row"])
+        with pytest.raises(VecaError, match="more than 1000 rows"):
+            read([QUALITY | LATENCY] * 1001)
+    for nonsense in ({}, {"rows": "many"}, {"rows": [QUALITY], "freshness": []}):
+        with pytest.raises(VecaError, match="expected rows and freshness"):
+            QualityTable.from_dict(nonsense)
     with pytest.raises(VecaError, match="ascending ages"):
         QualityTable.from_rows([QUALITY], {"ages": [0, 0], "worth": [1, 1]})
     with pytest.raises(VecaError, match="lacks worth"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from veca_edge.governor.quality import Way
 from veca_edge.runtime import timing
-from veca_edge.runtime.timing import FEWEST, LONGEST, MOST, WARM_UP, Run, filled, thinned, time_ways
+from veca_edge.runtime.timing import FEWEST, MOST, WARM_UP, Run, filled, thinned, time_ways
 
 WAYS: list[Way] = [
     (cores, size, budget)
@@ -18,6 +18,7 @@ WAYS: list[Way] = [
     for budget in ((size // 16) ** 2, 48, 16)
     for cores in (64, 32, 16, 8)
 ]
+PROMISED = 20.0  # seconds, in the help of `veca-edge profile`
 FRAMES = [np.zeros((16, 16, 3), np.uint8)] * (MOST + WARM_UP)
 
 
@@ -68,13 +69,34 @@ def test_a_quick_device_times_every_way_over_many_frames() -> None:
     assert device.spent < timing.SECONDS
 
 
+def test_a_disturbance_in_one_pass_does_not_count() -> None:
+    device, calls = Device(0.004), 0
+
+    def disturbed(way: Way) -> Run:
+        nonlocal calls
+        calls += 1
+        run = device.open(way)
+        # Opened for the pace, to warm up, and once per way and pass: every way of the first pass is slow.
+        slow = 4 < calls <= 4 + len(WAYS)
+
+        def slower(frame: NDArray[np.uint8]) -> Timed:
+            result = run(frame)
+            return Timed(3 * result.latency, result.computed) if slow else result  # type: ignore[return-value,arg-type]
+
+        return slower  # type: ignore[return-value]
+
+    rows, _ = time_ways(disturbed, WAYS, FRAMES)
+    for row in rows:
+        assert row.p50 == pytest.approx(device.seconds(row.way, (row.patch_budget or 0) // 2))
+
+
 @pytest.mark.parametrize("pace", [0.2, 0.5])
 def test_a_slow_device_times_the_ends_and_the_rest_lies_between(pace: float) -> None:
     device = Device(pace)
     rows, timed = time_ways(device.open, WAYS, FRAMES)
     assert [row.way for row in rows] == WAYS
     assert timed < len(WAYS)
-    assert device.spent < LONGEST + 3 * pace
+    assert device.spent < PROMISED
     for row in rows:  # linear here, so that what is interpolated must be right
         expected = device.seconds(row.way, (row.patch_budget or 0) // 2)
         assert row.p50 == pytest.approx(expected, rel=0.02)

@@ -12,9 +12,10 @@ import click
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
-from veca_edge.files import is_package, is_regular, is_there
+from veca_edge.files import check_target, is_package, is_regular, is_there
 
 FIRST_LABELS = 6
+PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command("inspect")
@@ -30,15 +31,32 @@ FIRST_LABELS = 6
     metavar="DIR",
     help="With --ane: your own images to measure on.",
 )
+@click.option(
+    "--quality", is_flag=True, help="Of a model file: what each way of running keeps of the best one's results."
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --quality: draw it (.png, .svg, .pdf).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path | None, ane: bool, images: Path | None, as_json: bool) -> None:
+def command(
+    path: Path | None, ane: bool, images: Path | None, quality: bool, plot: Path | None, as_json: bool
+) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.
 
     Without PATH: the checkpoint that comes with the package.
     """
-    _check_options(path, ane, images)
+    _check_options(path, ane, images, quality, plot)
     facts = inspect_file(path)
     lines = LINES.get(facts.get("kind", ""), nested_lines)
+    if quality:
+        from veca_edge.cli.quality_table import quality_facts, quality_lines
+
+        facts, lines = quality_facts(facts), quality_lines
+        if plot is not None:
+            _draw_quality(check_target(plot), facts)
     if ane and path is not None:
         from veca_edge.cli.neural_engine import neural_engine_facts
 
@@ -50,13 +68,29 @@ def command(path: Path | None, ane: bool, images: Path | None, as_json: bool) ->
     click.echo("\n".join(lines(facts)))
 
 
-def _check_options(path: Path | None, ane: bool, images: Path | None) -> None:
+def _check_options(path: Path | None, ane: bool, images: Path | None, quality: bool, plot: Path | None) -> None:
+    if quality and (ane or path is None):
+        raise VecaError("--quality goes without --ane" if ane else "--quality is for model files: name one")
+    if plot is not None and not quality:
+        raise VecaError("--plot is for --quality only")
+    if plot is not None:
+        require("matplotlib", "plot")
+        check_target(plot)
+        if plot.suffix.lower() not in PICTURES:
+            raise VecaError(f"--plot {plot.name}: use a name that ends in .png, .svg or .pdf")
     if images is not None and not ane:
         raise VecaError("--images is for --ane only")
     if ane and (path is None or (is_there(path) and not is_package(path))):
         raise VecaError("--ane is for Core ML packages: " + ("name one" if path is None else f"{path} is none"))
     if ane:
         require("coremltools", "coreml")
+
+
+def _draw_quality(path: Path, facts: Mapping[str, Any]) -> None:
+    from calibration.qualityplot import draw
+    from veca_edge.governor.quality import QualityTable
+
+    draw(path, QualityTable.from_dict(facts), f"{facts['name']}, {facts['quantization']}")
 
 
 def inspect_file(path: Path | None) -> dict[str, Any]:
@@ -89,6 +123,13 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "GFLOPs per image"
     yield from _cost_lines(facts["gflops"])
+
+
+def model_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """A model file's facts for a terminal; the table of its ways of running has an option of its own."""
+    rows = (facts.get("quality") or {}).get("rows")
+    judged = f"{len(rows)} ways of running: see --quality" if isinstance(rows, list) else "not judged"
+    return nested_lines({**facts, "quality": judged})
 
 
 def _ane_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -195,5 +236,6 @@ def _text(value: Any) -> str:
 # How each kind of facts reads best; others are nested names and values.
 LINES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "checkpoint": checkpoint_lines,
+    "model file": model_lines,
     "Core ML package": package_lines,
 }

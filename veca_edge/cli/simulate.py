@@ -211,7 +211,7 @@ def _subject(model_path: Path | None) -> tuple[Any, str]:
     from calibration.tables import Subject
     from converters.samples import sample_images
     from veca_edge.runtime.default import default_model_path
-    from veca_edge.runtime.profile import opener
+    from veca_edge.runtime.timing import opener
 
     model = veca_edge.load(model_path or default_model_path(lambda line: click.echo(line, err=True)))
 

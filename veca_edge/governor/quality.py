@@ -6,7 +6,7 @@ import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from veca_edge.errors import VecaError
@@ -14,10 +14,23 @@ from veca_edge.errors import VecaError
 # (cores, image size, patch budget or None): what is computed of a frame.
 Way = tuple[int, int, int | None]
 
+MOST_ROWS = 1000  # more is damage or malice: every row is a way of running that a device is measured in
+# The least and the most that each number of a row may be: what the governor reads, and what may be absent.
+MEASURES = {"embedding_cosine": (-1, 1), "feature_cosine": (-1, 1), "top1_agreement": (0, 1)}
+SPREADS = {
+    "embedding_p5": (-1, 1),
+    "feature_p5": (-1, 1),
+    "top1_error": (0, 1),
+    "accuracy": (0, 1),
+    "accuracy_error": (0, 1),
+}
+
 
 @dataclass(frozen=True)
 class QualityRow:
     """How close one way of running stays to the best one (all cores, largest image, every patch).
+
+    The governor reads the first three measures; the others are for people.
 
     Attributes:
         cores: active cores.
@@ -26,6 +39,11 @@ class QualityRow:
         embedding_cosine: mean cosine of the image embeddings, -1..1.
         feature_cosine: mean cosine of the patch features, pooled over the image where the sizes differ, -1..1.
         top1_agreement: share of images with the same first label, 0..1, or None for a model without a head.
+        embedding_p5, feature_p5: the cosine that one image in twenty falls below (5th percentile), -1..1.
+        top1_error: standard error of the share, 0..1.
+        accuracy, accuracy_error: share of the labelled photos whose first label is right and its standard error,
+            0..1; None without labels.
+        raw: what was measured, by name, where one of the first three was smoothed.
     """
 
     cores: int
@@ -34,6 +52,12 @@ class QualityRow:
     embedding_cosine: float
     feature_cosine: float
     top1_agreement: float | None = None
+    embedding_p5: float | None = None
+    feature_p5: float | None = None
+    top1_error: float | None = None
+    accuracy: float | None = None
+    accuracy_error: float | None = None
+    raw: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def way(self) -> Way:
@@ -101,8 +125,20 @@ class QualityTable:
     freshness: Freshness = Freshness()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {"rows": [asdict(row) for row in self.rows], "freshness": asdict(self.freshness)}
+        """Plain values, ready for JSON; what was not measured is left out."""
+        return {"rows": [_plain(row) for row in self.rows], "freshness": asdict(self.freshness)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> QualityTable:
+        """Read a table that `to_dict` wrote, such as a manifest's.
+
+        Raises:
+            VecaError: as `from_rows`, or it is no table at all.
+        """
+        rows, freshness = values.get("rows"), values.get("freshness")
+        if not isinstance(rows, (list, tuple)) or not isinstance(freshness, (Mapping, type(None))):
+            raise VecaError("the quality table makes no sense: expected rows and freshness")
+        return cls.from_rows(rows, freshness)
 
     @classmethod
     def from_rows(
@@ -117,9 +153,7 @@ class QualityTable:
         Raises:
             VecaError: a value is missing or makes no sense, or there are no rows.
         """
-        found = tuple(_quality_row(row) for row in rows)
-        if not found:
-            raise VecaError("the quality table is empty")
+        found = tuple(_quality_row(row) for row in _mappings(rows, "quality"))
         return cls(found, Freshness() if freshness is None else _freshness(freshness))
 
 
@@ -177,19 +211,38 @@ class LatencyTable:
         Raises:
             VecaError: a value is missing or makes no sense, or there are no rows.
         """
-        found = tuple(_latency_row(row) for row in rows)
-        if not found:
-            raise VecaError("the latency table is empty")
-        return cls(found)
+        return cls(tuple(_latency_row(row) for row in _mappings(rows, "latency")))
+
+
+def _mappings(rows: Iterable[Any], kind: str) -> list[Mapping[str, Any]]:
+    """The rows of a table, if they can be rows."""
+    found = list(itertools.islice(rows, MOST_ROWS + 1))
+    if not found:
+        raise VecaError(f"the {kind} table is empty")
+    if len(found) > MOST_ROWS:
+        raise VecaError(f"the {kind} table has more than {MOST_ROWS} rows")
+    if not all(isinstance(row, Mapping) for row in found):
+        raise VecaError(f"the {kind} table makes no sense: expected rows of names and numbers")
+    return found
+
+
+def _plain(row: QualityRow) -> dict[str, Any]:
+    optional = (*SPREADS, "raw")
+    return {name: value for name, value in asdict(row).items() if name not in optional or value not in (None, {})}
 
 
 def _quality_row(row: Mapping[str, Any]) -> QualityRow:
-    top1 = row.get("top1_agreement")
+    raw = row.get("raw", {})
+    if not isinstance(raw, Mapping):
+        raise VecaError("raw in the quality table makes no sense: expected names and numbers")
+    spans = {"top1_agreement": MEASURES["top1_agreement"], **SPREADS}
+    optional: dict[str, Any] = {n: _number(row, n, *span) for n, span in spans.items() if row.get(n) is not None}
     return QualityRow(
         *_way(row),
         _number(row, "embedding_cosine", -1, 1),
         _number(row, "feature_cosine", -1, 1),
-        None if top1 is None else _number(row, "top1_agreement", 0, 1),
+        **optional,
+        raw={name: _number(raw, name, *span) for name, span in MEASURES.items() if name in raw},
     )
 
 

@@ -1,38 +1,80 @@
-"""How long each way of running takes on this device: measured at the first start, and remembered.
+"""What the governor needs of this device: how long each way of running takes, measured once and remembered.
 
 What a way of running is worth is in the model file; what it costs only the device knows.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from importlib import resources
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from veca_edge.errors import VecaError, require
+from veca_edge._version import __version__
+from veca_edge.errors import VecaError
 from veca_edge.files import replacing
 from veca_edge.governor import Front, LatencyTable, QualityTable, operating_points
-from veca_edge.governor.quality import LatencyRow, Way
-from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.result import Result, computed_patches
+from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
+from veca_edge.runtime.timing import SECONDS, clip_frames, opener, time_ways
 from veca_edge.runtime.trust import cache_folder
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
-SECONDS = 12.0  # that a profile should take
-FEWEST, MOST = 10, 32  # frames per way of running
-WARM_UP = 2  # frames that are not timed: the first call of a method loads it
-START = 12  # frame of the packaged clip from which a hand moves in it
+FORMAT = 1
+LARGEST = 2**20  # bytes of a remembered profile; ours have 10 kB
 
-Image = NDArray[np.uint8]
-Run = Callable[[Image], Result]
+
+@dataclass(frozen=True)
+class Device:
+    """What a profile holds on: if any of this changes, it is measured anew.
+
+    Attributes:
+        processor: its name.
+        cores: logical processors that may be used.
+        threads: of them, those that the model uses.
+        runtime: what computes, with versions.
+    """
+
+    processor: str
+    cores: int
+    threads: int
+    runtime: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The latencies of a model on a device.
+
+    Attributes:
+        table: of every way of running that the model file judges.
+        device: see `Device`.
+        timed: ways that were timed; the others lie between them and are interpolated (slow devices).
+        seconds: that it took.
+        others: processors' worth of other work meanwhile, or None where the system does not tell.
+        remembered: whether it comes from an earlier start.
+    """
+
+    table: LatencyTable
+    device: Device
+    timed: int
+    seconds: float
+    others: float | None
+    remembered: bool = False
+
+    @property
+    def complaint(self) -> str | None:
+        """One line if the figures are not to be trusted."""
+        if self.others is None or self.others < BUSY_OTHERS:
+            return None
+        return (
+            f"other work took {self.others:.1f} processors while this was measured: do not trust the figures, and "
+            "measure again when it is quiet (veca-edge profile --again)"
+        )
 
 
 def front_of(
@@ -47,90 +89,124 @@ def front_of(
         model: from a model file with a quality table.
         target_fps: frames per second that the app wants.
         image_size: keep to this one, in pixels; None for all that were judged.
-        say: receives a line if something takes seconds.
+        say: receives a line if something takes seconds, or is not to be trusted.
 
     Raises:
         VecaError: no quality table, or none for that image size.
     """
+    quality = quality_of(model)
+    rows = tuple(row for row in quality.rows if image_size in (None, row.image_size))
+    if not rows:
+        judged = sorted({row.image_size for row in quality.rows})
+        raise VecaError(f"{image_size} px was not judged at conversion: use one of {', '.join(map(str, judged))}")
+    profile = profile_device(model, say=say)
+    if profile.complaint:
+        say(profile.complaint)
+    return Front.of(operating_points(replace(quality, rows=rows), profile.table, target_fps))
+
+
+def quality_of(model: Model) -> QualityTable:
+    """What the model file says its ways of running are worth.
+
+    Raises:
+        VecaError: nothing, or nonsense.
+    """
     if not model.quality:
         raise VecaError("the model file does not judge its operating points: convert the checkpoint anew")
-    rows = [row for row in model.quality.get("rows", ()) if image_size in (None, row.get("image_size"))]
-    if not rows:
-        judged = sorted({row.get("image_size") for row in model.quality.get("rows", ())})
-        raise VecaError(f"{image_size} px was not judged at conversion: use one of {', '.join(map(str, judged))}")
-    quality = QualityTable.from_rows(rows, model.quality.get("freshness"))
-    latency = _device_latency(model, [row.way for row in quality.rows], say)
-    return Front.of(operating_points(quality, latency, target_fps))
-
-
-def opener(model: Model) -> Callable[[Way], Run]:
-    """Opens a way of running afresh: what it returns is called with one frame after another."""
-
-    def open_way(way: Way) -> Run:
-        cores, size, budget = way
-        if budget is None:
-            return lambda frame: model(frame, cores=cores, image_size=size)
-        return model.stream(cores, size, ChangeSettings(patch_budget=budget)).update
-
-    return open_way
-
-
-def latency_row(way: Way, times: Sequence[float], computed: Sequence[int]) -> LatencyRow:
-    """A way's row, from the seconds and the computed patches of each frame."""
-    seconds, patches = np.asarray(times), np.asarray(computed)
-    p50, p95 = (float(value) for value in np.percentile(seconds, (50, 95)))
-    return LatencyRow(*way, p50, p95, float(seconds.mean()), float(patches.mean()), *_line(seconds, patches))
-
-
-def _line(times: NDArray[np.float64], computed: NDArray[np.int_]) -> tuple[float, float]:
-    """Seconds without any patch, and per patch: least squares over frames that computed some, but not all."""
-    partial = (computed > 0) & (computed < computed.max())
-    if partial.sum() < FEWEST // 2 or np.ptp(computed[partial]) == 0:
-        return float(np.median(times)), 0.0
-    slope, base = np.polyfit(computed[partial], times[partial], 1)
-    return (float(base), float(slope)) if slope > 0 and base > 0 else (float(np.median(times[partial])), 0.0)
-
-
-def _device_latency(model: Model, ways: Sequence[Way], say: Callable[[str], None]) -> LatencyTable:
-    path = cache_folder() / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
-    with suppress(OSError, ValueError, VecaError):
-        table = LatencyTable.from_rows(json.loads(path.read_text("utf-8")))
-        if {row.way for row in table.rows} >= set(ways):
-            return table
-    say(f"measuring {len(ways)} ways of running on this device, once, for about {SECONDS:.0f} s")
-    table = LatencyTable(tuple(profile(opener(model), ways, clip_frames())))
-    with suppress(OSError):  # without a cache folder it is measured again next time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(json.dumps(table.to_rows()), "utf-8")
+    table = QualityTable.from_dict(model.quality)
+    for row in table.rows:
+        model.check_budget(row.cores)
     return table
 
 
-def profile(open_way: Callable[[Way], Run], ways: Sequence[Way], frames: Sequence[Image]) -> Iterable[LatencyRow]:
-    """Time every way of running over some frames of a clip.
+def profile_device(
+    model: Model,
+    *,
+    again: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    advance: Callable[[float], None] = lambda _: None,
+) -> Profile:
+    """The profile of a model on this device: the remembered one if it still holds, else measured now.
 
     Args:
-        open_way: see `opener`.
-        ways: (cores, image size, patch budget).
-        frames: uint8 (H, W, 3), RGB, at least `WARM_UP + FEWEST`.
+        model: from a model file with a quality table.
+        again: measure in any case.
+        say: receives a line before seconds of measuring.
+        advance: called with how much is measured, 0..1.
+
+    Raises:
+        VecaError: no quality table, or one that speaks of what the model cannot do.
     """
-    dearest = open_way(max(ways, key=lambda way: (way[1], way[0])))
-    pace = float(np.median([dearest(frame).latency for frame in frames[:5]]))
-    # Most ways cost about half of the dearest.
-    count = int(np.clip(SECONDS / (len(ways) * pace / 2), FEWEST, MOST)) + WARM_UP
-    for way in ways:
-        run = open_way(way)
-        results = [run(frame) for frame in itertools.islice(itertools.cycle(frames), count)][WARM_UP:]
-        yield latency_row(way, [r.latency for r in results], [computed_patches(r) for r in results])
+    ways = [row.way for row in quality_of(model).rows]
+    device, path = this_device(model.engine.threads), _path(model)
+    known = None if again or path is None else _recall(path)
+    if known is not None and known.device == device and {row.way for row in known.table.rows} >= set(ways):
+        return known
+    say(f"measuring {len(ways)} ways of running on this device, once, for about {SECONDS:.0f} s")
+    others, start = OthersClock(), perf_counter()
+    rows, timed = time_ways(opener(model), ways, clip_frames(), advance)
+    found = Profile(LatencyTable(tuple(rows)), device, timed, perf_counter() - start, others.cores())
+    if path is not None:
+        _remember(path, found)
+    return found
 
 
-def clip_frames(count: int = MOST + WARM_UP) -> list[Image]:
-    """Frames of the packaged clip: uint8 (H, W, 3), RGB."""
-    require("cv2", "run")
-    from veca_edge.camera.sources import open_source
+def this_device(threads: int) -> Device:
+    """This device, computing with so many threads."""
+    parts = [f"veca-edge {__version__}"]
+    with suppress(PackageNotFoundError):
+        parts.append(f"executorch {version('executorch')}")
+    return Device(processor_name(), usable_cores(), threads, ", ".join(parts))
 
-    with (
-        resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as path,
-        open_source(str(path)) as clip,
-    ):
-        return [frame.image for frame in itertools.islice(clip, START, START + count)]
+
+def _path(model: Model) -> Path | None:
+    """Where the profile is remembered; None for a model that does not come from a file."""
+    if not model.digest:
+        return None
+    return cache_folder() / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
+
+
+def _recall(path: Path) -> Profile | None:
+    """The profile in a file; None if there is none, or it is damaged or of another version."""
+    with suppress(OSError, ValueError, RecursionError, VecaError):
+        if path.stat().st_size <= LARGEST:
+            return _from_json(json.loads(path.read_text("utf-8")))
+    return None
+
+
+def _from_json(values: Any) -> Profile:
+    """A remembered profile.
+
+    Raises:
+        VecaError, ValueError: it is none.
+    """
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise VecaError("not a profile of this version")
+    device, rows = values.get("device"), values.get("rows")
+    timed, seconds, others = (values.get(name, 0) for name in ("timed", "seconds", "others"))
+    if not isinstance(device, dict) or sorted(device) != sorted(Device.__dataclass_fields__):
+        raise VecaError("the profile does not say which device it is of")
+    if not isinstance(rows, list) or not all(map(_is_count, (timed, seconds, others or 0))):
+        raise VecaError("the profile's numbers make no sense")
+    # Nothing is done with the device but comparing it with this one.
+    return Profile(LatencyTable.from_rows(rows), Device(**device), int(timed), seconds, others, remembered=True)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
+
+
+def _remember(path: Path, profile: Profile) -> None:
+    """Keep a profile; without a cache folder it is measured again next time."""
+    values = {
+        "format": FORMAT,
+        "device": asdict(profile.device),
+        "timed": profile.timed,
+        "seconds": profile.seconds,
+        "others": profile.others,
+        "rows": profile.table.to_rows(),
+    }
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            part.write_text(json.dumps(values), "utf-8")

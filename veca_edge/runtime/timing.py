@@ -7,8 +7,9 @@ patch budgets, between the least and the most are interpolated. Cost is close to
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from veca_edge.runtime.result import Result, computed_patches
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
-SECONDS = 12.0  # of computing, shared by all ways
+SECONDS = 12.0  # of computing, shared by all ways, in two passes where they fit
 LONGEST = 14.0  # seconds of computing that a slow device may need
 FEWEST, MOST = 10, 32  # timed frames per way of running
 WARM_UP = 2  # frames that are not timed: the first call of a method loads it, the first of a stream is a keyframe
@@ -77,15 +78,38 @@ def time_ways(
         A row per way, and how many of them were timed; the others are interpolated.
     """
     timed = thinned(ways, _pace(open_way, ways, frames[0]))
-    rows, left = [], SECONDS
     # Once for nothing: the first frames of all pay for clocks, caches and plans, and would pass for the way's own.
-    _time_way(open_way(timed[0]), timed[0], frames, 0.0)
+    _time_way(open_way(timed[0]), frames, 0.0)
+    found, left = list[_Times](), SECONDS / 2
     for done, way in enumerate(timed):
-        row, spent = _time_way(open_way(way), way, frames, left / (len(timed) - done))
-        rows.append(row)
-        left = max(0.0, left - spent)
-        advance((done + 1) / len(timed))
+        found.append(_time_way(open_way(way), frames, left / (len(timed) - done)))
+        left = max(0.0, left - found[-1].spent)
+        advance((done + 1) / len(timed) / 2)
+    if 2 * sum(times.spent for times in found) <= SECONDS:
+        for done, way in enumerate(timed):
+            found[done] = found[done].least(_time_way(open_way(way), frames[: found[done].frames], math.inf))
+            advance((1 + (done + 1) / len(timed)) / 2)
+    else:
+        advance(1.0)
+    rows = [latency_row(way, times.seconds, times.computed) for way, times in zip(timed, found, strict=True)]
     return filled(rows, ways), len(timed)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Of a way's timed frames, seconds and computed patches; and the seconds of all frames together."""
+
+    seconds: tuple[float, ...]
+    computed: tuple[int, ...]
+    spent: float
+
+    @property
+    def frames(self) -> int:
+        return WARM_UP + len(self.seconds)
+
+    def least(self, other: _Times) -> _Times:
+        """Each frame's time in the better of two passes: what disturbs one of them is no property of the way."""
+        return replace(self, seconds=tuple(map(min, self.seconds, other.seconds)))
 
 
 def _pace(open_way: Opener, ways: Sequence[Way], frame: Image) -> float:
@@ -94,8 +118,8 @@ def _pace(open_way: Opener, ways: Sequence[Way], frame: Image) -> float:
     return min(open_way(dearest)(frame).latency for _ in range(3))
 
 
-def _time_way(run: Run, way: Way, frames: Sequence[Image], seconds: float) -> tuple[LatencyRow, float]:
-    """A way's row, from as many frames as fit into these seconds, and the seconds that it took."""
+def _time_way(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
+    """A way on as many frames as fit into these seconds, within `FEWEST` and `MOST`."""
     times, computed, spent = list[float](), list[int](), 0.0
     for index, frame in enumerate(frames[: WARM_UP + MOST]):
         result = run(frame)
@@ -105,7 +129,7 @@ def _time_way(run: Run, way: Way, frames: Sequence[Image], seconds: float) -> tu
             computed.append(computed_patches(result))
         if len(times) >= FEWEST and spent >= seconds:
             break
-    return latency_row(way, times, computed), spent
+    return _Times(tuple(times), tuple(computed), spent)
 
 
 def latency_row(way: Way, times: Sequence[float], computed: Sequence[int]) -> LatencyRow:

@@ -1,0 +1,100 @@
+"""`veca-edge inspect --quality`: the table for people, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from veca_edge.cli.main import main
+from veca_edge.cli.quality_table import quality_facts, quality_lines
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import default_checkpoint_path
+
+ROW = {"cores": 8, "image_size": 128, "patch_budget": None, "embedding_cosine": 0.9, "feature_cosine": 0.8}
+
+
+def _inspect(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
+
+
+def test_the_table_is_shown_on_demand(default_model_file: Path) -> None:
+    assert "44 ways of running: see --quality" in _inspect(default_model_file).stdout
+    done = _inspect(default_model_file, "--quality")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    rows = [line for line in lines if line.startswith("  ")][1:]
+    assert len(rows) == 44
+    assert rows[0].split()[:3] == ["256", "64", "256"]
+    assert "±" in rows[0]
+    assert max(map(len, rows)) <= 110
+    assert any(line.startswith("Measured on 48 frames of a clip and 16 photos") for line in lines)
+    assert any("of 132 values smoothed" in line for line in lines)
+
+
+def test_json_and_picture(default_model_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    facts = json.loads(
+        _inspect(default_model_file, "--quality", "--json", "--plot", tmp_path / "quality.png").stdout
+    )
+    assert len(facts["rows"]) == 44
+    assert facts["rows"][0]["fidelity"] > facts["rows"][-1]["fidelity"]
+    assert facts["sample"]["photos"] == 16
+    assert (tmp_path / "quality.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from calibration.qualityplot import draw
+    from veca_edge.governor import QualityTable
+
+    draw(tmp_path / "name.svg", QualityTable.from_rows([ROW]), r"$\frac")
+    assert "<svg" in (tmp_path / "name.svg").read_text()
+
+
+def test_files_of_earlier_versions_read_well() -> None:
+    stored = {"kind": "model file", "path": "old.pte", "name": "old", "quantization": "int8"}
+    facts = quality_facts(stored | {"quality": {"rows": [ROW], "freshness": {"ages": [0.0], "worth": [1.0]}}})
+    lines = list(quality_lines(facts))
+    assert lines[3].split() == ["128", "8", "-", "0.849", "0.9000", "-", "0.8000", "-", "-"]
+
+
+def test_labels_add_a_column_and_smoothed_values_are_marked() -> None:
+    row = ROW | {"accuracy": 0.6, "accuracy_error": 0.043, "raw": {"feature_cosine": 0.79}}
+    stored = {"kind": "model file", "path": "new.pte", "name": "new", "quantization": "int8"}
+    lines = list(quality_lines(quality_facts(stored | {"quality": {"rows": [row]}})))
+    assert lines[2].endswith("accuracy")
+    assert lines[3].endswith("60.0 ± 4.3 %")
+    assert "~0.8000" in lines[3]
+
+
+@pytest.mark.parametrize(
+    "quality", [{"rows": 3}, {"rows": [1]}, {"rows": [ROW | {"cores": 0}]}, {"rows": [{}] * 2000}]
+)
+def test_nonsense_is_one_line(quality: dict[str, object]) -> None:
+    with pytest.raises(VecaError, match=r"^new\.pte: "):
+        quality_facts({"kind": "model file", "path": "new.pte", "quality": quality})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--quality",), "--quality is for model files: name one"),
+        (("--plot", "a.png"), "--plot is for --quality only"),
+        ((default_checkpoint_path(), "--quality"), "only model files have a quality table"),
+        ((default_checkpoint_path(), "--quality", "--plot", "a.txt"), "use a name that ends in .png"),
+    ],
+)
+def test_options_without_use_are_refused(arguments: tuple[object, ...], message: str) -> None:
+    done = _inspect(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_file_without_a_table_says_what_to_do(golden_model_file: Path) -> None:
+    done = _inspect(golden_model_file, "--quality")
+    assert done.exit_code == 2
+    assert "convert the checkpoint anew, without --no-judge" in done.stderr
+    assert "not judged" in _inspect(golden_model_file).stdout

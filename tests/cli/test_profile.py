@@ -1,0 +1,77 @@
+"""`veca-edge profile` with the packaged model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from veca_edge.cli.main import main
+from veca_edge.model.checkpoint import default_checkpoint_path
+
+
+def _profile(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["profile", *map(str, arguments)])
+
+
+def test_it_measures_once_and_prints_a_table(default_model_file: Path) -> None:
+    first = _profile(default_model_file, "--again")
+    assert first.exit_code == 0, first.output
+    assert "measuring" in first.stderr
+    lines = first.stdout.splitlines()
+    assert lines[0].startswith("everyday-tiny on ")
+    assert lines[2].split() == [
+        "size",
+        "cores",
+        "patch",
+        "budget",
+        "p50",
+        "ms",
+        "p95",
+        "ms",
+        "patches/frame",
+        "fidelity",
+    ]
+    rows = [line.split() for line in lines[3:] if line.startswith("  ")]
+    assert len(rows) == 44
+    best, cheap = rows[0], next(row for row in rows if row[:3] == ["128", "8", "16"])
+    assert best[:3] == ["256", "64", "256"]
+    assert float(cheap[3]) < float(best[3])
+    assert float(cheap[6]) < float(best[6])
+    assert lines[-1].startswith("44 ways of running, measured in ")
+    again = _profile(default_model_file)
+    assert again.stderr.replace("\n", "") == "" or "do not trust" in again.stderr
+    assert [line.split() for line in again.stdout.splitlines()[3:] if line.startswith("  ")] == rows
+    assert "remembered from an earlier measurement" in again.stdout
+
+
+def test_json_says_what_it_holds_for(default_model_file: Path) -> None:
+    facts = json.loads(_profile(default_model_file, "--threads", 1, "--json").stdout)
+    assert facts["device"]["threads"] == 1
+    assert "executorch" in facts["device"]["runtime"]
+    assert facts["seconds"] < 60
+    assert facts["trusted"] == (facts["other_work"] is None or facts["other_work"] < 0.25)
+    assert {"cores", "image_size", "patch_budget", "p50", "p95", "mean", "fidelity"} <= set(facts["rows"][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.pte",), "missing.pte: no such file"),
+        ((default_checkpoint_path(),), "profiles are for .pte files"),
+        (("--threads", 0), "0 is not in the range"),
+    ],
+)
+def test_errors_are_one_line_with_status_2(arguments: tuple[object, ...], message: str) -> None:
+    done = _profile(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_file_that_was_not_judged_says_what_to_do(golden_model_file: Path) -> None:
+    done = _profile(golden_model_file)
+    assert done.exit_code == 2
+    message = "veca-edge: the model file does not judge its operating points: convert the checkpoint anew"
+    assert done.stderr.splitlines()[-1] == message

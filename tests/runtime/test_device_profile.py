@@ -1,0 +1,153 @@
+"""Profiles: remembered, invalidated, damaged; hostile quality tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import veca_edge
+from veca_edge import VecaError
+from veca_edge.governor import LatencyTable
+from veca_edge.governor.quality import LatencyRow
+from veca_edge.runtime import profile as module
+from veca_edge.runtime.profile import Profile, front_of, profile_device, quality_of, this_device
+
+
+@pytest.fixture
+def model(default_model_file: Path) -> Iterator[veca_edge.Model]:
+    """The packaged model with two of its ways of running, so that measuring takes a moment."""
+    loaded = veca_edge.load(default_model_file, threads=1)
+    some = [row for row in loaded.quality["rows"] if row["image_size"] == 128 and row["patch_budget"] == 16]
+    loaded.quality = {**loaded.quality, "rows": some[:2]}
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture
+def remembered(model: veca_edge.Model) -> Path:
+    profile_device(model)
+    path = module._path(model)
+    assert path is not None
+    return path
+
+
+def test_it_is_measured_once(model: veca_edge.Model, remembered: Path) -> None:
+    first, said = profile_device(model), list[str]()
+    again = profile_device(model, say=said.append)
+    assert (again.remembered, said) == (True, [])
+    assert again == first
+    new, told = profile_device(model, again=True, say=said.append), list[float]()
+    assert (new.remembered, len(said)) == (False, 1)
+    profile_device(model, again=True, advance=told.append)
+    assert told == [0.25, 0.5, 0.75, 1.0]
+    for row in new.table.rows:
+        assert 0 < row.p50 <= row.p95 < 1
+
+
+@pytest.mark.parametrize("name", ["processor", "cores", "threads", "runtime"])
+def test_another_device_or_version_is_measured_anew(model: veca_edge.Model, remembered: Path, name: str) -> None:
+    values = json.loads(remembered.read_text())
+    values["device"][name] = 99
+    remembered.write_text(json.dumps(values))
+    assert not profile_device(model).remembered
+    assert profile_device(model).remembered
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        "\xff",
+        '{"format": 1}',
+        '{"format": 99, "rows": []}',
+        '{"format": 1, "device": {}, "rows": ["x"], "timed": 1, "seconds": 1, "others": 0}',
+        '{"format": 1, "device": [], "rows": 3}',
+        " " * (module.LARGEST + 1),
+    ],
+)
+def test_a_damaged_profile_is_measured_anew(model: veca_edge.Model, remembered: Path, text: str) -> None:
+    remembered.write_bytes(text.encode("latin-1"))
+    assert not profile_device(model).remembered
+    assert profile_device(model).remembered
+
+
+@pytest.mark.parametrize("field", ["timed", "seconds", "others"])
+@pytest.mark.parametrize("value", ['"x"', "NaN", "-1", "1e999", "true"])
+def test_numbers_that_make_no_sense_are_measured_anew(
+    model: veca_edge.Model, remembered: Path, field: str, value: str
+) -> None:
+    values = json.loads(remembered.read_text()) | {field: "HERE"}
+    remembered.write_text(json.dumps(values).replace('"HERE"', value))
+    assert not profile_device(model).remembered
+
+
+def test_a_file_of_fewer_ways_is_not_enough(model: veca_edge.Model, remembered: Path) -> None:
+    values = json.loads(remembered.read_text())
+    values["rows"] = values["rows"][:1]
+    remembered.write_text(json.dumps(values))
+    assert not profile_device(model).remembered
+
+
+def test_without_a_place_to_remember_it_still_works(
+    model: veca_edge.Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "file"))
+    assert len(profile_device(model).table.rows) == 2
+    model.digest = ""
+    assert not profile_device(model).remembered
+
+
+def test_one_image_size_uses_the_profile_of_all(model: veca_edge.Model, remembered: Path) -> None:
+    said: list[str] = []
+    assert {point.image_size for point in front_of(model, 30, 128, said.append).points} == {128}
+    with pytest.raises(VecaError, match="192 px was not judged at conversion: use one of 128"):
+        front_of(model, 30, 192, said.append)
+    assert not [line for line in said if "measuring" in line]
+
+
+def test_a_busy_machine_is_said() -> None:
+    row = LatencyRow(8, 128, 16, 0.01, 0.01, 0.01, 8, 0.01)
+    quiet = Profile(LatencyTable((row,)), this_device(1), 1, 5.0, others=0.1)
+    assert quiet.complaint is None
+    assert replace(quiet, others=None).complaint is None
+    busy = replace(quiet, others=1.3).complaint
+    assert busy is not None
+    assert "other work took 1.3 processors" in busy
+
+
+ROW = {"cores": 8, "image_size": 128, "patch_budget": 16, "embedding_cosine": 1, "feature_cosine": 1}
+
+
+@pytest.mark.parametrize(
+    ("quality", "message"),
+    [
+        ({}, "does not judge its operating points"),
+        ({"rows": "many"}, "makes no sense"),
+        ({"rows": ["x"]}, "makes no sense"),
+        ({"rows": [ROW], "freshness": 3}, "makes no sense"),
+        ({"rows": [ROW] * 1001}, "more than 1000 rows"),
+        ({"rows": [{**ROW, "cores": 7}]}, "7 cores: this model offers"),
+        ({"rows": [{**ROW, "raw": [1]}]}, "raw in the quality table"),
+        ({"rows": [{**ROW, "accuracy": 2}]}, "accuracy 2 in a table"),
+    ],
+)
+def test_tables_that_make_no_sense_are_refused(model: veca_edge.Model, quality: Any, message: str) -> None:
+    model.quality = quality
+    with pytest.raises(VecaError, match=message):
+        quality_of(model)
+
+
+@pytest.mark.parametrize("change", [{"image_size": 10**6}, {"image_size": 130}, {"patch_budget": 1}])
+def test_ways_that_cannot_be_run_are_one_line(model: veca_edge.Model, change: dict[str, int]) -> None:
+    model.quality = {"rows": [{**ROW, **change}]}
+    model.digest = ""
+    with pytest.raises(VecaError):
+        front_of(model, 30)
