@@ -24,7 +24,7 @@ BY_NAME = {" ".join(arguments): arguments for arguments in ARGUMENTS}
 def _needs_hardware(arguments: list[str]) -> bool:
     """A camera or a window; or minutes on a quiet machine, or hours."""
     training = arguments[0] == "train" and "--print-config" not in arguments
-    minutes = arguments[0] == "bench" or "--measure" in arguments or training
+    minutes = arguments[0] == "bench" or "--measure" in arguments or training or "--serve" in arguments
     return minutes or (arguments[0] == "run" and "--headless" not in arguments)
 
 

@@ -77,7 +77,10 @@ def test_verify_repeats_the_comparison(both: tuple[Path, subprocess.CompletedPro
             ["convert", GOLDEN, "--backend", "coreml", "--max-patches", 64],
             "--max-patches is for --target executorch only",
         ),
-        (["convert", GOLDEN, "--quantize", "int4"], "int4 is for Core ML: XNNPACK takes int8 or fp32"),
+        (
+            ["convert", GOLDEN, "--quantize", "palette4"],
+            "palette4 is for Core ML: XNNPACK takes int8, int4 or fp32",
+        ),
         (["convert", GOLDEN, "--target", "all", "--quantize", "fp16"], "fp16 is for Core ML"),
         (["convert", GOLDEN, "--image-size", "64,96"], "several image sizes are for --target coreml"),
         (["convert", GOLDEN, "--target", "coreml", "-o", "m.pte"], "ends in .mlpackage"),

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from veca_edge.cli.parsing import parse_budgets, parse_sizes
+from veca_edge.cli.parsing import parse_budgets, parse_drop, parse_size, parse_sizes
 from veca_edge.cli.products import PACKAGE, PAYLOAD, PRODUCTS, XNNPACK
 from veca_edge.cli.progress import Stages
+from veca_edge.cli.quantization import check_quantization, recipe_name
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_package_target, check_target, same_file
 
@@ -25,6 +26,9 @@ Examples:
   veca-edge convert veca.pt --target all               # both files
   veca-edge convert veca.pt --quantize fp32 --budgets 8,32,64 --image-size 384
   veca-edge convert veca.pt --max-patches 4096         # up to 1024 px with patches of 16
+  veca-edge convert veca.pt --quantize int4 --calibration photos/
+  veca-edge convert veca.pt --calibration photos/ --max-drop 0.5%
+  veca-edge convert veca.pt --recipe recipe.json --calibration photos/
 
 \b
 The file is read back in a child process and every method, function and budget is compared with the checkpoint on
@@ -36,6 +40,9 @@ OPTIONS = {
     "backend": (XNNPACK, PAYLOAD),
     "max_patches": (XNNPACK,),
     "judge": (XNNPACK,),
+    "calibration": (XNNPACK,),
+    "max_drop": (XNNPACK,),
+    "max_size": (XNNPACK,),
     "minimum_target": (PACKAGE,),
     "classifier": (PACKAGE,),
 }
@@ -65,7 +72,22 @@ OPTIONS = {
     type=click.Choice(["int8", "fp16", "fp32", "int4", "palette6", "palette4"]),
     default="int8",
     show_default=True,
-    help="How weights are stored. XNNPACK has int8 and fp32; 4 and 6 bits lose more: look at the table.",
+    help="How weights are stored. XNNPACK has int8, int4 and fp32; 4 and 6 bits lose more: look at the table.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Real images: weights are rounded to serve them, and the file's quality is judged on them.",
+)
+@click.option(
+    "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="How each layer is stored, from `calibrate`."
+)
+@click.option(
+    "--max-drop", callback=parse_drop, metavar="0.5%", help="Find the smallest recipe that loses no more."
+)
+@click.option(
+    "--max-size", callback=parse_size, metavar="4MB", help="Find the best recipe for a file of this size."
 )
 @click.option(
     "--budgets", callback=parse_budgets, metavar="8,16,…|all", help="Core counts to offer; all by default."
@@ -134,13 +156,17 @@ def _products(given: Mapping[str, Any]) -> tuple[str, ...]:
 def _check_options(context: click.Context, products: tuple[str, ...], given: Mapping[str, Any]) -> None:
     """Refuse options that nothing to be made knows, before anything is imported."""
     for name, users in OPTIONS.items():
-        chosen = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        if chosen and not set(users) & set(products):
+        if _is_chosen(context, name) and not set(users) & set(products):
             raise VecaError(f"--{name.replace('_', '-')} is for {' or '.join(users)} only")
-    if XNNPACK in products and given["quantize"] not in ("int8", "fp32"):
-        raise VecaError(f"--quantize {given['quantize']} is for Core ML: XNNPACK takes int8 or fp32")
+    check_quantization(given, _is_chosen(context, "quantize"))
+    if XNNPACK in products and given["quantize"] not in ("int8", "int4", "fp32"):
+        raise VecaError(f"--quantize {given['quantize']} is for Core ML: XNNPACK takes int8, int4 or fp32")
     if given["image_sizes"] and len(given["image_sizes"]) > 1 and products != (PACKAGE,):
         raise VecaError(f"several image sizes are for {PACKAGE}: a .pte has one, and takes any with its `encode`")
+
+
+def _is_chosen(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _output(product: str, source: Path, given: Mapping[str, Any], several: bool) -> Path:
@@ -148,7 +174,8 @@ def _output(product: str, source: Path, given: Mapping[str, Any], several: bool)
     ending = PRODUCTS[product].ending
     path: Path | None = given["output"]
     if path is None:
-        path = Path(f"{source.stem}-{given['quantize']}{'-coreml' if product == PAYLOAD else ''}{ending}")
+        name = recipe_name(given, product == XNNPACK)
+        path = Path(f"{source.stem}-{name}{'-coreml' if product == PAYLOAD else ''}{ending}")
     elif several:
         stem = path.with_suffix("") if path.suffix in (".pte", ".mlpackage") else path
         path = Path(f"{stem}{ending}")

@@ -16,10 +16,12 @@ from veca_edge.errors import VecaError
 
 COMMANDS = {
     "bench": "Measure latency, memory and size of a model on this machine.",
+    "calibrate": "Measure what each layer loses by fewer bits, and choose a recipe.",
     "convert": "Turn a checkpoint into one file for devices, and verify it.",
     "fit-head": "Teach a model your own labels from folders of photos.",
     "inspect": "Show what is inside a checkpoint or a model file.",
     "match": "Pair the places of two pictures that look alike.",
+    "profile": "Measure what the governor needs of this device.",
     "run": "Run a model on a camera, a video, or images.",
     "sensors": "Show what this device says of its battery, heat and power.",
     "simulate": "Try the governor on a simulated device, or on a recording.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from veca_edge.cli.progress import Stages
+from veca_edge.cli.quantization import named_recipe, quantized
 from veca_edge.cli.tables import verification_lines
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ def _make_executorch(source: Checkpoint, path: Path, given: Mapping[str, Any], s
     from converters.coverage import read_coverage
 
     options = ConvertOptions(
-        quantize=given["quantize"],
         budgets=given["budgets"],
         image_size=_first(given["image_sizes"]),
         max_patches=given["max_patches"],
         judge=given["judge"],
+        images=given["calibration"],
         force=given["force"],
     )
+    options = quantized(source, options, given, stages)
     file = convert(source, path, options, stages)
     with path.open("rb") as stream:
         coverage = read_coverage(stream.read(file.manifest.program_size))
@@ -83,6 +85,7 @@ def _make_package(source: Checkpoint, path: Path, given: Mapping[str, Any], stag
 
     options = PackageOptions(
         quantize=given["quantize"],
+        recipe=named_recipe(given),
         budgets=given["budgets"],
         image_sizes=given["image_sizes"],
         minimum_target=given["minimum_target"],
@@ -127,6 +130,7 @@ def _make_payload(source: Checkpoint, path: Path, given: Mapping[str, Any], stag
         from converters.coreml_executorch import convert_payload
     options = PackageOptions(
         quantize=given["quantize"],
+        recipe=named_recipe(given),
         budgets=given["budgets"],
         image_sizes=given["image_sizes"],
         force=given["force"],

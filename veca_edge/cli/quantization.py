@@ -1,0 +1,97 @@
+"""How `veca-edge convert` comes to a recipe and a rounding: as named, as written down, or by calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from veca_edge.cli.progress import Stages, say
+from veca_edge.errors import VecaError
+
+if TYPE_CHECKING:
+    from converters.executorch import ConvertOptions
+    from converters.recipes import QuantizationRecipe
+    from veca_edge.model.checkpoint import Checkpoint
+
+
+def check_quantization(given: Mapping[str, Any], quantize_chosen: bool) -> None:
+    """Refuse options that contradict each other.
+
+    Args:
+        given: `recipe`, `calibration`, `max_drop` and `max_size`, None where not given.
+        quantize_chosen: whether a ready recipe was named.
+
+    Raises:
+        VecaError: naming what goes together.
+    """
+    goals = [name for name in ("max_drop", "max_size") if given[name] is not None]
+    if len(goals) > 1:
+        raise VecaError("--max-drop and --max-size: give one of them")
+    if goals and given["calibration"] is None:
+        raise VecaError(
+            f"--{goals[0].replace('_', '-')} takes measuring: name a folder of images with --calibration"
+        )
+    ways = [*goals, *(["recipe"] if given["recipe"] else []), *(["quantize"] if quantize_chosen else [])]
+    if len(ways) > 1:
+        first, second = (f"--{name.replace('_', '-')}" for name in ways[:2])
+        raise VecaError(f"{first} and {second} both say how layers are stored: give one of them")
+
+
+def named_recipe(given: Mapping[str, Any]) -> QuantizationRecipe | None:
+    """The recipe whose file was named, if one was; a VecaError if it cannot be read."""
+    from converters.recipes import QuantizationRecipe
+
+    return None if given["recipe"] is None else QuantizationRecipe.read(given["recipe"])
+
+
+def recipe_name(given: Mapping[str, Any], calibrates: bool) -> str:
+    """What a file made this way is called by default; a VecaError if the recipe's file cannot be read.
+
+    Args:
+        given: as in `check_quantization`.
+        calibrates: whether a recipe within a budget is chosen for it.
+    """
+    recipe = named_recipe(given)
+    if recipe is not None:
+        return recipe.name
+    goal = given["max_drop"] is not None or given["max_size"] is not None
+    return "mixed" if goal and calibrates else str(given["quantize"])
+
+
+def quantized(
+    source: Checkpoint, options: ConvertOptions, given: Mapping[str, Any], stages: Stages | None
+) -> ConvertOptions:
+    """The options with the recipe and the rounding that were asked for.
+
+    Raises:
+        VecaError: a recipe that cannot be read, images that cannot be used, or no recipe within the budget.
+    """
+    from converters.recipes import ready_recipe
+
+    images = given["calibration"]
+    options = replace(options, recipe=named_recipe(given) or ready_recipe(given["quantize"]))
+    return options if images is None else _calibrated(source, options, images, given, stages)
+
+
+def _calibrated(
+    source: Checkpoint, options: ConvertOptions, images: Path, given: Mapping[str, Any], stages: Stages | None
+) -> ConvertOptions:
+    from calibration.calibrator import Calibrator, file_size
+    from calibration.findings import Goal
+    from calibration.machine import read_machine
+    from calibration.photosets import read_calibration
+
+    machine = read_machine()
+    photos = read_calibration(source, images, say=say)
+    calibrator = Calibrator(source, photos, None, stages or (lambda *_: None))
+    options = replace(options, round=calibrator.round)
+    goal = Goal(given["max_drop"], given["max_size"])
+    if goal == Goal():
+        return options
+    report = calibrator.report(
+        machine, goal, lambda recipe, round: file_size(source, replace(options, recipe=recipe, round=round))
+    )
+    assert report.chosen is not None  # there was a goal
+    return replace(options, recipe=report.chosen.recipe)
