@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 import veca_edge
 from veca_edge import Model, Session, VecaError
 from veca_edge.camera.sources import open_source
-from veca_edge.governor import Decision, DeviceState, Front, ThermalLevel
+from veca_edge.governor import Decision, DeviceState, Front, ThermalLevel, operating_points
+from veca_edge.governor.simulation.tables import read_tables
 from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, WARM_UP, clip_frames
 from veca_edge.session import PretendedSensors, SessionModel
@@ -53,7 +54,14 @@ def frames() -> list[Image]:
 
 
 @pytest.fixture(scope="module")
-def front(model: Model) -> Front:
+def front() -> Front:
+    """The packaged model's points as measured on a quiet machine: decisions must not hang on this one's load."""
+    tables = read_tables()
+    return Front.of(operating_points(tables.quality, tables.latency, 30.0))
+
+
+@pytest.fixture(scope="module")
+def measured(model: Model) -> Front:
     return front_of(model, 30.0)
 
 
@@ -65,14 +73,11 @@ def _remembered(model: Model, cache: Path) -> Path:
     return cache / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
 
 
-def test_the_front_is_of_this_device_and_is_remembered(
-    model: Model, front: Front, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert len(front.points) > 3
-    best = max(front.points, key=lambda point: point.quality)
+def test_the_front_is_of_this_device_and_is_remembered(model: Model, measured: Front, cache: Path) -> None:
+    best = max(measured.points, key=lambda point: point.quality)
     assert best.cores == 64
     said: list[str] = []
-    assert front_of(model, 30.0, say=said.append) == front
+    assert front_of(model, 30.0, say=said.append) == measured
     assert not any("measuring" in line for line in said)
     assert _remembered(model, cache).stat().st_size > 100
     assert {point.image_size for point in front_of(model, 30.0, 192).points} == {192}
@@ -80,7 +85,8 @@ def test_the_front_is_of_this_device_and_is_remembered(
         front_of(model, 30.0, 100)
 
 
-def test_a_damaged_profile_is_measured_again(model: Model, front: Front, cache: Path) -> None:
+@pytest.mark.usefixtures("measured")
+def test_a_damaged_profile_is_measured_again(model: Model, cache: Path) -> None:
     path = _remembered(model, cache)
     path.write_text("[]")
     said: list[str] = []

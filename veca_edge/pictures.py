@@ -5,8 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veca_edge.errors import VecaError
-from veca_edge.files import replacing
+from veca_edge.errors import VecaError, require
+from veca_edge.files import check_target, replacing
+
+ENDINGS = (".png", ".svg", ".pdf")
+
+
+def check_picture(path: Path, option: str = "--plot") -> Path:
+    """Where a picture of this name would be written, see `check_target`.
+
+    Raises:
+        VecaError: matplotlib is not installed, the ending is of another format, or the target cannot be.
+    """
+    require("matplotlib", "plot")
+    if path.suffix.lower() not in ENDINGS:
+        raise VecaError(f"{option} {path.name}: use a name that ends in .png, .svg or .pdf")
+    return check_target(path)
 
 
 def save_figure(figure: Any, path: Path, dpi: int = 140, background: str = "white") -> None:

@@ -15,6 +15,7 @@ from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
+from veca_edge.pictures import check_picture
 
 if TYPE_CHECKING:
     from calibration.machine import Machine
@@ -33,7 +34,6 @@ Examples:
 """
 ROUNDS = 30
 STREAM_SIZE = 256  # pixels
-PICTURES = (".png", ".svg", ".pdf")
 AGAINST = ("torch", "torch-compile", "onnxruntime", "openvino", "dense")
 # What goes only with, and what goes not with, the other two ways of measuring.
 OF_STREAMS = ("patch_budget", "frames")
@@ -175,10 +175,7 @@ def _check(given: dict[str, Any]) -> None:
     if given["clips"] and given["image_size"] is not None and len(given["image_size"]) > 1:
         raise VecaError("--stream measures one image size at a time: give one --image-size")
     if given["plot"] is not None:
-        require("matplotlib", "plot")
-        check_target(given["plot"])
-        if given["plot"].suffix.lower() not in PICTURES:
-            raise VecaError(f"--plot {given['plot'].name}: use a name that ends in .png, .svg or .pdf")
+        check_picture(given["plot"])
 
 
 def _measure(request: Request, machine: Machine, given: dict[str, Any], stack: ExitStack) -> Report:

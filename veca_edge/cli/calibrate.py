@@ -14,6 +14,7 @@ from veca_edge.cli.parsing import parse_budgets, parse_drop, parse_size
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
+from veca_edge.pictures import check_picture
 
 if TYPE_CHECKING:
     from calibration.findings import Report, Whole
@@ -33,7 +34,6 @@ photos/ holds images, or folders of images named after labels, perhaps in train/
 from and val judges. --max-drop holds for the mean cosine of embedding and features to float32, and with labels that
 the model knows also for accuracy. Nothing is trained.
 """
-PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command("calibrate", epilog=EPILOG)
@@ -126,10 +126,7 @@ def _targets(
         if checkpoint is not None and same_file(output, checkpoint):
             raise VecaError(f"{output} is the checkpoint itself: name another --output")
     if plot is not None:
-        require("matplotlib", "plot")
-        if plot.suffix.lower() not in PICTURES:
-            raise VecaError(f"--plot {plot.name}: use a name that ends in .png, .svg or .pdf")
-        plot = check_target(plot)
+        plot = check_picture(plot)
         if output is not None and same_file(plot, output):
             raise VecaError(f"--plot and --output are the same file: {output}")
     return output, plot

@@ -15,6 +15,7 @@ from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
+from veca_edge.pictures import check_picture
 
 if TYPE_CHECKING:
     from veca_edge.training.fitting import FittedHead
@@ -31,7 +32,6 @@ photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in ten
 model sees of each photo is kept in the cache folder: interrupt the command as you like, and a second run takes
 seconds.
 """
-PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command("fit-head", epilog=EPILOG)
@@ -112,10 +112,7 @@ def _targets(checkpoint: Path | None, output: Path, plot: Path | None) -> tuple[
         raise VecaError(f"{output} is the checkpoint itself: name another --output")
     if plot is None:
         return output, None
-    require("matplotlib", "plot")
-    if plot.suffix.lower() not in PICTURES:
-        raise VecaError(f"--plot {plot.name}: use a name that ends in .png, .svg or .pdf")
-    plot = check_target(plot)
+    plot = check_picture(plot)
     if same_file(plot, output):
         raise VecaError(f"--plot and --output are the same file: {output}")
     return output, plot

@@ -13,9 +13,9 @@ from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, is_package, is_regular, is_there
+from veca_edge.pictures import check_picture
 
 FIRST_LABELS = 6
-PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command("inspect")
@@ -74,10 +74,7 @@ def _check_options(path: Path | None, ane: bool, images: Path | None, quality: b
     if plot is not None and not quality:
         raise VecaError("--plot is for --quality only")
     if plot is not None:
-        require("matplotlib", "plot")
-        check_target(plot)
-        if plot.suffix.lower() not in PICTURES:
-            raise VecaError(f"--plot {plot.name}: use a name that ends in .png, .svg or .pdf")
+        check_picture(plot)
     if images is not None and not ane:
         raise VecaError("--images is for --ane only")
     if ane and (path is None or (is_there(path) and not is_package(path))):

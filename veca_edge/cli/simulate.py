@@ -18,6 +18,7 @@ from veca_edge.governor.settings import PRESETS
 from veca_edge.governor.simulation.baselines import BASELINES, POLICIES
 from veca_edge.governor.simulation.evaluate import Moment, Score, Tables, score, simulate
 from veca_edge.governor.simulation.scenarios import SCENARIOS, Scenario
+from veca_edge.pictures import check_picture
 
 EPILOG = """\b
 Examples:
@@ -90,10 +91,7 @@ def _check(given: dict[str, Any]) -> None:
     if given["model"] is not None and given["measure"] is None:
         raise VecaError("--model is for --measure")
     if given["plot"] is not None:
-        require("matplotlib", "plot")
-        check_target(given["plot"])
-        if given["plot"].suffix.lower() not in (".png", ".svg", ".pdf"):
-            raise VecaError(f"--plot {given['plot'].name}: use a name that ends in .png, .svg or .pdf")
+        check_picture(given["plot"])
 
 
 def _simulate(given: dict[str, Any], tables: Tables) -> None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.progress import Stages
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import require
 from veca_edge.files import check_target
+from veca_edge.pictures import check_picture
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
     from veca_edge.training.trainer import Progress
 
-PICTURES = (".png", ".svg", ".pdf")
 EPILOG = """\b
 The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or LABEL/*.jpg (a tenth is held out), and
 perhaps unlabelled/ for photos that only a teacher speaks of.
@@ -74,11 +74,9 @@ def command(as_json: bool, print_config: bool, minutes: float | None, device: st
     if print_config:
         click.echo(render(recipe), nl=False)
         return
-    output, plot = _needed(given, "output"), given["plot"] and check_target(given["plot"])
-    if plot is not None and plot.suffix not in PICTURES:
-        raise VecaError(f"--plot {plot.name}: use a name that ends in .png, .svg or .pdf")
-    for module, extra in (("torch", "train"), ("cv2", "train"), *([("matplotlib", "plot")] if plot else [])):
-        require(module, extra)
+    output, plot = _needed(given, "output"), given["plot"] and check_picture(given["plot"])
+    for module in ("torch", "cv2"):
+        require(module, "train")
     from veca_edge.training.run import Listener, Order, train
     from veca_edge.training.state import RunFiles
     from veca_edge.training.world import joined_world
