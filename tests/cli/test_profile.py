@@ -42,7 +42,7 @@ def test_it_measures_once_and_prints_a_table(default_model_file: Path) -> None:
     assert float(cheap[6]) < float(best[6])
     assert lines[-1].startswith("44 ways of running, measured in ")
     again = _profile(default_model_file)
-    assert again.stderr.replace("\n", "") == "" or "do not trust" in again.stderr
+    assert "measuring" not in again.stderr
     assert [line.split() for line in again.stdout.splitlines()[3:] if line.startswith("  ")] == rows
     assert "remembered from an earlier measurement" in again.stdout
 
