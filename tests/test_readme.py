@@ -57,7 +57,19 @@ def test_options_exist(arguments: list[str]) -> None:
 RUNNABLE = {name: arguments for name, arguments in BY_NAME.items() if not _needs_hardware(arguments)}
 
 
-@pytest.mark.parametrize("arguments", RUNNABLE.values(), ids=RUNNABLE.keys())
+def _has_tests_of_its_own(arguments: list[str]) -> bool:
+    """Conversions that take twenty seconds each, and that other tests make as well."""
+    calibrates = arguments[0] == "calibrate" or "--calibration" in arguments
+    return calibrates or arguments == ["convert"] or "--max-patches" in arguments
+
+
+CASES = [
+    pytest.param(arguments, marks=[pytest.mark.slow] if _has_tests_of_its_own(arguments) else [], id=name)
+    for name, arguments in RUNNABLE.items()
+]
+
+
+@pytest.mark.parametrize("arguments", CASES)
 def test_commands_work_in_order(folder: Path, arguments: list[str]) -> None:
     command = [sys.executable, "-m", "veca_edge.cli.main", *arguments]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

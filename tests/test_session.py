@@ -86,7 +86,8 @@ def test_the_front_is_of_this_device_and_is_remembered(model: Model, measured: F
 
 
 @pytest.mark.usefixtures("measured")
-def test_a_damaged_profile_is_measured_again(model: Model, cache: Path) -> None:
+def test_a_damaged_profile_is_measured_again(model: Model, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("veca_edge.runtime.timing.SECONDS", 1.0)
     path = _remembered(model, cache)
     path.write_text("[]")
     said: list[str] = []

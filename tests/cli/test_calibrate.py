@@ -69,6 +69,7 @@ def test_convert_takes_the_recipe(calibrated: tuple[Path, subprocess.CompletedPr
     assert dict(manifest.precision) == {"default": recipe["default"], **recipe["layers"]}
 
 
+@pytest.mark.slow
 def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     cosines = []
     for index, given in enumerate([[], ["--calibration", photos]]):

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from veca_edge.cli.main import main
 from veca_edge.model.checkpoint import default_checkpoint_path
+from veca_edge.runtime.threads import default_threads
 
 
 def _profile(*arguments: object) -> Result:
@@ -48,8 +49,8 @@ def test_it_measures_once_and_prints_a_table(default_model_file: Path) -> None:
 
 
 def test_json_says_what_it_holds_for(default_model_file: Path) -> None:
-    facts = json.loads(_profile(default_model_file, "--threads", 1, "--json").stdout)
-    assert facts["device"]["threads"] == 1
+    facts = json.loads(_profile(default_model_file, "--json").stdout)
+    assert facts["device"]["threads"] == default_threads()
     assert "executorch" in facts["device"]["runtime"]
     assert facts["seconds"] < 60
     assert facts["trusted"] == (facts["other_work"] is None or facts["other_work"] < 0.25)

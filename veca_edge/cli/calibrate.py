@@ -84,18 +84,18 @@ def command(
     for module in ("torch", "cv2", "executorch"):
         require(module, "convert")
     from calibration.machine import read_machine
+    from calibration.photosets import read_calibration
+    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
     from veca_edge.runtime.native import quiet
 
     machine = read_machine()
-    with quiet():
-        from calibration.calibrator import Calibrator
-    from calibration.findings import Goal
-    from calibration.photosets import read_calibration
-    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-
     source = read_checkpoint(checkpoint or default_checkpoint_path())
     stages = Stages() if not as_json else lambda stage, done: None
     found = read_calibration(source, images, photos, say)
+    with quiet():  # after the inputs: these imports take seconds
+        from calibration.calibrator import Calibrator
+    from calibration.findings import Goal
+
     goal = None if max_drop is None and max_size is None else Goal(max_drop, max_size)
     report = Calibrator(source, found, budgets, stages).report(machine, goal)
     if output is not None and report.chosen is not None:
