@@ -31,6 +31,7 @@ from veca_edge.governor import (
 )
 from veca_edge.governor.simulation.tables import read_tables
 
+COMPACT = (",", ":")
 FOLDER = Path(__file__).parents[1] / "golden" / "governor"
 Input = tuple[DeviceState, FrameStatistics]
 NO_FRAMES = FrameStatistics()
@@ -163,7 +164,7 @@ def _write() -> None:
             given = {"state": told(state), "frames": told(seen)}
             lines.append({**given, "decision": expectation(decision)})
         (FOLDER / f"{name}.jsonl").write_text(
-            "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+            "".join(f"{json.dumps(line, ensure_ascii=False, separators=COMPACT)}\n" for line in lines)
         )
 
 
