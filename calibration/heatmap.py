@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.errors import require
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 
 if TYPE_CHECKING:
     from calibration.findings import Report
@@ -37,11 +36,7 @@ def draw_sensitivity(path: Path, report: Report) -> None:
     Raises:
         VecaError: matplotlib is not installed, or it cannot write such a file.
     """
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
     from matplotlib.colors import LogNorm
 
     maps = {kind: _map(report, kind) for kind in KINDS if any(row.precision == kind for row in report.rows)}

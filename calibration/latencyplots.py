@@ -12,8 +12,7 @@ from calibration.against.comparison import OURS, Comparison
 from calibration.benchmark import Benchmark, Row
 from calibration.plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT, TICKS
 from calibration.sustained import SustainedBenchmark, Weather
-from veca_edge.errors import require
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 
 RIVAL_COLOURS = ("#57606a", "#c0392b", "#7a3fc4", "#8a5a2b", "#5f7f3a", "#b0417f", "#2f6f9f", "#a08000", "#404040")
 FEW_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)  # ms
@@ -73,11 +72,7 @@ def draw_sustained(path: Path, result: SustainedBenchmark) -> None:
 
 @contextmanager
 def _figure(panels: int) -> Iterator[tuple[Any, Sequence[Any]]]:
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     width, height = SIZE
     with plt.rc_context({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calibration.machine import Machine
 from veca_edge.errors import VecaError
-from veca_edge.runtime.matching import directions
+from veca_edge.runtime.matching import directions, nearest
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.patches import cell_centres, cut_patches
 
@@ -164,12 +164,10 @@ def _row(model: Model, pairs: Sequence[Pair], cores: int, size: int) -> Matching
 
     counts = np.zeros(4, np.int64)
     for pair in pairs:
-        similarity = seen(pair.first) @ seen(pair.second).T
-        there, back = similarity.argmax(1), similarity.argmax(0)
+        there, mutual = nearest(seen(pair.first) @ seen(pair.second).T)
         wanted = centres @ pair.matrix.T + pair.offset
         inside = ((wanted >= 0) & (wanted < size)).all(1)
         right = inside & (np.linalg.norm(wanted - centres[there], axis=1) <= patch)
-        mutual = back[there] == np.arange(len(there))
         counts += [inside.sum(), right.sum(), mutual.sum(), (right & mutual).sum()]
     patches, found, mutual_pairs, mutual_right = (int(count) for count in counts)
     what = "features" if cores else "pixels"

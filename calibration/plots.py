@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.streamrows import StreamBenchmark, StreamRow
-from veca_edge.errors import require
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 
 # One colour per core budget, from the cheapest to the dearest.
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")
@@ -32,11 +31,7 @@ def draw(path: Path, result: StreamBenchmark) -> None:
     Raises:
         VecaError: matplotlib is not installed, or it cannot write such a file.
     """
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     clip = result.pool or result.rows[0].clip
     rows = [row for row in result.rows if row.clip == clip]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +30,7 @@ from veca_edge.errors import VecaError
 from veca_edge.governor import QualityTable
 from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, Way
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
-from veca_edge.runtime.child import child_command
+from veca_edge.runtime.child import child_command, follow_child
 from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.modelfile import ModelFile, read_model_file
 from veca_edge.runtime.timing import clip_frames, opener
@@ -264,26 +263,15 @@ def quality_in_child(
     Raises:
         VecaError: the child failed.
     """
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.pt"
         write_checkpoint(checkpoint, source, half=False)
-        command = child_command("calibration.quality", str(file.path.resolve()), str(source))
-        command += [] if images is None else [str(images)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        try:
-            last: dict[str, Any] = {}
-            for line in child.stdout or ():
-                last = json.loads(line)
-                if "done" in last:
-                    progress(last["done"])
-        finally:
-            child.kill()
-            status = child.wait()
-        if status or "rows" not in last:
-            errors.seek(0)
-            said = errors.read().strip().splitlines()
-            raise VecaError(said[-1] if said else f"{file.path}: its quality could not be measured")
-    return last
+        named = [] if images is None else [str(images)]
+        command = child_command("calibration.quality", str(file.path.resolve()), str(source), *named)
+        outcome = follow_child(command, progress)
+    if outcome.status or "rows" not in outcome.last:
+        raise VecaError(outcome.complaint or f"{file.path}: its quality could not be measured")
+    return outcome.last
 
 
 def _main(path: str, source: str, images: str | None = None) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration.plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT
-from veca_edge.errors import require
 from veca_edge.governor.quality import QualityRow, QualityTable
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 
 
 def draw(path: Path, table: QualityTable, title: str) -> None:
@@ -25,11 +24,7 @@ def draw(path: Path, table: QualityTable, title: str) -> None:
     Raises:
         VecaError: matplotlib is not installed, or it cannot write such a file.
     """
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     with plt.rc_context({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):
         figure, axis = plt.subplots(figsize=SIZE, layout="constrained")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,13 +80,18 @@ class Report:
 
 def describe(result: Benchmark) -> Report:
     """The whole benchmark."""
-    return Report(
-        tuple(headline(result)),
-        tuple(warnings(result)),
-        tuple(tables(result)),
-        tuple(method(result)),
-        result.to_dict(),
-    )
+    return report(result, warnings(result), tables(result), method(result), result.to_dict())
+
+
+def report(
+    result: Measured,
+    warnings: Iterable[str],
+    tables: Iterable[Table],
+    method: Iterable[str],
+    values: dict[str, Any],
+) -> Report:
+    """A report of any measurement: its headline is what all of them share."""
+    return Report(tuple(headline(result)), tuple(warnings), tuple(tables), tuple(method), values)
 
 
 def text_report(result: Benchmark) -> str:

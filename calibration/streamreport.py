@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calibration.report import Report, Table, busy, headline, ms, surroundings
+from calibration.report import Report, Table, busy, ms, report, surroundings
 from calibration.streamrows import SOME_PATCHES, Host, StreamBenchmark, StreamRow
 from calibration.streams import TURN_FRAMES
 from calibration.synthetic import SCENES
@@ -15,13 +15,7 @@ WAY = ("cores", "budget")
 
 def describe(result: StreamBenchmark) -> Report:
     """The whole stream benchmark."""
-    return Report(
-        tuple(headline(result)),
-        tuple(warnings(result)),
-        tuple(tables(result)),
-        tuple(method(result)),
-        result.to_dict(),
-    )
+    return report(result, warnings(result), tables(result), method(result), result.to_dict())
 
 
 def tables(result: StreamBenchmark) -> Iterator[Table]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from calibration.report import Report, Table, busy, energy_line, headline, ms, surroundings
+from calibration.report import Report, Table, busy, energy_line, ms, report, surroundings
 from calibration.sustained import STEADY, TURN, SustainedBenchmark, Weather, verdict
 
 UNKNOWN = "unknown"
@@ -13,13 +13,7 @@ UNKNOWN = "unknown"
 
 def describe(result: SustainedBenchmark) -> Report:
     """The whole sustained benchmark."""
-    return Report(
-        tuple(headline(result)),
-        tuple(warnings(result)),
-        tuple(tables(result)),
-        tuple(method(result)),
-        result.to_dict(),
-    )
+    return report(result, warnings(result), tables(result), method(result), result.to_dict())
 
 
 def tables(result: SustainedBenchmark) -> Iterator[Table]:

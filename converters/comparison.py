@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,7 @@ from converters.samples import read_images, sample_images
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.model.veca import Veca
-from veca_edge.runtime.child import child_command
+from veca_edge.runtime.child import child_command, follow_child
 from veca_edge.runtime.manifest import Manifest
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
@@ -260,31 +259,12 @@ def compare_in_child(
         source = Path(folder) / "source.pt"
         write_checkpoint(checkpoint, source, half=False)
         named = [] if images is None else [str(images.resolve())]
-        command = child_command(module, str(path.resolve()), str(source), *named)
-        with tempfile.TemporaryFile("w+") as errors:
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-            try:
-                last = _follow(child, progress)
-            finally:
-                child.kill()  # of no effect if it ended by itself
-                status = child.wait()
-            errors.seek(0)
-            said = errors.read().strip().splitlines()
-    if status < 0:
-        raise VecaError(f"{path}: running it crashes the process (signal {-status})")
-    if status or "rows" not in last:
-        raise VecaError(said[-1] if said else f"{path}: the verification stopped")
-    return Verification.from_dict(last)
-
-
-def _follow(child: subprocess.Popen[str], progress: Callable[[float], None] | None) -> dict[str, Any]:
-    """Pass the child's progress on; the last line it wrote."""
-    last: dict[str, Any] = {}
-    for line in child.stdout or ():
-        last = json.loads(line)
-        if progress is not None and "done" in last:
-            progress(last["done"])
-    return last
+        outcome = follow_child(child_command(module, str(path.resolve()), str(source), *named), progress)
+    if outcome.status < 0:
+        raise VecaError(f"{path}: running it crashes the process (signal {-outcome.status})")
+    if outcome.status or "rows" not in outcome.last:
+        raise VecaError(outcome.complaint or f"{path}: the verification stopped")
+    return Verification.from_dict(outcome.last)
 
 
 def answer(compare: Compare, samples: int) -> None:

@@ -23,6 +23,21 @@ def check_picture(path: Path, option: str = "--plot") -> Path:
     return check_target(path)
 
 
+def pyplot() -> Any:
+    """`matplotlib.pyplot`, which draws to files alone: no window, no screen.
+
+    Raises:
+        VecaError: matplotlib is not installed.
+    """
+    require("matplotlib", "plot")
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
 def save_figure(figure: Any, path: Path, dpi: int = 140, background: str = "white") -> None:
     """Write a matplotlib figure in the format that the name ends in, and close it.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages
+from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
 from veca_edge.pictures import check_picture
@@ -86,12 +85,12 @@ def command(
     from veca_edge.training.fitting import fit_head
 
     source = read_checkpoint(checkpoint or default_checkpoint_path())
-    splits = read_folder(data, _say)
+    splits = read_folder(data, say)
     stages = Stages() if not as_json else lambda stage, done: None
     try:
-        fitted = fit_head(source, splits, image_size, budgets, _say, stages)
+        fitted = fit_head(source, splits, image_size, budgets, say, stages)
     except KeyboardInterrupt:
-        _say("what was computed is kept: the same command goes on from there")
+        say("what was computed is kept: the same command goes on from there")
         raise
     write_checkpoint(fitted.checkpoint, output)
     if plot is not None:
@@ -170,8 +169,3 @@ def _worst(judged: Judgement) -> str:
 
 def _confusions(judged: Judgement) -> str:
     return ", ".join(f"{item.label} for {item.taken_for} ({item.count})" for item in judged.confusions)
-
-
-def _say(message: str) -> None:
-    clear = "\r" if sys.stderr.isatty() else ""
-    click.echo(f"{clear}veca-edge: {message}", err=True)

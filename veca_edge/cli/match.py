@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages
+from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
 
@@ -63,7 +63,7 @@ def _model(path: Path | None) -> Model:
     from veca_edge.runtime.model import load
     from veca_edge.runtime.native import quiet
 
-    path = path or default_model_path(lambda line: click.echo(f"veca-edge: {line}", err=True))
+    path = path or default_model_path(say)
     with quiet():
         return load(path)
 

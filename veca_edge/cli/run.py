@@ -24,6 +24,7 @@ from veca_edge.camera.viewer import ViewState, Window, check_window
 from veca_edge.camera.views import VIEWS
 from veca_edge.camera.writers import check_video_path
 from veca_edge.cli.parsing import parse_budgets
+from veca_edge.cli.progress import say as _say
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import check_target, same_file
 from veca_edge.governor.settings import PRESETS
@@ -335,7 +336,3 @@ def _report(summary: Summary, as_json: bool) -> None:
         return
     for line in summary.lines():
         click.echo(line)
-
-
-def _say(message: str) -> None:
-    click.echo(f"veca-edge: {message}", err=True)

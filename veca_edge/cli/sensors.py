@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 
 import click
 
+from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.sensors import Look, Monitor, TraceWriter, detect
 from veca_edge.sensors.report import json_record, one_line, table_lines
@@ -67,9 +68,9 @@ def command(watch: bool, as_json: bool, record: Path | None, interval: float, sa
             click.get_current_context().exit(INTERRUPTED)
         finally:
             for warning in _drained(warnings):
-                _say(warning)
+                say(warning)
             if writer is not None:
-                _say(f"{writer.lines} samples in {writer.path}")
+                say(f"{writer.lines} samples in {writer.path}")
 
 
 def _looks(monitor: Monitor, interval: float, count: int | None) -> Iterator[Look]:
@@ -90,7 +91,7 @@ class _Display:
 
     def update(self, look: Look, warnings: list[str]) -> None:
         for warning in warnings:
-            _say(warning)
+            say(warning)
         self.show(look)
 
     def show(self, look: Look) -> None:
@@ -156,7 +157,3 @@ def _drained(warnings: SimpleQueue[str]) -> list[str]:
             found.append(warnings.get_nowait())
         except Empty:
             return found
-
-
-def _say(message: str) -> None:
-    click.echo(f"veca-edge: {message}", err=True)

@@ -46,12 +46,18 @@ def match_patches(first: Result, second: Result, least: float = 0.0) -> Matches:
     if widths[0] != widths[1]:
         raise VecaError(f"features of {widths[0]} and {widths[1]} values: match results of one model")
     similarity = directions(first.features) @ directions(second.features).T
-    there, back = similarity.argmax(1), similarity.argmax(0)
-    rows = np.flatnonzero(back[there] == np.arange(len(there)))
+    there, mutual = nearest(similarity)
+    rows = np.flatnonzero(mutual)
     best = similarity[rows, there[rows]]
     order = [index for index in np.argsort(-best, kind="stable") if best[index] >= least]
     chosen = rows[order]
     return Matches(patch_centres(first)[chosen], patch_centres(second)[there[chosen]], best[order])
+
+
+def nearest(similarity: Float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """For every row of (n, m) the column that is most alike, and whether that column finds the row so too: (n,)."""
+    there, back = similarity.argmax(1), similarity.argmax(0)
+    return there, back[there] == np.arange(len(there))
 
 
 def directions(features: Float) -> Float:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.errors import require
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 from veca_edge.training.metrics import Targets
 
 MOST_LABELS = 80  # in one picture: more cannot be read
@@ -33,11 +32,7 @@ def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple
     Raises:
         VecaError: matplotlib is not installed, or the picture cannot be written.
     """
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     shown = _shown(answers, targets, len(labels))
     shares = confusion_shares(answers, targets, shown)

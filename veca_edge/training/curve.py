@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veca_edge.errors import require
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 from veca_edge.training.state import read_log
 
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")  # per budget
@@ -25,11 +24,7 @@ def draw(path: Path, log: Path) -> None:
     Raises:
         VecaError: matplotlib is not installed, or the picture cannot be written.
     """
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     lines = list(read_log(log))
     losses = [line for line in lines if "loss" in line]

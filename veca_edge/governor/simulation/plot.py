@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from veca_edge.errors import require
 from veca_edge.governor.simulation.evaluate import Moment
 from veca_edge.governor.simulation.scenarios import Scenario
-from veca_edge.pictures import save_figure
+from veca_edge.pictures import pyplot, save_figure
 
 # Policy -> colour, line width, order. The governor stands out, what it is compared with stays behind.
 STYLES = {
@@ -37,11 +36,7 @@ def draw(path: Path, runs: Sequence[tuple[Scenario, Runs]]) -> None:
     Raises:
         VecaError: matplotlib is not installed, or it cannot write such a file.
     """
-    require("matplotlib", "plot")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     with plt.rc_context({"font.size": 9, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):
         figure, axes = plt.subplots(
