@@ -48,6 +48,14 @@ def test_phases_follow_each_other():
     assert 100 < sizes.count(256) < 200
 
 
+def test_a_phase_may_have_budgets_of_its_own():
+    few = schedule(800, "phases=[{share=1, sizes=[96], cores=[8, 24]}, {share=1, sizes=[128]}]")
+    cores = [few.at(step).cores for step in range(few.steps)]
+    assert set(cores[:600]) == {8, 24}
+    assert 360 < cores[:600].count(24) < 440  # 2 of 3, as with all budgets
+    assert set(cores[600:]) == set(range(8, 65, 8))
+
+
 @pytest.mark.parametrize(
     ("step", "expected"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.55), (99, 0.1 + 0.9 * 0.5 * 0.0006)]
 )

@@ -106,6 +106,7 @@ def test_bad_files_are_one_line(content, message, tmp_path):
         (["validation.sizes=[100]"], "both sides must be multiples of 16"),
         (["image_size=100"], "both sides must be multiples of 16"),
         (["validation.cores=[12]"], "12 cores: use a multiple of 8"),
+        (["phases=[{cores=[72]}]"], "72 cores: use a multiple of 8"),
     ],
 )
 def test_a_recipe_must_fit_its_model(assignments, message):

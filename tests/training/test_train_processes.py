@@ -119,8 +119,39 @@ def test_a_signal_ends_the_step_and_saves(photos, tmp_path, number, status):
     assert {path.name for path in tmp_path.iterdir()} == {"model.pt", "model.state.pt", "model.log.jsonl"}
 
 
-def test_the_tuned_teacher_is_kept_with_the_run(photos, tmp_path):
-    """A MobileNetV2 with random weights: tuned once, found again by a run that goes on."""
+def test_the_tuned_teacher_is_kept_with_the_run(photos, mobilenet, tmp_path):
+    """Tuned once, found again by a run that goes on."""
+    output = tmp_path / "model.pt"
+    more = ["--teacher", str(mobilenet), "--set", "teacher.tune_epochs=1", "--set", "epochs=1"]
+    for expected in ("the tuned teacher: ", "going on after step 2 of 2"):
+        child = start(order(photos, output, *more))
+        _, error = child.communicate(timeout=60)
+        assert child.returncode == 0, error
+        assert expected in error
+    assert "the tuned teacher" not in error
+    assert {"embedding", "patches"} <= set(lines(output)[0])
+
+
+def test_kept_answers_need_no_teacher_any_more(photos, mobilenet, tmp_path):
+    output = tmp_path / "model.pt"
+    more = ["--teacher", str(mobilenet), "--set", "teacher.tune_epochs=1", "--set", "teacher.views=2"]
+    for epochs in (2, 4):
+        changed = ["--set", f"epochs={epochs}", "--resume", "changed"]
+        child = start(order(photos, output, *more, *changed))
+        _, error = child.communicate(timeout=60)
+        assert child.returncode == 0, error
+        output.with_suffix(".teacher.npz").unlink(missing_ok=True)
+    assert "going on after step 4 of 8" in error
+    assert {"embedding", "patches"} <= set(lines(output)[-2])
+    answers = np.load(output.with_suffix(".answers.npy"))
+    assert answers.shape == (24, 2)
+    assert answers["embedding"].shape == (24, 2, 1280)
+    assert answers["logits"].min() != answers["logits"].max()
+
+
+@pytest.fixture(scope="module")
+def mobilenet(tmp_path_factory):
+    """A MobileNetV2 with random weights."""
     from veca_edge.training.teachers import mobilenet_shapes
 
     generator = np.random.default_rng(0)
@@ -129,13 +160,6 @@ def test_the_tuned_teacher_is_kept_with_the_run(photos, tmp_path):
         name: generator.standard_normal(shape) * scale[name] if name.endswith("weight") else np.ones(shape)
         for name, shape in mobilenet_shapes().items()
     }
-    np.savez(tmp_path / "mobilenet.npz", **{name: value.astype(np.float32) for name, value in arrays.items()})
-    output = tmp_path / "model.pt"
-    more = ["--teacher", str(tmp_path / "mobilenet.npz"), "--set", "teacher.tune_epochs=1", "--set", "epochs=1"]
-    for expected in ("the tuned teacher: ", "going on after step 2 of 2"):
-        child = start(order(photos, output, *more))
-        _, error = child.communicate(timeout=60)
-        assert child.returncode == 0, error
-        assert expected in error
-    assert "the tuned teacher" not in error
-    assert {"embedding", "patches"} <= set(lines(output)[0])
+    path = tmp_path_factory.mktemp("teacher") / "mobilenet.npz"
+    np.savez(path, **{name: value.astype(np.float32) for name, value in arrays.items()})
+    return path

@@ -10,10 +10,11 @@ from training_sets import ALONE, LABELS, store, tiny_recipe
 
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import read_checkpoint
+from veca_edge.training.answers import LiveAnswers
 from veca_edge.training.learner import Average, Classifier, make_optimizer
 from veca_edge.training.settings import OptimizerSettings
 from veca_edge.training.state import RunFiles, read_log, read_state
-from veca_edge.training.trainer import Task, Trainer, TrainingError
+from veca_edge.training.trainer import Task, Trainer, TrainingError, autocast_for
 
 
 def teacher(images):
@@ -25,8 +26,12 @@ def teacher(images):
 
 def trainer(folder, *changes, **task):
     folder.mkdir(exist_ok=True)
+    recipe = tiny_recipe(folder, *changes)
     values = {"train": store(24), "val": store(6, seed=1), "labels": LABELS, "teacher": teacher} | task
-    return Trainer(Task(tiny_recipe(folder, *changes), **values), RunFiles(folder / "model.pt"), ALONE)
+    if values["teacher"] is not None:
+        autocast = autocast_for(recipe, ALONE.device)
+        values["teacher"] = LiveAnswers(values["teacher"], values["train"], recipe, autocast, ALONE.device)
+    return Trainer(Task(recipe, **values), RunFiles(folder / "model.pt"), ALONE)
 
 
 def stopping_after(steps):

@@ -11,6 +11,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import is_there
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
+from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_answers
 from veca_edge.training.dataset import read_folder
 from veca_edge.training.photos import PhotoStore, load_photos
 from veca_edge.training.settings import Recipe
@@ -102,7 +103,7 @@ def train(order: Order, world: World, stop: Stop = lambda: False, listener: List
     judge = load_photos([splits.val], side, told.say)
     learn, judge = learn.to(world.device), judge.to(world.device)
     labels = splits.train.labels
-    teacher = _teacher(order, learn, judge, labels, world, told)
+    teacher = _answers(order, learn, judge, labels, world, told)
     trainer = Trainer(Task(order.recipe, learn, judge, labels, teacher, start), RunFiles(order.output), world)
     if _goes_on(order) and trainer.restore(changed=order.resume == "changed"):
         told.say(f"going on after step {trainer.step} of {trainer.schedule.steps}")
@@ -124,6 +125,29 @@ def train(order: Order, world: World, stop: Stop = lambda: False, listener: List
 
 def _goes_on(order: Order) -> bool:
     return order.resume != "never" and is_there(RunFiles(order.output).state)
+
+
+def _answers(
+    order: Order, learn: PhotoStore, judge: PhotoStore, labels: tuple[str, ...], world: World, told: Listener
+) -> Answers | None:
+    """What the recipe's teacher says: live, or kept beside the state, where it is written once per run."""
+    recipe, files = order.recipe, RunFiles(order.output)
+    kept = recipe.teacher.views > 0 and _goes_on(order) and is_there(files.answers)
+    if world.any(world.first and kept):  # what the first one sees counts, since it writes
+        return KeptAnswers(files.answers, len(learn), recipe, world.device)
+    teacher, autocast = _teacher(order, learn, judge, labels, world, told), autocast_for(recipe, world.device)
+    if teacher is None:
+        return None
+    if not recipe.teacher.views:
+        return LiveAnswers(teacher, learn, recipe, autocast, world.device)
+    if world.first:
+
+        def report(done: float) -> None:
+            told.stage("asking the teacher", done)
+
+        keep_answers(files.answers, teacher, learn, recipe, autocast, world.device, report)
+    world.wait()
+    return KeptAnswers(files.answers, len(learn), recipe, world.device)
 
 
 def _teacher(

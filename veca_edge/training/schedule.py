@@ -18,7 +18,7 @@ from veca_edge.model.config import VecaConfig
 from veca_edge.training.settings import Phase, Recipe
 
 # One stream of random numbers for each kind of draw.
-ORDER, BUDGET, SIZE, VIEWS, POSITIONS, SAMPLE, TUNING = range(7)
+ORDER, BUDGET, SIZE, VIEWS, POSITIONS, SAMPLE, TUNING, KEPT, PICKS = range(9)
 
 
 def draws(seed: int, kind: int, number: int) -> np.random.Generator:
@@ -76,7 +76,9 @@ class Schedule:
         """What step `step` (from 0) does."""
         phase = self.phase(step)
         size = phase.sizes[_draw([1.0] * len(phase.sizes), self.draws(SIZE, step))]
-        cores = self._config.budgets[_draw(self._config.budget_weights, self.draws(BUDGET, step))]
+        weights = dict(zip(self._config.budgets, self._config.budget_weights, strict=True))
+        budgets = phase.cores or self._config.budgets
+        cores = budgets[_draw([weights.get(budget, 1.0) for budget in budgets], self.draws(BUDGET, step))]
         settings = self._recipe.optimizer
         lr = settings.lr * rate_at(step, self.steps, settings.warmup, settings.final_lr)
         return StepPlan(size, cores, lr)

@@ -35,10 +35,11 @@ def setting(default: Any, doc: str, least: float = 0, most: float = math.inf) ->
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training, and the image sizes (pixels) from which each of its steps draws one."""
+    """A stretch of training, and the image sizes (pixels) and budgets from which each of its steps draws one."""
 
     share: float = setting(1.0, "of all steps, relative to the other phases", 1e-6)
     sizes: tuple[int, ...] = setting((128,), "pixels, multiples of the patch size", 1, 4096)
+    cores: tuple[int, ...] = setting((), "budgets; none for all of them. Few cores are quicker to train", 1)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,12 @@ class TeacherSettings:
 
     source: str = setting("", "an .npz of MobileNetV2, a .pt2 program, or module:callable; empty for none")
     image_size: int = setting(0, "pixels to which views are resized for it; 0 for as they are", 0, 4096)
+    views: int = setting(
+        0,
+        "views of each photo for which it is asked, once and ahead of training; 0 to ask it at every step",
+        0,
+        1000,
+    )
     tune_epochs: int = setting(0, "fine-tune the teacher on the labels for so many epochs first", 0, 10_000)
     tune_lr: float = setting(5e-4, "learning rate of that, AdamW with a cosine schedule", 1e-7, 1)
 
@@ -187,7 +194,7 @@ class Recipe:
         """Raise VecaError for sizes or budgets that this model cannot take."""
         for size in (*self.train_sizes, *self.validation_sizes, *([self.image_size] if self.image_size else [])):
             config.patch_grid(size, size)
-        for cores in self.validation.cores:
+        for cores in (*self.validation.cores, *(cores for phase in self.phases for cores in phase.cores)):
             config.check_cores(cores)
 
 

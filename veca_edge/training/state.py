@@ -45,6 +45,11 @@ class RunFiles:
         """A teacher that was tuned for this run."""
         return self.output.with_suffix(".teacher.npz")
 
+    @property
+    def answers(self) -> Path:
+        """What the teacher said of the views that are kept."""
+        return self.output.with_suffix(".answers.npy")
+
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and text; the file appears complete or not at all.

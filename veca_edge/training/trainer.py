@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -20,18 +20,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.training.answers import Answers
 from veca_edge.training.learner import Average, Classifier, Learner, clip_gradients, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
 from veca_edge.training.photos import PhotoStore
-from veca_edge.training.schedule import POSITIONS, SAMPLE, VIEWS, Schedule, StepPlan
+from veca_edge.training.schedule import PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
-from veca_edge.training.teachers import Teacher, TeacherOutput, ask
+from veca_edge.training.teachers import TeacherOutput
 from veca_edge.training.validation import Figures, validate
-from veca_edge.training.views import draw_views, mixed_labels, normalise, render, resized
+from veca_edge.training.views import Views, draw_views, mixed_labels, normalise, render
 from veca_edge.training.world import Autocast, World, hold_gradients
 
-SAMPLES, AT_ONCE = 256, 64  # views from which the teacher's statistics are taken
 Stop = Callable[[], bool]
 Report = Callable[["Progress | Figures"], None]
 FIGURES = ("loss", *TERMS, "gradient")  # per step, summed up between two lines of the log
@@ -52,7 +52,7 @@ class Task:
         train: photos to learn from, with and without labels.
         val: photos to judge by, all with labels.
         labels: K names.
-        teacher: or None.
+        teacher: what a teacher says of views, or None without one.
         start: a checkpoint to start from, or None for new weights.
     """
 
@@ -60,7 +60,7 @@ class Task:
     train: PhotoStore
     val: PhotoStore
     labels: tuple[str, ...]
-    teacher: Teacher | None = None
+    teacher: Answers | None = None
     start: Checkpoint | None = None
 
 
@@ -110,7 +110,7 @@ class Trainer:
             classifier = Classifier(config, len(task.labels))
         else:
             classifier = Classifier.from_checkpoint(task.start, task.labels)
-        self._learner = Learner(classifier, self._distillation(config.feature_dim), recipe.loss).to(world.device)
+        self._learner = Learner(classifier, _distillation(task, config.feature_dim), recipe.loss).to(world.device)
         self._model = world.parallel(torch.compile(self._learner) if recipe.compile else self._learner)
         self._optimizer = make_optimizer(self._learner, recipe.optimizer)
         decay = recipe.optimizer.ema
@@ -192,6 +192,8 @@ class Trainer:
         recipe, schedule = self._task.recipe, self.schedule
         chosen = torch.from_numpy(schedule.photos_at(self.step)).to(self._task.train.pixels.device)
         views = draw_views(recipe.batch_size, recipe.augment, schedule.draws(VIEWS, self.step))
+        if self._task.teacher is not None:
+            views = self._task.teacher.seen(chosen, views, schedule.draws(PICKS, self.step))
         parts = self._micro_batches(plan.size)
         seeds = schedule.draws(POSITIONS, self.step).integers(2**62, size=len(parts))
         figures = torch.zeros(len(FIGURES) - 1, device=self._world.device)
@@ -202,7 +204,9 @@ class Trainer:
             images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
             labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
             with hold_gradients(self._model, index < len(parts) - 1), self.autocast():
-                terms = self._model(normalise(images), plan.cores, labels, self._ask(images))
+                terms = self._model(
+                    normalise(images), plan.cores, labels, self._taught(images, chosen, views, part)
+                )
                 loss = total(terms, recipe.loss)
                 weight = (part.stop - part.start) / (self._part.stop - self._part.start)
                 (weight * loss).backward()
@@ -212,40 +216,17 @@ class Trainer:
             )
         return self._world.mean(figures)
 
+    def _taught(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput | None:
+        if self._task.teacher is None:
+            return None
+        return self._task.teacher.answer(images, chosen, views, part)
+
     def _micro_batches(self, size: int) -> list[slice]:
         """This process's part of the batch in pieces that fit into memory."""
         most, smallest = self._task.recipe.micro_batch, self._task.recipe.train_sizes[0]
         start, stop = self._part.start, self._part.stop
         piece = max(1, int(most * (smallest / size) ** 2)) if most else stop - start
         return [slice(begin, min(begin + piece, stop)) for begin in range(start, stop, piece)]
-
-    # -- the teacher -----------------------------------------------------------------------------------------------
-
-    def _ask(self, images: Tensor) -> TeacherOutput | None:
-        """What the teacher says of views in 0..1."""
-        if self._task.teacher is None:
-            return None
-        with torch.no_grad(), self.autocast():
-            said = ask(self._task.teacher, resized(normalise(images), self._task.recipe.teacher.image_size))
-        classes = len(self._task.labels)
-        if said.logits is not None and said.logits.shape[1] != classes:
-            raise VecaError(f"the teacher knows {said.logits.shape[1]} labels, the photos have {classes}")
-        return said
-
-    def _distillation(self, width: int) -> Distillation | None:
-        """Projections to the teacher, fitted to what it says of a sample of views."""
-        if self._task.teacher is None:
-            return None
-        train, recipe, generator = self._task.train, self._task.recipe, self.schedule.draws(SAMPLE, 0)
-        rows = torch.from_numpy(generator.permutation(len(train))[:SAMPLES]).to(train.pixels.device)
-        views = draw_views(len(rows), replace(recipe.augment, mixup=0.0, cutmix=0.0), generator)
-        said = []
-        for start in range(0, len(rows), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
-            images, _ = render(train, rows, views, part, recipe.phases[0].sizes[0], self._world.device)
-            said.append(self._ask(images))
-        embeddings = torch.cat([one.embedding for one in said if one])
-        return Distillation(width, TeacherOutput(embeddings, torch.cat([one.features for one in said if one])))
 
     # -- figures ---------------------------------------------------------------------------------------------------
 
@@ -365,6 +346,16 @@ class Trainer:
         if self._world.first:
             write_checkpoint(checkpoint, self._files.output)
         return checkpoint
+
+
+def _distillation(task: Task, width: int) -> Distillation | None:
+    """Projections to the teacher, fitted to what it says of a sample of views."""
+    if task.teacher is None:
+        return None
+    said, classes = task.teacher.sample(), len(task.labels)
+    if said.logits is not None and said.logits.shape[1] != classes:
+        raise VecaError(f"the teacher knows {said.logits.shape[1]} labels, the photos have {classes}")
+    return Distillation(width, said)
 
 
 def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from veca_edge.training.photos import PhotoStore
 from veca_edge.training.schedule import TUNING, draws, rate_at
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import EMBEDDING, MobileNetV2
-from veca_edge.training.views import crop, draw_views, mixed_labels, normalise, render, resized, whole_views
+from veca_edge.training.views import crop, draw_views, mixed_labels, normalise, render, whole_views
 from veca_edge.training.world import Autocast
 
 BATCH = 128
@@ -43,7 +44,7 @@ def tune(
         teacher: on its device.
         photos: to learn from; those without a label are left out.
         classes: K.
-        recipe: its augmentation, its first size, and its teacher's settings count.
+        recipe: its augmentation, without mixing, and its teacher's settings count.
         autocast: makes a context of the precision to compute in.
         report: called after every epoch with (epochs done, epochs, mean loss).
 
@@ -79,11 +80,11 @@ def tune(
 
 def accuracy(teacher: MobileNetV2, photos: PhotoStore, recipe: Recipe, autocast: Autocast) -> float:
     """Top-1 accuracy (0..1) of a tuned teacher on whole photos, seen as it will see the views."""
-    device, size, right = next(teacher.parameters()).device, recipe.phases[0].sizes[0], 0
+    device, size, right = next(teacher.parameters()).device, _size(recipe), 0
     for rows in torch.arange(len(photos), device=photos.pixels.device).split(BATCH):
         images = normalise(crop(photos.pixels[rows].to(device), whole_views(len(rows)), size))
         with torch.no_grad(), autocast():
-            logits = teacher(resized(images, recipe.teacher.image_size))[2]
+            logits = teacher(images)[2]
         right += int((logits.argmax(-1) == photos.targets[rows].to(device)).sum())
     return right / len(photos)
 
@@ -100,12 +101,16 @@ def _loss(
     """The loss on views of some photos."""
     device, everything = next(teacher.parameters()).device, slice(None)
     chosen = torch.from_numpy(rows).to(photos.pixels.device)
-    views = draw_views(len(rows), recipe.augment, generator)
-    images, shares = render(photos, chosen, views, everything, recipe.phases[0].sizes[0], device)
+    views = draw_views(len(rows), replace(recipe.augment, mixup=0.0, cutmix=0.0), generator)
+    images, shares = render(photos, chosen, views, everything, _size(recipe), device)
     labels = mixed_labels(photos, chosen, views, everything, shares, classes)
     with autocast():
-        logits = teacher(resized(normalise(images), recipe.teacher.image_size))[2]
+        logits = teacher(normalise(images))[2]
     return label_loss(logits, labels, recipe.loss.label_smoothing)
+
+
+def _size(recipe: Recipe) -> int:
+    return recipe.teacher.image_size or recipe.phases[0].sizes[0]
 
 
 def _add_classifier(teacher: MobileNetV2, classes: int) -> None:

@@ -35,6 +35,7 @@ class Views:
         shares: (B,), how much of a view is its own photo's, 0..1; 1 where nothing is mixed in.
         cut: (B,), bool, whether the partner fills a rectangle instead of being blended.
         centres: (B, 2), x and y of that rectangle's centre in 0..1.
+        picks: (B,), int64, which of a photo's kept crops this is, where crops are kept.
     """
 
     boxes: Float
@@ -43,6 +44,7 @@ class Views:
     shares: Float
     cut: NDArray[np.bool_]
     centres: Float
+    picks: NDArray[np.int64]
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Views:
         """The views of some photos; their partners keep the numbers of the whole batch."""
@@ -53,6 +55,7 @@ class Views:
             self.shares[index],
             self.cut[index],
             self.centres[index],
+            self.picks[index],
         )
 
 
@@ -70,6 +73,7 @@ def draw_views(count: int, settings: AugmentSettings, generator: np.random.Gener
         shares=np.where(mixed, np.where(cut, area, blend), 1).astype(np.float32),
         cut=cut,
         centres=generator.random((count, 2)).astype(np.float32),
+        picks=np.zeros(count, np.int64),
     )
 
 
@@ -108,12 +112,14 @@ def render(
     """
     mine = views[part]
     images = _coloured(photos.pixels[chosen[part]].to(device), mine, size)
-    if (mine.shares == 1).all():
-        return images, torch.ones(len(images), device=device)
-    partners = torch.from_numpy(mine.partners).to(chosen.device)
-    others = _coloured(photos.pixels[chosen[partners]].to(device), views[mine.partners], size)
-    weight = _weights(mine, size, device)
-    return weight * images + (1 - weight) * others, weight.mean((1, 2, 3))
+    shares, mixed = torch.ones(len(images), device=device), np.flatnonzero(mine.shares < 1)
+    if len(mixed):
+        rows, partners = torch.from_numpy(mixed).to(device), mine.partners[mixed]
+        pixels = photos.pixels[chosen[torch.from_numpy(partners).to(chosen.device)]].to(device)
+        weight = own_shares(mine[mixed], size, device)
+        images[rows] = weight * images[rows] + (1 - weight) * _coloured(pixels, views[partners], size)
+        shares[rows] = weight.mean((1, 2, 3))
+    return images, shares
 
 
 def mixed_labels(
@@ -183,7 +189,7 @@ def _coloured(photos: Tensor, views: Views, size: int) -> Tensor:
     return (mean + (images - mean) * contrast).clamp(0, 1)
 
 
-def _weights(views: Views, size: int, device: torch.device) -> Tensor:
+def own_shares(views: Views, size: int, device: torch.device) -> Tensor:
     """(b, 1, size, size): the share of a view's own photo in each of its pixels."""
     shares, centres = (torch.from_numpy(array).to(device) for array in (views.shares, views.centres))
     cut = torch.from_numpy(views.cut).to(device)[:, None, None, None]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from veca_edge.errors import VecaError
 
 Autocast = Callable[[], AbstractContextManager[None]]  # makes contexts of the precision to compute in
-PATIENCE = timedelta(hours=1)  # the first process may tune a teacher while the others wait
+PATIENCE = timedelta(hours=6)  # the first process may tune and ask a teacher while the others wait
 
 
 @dataclass(frozen=True)

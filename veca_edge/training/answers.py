@@ -1,0 +1,230 @@
+"""What a teacher says of training views: asked at every step, or once, ahead of training, and kept.
+
+On a processor a convolutional teacher costs as much as a small student's step. Kept answers cost a look-up: each
+photo is seen in a fixed set of views, of which a step draws one. Colours, mirroring and mixing stay free, because
+the answer is taken to be the same under other colours, mirrored with a mirrored view, and mixed with mixed views.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from veca_edge.errors import VecaError
+from veca_edge.files import replacing
+from veca_edge.training.losses import resize_grid
+from veca_edge.training.photos import PhotoStore
+from veca_edge.training.schedule import KEPT, SAMPLE, draws
+from veca_edge.training.settings import Recipe
+from veca_edge.training.teachers import Teacher, TeacherOutput, ask
+from veca_edge.training.views import Float, Views, crop, draw_views, normalise, own_shares, render, resized
+from veca_edge.training.world import Autocast
+
+SAMPLES = 256  # views from which the teacher's statistics are taken
+AT_ONCE = 64
+SMALLEST = 1e-8  # probability of a label
+FIELDS = ("box", *TeacherOutput._fields)
+HALF = float(torch.finfo(torch.half).max)
+Progress = Callable[[float], None]
+
+
+class Answers(Protocol):
+    """A teacher as training meets it."""
+
+    def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
+        """The views of a batch, changed to ones of which the teacher can say something."""
+
+    def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
+        """What the teacher says of one part of a batch, images (b, 3, H, H) in 0..1."""
+
+    def sample(self) -> TeacherOutput:
+        """What it says of some views, for widths and statistics."""
+
+
+class LiveAnswers:
+    """The teacher is asked at every step, of the very images that the student sees."""
+
+    def __init__(
+        self, teacher: Teacher, photos: PhotoStore, recipe: Recipe, autocast: Autocast, device: torch.device
+    ):
+        self._teacher, self._photos, self._recipe = teacher, photos, recipe
+        self._autocast, self._device = autocast, device
+
+    def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
+        """The views as they are."""
+        return views
+
+    def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
+        """See `Answers`."""
+        return _ask(self._teacher, images, self._recipe, self._autocast)
+
+    def sample(self) -> TeacherOutput:
+        """See `Answers`."""
+        generator, unmixed = (
+            draws(self._recipe.seed, SAMPLE, 0),
+            replace(self._recipe.augment, mixup=0.0, cutmix=0.0),
+        )
+        rows = torch.from_numpy(generator.permutation(len(self._photos))[:SAMPLES]).to(self._photos.pixels.device)
+        views, size = draw_views(len(rows), unmixed, generator), self._recipe.phases[0].sizes[0]
+        said = []
+        for start in range(0, len(rows), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            images, _ = render(self._photos, rows, views, part, size, self._device)
+            said.append(self.answer(images, rows, views, part))
+        parts = (torch.cat(values) for values in zip(*said, strict=True) if isinstance(values[0], Tensor))
+        return TeacherOutput(*parts)
+
+
+class KeptAnswers:
+    """Answers of a fixed set of views, in a file that is mapped, not read.
+
+    The file holds (n, V) rows: the crop's `box` (4,), and in half precision `embedding` (E,), `features` (N, F) on
+    the grid of the largest image that is trained (or the teacher's own, if that is coarser) and `logits` (K,),
+    K = 0 without.
+    """
+
+    def __init__(self, path: Path, photos: int, recipe: Recipe, device: torch.device) -> None:
+        """Open what `keep_answers` wrote.
+
+        Args:
+            path: the file.
+            photos: n.
+            recipe: the one that it was made with.
+            device: where the answers are wanted.
+
+        Raises:
+            VecaError: it cannot be read, or is of other photos or another recipe.
+        """
+        self._rows = _mapped(path, (photos, recipe.teacher.views))
+        self._boxes: Float = np.ascontiguousarray(self._rows["box"])
+        self._mirror, self._device = recipe.augment.mirror, device
+
+    def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
+        """The same colours and mixing, on crops of which there are answers, mirrored or not."""
+        rows = chosen.cpu().numpy()
+        picks = generator.integers(self._boxes.shape[1], size=len(rows))
+        boxes = self._boxes[rows, picks]
+        mirrored = (generator.random(len(rows)) < 0.5) & self._mirror
+        boxes[mirrored] = boxes[mirrored][:, [2, 1, 0, 3]]
+        return replace(views, boxes=boxes, picks=picks)
+
+    def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
+        """See `Answers`; mixed views get mixed answers."""
+        rows, mine = chosen.cpu().numpy(), views[part]
+        own = self._look_up(rows[part], mine)
+        if (mine.shares == 1).all():
+            return own
+        other = self._look_up(rows[mine.partners], views[mine.partners])
+        side = math.isqrt(own.features.shape[1])
+        cells = own_shares(mine, side, self._device).expand(-1, 1, side, side).flatten(2).transpose(1, 2)
+        share = cells.mean(1)
+        logits = None
+        if own.logits is not None and other.logits is not None:
+            mixed = share * own.logits.softmax(-1) + (1 - share) * other.logits.softmax(-1)
+            logits = mixed.clamp(min=SMALLEST).log()
+        embedding = share * own.embedding + (1 - share) * other.embedding
+        return TeacherOutput(embedding, cells * own.features + (1 - cells) * other.features, logits)
+
+    def sample(self) -> TeacherOutput:
+        """See `Answers`."""
+        rows = np.linspace(0, len(self._rows) - 1, SAMPLES).astype(np.int64)
+        return self._output(self._rows[rows, np.arange(SAMPLES) % self._rows.shape[1]])
+
+    def _look_up(self, rows: NDArray[np.int64], views: Views) -> TeacherOutput:
+        said = self._output(self._rows[rows, views.picks])
+        mirrored = torch.from_numpy(views.boxes[:, 0] > views.boxes[:, 2]).to(self._device)
+        side = math.isqrt(said.features.shape[1])
+        grid = said.features.unflatten(1, (side, side))
+        features = torch.where(mirrored[:, None, None, None], grid.flip(2), grid).flatten(1, 2)
+        return said._replace(features=features)
+
+    def _output(self, rows: NDArray[Any]) -> TeacherOutput:
+        fields = (np.ascontiguousarray(rows[name], np.float32) for name in TeacherOutput._fields)
+        embedding, features, logits = (torch.from_numpy(values).to(self._device) for values in fields)
+        return TeacherOutput(embedding, features, logits if logits.shape[1] else None)
+
+
+def keep_answers(
+    path: Path,
+    teacher: Teacher,
+    photos: PhotoStore,
+    recipe: Recipe,
+    autocast: Autocast,
+    device: torch.device,
+    report: Progress = lambda _: None,
+) -> None:
+    """Ask a teacher of `recipe.teacher.views` views of every photo, and write what it says.
+
+    It sees them at its own size, straight from the photos, in their own colours.
+
+    Raises:
+        VecaError: the teacher fails, or the file cannot be written.
+    """
+    boxes = kept_boxes(len(photos), recipe)
+    try:
+        # Written piece by piece: a full disk is an error here, and a crash under a mapped file.
+        with replacing(path) as part, part.open("xb") as stream:
+            for start in range(0, len(photos), AT_ONCE):
+                here = slice(start, min(start + AT_ONCE, len(photos)))
+                rows = _kept_rows(teacher, photos.pixels[here].to(device), boxes[here], recipe, autocast)
+                if not start:
+                    kind = np.lib.format.dtype_to_descr(rows.dtype)
+                    header = {"descr": kind, "fortran_order": False, "shape": boxes.shape[:2]}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(rows.tobytes())
+                report(here.stop / len(photos))
+    except OSError as error:
+        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def kept_boxes(photos: int, recipe: Recipe) -> Float:
+    """The crops that are kept: float32 (n, V, 4), unmirrored."""
+    generator = draws(recipe.seed, KEPT, 0)
+    count = photos * recipe.teacher.views
+    boxes = draw_views(count, replace(recipe.augment, mirror=False), generator).boxes
+    return boxes.reshape(photos, recipe.teacher.views, 4)
+
+
+def _kept_rows(teacher: Teacher, pixels: Tensor, boxes: Float, recipe: Recipe, autocast: Autocast) -> NDArray[Any]:
+    """The rows of some photos (b, 3, S, S) and their crops (b, V, 4)."""
+    size, grid = (
+        recipe.teacher.image_size or recipe.train_sizes[-1],
+        recipe.train_sizes[-1] // recipe.model.patch_size,
+    )
+    columns = []
+    for view in range(boxes.shape[1]):
+        said = _ask(teacher, crop(pixels, boxes[:, view], size), recipe, autocast)
+        features = resize_grid(said.features, min(said.features.shape[1], grid**2))
+        logits = said.embedding.new_empty(len(pixels), 0) if said.logits is None else said.logits
+        columns.append(
+            [value.clamp(-HALF, HALF).half().cpu().numpy() for value in (said.embedding, features, logits)]
+        )
+    values = (boxes, *(np.stack(parts, 1) for parts in zip(*columns, strict=True)))
+    kinds = [(name, value.dtype, value.shape[2:]) for name, value in zip(FIELDS, values, strict=True)]
+    rows = np.empty(boxes.shape[:2], kinds)
+    for name, value in zip(FIELDS, values, strict=True):
+        rows[name] = value
+    return rows
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise VecaError(f"{path} cannot be read: {error}; start anew with --resume never") from None
+    if rows.shape != shape or rows.dtype.names != FIELDS:
+        raise VecaError(f"{path} is of other photos or another recipe: start anew with --resume never")
+    return rows
+
+
+def _ask(teacher: Teacher, images: Tensor, recipe: Recipe, autocast: Autocast) -> TeacherOutput:
+    with torch.no_grad(), autocast():
+        return ask(teacher, resized(normalise(images), recipe.teacher.image_size))
