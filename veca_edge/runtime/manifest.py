@@ -77,6 +77,15 @@ class Manifest:
     quality: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=dict)
 
+    def summary(self) -> dict[str, Any]:
+        """JSON values for people to read: everything, but of the verification only how it ended."""
+        values: dict[str, Any] = json.loads(self.to_json())
+        verification = values.pop("verification")
+        values["verification"] = {
+            k: verification[k] for k in ("passed", "tolerance", "images") if k in verification
+        }
+        return values
+
     def to_json(self) -> str:
         """The manifest as stored in a model file."""
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}

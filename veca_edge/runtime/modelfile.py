@@ -2,20 +2,17 @@
 
 ExecuTorch reads the program at the front and ignores what follows; every ZIP reader finds the archive at the end:
 
-    model.pte = program | manifest.json  cores.npy  coordinates.npy  [head.npz]
+    model.pte = program | manifest.json  cores.npy  coordinates.npy  [head_weight.npy  head_bias.npy]
 
 so one file goes into an app, and `unzip -p model.pte manifest.json` shows what it is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import json
 import math
 import os
-import secrets
 import zipfile
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.files import is_regular, is_there, shortened
+from veca_edge.files import is_regular, is_there, replacing, shortened
 from veca_edge.runtime.manifest import Manifest
 
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
@@ -97,26 +94,21 @@ def write_model_file(file: ModelFile, program: bytes, shown: Path | None = None)
     Raises:
         VecaError: the place cannot be written, or the disk is full.
     """
-    path = file.path
-    temporary = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        with temporary.open("wb") as out:
-            out.write(program)
-        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_STORED) as archive:
-            archive.writestr("manifest.json", file.manifest.to_json())
-            archive.writestr("cores.npy", _npy(file.cores))
-            archive.writestr("coordinates.npy", _npy(file.coordinates))
-            if file.head is not None:
-                archive.writestr("head_weight.npy", _npy(file.head.weight))
-                archive.writestr("head_bias.npy", _npy(file.head.bias))
-        with temporary.open("rb+") as out:
-            os.fsync(out.fileno())
-        temporary.replace(path)
+        with replacing(file.path) as part:
+            with part.open("wb") as out:
+                out.write(program)
+            with zipfile.ZipFile(part, "a", zipfile.ZIP_STORED) as archive:
+                archive.writestr("manifest.json", file.manifest.to_json())
+                archive.writestr("cores.npy", _npy(file.cores))
+                archive.writestr("coordinates.npy", _npy(file.coordinates))
+                if file.head is not None:
+                    archive.writestr("head_weight.npy", _npy(file.head.weight))
+                    archive.writestr("head_bias.npy", _npy(file.head.bias))
+            with part.open("rb+") as out:
+                os.fsync(out.fileno())
     except OSError as error:
-        raise VecaError(f"cannot write {shortened(shown or path)}: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise VecaError(f"cannot write {shortened(shown or file.path)}: {error.strerror or error}") from None
 
 
 def read_model_file(path: str | Path) -> ModelFile:
@@ -224,11 +216,8 @@ def describe(path: str | Path) -> dict[str, Any]:
         VecaError: as `read_model_file`.
     """
     file = read_model_file(path)
-    manifest = file.manifest
-    stored: dict[str, Any] = json.loads(manifest.to_json())
-    verification = stored.pop("verification")
-    facts = {"kind": "model file", "path": str(file.path), "bytes": file.path.stat().st_size} | stored
-    facts["verification"] = {k: verification[k] for k in ("passed", "tolerance", "images") if k in verification}
+    facts: dict[str, Any] = {"kind": "model file", "path": str(file.path), "bytes": file.path.stat().st_size}
+    facts |= file.manifest.summary()
     if find_spec("executorch") is not None:
         facts["methods"] = _method_contents(file)
     return facts

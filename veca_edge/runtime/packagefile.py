@@ -6,9 +6,7 @@ has no checksum of its own, so the manifest's `program_digest` is the digest of 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,12 +164,7 @@ def describe_package(path: str | Path) -> dict[str, Any]:
         "metadata": dict(package.metadata),
     }
     manifest = find_manifest(package)
-    if manifest is None:
-        return facts | {"manifest": None}
-    stored: dict[str, Any] = json.loads(manifest.to_json())
-    verification: Mapping[str, Any] = stored.pop("verification")
-    stored["verification"] = {k: verification[k] for k in ("passed", "tolerance", "images") if k in verification}
-    return facts | {"manifest": stored}
+    return facts | {"manifest": None if manifest is None else manifest.summary()}
 
 
 def function_order(function: Function) -> tuple[str | int, ...]:
