@@ -41,7 +41,7 @@ def test_shows_the_packaged_checkpoint():
     result = inspect()
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert "everyday-tiny.pt  (checkpoint, 7.5 MB)" in lines[0]
+    assert "everyday.pt  (checkpoint, 7.5 MB)" in lines[0]
     assert "  model       custom: 8 layers, 192 wide, 3 heads of 64" in lines
     assert "  parameters  3.74 M" in lines
     assert "  labels      apple, asparagus, aubergine, avocado, banana, cabbage, and 47 more" in lines

@@ -22,7 +22,7 @@ def test_it_measures_once_and_prints_a_table(default_model_file: Path) -> None:
     assert first.exit_code == 0, first.output
     assert "measuring" in first.stderr
     lines = first.stdout.splitlines()
-    assert lines[0].startswith("everyday-tiny on ")
+    assert lines[0].startswith("everyday on ")
     assert lines[2].split() == [
         "size",
         "cores",

@@ -117,6 +117,6 @@ def test_measuring_writes_a_table_that_can_be_used(tmp_path, monkeypatch, photo)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"wrote {tmp_path / 'table.json'}: 3 ways of running\n"
     table = json.loads((tmp_path / "table.json").read_text())
-    assert table["about"].startswith("everyday-tiny, 36 frames and 16 photos, ")
+    assert table["about"].startswith("everyday, 36 frames and 16 photos, ")
     result = simulate("--table", tmp_path / "table.json", "--minutes", 1, "--policy", "balanced")
     assert result.exit_code == 0, result.output

@@ -24,7 +24,7 @@ from veca_edge.runtime.default import CHECKPOINT, default_model_path
 sys.path.insert(0, str(Path(__file__).parents[2] / "apps" / "python-mobile" / "shared"))
 from veca_edge_mobile.check import Check, golden_checks
 
-PHOTOS = ("avocado.jpg", "juice.jpg", "t-shirt.jpg")
+PHOTOS = ("tomato.jpg", "juice.jpg", "t-shirt.jpg")
 BUDGETS = (8, 32, 64)
 TOLERANCES = {
     "executorch-int8": {"embedding_cosine": 0.999, "logits": 0.25, "top1": True},

@@ -74,7 +74,7 @@ MISTAKES: dict[str, Callable[[Image], Image]] = {
     "mirrored": lambda image: image[:, ::-1].copy(),
     "turned by a quarter": lambda image: np.rot90(image).copy(),
     "the upper left corner instead of the whole": lambda image: image[:128, :128].copy(),
-    "squeezed to half its width, twice": lambda image: image[:, ::2].repeat(2, axis=1),
+    "stretched to twice its width": lambda image: image[:, 36:108].repeat(2, axis=1),
     "half as bright": lambda image: image // 2,
     "not normalised twice over": lambda image: (image / 255 * 58 + 124).astype(np.uint8),
 }

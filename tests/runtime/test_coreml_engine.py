@@ -67,7 +67,7 @@ def test_it_computes_what_the_checkpoint_computes(exact_package: Path, photo: Im
     from veca_edge.model.checkpoint import default_checkpoint_path
 
     model, reference = _load(exact_package), veca_edge.load(default_checkpoint_path())
-    assert (model.engine.name, model.budgets, model.name) == ("coreml", (8, 64), "everyday-tiny")
+    assert (model.engine.name, model.budgets, model.name) == ("coreml", (8, 64), "everyday")
     for cores in model.budgets:
         found, expected = model(photo, cores=cores), reference(photo, cores=cores)
         assert found.logits is not None

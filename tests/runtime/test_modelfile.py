@@ -244,4 +244,4 @@ def test_the_manifest_round_trips(default_model_file: Path) -> None:
 def test_a_copy_runs_anywhere(default_model_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "name with spaces é.pte"
     shutil.copy(default_model_file, path)
-    assert veca_edge.load(path).name == "everyday-tiny"
+    assert veca_edge.load(path).name == "everyday"

@@ -128,7 +128,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half:
 
 def default_checkpoint_path() -> Path:
     """The checkpoint that comes with the package: a small model for 53 everyday things at 128 pixels."""
-    return Path(str(resources.files("veca_edge") / "assets" / "everyday-tiny.pt"))
+    return Path(str(resources.files("veca_edge") / "assets" / "everyday.pt"))
 
 
 def default_preprocessing(patch_size: int = 16) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from veca_edge.files import is_there, shortened
 from veca_edge.runtime.modelfile import read_model_file
 from veca_edge.runtime.trust import cache_folder
 
-CHECKPOINT = "everyday-tiny.pt"
+CHECKPOINT = "everyday.pt"
 
 
 def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
