@@ -75,7 +75,9 @@ def _remembered(model: Model, cache: Path) -> Path:
 
 def test_the_front_is_of_this_device_and_is_remembered(model: Model, measured: Front, cache: Path) -> None:
     best = max(measured.points, key=lambda point: point.quality)
-    assert best.cores == 64
+    # Where 32 and 64 cores keep as much, only the cheaper point is on the front.
+    assert best.image_size == 256
+    assert best.cores in (32, 64)
     said: list[str] = []
     assert front_of(model, 30.0, say=said.append) == measured
     assert not any("measuring" in line for line in said)
