@@ -10,7 +10,7 @@ from pathlib import Path
 from calibration.findings import Goal, Report, Whole
 from calibration.losses import Judge
 from calibration.machine import Machine
-from calibration.photosets import Calibration
+from calibration.photosets import Calibration, gflops_of
 from calibration.rounding import learned_rounding, measure_moments
 from calibration.selection import Key, Precisions, as_recipe, downhill, last_within
 from calibration.sensitivity import Kind, mean_fidelity, measure_sensitivity
@@ -21,7 +21,6 @@ from converters.recipes import Precision, QuantizationRecipe, ready_recipe
 from converters.weights import Round, Weight, can_be_int4
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.model.flops import model_gflops
 
 READY = ("int8", "int4")
 SENSITIVITY_GFLOPS = 24.0  # a pass over the photos on which one layer at a time is changed
@@ -117,7 +116,7 @@ class Calibrator:
 
     def _measured(self, machine: Machine, judge: Judge, variants: Mapping[str, Mapping[Kind, Layer]]) -> Report:
         """Single layers and the ready recipes."""
-        count = int(SENSITIVITY_GFLOPS / _gflops(self._checkpoint))
+        count = int(SENSITIVITY_GFLOPS / gflops_of(self._checkpoint))
         some = self._photos.judge.first(min(MOST, max(FEWEST, count)))
         rows = measure_sensitivity(self._reference, variants, some, self.budgets, self._stage("layers"))
         path, config = self._checkpoint.path, self._checkpoint.config
@@ -224,8 +223,3 @@ def _kept(round: Round) -> Round:
         return found[key]
 
     return remembering
-
-
-def _gflops(checkpoint: Checkpoint) -> float:
-    size = int(checkpoint.preprocessing["image_size"])
-    return model_gflops(checkpoint.config, size, checkpoint.config.num_cores)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from veca_edge.errors import VecaError, require
 from veca_edge.files import expanded, shortened
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.flops import model_gflops
-from veca_edge.training.dataset import UNLABELLED, Photos, Skipped, decode_all, read_folder
+from veca_edge.training.dataset import UNLABELLED, Photos, Skipped, decode_all, has_folders, joined, read_folder
 
 LEARN = 128  # images that tell enough of what layers see
 JUDGE_GFLOPS = 256.0  # of a pass over the images that judge: seconds
@@ -105,9 +104,13 @@ def read_calibration(
 
 
 def _judging_photos(checkpoint: Checkpoint) -> int:
+    return min(256, max(16, int(JUDGE_GFLOPS / gflops_of(checkpoint))))
+
+
+def gflops_of(checkpoint: Checkpoint) -> float:
+    """What one photo costs with all cores at the checkpoint's own size."""
     size = int(checkpoint.preprocessing["image_size"])
-    cost = model_gflops(checkpoint.config, size, checkpoint.config.num_cores)
-    return min(256, max(16, int(JUDGE_GFLOPS / cost)))
+    return model_gflops(checkpoint.config, size, checkpoint.config.num_cores)
 
 
 @contextmanager
@@ -128,20 +131,16 @@ def find_photos(folder: Path, say: Say) -> tuple[Photos, Photos]:
     folder = expanded(folder)
     if not folder.is_dir():
         raise VecaError(f"{shortened(folder)}: no such folder of images")
-    if not any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir()):
+    if not has_folders(folder):
         return _halves(_loose(images_in(folder)))
     splits = read_folder(folder, lambda line: None if "held out" in line else say(line), SEED)
     if (folder / "val").is_dir():
         return _shuffled(splits.train), _shuffled(splits.val)
-    return _halves(_joined(splits.train, splits.val))
+    return _halves(joined([splits.train, splits.val]))
 
 
 def _loose(paths: Sequence[Path]) -> Photos:
     return Photos(tuple(paths), np.full(len(paths), UNLABELLED, np.int64), ())
-
-
-def _joined(a: Photos, b: Photos) -> Photos:
-    return Photos((*a.paths, *b.paths), np.concatenate([a.targets, b.targets]), a.labels)
 
 
 def _shuffled(photos: Photos) -> Photos:
@@ -177,10 +176,7 @@ def _read(photos: Photos, checkpoint: Checkpoint, preprocessing: Preprocessing, 
         raise VecaError(f"none of the {len(photos)} images to calibrate with could be read")
     chosen = photos.select(kept)
     targets = _known(chosen, checkpoint.labels)
-    digest = hashlib.sha256(f"{preprocessing.image_size}".encode())
-    for path, target in zip(chosen.paths, chosen.targets, strict=True):
-        digest.update(f"\0{target}\0{'/'.join(path.parts[-3:])}".encode(errors="surrogateescape"))
-    return PhotoSet(np.stack(pixels), targets, digest.hexdigest())
+    return PhotoSet(np.stack(pixels), targets, chosen.digest(preprocessing.image_size))
 
 
 def _known(photos: Photos, labels: tuple[str, ...]) -> NDArray[np.int64] | None:

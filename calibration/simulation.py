@@ -212,11 +212,6 @@ def rounded_rows(x: Tensor) -> Tensor:
     256 steps go from the row's least to its largest value; 0 is one of them.
     """
     low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
-    return rounded_to(x, low, high)
-
-
-def rounded_to(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """x rounded to 256 steps from `low` (at most 0) to `high` (at least 0), and scaled back."""
     steps = 255 / (high - low).clamp(min=1e-30)
     # The zero point is taken from the end whose rounding leaves more room, as XNNPACK takes it.
     from_low, from_high = -128 - low * steps, 127 - high * steps

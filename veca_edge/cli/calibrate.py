@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from veca_edge.cli.parsing import parse_budgets, parse_drop, parse_size
+from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.quantization import check_limits, limit_options
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
 from veca_edge.pictures import check_picture
@@ -41,12 +42,7 @@ the model knows also for accuracy. Nothing is trained.
 @click.option(
     "--images", type=click.Path(path_type=Path), metavar="DIR", help="Real images; the packaged samples by default."
 )
-@click.option(
-    "--max-drop", callback=parse_drop, metavar="0.5%", help="Find the smallest recipe that loses no more."
-)
-@click.option(
-    "--max-size", callback=parse_size, metavar="4MB", help="Find the best recipe for a .pte of this size."
-)
+@limit_options(".pte")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where the recipe goes, as JSON."
 )
@@ -117,8 +113,7 @@ def _targets(
     checkpoint: Path | None, output: Path | None, plot: Path | None, drop: float | None, size: int | None
 ) -> tuple[Path | None, Path | None]:
     """Where the recipe and the picture go, refused before any work if they cannot go there."""
-    if drop is not None and size is not None:
-        raise VecaError("--max-drop and --max-size: give one of them")
+    check_limits(drop, size)
     if output is not None:
         if drop is None and size is None:
             raise VecaError("--output is for a recipe: give --max-drop or --max-size")

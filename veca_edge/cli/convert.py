@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from veca_edge.cli.parsing import parse_budgets, parse_drop, parse_size, parse_sizes
+from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.products import PACKAGE, PAYLOAD, PRODUCTS, XNNPACK
 from veca_edge.cli.progress import Stages
-from veca_edge.cli.quantization import check_quantization, recipe_name
+from veca_edge.cli.quantization import check_quantization, limit_options, recipe_name
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_package_target, check_target, same_file
 
@@ -83,12 +83,7 @@ OPTIONS = {
 @click.option(
     "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="How each layer is stored, from `calibrate`."
 )
-@click.option(
-    "--max-drop", callback=parse_drop, metavar="0.5%", help="Find the smallest recipe that loses no more."
-)
-@click.option(
-    "--max-size", callback=parse_size, metavar="4MB", help="Find the best recipe for a file of this size."
-)
+@limit_options("file")
 @click.option(
     "--budgets", callback=parse_budgets, metavar="8,16,…|all", help="Core counts to offer; all by default."
 )

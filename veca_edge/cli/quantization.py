@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
+from veca_edge.cli.parsing import parse_drop, parse_size
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError
 
@@ -14,6 +17,25 @@ if TYPE_CHECKING:
     from converters.executorch import ConvertOptions
     from converters.recipes import QuantizationRecipe
     from veca_edge.model.checkpoint import Checkpoint
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def limit_options(file: str) -> Callable[[Command], Command]:
+    """--max-drop and --max-size, for a command that chooses a recipe; `file` is what the size is of."""
+    drop = click.option(
+        "--max-drop", callback=parse_drop, metavar="0.5%", help="Find the smallest recipe that loses no more."
+    )
+    size = click.option(
+        "--max-size", callback=parse_size, metavar="4MB", help=f"Find the best recipe for a {file} of this size."
+    )
+    return lambda command: drop(size(command))
+
+
+def check_limits(drop: float | None, size: int | None) -> None:
+    """Refuse both limits at once."""
+    if drop is not None and size is not None:
+        raise VecaError("--max-drop and --max-size: give one of them")
 
 
 def check_quantization(given: Mapping[str, Any], quantize_chosen: bool) -> None:
@@ -26,9 +48,8 @@ def check_quantization(given: Mapping[str, Any], quantize_chosen: bool) -> None:
     Raises:
         VecaError: naming what goes together.
     """
+    check_limits(given["max_drop"], given["max_size"])
     goals = [name for name in ("max_drop", "max_size") if given[name] is not None]
-    if len(goals) > 1:
-        raise VecaError("--max-drop and --max-size: give one of them")
     if goals and given["calibration"] is None:
         raise VecaError(
             f"--{goals[0].replace('_', '-')} takes measuring: name a folder of images with --calibration"

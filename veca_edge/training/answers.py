@@ -25,7 +25,17 @@ from veca_edge.training.photos import PhotoStore
 from veca_edge.training.schedule import KEPT, SAMPLE, draws
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask
-from veca_edge.training.views import Float, Views, crop, draw_views, normalise, own_shares, render, resized
+from veca_edge.training.views import (
+    Float,
+    Views,
+    crop,
+    draw_views,
+    half_mirrored,
+    normalise,
+    own_shares,
+    render,
+    resized,
+)
 from veca_edge.training.world import Autocast
 
 SAMPLES = 256  # views from which the teacher's statistics are taken
@@ -68,18 +78,15 @@ class LiveAnswers:
 
     def sample(self) -> TeacherOutput:
         """See `Answers`."""
-        generator, unmixed = (
-            draws(self._recipe.seed, SAMPLE, 0),
-            replace(self._recipe.augment, mixup=0.0, cutmix=0.0),
-        )
+        generator = draws(self._recipe.seed, SAMPLE, 0)
         rows = torch.from_numpy(generator.permutation(len(self._photos))[:SAMPLES]).to(self._photos.pixels.device)
-        views, size = draw_views(len(rows), unmixed, generator), self._recipe.phases[0].sizes[0]
-        said = []
+        views = draw_views(len(rows), self._recipe.augment.unmixed(), generator)
+        size, said = self._recipe.phases[0].sizes[0], []
         for start in range(0, len(rows), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             images, _ = render(self._photos, rows, views, part, size, self._device)
             said.append(self.answer(images, rows, views, part))
-        parts = (torch.cat(values) for values in zip(*said, strict=True) if isinstance(values[0], Tensor))
+        parts = (torch.cat(values) for values in zip(*said, strict=True) if all(v is not None for v in values))
         return TeacherOutput(*parts)
 
 
@@ -105,33 +112,33 @@ class KeptAnswers:
         """
         self._rows = _mapped(path, (photos, recipe.teacher.views))
         self._boxes: Float = np.ascontiguousarray(self._rows["box"])
-        self._mirror, self._device = recipe.augment.mirror, device
+        self._augment, self._device = recipe.augment, device
 
     def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
         """The same colours and mixing, on crops of which there are answers, mirrored or not."""
         rows = chosen.cpu().numpy()
         picks = generator.integers(self._boxes.shape[1], size=len(rows))
-        boxes = self._boxes[rows, picks]
-        mirrored = (generator.random(len(rows)) < 0.5) & self._mirror
-        boxes[mirrored] = boxes[mirrored][:, [2, 1, 0, 3]]
+        boxes = half_mirrored(self._boxes[rows, picks], self._augment, generator)
         return replace(views, boxes=boxes, picks=picks)
 
     def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
         """See `Answers`; mixed views get mixed answers."""
         rows, mine = chosen.cpu().numpy(), views[part]
-        own = self._look_up(rows[part], mine)
-        if (mine.shares == 1).all():
+        own, mixed = self._look_up(rows[part], mine), np.flatnonzero(mine.shares < 1)
+        if not len(mixed):
             return own
-        other = self._look_up(rows[mine.partners], views[mine.partners])
+        partners, here = mine.partners[mixed], torch.from_numpy(mixed).to(self._device)
+        other = self._look_up(rows[partners], views[partners])
         side = math.isqrt(own.features.shape[1])
-        cells = own_shares(mine, side, self._device).expand(-1, 1, side, side).flatten(2).transpose(1, 2)
+        cells = own_shares(mine[mixed], side, self._device).expand(-1, 1, side, side).flatten(2).transpose(1, 2)
         share = cells.mean(1)
-        logits = None
-        if own.logits is not None and other.logits is not None:
-            mixed = share * own.logits.softmax(-1) + (1 - share) * other.logits.softmax(-1)
-            logits = mixed.clamp(min=SMALLEST).log()
-        embedding = share * own.embedding + (1 - share) * other.embedding
-        return TeacherOutput(embedding, cells * own.features + (1 - cells) * other.features, logits)
+        own.embedding[here] = share * own.embedding[here] + (1 - share) * other.embedding
+        own.features[here] = cells * own.features[here] + (1 - cells) * other.features
+        if own.logits is None or other.logits is None:
+            return own
+        shares = own.logits.softmax(-1)
+        shares[here] = share * shares[here] + (1 - share) * other.logits.softmax(-1)
+        return own._replace(logits=shares.clamp(min=SMALLEST).log())
 
     def sample(self) -> TeacherOutput:
         """See `Answers`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import unicodedata
 from collections import deque
@@ -54,6 +55,13 @@ class Photos:
         """The photos of these indices, in this order; the labels stay."""
         chosen = np.asarray(rows, np.int64)
         return Photos(tuple(self.paths[row] for row in chosen), self.targets[chosen], self.labels)
+
+    def digest(self, side: int) -> str:
+        """SHA-256 of the list as squares of `side` pixels: file names with their folders, targets; no pixels."""
+        found = hashlib.sha256(f"{side}".encode())
+        for path, target in zip(self.paths, self.targets, strict=True):
+            found.update(f"\0{target}\0{'/'.join(path.parts[-3:])}".encode(errors="surrogateescape"))
+        return found.hexdigest()
 
     def counts(self) -> NDArray[np.int64]:
         """Photos per label: int64 (K,)."""
@@ -114,8 +122,8 @@ def read_folder(folder: Path, say: Say = lambda _: None, seed: int = 0) -> Split
         raise VecaError(f"{shortened(folder)}: no such folder of photos")
     train_folder, val_folder = folder / "train", folder / "val"
     with Skipped(say) as skipped:
-        if not _has_folders(train_folder):
-            if _has_folders(val_folder):
+        if not has_folders(train_folder):
+            if has_folders(val_folder):
                 raise VecaError(
                     f"{shortened(folder)} has a val folder, but no train folder with a folder per label"
                 )
@@ -138,6 +146,12 @@ def read_folder(folder: Path, say: Say = lambda _: None, seed: int = 0) -> Split
             f"{shortened(folder)} has no photo to judge by: put some in val, or two or more in each label"
         )
     return splits
+
+
+def joined(parts: Sequence[Photos]) -> Photos:
+    """Several lists with the same labels, one after the other."""
+    paths = tuple(path for part in parts for path in part.paths)
+    return Photos(paths, np.concatenate([part.targets for part in parts]), parts[0].labels)
 
 
 def decode(path: Path) -> Image:
@@ -272,7 +286,8 @@ def _check_header(path: Path) -> None:
     check_pixels(str(path), *size)
 
 
-def _has_folders(folder: Path) -> bool:
+def has_folders(folder: Path) -> bool:
+    """Whether this is a folder with folders in it, hidden ones aside; VecaError if it cannot be read."""
     return folder.is_dir() and any(entry.is_dir() for entry in _entries(folder))
 
 

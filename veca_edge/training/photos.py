@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from veca_edge.camera.preprocessing import Image, Preprocessing
 from veca_edge.errors import VecaError
-from veca_edge.training.dataset import Photos, Skipped, decode_all
+from veca_edge.training.dataset import Photos, Skipped, decode_all, joined
 
 MOST_OF_MEMORY = 0.7  # of the machine's, for photos
 MOST_OF_DEVICE = 0.3  # of an accelerator's free memory
@@ -57,8 +56,8 @@ def load_photos(
     Raises:
         VecaError: none can be read, or they would not fit into memory.
     """
-    paths = [path for part in parts for path in part.paths]
-    targets = [int(target) for part in parts for target in part.targets]
+    photos = joined(parts)
+    paths = photos.paths
     _check_memory(len(paths), side)
     square = Preprocessing(image_size=side)
 
@@ -77,11 +76,8 @@ def load_photos(
             progress((index + 1) / len(paths))
     if not kept:
         raise VecaError(f"none of the {len(paths)} photos could be read")
-    digest = hashlib.sha256(f"{side}".encode())
-    for index in kept:
-        digest.update(f"\0{targets[index]}\0{'/'.join(paths[index].parts[-3:])}".encode(errors="surrogateescape"))
-    labels = torch.tensor([targets[index] for index in kept])
-    return PhotoStore(pixels[: len(kept)], labels, digest.hexdigest())
+    chosen = photos.select(kept)
+    return PhotoStore(pixels[: len(kept)], torch.from_numpy(chosen.targets), chosen.digest(side))
 
 
 def _check_memory(count: int, side: int) -> None:

@@ -72,6 +72,10 @@ class AugmentSettings:
     mixup_alpha: float = setting(0.8, "parameter of the Beta distribution of the blend", 0.01, 10)
     cutmix: float = setting(0.0, "share of views in which a rectangle comes from another photo", 0, 1)
 
+    def unmixed(self) -> AugmentSettings:
+        """The same, every view of one photo alone."""
+        return replace(self, mixup=0.0, cutmix=0.0)
+
 
 @dataclass(frozen=True)
 class LossSettings:

@@ -219,7 +219,7 @@ class Trainer:
     def _taught(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput | None:
         if self._task.teacher is None:
             return None
-        return self._task.teacher.answer(images, chosen, views, part)
+        return _checked(self._task.teacher.answer(images, chosen, views, part), len(self._task.labels))
 
     def _micro_batches(self, size: int) -> list[slice]:
         """This process's part of the batch in pieces that fit into memory."""
@@ -352,10 +352,13 @@ def _distillation(task: Task, width: int) -> Distillation | None:
     """Projections to the teacher, fitted to what it says of a sample of views."""
     if task.teacher is None:
         return None
-    said, classes = task.teacher.sample(), len(task.labels)
+    return Distillation(width, _checked(task.teacher.sample(), len(task.labels)))
+
+
+def _checked(said: TeacherOutput, classes: int) -> TeacherOutput:
     if said.logits is not None and said.logits.shape[1] != classes:
         raise VecaError(f"the teacher knows {said.logits.shape[1]} labels, the photos have {classes}")
-    return Distillation(width, said)
+    return said
 
 
 def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:

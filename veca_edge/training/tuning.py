@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -101,7 +100,7 @@ def _loss(
     """The loss on views of some photos."""
     device, everything = next(teacher.parameters()).device, slice(None)
     chosen = torch.from_numpy(rows).to(photos.pixels.device)
-    views = draw_views(len(rows), replace(recipe.augment, mixup=0.0, cutmix=0.0), generator)
+    views = draw_views(len(rows), recipe.augment.unmixed(), generator)
     images, shares = render(photos, chosen, views, everything, _size(recipe), device)
     labels = mixed_labels(photos, chosen, views, everything, shares, classes)
     with autocast():

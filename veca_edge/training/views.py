@@ -89,9 +89,14 @@ def _draw_boxes(count: int, settings: AugmentSettings, generator: np.random.Gene
     sides = np.minimum(np.sqrt(np.stack([area * aspect, area / aspect], 1)), 1)
     start = generator.random((count, 2)) * (1 - sides)
     boxes = np.concatenate([start, start + sides], 1)
-    flipped = (generator.random(count) < 0.5) & settings.mirror
+    return np.asarray(half_mirrored(boxes, settings, generator), np.float32)
+
+
+def half_mirrored(boxes: Float, settings: AugmentSettings, generator: np.random.Generator) -> Float:
+    """The boxes (B, 4), about half of them mirrored if the settings allow it; changed in place."""
+    flipped = (generator.random(len(boxes)) < 0.5) & settings.mirror
     boxes[flipped] = boxes[flipped][:, [2, 1, 0, 3]]
-    return np.asarray(boxes, np.float32)
+    return boxes
 
 
 def render(
