@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from coremltools.converters.mil.backend.mil.load import load as export_program
 from coremltools.converters.mil.mil import Function, Program, types
 
 from converters.coreml_graph import MinimumTarget
+from converters.coreml_names import shorten_names
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX, shortened
@@ -29,6 +31,7 @@ from veca_edge.runtime.packagefile import (
     LABEL,
     LOGITS,
     MANIFEST_KEY,
+    NAMES_KEY,
     PROBABILITIES,
 )
 
@@ -118,6 +121,8 @@ def write_draft(
     version = _VERSIONS[minimum_target]
     try:
         spec = export_program(program, str(weights), specification_version=version, model_description=description)
+        names = shorten_names(spec)
+        spec.description.metadata.userDefined[NAMES_KEY] = json.dumps(names, separators=(",", ":"))
         ct.utils.save_spec(spec, str(package), weights_dir=str(weights))
     except RuntimeError as error:  # the native writers know no other
         raise VecaError(f"coremltools could not write the package: {error}") from None

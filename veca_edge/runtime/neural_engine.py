@@ -19,7 +19,7 @@ from veca_edge.runtime.mlprogram import Function, Interpreter, Package, open_pac
 from veca_edge.runtime.mlprogram.placement import Placement, review
 from veca_edge.runtime.mlprogram.placement_rules import SEEN
 from veca_edge.runtime.mlprogram.ranges import NEAR_OVERFLOW, LayerRange, Magnitude, Ranges
-from veca_edge.runtime.packagefile import IMAGE, PackageFile, find_manifest, function_order
+from veca_edge.runtime.packagefile import IMAGE, PackageFile, find_manifest, full_names, function_order
 
 Image = NDArray[np.uint8]
 
@@ -39,7 +39,8 @@ def describe_placement(path: str | Path) -> dict[str, Any]:
         VecaError: as `open_package`.
     """
     package = open_package(path)
-    reviews = {function.name: review(function) for function in _functions(package)}
+    names = full_names(package)
+    reviews = {function.name: review(function, names) for function in _functions(package)}
     kinds = {kind for placement in reviews.values() for kind in placement.seen}
     return {
         "functions": {name: _placement_facts(placement) for name, placement in reviews.items()},
@@ -68,9 +69,10 @@ def measure_ranges(
     if manifest is None:
         return None
     file, functions, measured = PackageFile(package, manifest), _functions(package), []
+    names = full_names(package)
     sizes = {name: size[0] for cores in manifest.budgets for size, name in file.sizes(cores).items()}
     for number, function in enumerate(functions):
-        interpreter, ranges = Interpreter(package, function.name), Ranges()
+        interpreter, ranges = Interpreter(package, function.name), Ranges(names=names)
         for index, image in enumerate(images):
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, sizes[function.name]).image
             interpreter.run({IMAGE: fitted}, ranges.note)

@@ -6,7 +6,9 @@ has no checksum of its own, so the manifest's `program_digest` is the digest of 
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from veca_edge.runtime.manifest import Manifest
 from veca_edge.runtime.mlprogram import Feature, Function, Package, open_package
 
 MANIFEST_KEY = "veca_edge.manifest"
+NAMES_KEY = "veca_edge.names"  # full names of the program's values by the short ones that it uses
 TARGET = "coreml"
+_FULL_NAME = re.compile(r"[A-Za-z_]\w{0,79}", re.ASCII)
 MAIN = "main"  # the only function of a package for iOS 17, which holds one budget
 
 # Inputs and outputs of every function; LABEL and PROBABILITIES take the place of LOGITS in a Core ML classifier.
@@ -97,6 +101,23 @@ def find_manifest(package: Package) -> Manifest | None:
     except VecaError as error:
         raise VecaError(f"{package.path}: {error}") from None
     return manifest
+
+
+def full_names(package: Package) -> Mapping[str, str]:
+    """What the values of a program are called by people, by the names that the program uses; {} in other packages.
+
+    Raises:
+        VecaError: there are names, but damaged ones.
+    """
+    text = package.user_metadata.get(NAMES_KEY, "{}")
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        names = None  # refused below
+    full = names.values() if isinstance(names, dict) else [None]
+    if not all(isinstance(name, str) and _FULL_NAME.fullmatch(name) for name in full):
+        raise VecaError(f"{package.path}: its table of names is damaged")
+    return dict(names)
 
 
 def _check(package: Package, manifest: Manifest) -> None:

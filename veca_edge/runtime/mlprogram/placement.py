@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -34,20 +35,26 @@ class Placement:
     unreported: tuple[str, ...]
 
 
-def review(function: Function) -> Placement:
-    """Hold all rules against a function's operations."""
+def review(function: Function, names: Mapping[str, str] = MappingProxyType({})) -> Placement:
+    """Hold all rules against a function's operations.
+
+    Args:
+        function: any.
+        names: what variables are to be called, where that is not what the program calls them.
+    """
     sites = list(_sites(function))
-    found: dict[Rule, list[Operation]] = {}
+    found: dict[Rule, list[str]] = {}
+    flagged = set()
     for site in sites:
         for rule in RULES:
             if _speaks_of(rule, site.operation.kind) and rule.holds(site):
-                found.setdefault(rule, []).append(site.operation)
-    flagged = {operation.kind for operations in found.values() for operation in operations}
+                found.setdefault(rule, []).append(_name(site.operation, names))
+                flagged.add(site.operation.kind)
     kinds = dict.fromkeys(s.operation.kind for s in sites if not s.operation.kind.startswith("const"))
     kept = kinds.keys() - flagged
     known = {kind for seen in SEEN for kind in seen.kinds}
     return Placement(
-        findings=tuple(Finding(rule, tuple(map(_name, found[rule]))) for rule in RULES if rule in found),
+        findings=tuple(Finding(rule, tuple(found[rule])) for rule in RULES if rule in found),
         seen=tuple(kind for kind in kinds if kind in kept & known),
         unreported=tuple(kind for kind in kinds if kind in kept - known),
     )
@@ -70,6 +77,9 @@ def _speaks_of(rule: Rule, kind: str) -> bool:
     return kind in rule.kinds or (not rule.kinds and not kind.startswith("constexpr"))
 
 
-def _name(operation: Operation) -> str:
+def _name(operation: Operation, names: Mapping[str, str]) -> str:
     """For people."""
-    return operation.outputs[0].name[:80] if operation.outputs else operation.kind
+    if not operation.outputs:
+        return operation.kind
+    name = operation.outputs[0].name
+    return names.get(name, name)[:80]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -80,12 +81,13 @@ class Ranges:
     scores of an attention, the sum of squares of a norm) are not seen.
     """
 
-    def __init__(self, small: bool = True) -> None:
+    def __init__(self, small: bool = True, names: Mapping[str, str] = MappingProxyType({})) -> None:
         """
         Args:
             small: whether to count small values too, which takes most of the time.
+            names: what variables are to be called, where that is not what the program calls them.
         """
-        self._small = small
+        self._small, self._names = small, names
         self._found: dict[str, Magnitude] = {}
 
     def note(self, operation: Operation, variable: Variable, value: Array) -> None:
@@ -94,8 +96,9 @@ class Ranges:
             return
         largest = np.maximum(value.max(), -value.min())  # keeps what is not a number
         values, tiny = _counts(value) if self._small else (0, 0)
-        before = self._found.get(variable.name, Magnitude(variable.name, operation.kind, 0.0))
-        self._found[variable.name] = replace(
+        name = self._names.get(variable.name, variable.name)
+        before = self._found.get(name, Magnitude(name, operation.kind, 0.0))
+        self._found[name] = replace(
             before,
             largest=float(np.maximum(before.largest, largest)),
             values=before.values + values,
