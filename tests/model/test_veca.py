@@ -74,6 +74,29 @@ def test_images_of_a_batch_do_not_influence_each_other():
     torch.testing.assert_close(together.embedding[1:2], alone.embedding, atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_patches_that_are_left_out_change_nothing():
+    model, images = random_veca(tiny()), noise(2, 3, 64, 48)
+    kept = torch.tensor([[7, 0, 10], [1, 2, 11]])
+    some, others = model(images, 16, kept), images.clone()
+    seen = torch.zeros(2, 12, dtype=torch.bool).scatter(1, kept, True).view(2, 1, 4, 3)
+    pixels = seen.repeat_interleave(16, 2).repeat_interleave(16, 3).expand_as(images)
+    others[~pixels] = 5.0
+    assert torch.equal(model(others, 16, kept).features, some.features)
+    others[pixels] += 1
+    assert (model(others, 16, kept).embedding - some.embedding).abs().amin(1).max() > 1e-4
+
+
+@torch.no_grad()
+def test_all_patches_in_any_order_are_the_whole_image():
+    model, images = random_veca(tiny()), noise(2, 3, 64, 48)
+    order = torch.stack([torch.randperm(12, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
+    whole, shuffled = model(images, 16), model(images, 16, order)
+    torch.testing.assert_close(shuffled.embedding, whole.embedding, atol=1e-5, rtol=1e-5)
+    for row in range(2):
+        torch.testing.assert_close(shuffled.features[row], whole.features[row, order[row]], atol=1e-5, rtol=1e-5)
+
+
 def test_within_one_layer_patches_do_not_see_each_other():
     model, images = random_veca(tiny(num_layers=1)), noise(1, 3, 32, 32)
     changed = images.clone()

@@ -56,6 +56,11 @@ def test_a_phase_may_have_budgets_of_its_own():
     assert set(cores[600:]) == set(range(8, 65, 8))
 
 
+def test_a_phase_may_show_some_of_the_patches():
+    some = schedule(80, "phases=[{share=1, patches=0.25}, {share=1}]")
+    assert [some.at(step).patches for step in range(some.steps)] == [0.25] * 60 + [1] * 60
+
+
 @pytest.mark.parametrize(
     ("step", "expected"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.55), (99, 0.1 + 0.9 * 0.5 * 0.0006)]
 )

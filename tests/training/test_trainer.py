@@ -182,6 +182,37 @@ def test_pieces_of_a_batch_take_the_same_steps(tmp_path):
             assert b["gradient"] == pytest.approx(a["gradient"], rel=1e-3)
 
 
+def test_a_student_that_sees_some_patches_learns_from_a_teacher_that_sees_all(tmp_path, monkeypatch):
+    seen, whole = [], Classifier.forward
+
+    def watched(classifier, images, cores, kept=None):
+        seen.append(kept)
+        return whole(classifier, images, cores, kept)
+
+    monkeypatch.setattr(Classifier, "forward", watched)
+    run = trainer(tmp_path, "epochs=20", "phases=[{share=3, sizes=[48], patches=0.3}, {sizes=[48]}]")
+    run.run()
+    early = [kept for kept in seen if kept is not None]
+    assert [kept.shape for kept in early] == [(12, 3)] * 30  # of 9 patches
+    for row in torch.cat(early):
+        assert row.tolist() == sorted(set(row.tolist()))
+    assert len({tuple(row.tolist()) for row in torch.cat(early)}) > 60  # of 84 choices
+    assert set(torch.cat(early).flatten().tolist()) == set(range(9))
+    steps = [line for line in lines(tmp_path) if "loss" in line]
+    assert steps[29]["patches"] < 0.9 * steps[0]["patches"]
+    assert run.figures["48"]["24"]["top1"] >= 5 / 6
+
+
+def test_pieces_of_a_batch_see_the_same_patches(tmp_path):
+    same = "model.rope_shift=0", "model.rope_rescale=1", "epochs=2", "phases=[{sizes=[48], patches=0.5}]"
+    for name, micro_batch in (("whole", 0), ("pieces", 5)):
+        trainer(tmp_path / name, *same, f"micro_batch={micro_batch}").run()
+    whole, pieces = (
+        [line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("whole", "pieces")
+    )
+    assert pieces == pytest.approx(whole, rel=1e-4)
+
+
 def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
     calls = []
 

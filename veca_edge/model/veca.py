@@ -108,15 +108,16 @@ class Veca(nn.Module):  # type: ignore[misc]
         project = config.output_dim is not None
         self.output_proj = nn.Linear(d, config.output_dim) if project else nn.Identity()
 
-    def forward(self, images: Tensor, cores: int | None = None) -> VecaOutput:
+    def forward(self, images: Tensor, cores: int | None = None, kept: Tensor | None = None) -> VecaOutput:
         """Compute one embedding per image and one feature per patch.
 
         Args:
             images: float (B, 3, H, W), normalised; H and W are multiples of the patch size, square or not.
             cores: active cores, a multiple of the chunk size up to the whole bank; None for the whole bank.
+            kept: int64 (B, n), the patches of each image that are seen; None for all N.
 
         Returns:
-            embedding (B, D') and features (B, N, D').
+            embedding (B, D') and features (B, N, D'), or (B, n, D') in the order of `kept`.
 
         Raises:
             VecaError: an image size or core count that the model cannot take.
@@ -125,7 +126,7 @@ class Veca(nn.Module):  # type: ignore[misc]
         if images.ndim != 4 or images.shape[1] != self.config.in_channels:
             raise VecaError(f"images have shape {tuple(images.shape)}, expected (batch, 3, height, width)")
         rows, columns = self.config.patch_grid(images.shape[2], images.shape[3])
-        patches = self.patch_embed(images)  # 1
+        patches = take_rows(self.patch_embed(images), kept)  # 1
         tokens, raw = self.active_cores(count)  # 2
         # In the weights' precision: under autocast the blocks add to a sum that is not rounded to theirs.
         x = torch.cat((tokens.expand(len(images), -1, -1), patches.to(tokens.dtype)), dim=1)
@@ -134,7 +135,7 @@ class Veca(nn.Module):  # type: ignore[misc]
         if self.training:
             positions = augment_positions(positions, self.config)
         periods = rope_periods(self.config, images.device)  # 4
-        patch_angles = rope_angles(positions, periods).expand(len(images), -1, -1)
+        patch_angles = take_rows(rope_angles(positions, periods).expand(len(images), -1, -1), kept)
         for layer, block in enumerate(self.blocks):  # 5
             if layer:  # 6
                 raw = raw + self.pos_alpha[layer - 1] * self.pos_linears[layer - 1](x[:, :count])
@@ -165,6 +166,11 @@ class Head(nn.Module):  # type: ignore[misc]
     def forward(self, output: VecaOutput) -> Tensor:
         """Logits (B, K) of a model's output."""
         return self.linear(torch.cat((output.embedding, output.features.mean(dim=1)), dim=-1))
+
+
+def take_rows(values: Tensor, rows: Tensor | None) -> Tensor:
+    """Some rows of each element of a batch: values (B, N, D), rows int64 (B, n), result (B, n, D); None for all."""
+    return values if rows is None else values.gather(1, rows[..., None].expand(-1, -1, values.shape[2]))
 
 
 def random_veca(family_or_config: str | VecaConfig, seed: int = 0) -> Veca:

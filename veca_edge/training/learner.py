@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, Checkpoint
 from veca_edge.model.config import VecaConfig
-from veca_edge.model.veca import Head, Veca, VecaOutput
+from veca_edge.model.veca import Head, Veca, VecaOutput, take_rows
 from veca_edge.training.losses import Distillation, Learned, compute_losses
 from veca_edge.training.settings import LossSettings, OptimizerSettings
 from veca_edge.training.teachers import TeacherOutput
@@ -25,8 +25,8 @@ class Classifier(nn.Module):  # type: ignore[misc]
         self.veca = Veca(config)
         self.head = Head(config.feature_dim, classes)
 
-    def forward(self, images: Tensor, cores: int) -> tuple[VecaOutput, Tensor]:
-        output = self.veca(images, cores)
+    def forward(self, images: Tensor, cores: int, kept: Tensor | None = None) -> tuple[VecaOutput, Tensor]:
+        output = self.veca(images, cores, kept)
         return output, self.head(output)
 
     @classmethod
@@ -64,7 +64,12 @@ class Learner(nn.Module):  # type: ignore[misc]
         self._settings = settings
 
     def forward(
-        self, images: Tensor, cores: int, labels: Tensor, taught: TeacherOutput | None
+        self,
+        images: Tensor,
+        cores: int,
+        labels: Tensor,
+        taught: TeacherOutput | None,
+        kept: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The terms of the loss by name, unweighted.
 
@@ -73,12 +78,16 @@ class Learner(nn.Module):  # type: ignore[misc]
             cores: active cores.
             labels: (B, K), see `compute_losses`.
             taught: what the teacher says of the images, from `ask`, or None without a teacher.
+            kept: int64 (B, n), the patches that the student sees, or None for all.
         """
-        output, logits = self.classifier(images, cores)
+        output, logits = self.classifier(images, cores, kept)
         if self.distillation is None or taught is None:
             return compute_losses(Learned(logits, None, None), labels, None, self._settings)
         learned = Learned(logits, *self.distillation(output))
-        targets = self.distillation.targets(taught, output.features.shape[1])
+        height, width = images.shape[2:]
+        rows, columns = self.classifier.veca.config.patch_grid(height, width)
+        targets = self.distillation.targets(taught, rows * columns)
+        targets = targets._replace(features=take_rows(targets.features, kept))
         return compute_losses(learned, labels, targets, self._settings)
 
 

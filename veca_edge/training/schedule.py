@@ -18,7 +18,7 @@ from veca_edge.model.config import VecaConfig
 from veca_edge.training.settings import Phase, Recipe
 
 # One stream of random numbers for each kind of draw.
-ORDER, BUDGET, SIZE, VIEWS, POSITIONS, SAMPLE, TUNING, KEPT, PICKS = range(9)
+ORDER, BUDGET, SIZE, VIEWS, POSITIONS, SAMPLE, TUNING, KEPT, PICKS, PATCHES = range(10)
 
 
 def draws(seed: int, kind: int, number: int) -> np.random.Generator:
@@ -49,11 +49,15 @@ class StepPlan:
     Attributes:
         size: side of the square images, pixels.
         cores: active cores.
+        patches: share of each view's patches that are seen.
+        compiled: whether the model runs compiled.
         lr: learning rate.
     """
 
     size: int
     cores: int
+    patches: float
+    compiled: bool
     lr: float
 
 
@@ -81,7 +85,7 @@ class Schedule:
         cores = budgets[_draw([weights.get(budget, 1.0) for budget in budgets], self.draws(BUDGET, step))]
         settings = self._recipe.optimizer
         lr = settings.lr * rate_at(step, self.steps, settings.warmup, settings.final_lr)
-        return StepPlan(size, cores, lr)
+        return StepPlan(size, cores, phase.patches, phase.compile, lr)
 
     def phase(self, step: int) -> Phase:
         """The phase that a step belongs to."""

@@ -40,6 +40,10 @@ class Phase:
     share: float = setting(1.0, "of all steps, relative to the other phases", 1e-6)
     sizes: tuple[int, ...] = setting((128,), "pixels, multiples of the patch size", 1, 4096)
     cores: tuple[int, ...] = setting((), "budgets; none for all of them. Few cores are quicker to train", 1)
+    patches: float = setting(
+        1.0, "share of each view's patches that the student sees, others at every step", 0.01, 1
+    )
+    compile: bool = setting(False, "torch.compile: minutes for each size and budget, then faster steps")
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,6 @@ class Recipe:
     )
     seed: int = setting(0, "decides every draw", 0, 2**31 - 1)
     precision: str = setting("auto", "bf16, fp32, or auto: bf16 on a GPU, fp32 elsewhere")
-    compile: bool = setting(False, "torch.compile: slow to start, faster steps")
     log_every: int = setting(20, "steps that one line of the log averages", 1)
     save_minutes: float = setting(2.0, "how often the state is saved; 0 for after every step")
     phases: tuple[Phase, ...] = field(

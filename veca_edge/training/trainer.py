@@ -9,11 +9,12 @@ for bit where the arithmetic itself repeats (on one processor it does).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -24,7 +25,7 @@ from veca_edge.training.answers import Answers
 from veca_edge.training.learner import Average, Classifier, Learner, clip_gradients, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
 from veca_edge.training.photos import PhotoStore
-from veca_edge.training.schedule import PICKS, POSITIONS, VIEWS, Schedule, StepPlan
+from veca_edge.training.schedule import PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
 from veca_edge.training.teachers import TeacherOutput
@@ -111,7 +112,8 @@ class Trainer:
         else:
             classifier = Classifier.from_checkpoint(task.start, task.labels)
         self._learner = Learner(classifier, _distillation(task, config.feature_dim), recipe.loss).to(world.device)
-        self._model = world.parallel(torch.compile(self._learner) if recipe.compile else self._learner)
+        self._compiles = any(phase.compile for phase in recipe.phases)
+        self._model = world.parallel(torch.compile(self._learner) if self._compiles else self._learner)
         self._optimizer = make_optimizer(self._learner, recipe.optimizer)
         decay = recipe.optimizer.ema
         self._average = Average(self._learner.classifier, decay) if decay else None
@@ -171,7 +173,8 @@ class Trainer:
 
     def _take_step(self, plan: StepPlan) -> None:
         try:
-            figures = self._gradients(plan)
+            with self._as_planned(plan):
+                figures = self._gradients(plan)
             length = clip_gradients(self._learner.parameters(), self._task.recipe.optimizer.clip)
             for group in self._optimizer.param_groups:
                 group["lr"] = plan.lr
@@ -187,6 +190,13 @@ class Trainer:
             raise
         self._window += torch.cat((figures, length.detach().view(1), torch.ones(1, device=length.device)))
 
+    def _as_planned(self, plan: StepPlan) -> AbstractContextManager[object]:
+        """Compiled or not. A model that is never compiled is left alone: the compiler takes seconds to import."""
+        if plan.compiled or not self._compiles:
+            return nullcontext()
+        eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+        return eager
+
     def _gradients(self, plan: StepPlan) -> Tensor:
         """Gradients of one step, and its terms of the loss in the order of FIGURES."""
         recipe, schedule = self._task.recipe, self.schedule
@@ -195,6 +205,7 @@ class Trainer:
         if self._task.teacher is not None:
             views = self._task.teacher.seen(chosen, views, schedule.draws(PICKS, self.step))
         parts = self._micro_batches(plan.size)
+        kept = self._kept_patches(plan)
         seeds = schedule.draws(POSITIONS, self.step).integers(2**62, size=len(parts))
         figures = torch.zeros(len(FIGURES) - 1, device=self._world.device)
         self._optimizer.zero_grad()
@@ -204,9 +215,9 @@ class Trainer:
             images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
             labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
             with hold_gradients(self._model, index < len(parts) - 1), self.autocast():
-                terms = self._model(
-                    normalise(images), plan.cores, labels, self._taught(images, chosen, views, part)
-                )
+                taught = self._taught(images, chosen, views, part)
+                seen = None if kept is None else kept[part]
+                terms = self._model(normalise(images), plan.cores, labels, taught, seen)
                 loss = total(terms, recipe.loss)
                 weight = (part.stop - part.start) / (self._part.stop - self._part.start)
                 (weight * loss).backward()
@@ -220,6 +231,16 @@ class Trainer:
         if self._task.teacher is None:
             return None
         return _checked(self._task.teacher.answer(images, chosen, views, part), len(self._task.labels))
+
+    def _kept_patches(self, plan: StepPlan) -> Tensor | None:
+        """The patches of each view of the batch that the student sees: int64 (B, n), or None for all."""
+        if plan.patches == 1:
+            return None
+        rows, columns = self._learner.classifier.veca.config.patch_grid(plan.size, plan.size)
+        count = max(1, round(plan.patches * rows * columns))
+        generator = self.schedule.draws(PATCHES, self.step)
+        order = generator.random((self._task.recipe.batch_size, rows * columns)).argsort(1)
+        return torch.from_numpy(np.sort(order[:, :count], 1)).to(self._world.device)
 
     def _micro_batches(self, size: int) -> list[slice]:
         """This process's part of the batch in pieces that fit into memory."""
