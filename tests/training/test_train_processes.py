@@ -149,17 +149,14 @@ def test_kept_answers_need_no_teacher_any_more(photos, mobilenet, tmp_path):
     assert answers["logits"].min() != answers["logits"].max()
 
 
-@pytest.fixture(scope="module")
-def mobilenet(tmp_path_factory):
-    """A MobileNetV2 with random weights."""
-    from veca_edge.training.teachers import mobilenet_shapes
-
-    generator = np.random.default_rng(0)
-    scale = {name: np.sqrt(2 / np.prod(shape[1:])) for name, shape in mobilenet_shapes().items()}
-    arrays = {
-        name: generator.standard_normal(shape) * scale[name] if name.endswith("weight") else np.ones(shape)
-        for name, shape in mobilenet_shapes().items()
-    }
-    path = tmp_path_factory.mktemp("teacher") / "mobilenet.npz"
-    np.savez(path, **{name: value.astype(np.float32) for name, value in arrays.items()})
-    return path
+def test_a_signal_while_the_teacher_is_tuned_leaves_nothing_half_done(photos, mobilenet, tmp_path):
+    output = tmp_path / "model.pt"
+    more = ["--teacher", str(mobilenet), "--set", "teacher.tune_epochs=10000"]
+    child = start(order(photos, output, *more))
+    time.sleep(4)  # what it is doing then does not matter: it takes far longer than the test
+    child.send_signal(signal.SIGTERM)
+    out, error = child.communicate(timeout=60)
+    assert (child.returncode, out) == (143, ""), error
+    told = "stopped while tuning the teacher: nothing is trained yet; the same command begins that anew"
+    assert error.splitlines()[-1] == told
+    assert not list(tmp_path.iterdir())

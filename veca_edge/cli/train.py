@@ -37,7 +37,8 @@ Examples:
 
 \b
 Beside --output lie model.state.pt (go on from there with the same command, after a kill at any moment) and
-model.log.jsonl. Ctrl-C, SIGTERM and --minutes end the current step, save, and write the checkpoint so far.
+model.log.jsonl. Ctrl-C, SIGTERM and --minutes end the current step, save, and write the checkpoint so far. What a
+teacher is tuned and asked for ahead of the first step is kept when it is finished.
 """
 
 
@@ -77,14 +78,21 @@ def command(as_json: bool, print_config: bool, minutes: float | None, device: st
     output, plot = _needed(given, "output"), given["plot"] and check_picture(given["plot"])
     for module in ("torch", "cv2"):
         require(module, "train")
-    from veca_edge.training.run import Listener, Order, train
+    from veca_edge.training.preparation import Listener, StoppedError
+    from veca_edge.training.run import Order, train
     from veca_edge.training.state import RunFiles
     from veca_edge.training.world import joined_world
 
     order = Order(_needed(given, "data"), check_target(output), recipe, given["init"], given["resume"])
     screen = _Screen(quiet=as_json)
     with _stopping(minutes) as stop, joined_world(device) as world:
-        outcome = train(order, world, stop, Listener(screen.say, screen.stage, screen.report))
+        try:
+            outcome = train(order, world, stop, Listener(screen.say, screen.stage, screen.report))
+        except StoppedError as error:
+            if stop.signal is None:
+                raise
+            screen.say(str(error))
+            raise SystemExit(128 + stop.signal) from None
         first = world.first
     if first:
         click.echo(json.dumps(outcome.to_dict(), indent=2) if as_json else "\n".join(_lines(outcome)))

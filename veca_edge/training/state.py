@@ -46,6 +46,11 @@ class RunFiles:
         return self.output.with_suffix(".teacher.npz")
 
     @property
+    def prepared(self) -> Path:
+        """What the tuned teacher and its answers were made of."""
+        return self.output.with_suffix(".prepared.json")
+
+    @property
     def answers(self) -> Path:
         """What the teacher said of the views that are kept."""
         return self.output.with_suffix(".answers.npy")

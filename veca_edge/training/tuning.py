@@ -26,7 +26,7 @@ from veca_edge.training.world import Autocast
 BATCH = 128
 WARMUP = 0.1
 
-Report = Callable[[int, int, float], None]
+Report = Callable[[float], None]
 
 
 def tune(
@@ -35,7 +35,7 @@ def tune(
     classes: int,
     recipe: Recipe,
     autocast: Autocast,
-    report: Report = lambda *_: None,
+    report: Report = lambda _: None,
 ) -> None:
     """Give a teacher a classifier and fine-tune both on the labelled photos, in place.
 
@@ -45,7 +45,7 @@ def tune(
         classes: K.
         recipe: its augmentation, without mixing, and its teacher's settings count.
         autocast: makes a context of the precision to compute in.
-        report: called after every epoch with (epochs done, epochs, mean loss).
+        report: called with how much is done, 0..1; what it raises ends the tuning.
 
     Raises:
         VecaError: the loss is not a number.
@@ -71,10 +71,10 @@ def tune(
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             losses.append(loss.detach())
+            report((epoch * each + index + 1) / (settings.tune_epochs * each))
         mean = float(torch.stack(losses).mean())
         if not math.isfinite(mean):
             raise VecaError("tuning the teacher: the loss is not a number; lower teacher.tune_lr")
-        report(epoch + 1, settings.tune_epochs, mean)
 
 
 def accuracy(teacher: MobileNetV2, photos: PhotoStore, recipe: Recipe, autocast: Autocast) -> float:

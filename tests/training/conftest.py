@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from veca_edge.training.teachers import mobilenet_shapes
+
+
+@pytest.fixture(scope="session")
+def arrays():
+    """A MobileNetV2 with random weights that keep values in range."""
+    generator = np.random.default_rng(0)
+    made = {}
+    for name, shape in mobilenet_shapes().items():
+        values = generator.standard_normal(shape)
+        if name.endswith("weight"):
+            values *= np.sqrt(2 / np.prod(shape[1:]))
+        elif name.endswith(("gamma", "var")):
+            values = 1 + 0.2 * np.tanh(values)
+        else:
+            values *= 0.1
+        made[name] = values.astype(np.float16 if name.endswith("weight") else np.float32)
+    return made
+
+
+@pytest.fixture(scope="session")
+def mobilenet(arrays, tmp_path_factory):
+    """The same as a file."""
+    path = tmp_path_factory.mktemp("teacher") / "mobilenet.npz"
+    np.savez(path, **arrays)
+    return path
