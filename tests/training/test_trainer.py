@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -211,6 +212,20 @@ def test_pieces_of_a_batch_see_the_same_patches(tmp_path):
         [line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("whole", "pieces")
     )
     assert pieces == pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_phase_takes_the_same_steps(tmp_path):
+    for name, compiled in (("eager", "false"), ("compiled", "true")):
+        phases = (
+            f"phases=[{{sizes=[32], cores=[8], patches=0.5, compile={compiled}}}, {{sizes=[32], cores=[8, 16]}}]"
+        )
+        trainer(tmp_path / name, "epochs=4", phases).run()
+    eager, compiled = (
+        [line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("eager", "compiled")
+    )
+    assert compiled == pytest.approx(eager, rel=1e-3)
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
