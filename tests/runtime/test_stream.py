@@ -53,8 +53,8 @@ def test_a_clip_costs_few_patches_and_little_fidelity(model: Model, frames: list
     assert counts[0] == 256
     # A hand comes and goes in these seconds, so the picture changes and the cores drift.
     assert np.mean(counts[1:]) < 128
-    assert np.mean(cosines) > 0.97
-    assert min(cosines) > 0.88
+    assert np.mean(cosines) > 0.98
+    assert min(cosines) > 0.9
 
 
 def test_drifting_cores_lead_to_a_keyframe(model: Model, frames: list[Image]) -> None:
@@ -218,7 +218,7 @@ def test_frames_may_be_dropped(model: Model, frames: list[Image]) -> None:
     cosines = [
         _cosine(stream.update(frame).features, model(frame, cores=16, image_size=256).features) for frame in kept
     ]
-    assert min(cosines) > 0.95
+    assert min(cosines) > 0.93
 
 
 def test_settings_can_change_on_the_way(model: Model, photo: Image) -> None:
