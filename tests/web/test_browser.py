@@ -88,7 +88,7 @@ def test_picture_numbers_and_controls(page, tmp_path):
         view = page()
         view.open(run.web.url)
         view.wait(LIVE)
-        assert view.run("document.getElementById('picture').naturalWidth") == 640
+        view.wait("document.getElementById('picture').naturalWidth === 640")  # the numbers may come first
         assert text(view, "model") == "<b>fake</b>"  # text, not markup
         assert (text(view, "cores"), text(view, "latency"), text(view, "patches")) == ("64", "10.0", "16")
         view.wait("document.querySelectorAll('#latency-curve path').length === 2")
