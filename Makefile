@@ -31,8 +31,9 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(BIN)/mypy
 
+# Files in turns on two workers; `.venv/bin/pytest FILE` runs one by itself.
 check: $(VENV)/dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info

@@ -13,6 +13,18 @@ from numpy.typing import NDArray
 GOLDEN = Path(__file__).parent / "golden"
 
 
+def pytest_configure() -> None:
+    """Workers of one run (`pytest -n 2`) keep to processors of their own, and so do the processes that they start.
+
+    Without that each takes as many threads as there are processors, and these mostly wait for one another.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        own = processors[int(worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
+        os.sched_setaffinity(0, own or processors)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not os.environ.get("RUN_SLOW"):
         for item in items:

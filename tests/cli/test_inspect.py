@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import types
 
 import pytest
 from click.testing import CliRunner
@@ -14,23 +13,6 @@ from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.flops import model_gflops
 from veca_edge.model.veca import random_veca
-
-MODEL_FACTS = {
-    "kind": "model",
-    "methods": {"step": {"inputs": [1, 2]}},
-    "delegate_count": 1,
-    "size_mb": 4.25,
-    "note": None,
-}
-
-
-@pytest.fixture
-def model_files(monkeypatch):
-    """Stands in for the reader of model files: anything that begins with MODEL is one."""
-    fake = types.ModuleType("veca_edge.runtime.modelfile")
-    fake.is_model_file = lambda path: path.read_bytes().startswith(b"MODEL")
-    fake.describe = lambda path: dict(MODEL_FACTS)
-    monkeypatch.setitem(sys.modules, "veca_edge.runtime.modelfile", fake)
 
 
 def inspect(*arguments):
@@ -53,7 +35,7 @@ def test_shows_the_packaged_checkpoint():
     assert max(map(len, lines[1:])) <= 80
 
 
-def test_json_has_everything(tmp_path, model_files):
+def test_json_has_everything(tmp_path):
     config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, patch_size=14)
     path = tmp_path / "mine.pt"
     state = random_veca(config).state_dict()
@@ -68,19 +50,16 @@ def test_json_has_everything(tmp_path, model_files):
     assert "  head        none" in inspect(path).stdout
 
 
-def test_model_files_are_told_apart_by_content(tmp_path, model_files):
+def test_model_files_are_told_apart_by_content(tmp_path, default_model_file):
     path = tmp_path / "anything.pt"
-    path.write_bytes(b"MODEL...")
-    assert json.loads(inspect(path, "--json").stdout) == MODEL_FACTS
-    assert inspect(path).stdout == (
-        "kind            model\n"
-        "methods\n"
-        "  step\n"
-        "    inputs  1, 2\n"
-        "delegate count  1\n"
-        "size mb         4.25\n"
-        "note            none\n"
-    )
+    path.write_bytes(default_model_file.read_bytes())
+    facts = json.loads(inspect(path, "--json").stdout)
+    assert (facts["kind"], facts["path"], facts["bytes"]) == ("model file", str(path), path.stat().st_size)
+    assert set(facts["methods"]) >= {"encode", "step", "cores_8", "cores_64", "shared by all"}
+    assert facts["methods"]["encode"].startswith("1 delegate (XnnpackBackend), 0 operators outside")
+    lines = inspect(path).stdout.splitlines()
+    assert lines[0].split() == ["kind", "model", "file"]
+    assert "methods" in lines
 
 
 @pytest.mark.parametrize(
@@ -97,7 +76,7 @@ def test_values_read_well(value, text):
     assert list(nested_lines({"name": value})) == [f"name  {text}"]
 
 
-def test_errors_are_one_line_with_status_2(tmp_path, model_files):
+def test_errors_are_one_line_with_status_2(tmp_path):
     path = tmp_path / "bad.pt"
     path.write_bytes(b"nothing")
     for target in (path, tmp_path, tmp_path / "missing"):

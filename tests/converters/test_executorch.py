@@ -131,7 +131,6 @@ def test_not_a_number_fails() -> None:
         (ConvertOptions(max_patches=10**6), "at most"),
         (ConvertOptions(QuantizationRecipe("odd", "int8", {"blocks.9.up": "int4"})), r"names blocks\.9\.up"),
     ],
-    ids=str,
 )
 def test_impossible_options_are_one_line(tmp_path: Path, options: ConvertOptions, message: str) -> None:
     with pytest.raises(VecaError, match=message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
+from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (  # noqa: E402
+    serialize_xnnpack_binary,
+)
 from executorch.extension.pybindings import _portable_lib as portable_lib  # noqa: E402
 
 from converters.program import Method, assemble  # noqa: E402
@@ -169,3 +173,12 @@ def test_one_key_is_one_value() -> None:
     store.add("a", np.zeros(3))
     with pytest.raises(ValueError, match="two different values"):
         store.add("a", np.ones(3))
+
+
+def test_the_bytes_are_those_of_executorchs_own_encoder() -> None:
+    builder = GraphBuilder(ConstantStore())
+    row = builder.input((2, 64))
+    for precision in ("fp32", "int8", "int4"):
+        row = builder.linear(row, nearest(Weight(precision, _random(64, 64), None), precision))
+    builder.output(builder.softmax(row))
+    assert builder.serialize() == serialize_xnnpack_binary(replace(builder._graph, num_externs=2), bytearray())

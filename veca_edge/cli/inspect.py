@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def command(
     Without PATH: the checkpoint that comes with the package.
     """
     _check_options(path, ane, images, quality, plot)
-    facts = inspect_file(path)
+    facts = inspect_file(path, contents=not quality)
     lines = LINES.get(facts.get("kind", ""), nested_lines)
     if quality:
         from veca_edge.cli.quality_table import quality_facts, quality_lines
@@ -90,8 +91,13 @@ def _draw_quality(path: Path, facts: Mapping[str, Any]) -> None:
     draw(path, QualityTable.from_dict(facts), f"{facts['name']}, {facts['quantization']}")
 
 
-def inspect_file(path: Path | None) -> dict[str, Any]:
+def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:
     """Facts about a checkpoint, a model file or a Core ML package (of any tool), told apart by content.
+
+    Args:
+        path: None for the checkpoint that comes with the package.
+        contents: with ExecuTorch installed, also what a model file's methods consist of: importing the parser
+            takes seconds.
 
     Raises:
         VecaError: the file is none of them, is damaged, or reading it needs a package that is not installed.
@@ -104,12 +110,33 @@ def inspect_file(path: Path | None) -> dict[str, Any]:
         from veca_edge.runtime.modelfile import describe, is_model_file
 
         if is_model_file(path):
-            return dict(describe(path))
+            facts = describe(path)
+            return facts | {"methods": _method_contents(path)} if contents and find_spec("executorch") else facts
     require("torch", "run")
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
     from veca_edge.model.summary import summarize
 
     return summarize(read_checkpoint(path or default_checkpoint_path()))
+
+
+def _method_contents(path: Path) -> dict[str, str]:
+    from veca_edge.runtime.modelfile import read_model_file
+    from veca_edge.runtime.native import quiet
+
+    with quiet(), path.open("rb") as stream:
+        from converters.coverage import read_coverage
+
+        coverage = read_coverage(stream.read(read_model_file(path).manifest.program_size))
+    contents = {
+        name: f"{len(m.delegates)} delegate ({', '.join(m.delegates)}), {len(m.operators)} operators outside, "
+        f"graph {m.graph_bytes / 1e3:.0f} kB"
+        for name, m in coverage.methods.items()
+    }
+    return contents | {
+        "shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights",
+        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB, each stored once: encode and encode_N share one, so do "
+        "step and step_N",
+    }
 
 
 def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:

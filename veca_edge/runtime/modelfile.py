@@ -15,7 +15,6 @@ import math
 import os
 import zipfile
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -210,33 +209,11 @@ def _check_program(path: Path, manifest: Manifest) -> str:
 
 
 def describe(path: str | Path) -> dict[str, Any]:
-    """What is inside a model file, as plain values; with ExecuTorch installed also its methods' contents.
+    """What a model file's manifest says, as plain values.
 
     Raises:
         VecaError: as `read_model_file`.
     """
     file = read_model_file(path)
     facts: dict[str, Any] = {"kind": "model file", "path": str(file.path), "bytes": file.path.stat().st_size}
-    facts |= file.manifest.summary()
-    if find_spec("executorch") is not None:
-        facts["methods"] = _method_contents(file)
-    return facts
-
-
-def _method_contents(file: ModelFile) -> dict[str, Any]:
-    from veca_edge.runtime.native import quiet
-
-    with quiet(), file.path.open("rb") as stream:
-        from converters.coverage import read_coverage
-
-        coverage = read_coverage(stream.read(file.manifest.program_size))
-    contents: dict[str, Any] = {
-        name: f"{len(m.delegates)} delegate ({', '.join(m.delegates)}), {len(m.operators)} operators outside, "
-        f"graph {m.graph_bytes / 1e3:.0f} kB"
-        for name, m in coverage.methods.items()
-    }
-    return contents | {
-        "shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights",
-        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB, each stored once: encode and encode_N share one, so do "
-        "step and step_N",
-    }
+    return facts | file.manifest.summary()
