@@ -171,7 +171,7 @@ def test_words_are_pythons() -> None:
     assert f'manifestKey = "{MANIFEST_KEY}"' in text(PLATFORM / "CoreMLEngine.swift")
     assert f"skinSensors = {json.dumps(heat.SKIN)}" in text(CORE / "Governor" / "Heat.swift")
     assert f"rateDivisors = {list(points.DIVISORS)}" in text(CORE / "Governor" / "QualityTable.swift")
-    defaults = re.search(r"checkedSensitivity: 7.*?\)", text(CORE / "Runtime" / "ChangeSettings.swift"))
+    defaults = re.search(r"checkedSensitivity: 4.5.*?\)", text(CORE / "Runtime" / "ChangeSettings.swift"))
     plain = change.ChangeSettings()
     assert defaults is not None
     assert defaults[0] == (

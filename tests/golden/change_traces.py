@@ -58,11 +58,11 @@ def _faint() -> Iterator[Frame]:
     for index in range(34):
         add = []
         if 9 <= index < 14:
-            add.append((5, 6, 12))
+            add.append((5, 6, 7))
         if 18 <= index < 20 or index >= 21:
-            add.append((30, 30, 12))
+            add.append((30, 30, 7))
         if index >= 26:
-            add.append((40, 42, -13))
+            add.append((40, 42, -8))
         if index >= 28:
             add.append((9, 9, 40))
         if index >= 30:

@@ -54,12 +54,12 @@ class ChangeSettings:
             cores have moved on, and remembered patches were computed under the old ones. -1 switches it off.
     """
 
-    sensitivity: float = 7.0
+    sensitivity: float = 4.5
     patience: int = 3
     patch_budget: int | None = None
     refresh_frames: int = 64
     keyframe_share: float = 0.6
-    drift: float = 0.985
+    drift: float = 0.95
 
     def __post_init__(self) -> None:
         if not self.sensitivity > 0:

@@ -17,12 +17,12 @@ public struct ChangeSettings: Equatable, Sendable {
 
     /// The defaults.
     public static let standard = ChangeSettings(
-        checkedSensitivity: 7, patience: 3, patchBudget: nil, refreshFrames: 64, keyframeShare: 0.6, drift: 0.985)
+        checkedSensitivity: 4.5, patience: 3, patchBudget: nil, refreshFrames: 64, keyframeShare: 0.6, drift: 0.95)
 
     /// - Throws: `VecaError.badSetting` for a value out of range.
     public init(
-        sensitivity: Double = 7, patience: Int = 3, patchBudget: Int? = nil, refreshFrames: Int = 64,
-        keyframeShare: Double = 0.6, drift: Double = 0.985
+        sensitivity: Double = 4.5, patience: Int = 3, patchBudget: Int? = nil, refreshFrames: Int = 64,
+        keyframeShare: Double = 0.6, drift: Double = 0.95
     ) throws {
         guard sensitivity > 0, sensitivity.isFinite else {
             throw VecaError.badSetting("sensitivity \(sensitivity): use grey levels above 0")

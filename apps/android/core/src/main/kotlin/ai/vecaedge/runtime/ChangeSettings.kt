@@ -15,12 +15,12 @@ import ai.vecaedge.VecaError
  *   switches it off.
  */
 data class ChangeSettings(
-    val sensitivity: Double = 7.0,
+    val sensitivity: Double = 4.5,
     val patience: Int = 3,
     val patchBudget: Int? = null,
     val refreshFrames: Int = 64,
     val keyframeShare: Double = 0.6,
-    val drift: Double = 0.985,
+    val drift: Double = 0.95,
 ) {
     init {
         if (!(sensitivity > 0)) throw VecaError.Argument("sensitivity $sensitivity: use grey levels above 0")
