@@ -105,6 +105,7 @@ CASES = {
     "compressed": (lambda: repacked(compression=zipfile.ZIP_DEFLATED), "compressed archive"),
     "overlapping": (overlapping, "claims to hold more than its size"),
     "TorchScript": (script, "a TorchScript program"),
+    "model file": (lambda: b"\x1c\0\0\0ET12" + bytes(5000), "an ExecuTorch program; give the checkpoint"),
     "pickled code": (
         lambda: saved({"student": Hostile()}),
         r"refused: .*\bmkdir\) that loading would execute",

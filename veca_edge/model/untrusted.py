@@ -75,9 +75,11 @@ def _check_archive(file: BinaryIO) -> None:
     """Refuse damaged zip members, which torch does not notice, and ones that swell beyond the file's size."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    start = file.read(2)
+    start = file.read(8)
     file.seek(0)
-    if start != b"PK":
+    if start[4:6] == b"ET":
+        raise VecaError("an ExecuTorch program; give the checkpoint that it was made from")
+    if start[:2] != b"PK":
         return
     try:
         with zipfile.ZipFile(file) as archive:
