@@ -48,7 +48,7 @@ class Moments:
         if centre is None:
             return self.second
         crossed = np.outer(centre.astype(np.float64), self.mean)
-        return self.second - crossed - crossed.T + np.outer(centre, centre)
+        return np.asarray(self.second - crossed - crossed.T + np.outer(centre, centre), np.float64)
 
 
 def read_same_inputs(layer: str) -> str:

@@ -176,6 +176,7 @@ def keep_answers(
         VecaError: the teacher fails, or the file cannot be written.
     """
     boxes = kept_boxes(len(photos), recipe)
+    npy: Any = np.lib.format  # has types in some versions of numpy only
     try:
         # Written piece by piece: a full disk is an error here, and a crash under a mapped file.
         with replacing(path) as part, part.open("xb") as stream:
@@ -183,9 +184,9 @@ def keep_answers(
                 here = slice(start, min(start + AT_ONCE, len(photos)))
                 rows = _kept_rows(teacher, photos.pixels[here].to(device), boxes[here], recipe, autocast)
                 if not start:
-                    kind = np.lib.format.dtype_to_descr(rows.dtype)
+                    kind = npy.dtype_to_descr(rows.dtype)
                     header = {"descr": kind, "fortran_order": False, "shape": boxes.shape[:2]}
-                    np.lib.format.write_array_header_1_0(stream, header)
+                    npy.write_array_header_1_0(stream, header)
                 stream.write(rows.tobytes())
                 report(here.stop / len(photos))
     except OSError as error:
