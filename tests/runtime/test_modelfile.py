@@ -51,7 +51,7 @@ def test_the_manifest_is_readable_without_torch(default_model_file: Path) -> Non
 
 
 def test_describe_tells_what_the_manifest_says(default_model_file: Path) -> None:
-    facts = describe(default_model_file)
+    facts = describe(read_model_file(default_model_file))
     assert facts["kind"] == "model file"
     assert facts["bytes"] == default_model_file.stat().st_size
     assert facts["verification"]["passed"] is True

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, is_package, is_regular, is_there
 from veca_edge.pictures import check_picture
+
+if TYPE_CHECKING:
+    from veca_edge.runtime.modelfile import ModelFile
 
 FIRST_LABELS = 6
 
@@ -107,11 +110,12 @@ def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:
 
         return describe_package(path)
     if path is not None and is_regular(path):
-        from veca_edge.runtime.modelfile import describe, is_model_file
+        from veca_edge.runtime.modelfile import describe, is_model_file, read_model_file
 
         if is_model_file(path):
-            facts = describe(path)
-            return facts | {"methods": _method_contents(path)} if contents and find_spec("executorch") else facts
+            file = read_model_file(path)
+            facts = describe(file)
+            return facts | {"methods": _method_contents(file)} if contents and find_spec("executorch") else facts
     require("torch", "run")
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
     from veca_edge.model.summary import summarize
@@ -119,14 +123,13 @@ def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:
     return summarize(read_checkpoint(path or default_checkpoint_path()))
 
 
-def _method_contents(path: Path) -> dict[str, str]:
-    from veca_edge.runtime.modelfile import read_model_file
+def _method_contents(file: ModelFile) -> dict[str, str]:
     from veca_edge.runtime.native import quiet
 
-    with quiet(), path.open("rb") as stream:
+    with quiet(), file.path.open("rb") as stream:
         from converters.coverage import read_coverage
 
-        coverage = read_coverage(stream.read(read_model_file(path).manifest.program_size))
+        coverage = read_coverage(stream.read(file.manifest.program_size))
     contents = {
         name: f"{len(m.delegates)} delegate ({', '.join(m.delegates)}), {len(m.operators)} operators outside, "
         f"graph {m.graph_bytes / 1e3:.0f} kB"

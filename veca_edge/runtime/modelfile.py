@@ -208,12 +208,7 @@ def _check_program(path: Path, manifest: Manifest) -> str:
     return digest.hexdigest()
 
 
-def describe(path: str | Path) -> dict[str, Any]:
-    """What a model file's manifest says, as plain values.
-
-    Raises:
-        VecaError: as `read_model_file`.
-    """
-    file = read_model_file(path)
+def describe(file: ModelFile) -> dict[str, Any]:
+    """What a model file's manifest says, as plain values."""
     facts: dict[str, Any] = {"kind": "model file", "path": str(file.path), "bytes": file.path.stat().st_size}
     return facts | file.manifest.summary()
