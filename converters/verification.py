@@ -1,50 +1,253 @@
-"""A model file against the checkpoint it came from: every method, every budget, on real images.
-
-The comparison runs in a child process, because a program that is wrong in the wrong way ends the process.
-"""
+"""What a converted model says against what PyTorch says: scores, tolerances, and the child that compares."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from converters.comparison import (
-    Float,
-    Image,
-    Outputs,
-    Progress,
-    Reference,
-    Score,
-    Verification,
-    answer,
-    compare_in_child,
-    judged_as,
-    score,
-    summary,
-)
-from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.cache import HIDE
-from veca_edge.runtime.executorch_engine import Program
-from veca_edge.runtime.modelfile import ModelFile, read_model_file
-from veca_edge.runtime.patches import cell_centres, cut_patches
-from veca_edge.runtime.threads import default_threads
+from converters.description import classifier_of
+from converters.samples import read_images, sample_images
+from veca_edge.errors import VecaError
+from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from veca_edge.model.veca import Veca
+from veca_edge.runtime.child import child_command, follow_child
+from veca_edge.runtime.manifest import Manifest
 
-CONVERT_IMAGES = 8
+Measure = Literal["max_error", "norm_error", "feature_cosine"]
+Float = NDArray[np.float32]
+Image = NDArray[np.uint8]
+Progress = Callable[[float], None]
+Compare = Callable[[Path, Checkpoint, list[Image], Progress], "Verification"]
 
 
-def verify_in_child(
-    file: ModelFile,
+@dataclass(frozen=True)
+class Tolerance:
+    """The measure that every row must keep within a limit: errors at most, cosines at least."""
+
+    measure: Measure
+    limit: float
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row is within; not a number never is."""
+        value = self.value(row)
+        return value >= self.limit if self.measure == "feature_cosine" else value <= self.limit
+
+    def value(self, row: Row) -> float:
+        """What is measured of a row."""
+        return float(getattr(row, self.measure))
+
+    def __str__(self) -> str:
+        words = {
+            "max_error": "largest relative error at most",
+            "norm_error": "relative error in norm at most",
+            "feature_cosine": "mean feature cosine at least",
+        }
+        return f"{words[self.measure]} {self.limit:g}"
+
+
+# By target and quantization. Float16 rounds every value that is computed, so its worst one among a hundred thousand
+# says little: there the norm counts.
+TOLERANCES = {
+    ("executorch", "fp32"): Tolerance("max_error", 1e-4),
+    ("executorch", "int4"): Tolerance("feature_cosine", 0.95),
+    ("coreml", "fp32"): Tolerance("max_error", 1e-5),
+    ("coreml", "fp16"): Tolerance("norm_error", 1e-2),
+    ("coreml", "int4"): Tolerance("feature_cosine", 0.95),
+    ("coreml", "palette6"): Tolerance("feature_cosine", 0.95),
+    ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
+}
+TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
+
+
+def judged_as(manifest: Manifest) -> str:
+    """The quantization whose tolerance a file must keep: int4 if any layer has it, else its own."""
+    return "int4" if "int4" in manifest.precision.values() else manifest.quantization
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method at one budget against the reference, over all images.
+
+    Attributes:
+        method: "encode", "encode_N", "step", "step_N", "step, remembered" (at least half of the patches recalled
+            from the same image), "step_N, remembered", or a function from image to result such as "cores_C".
+        cores: the budget.
+        embedding_cosine: mean over images.
+        feature_cosine: mean over patches and images.
+        max_error: largest absolute difference of embedding and features, relative to their largest value.
+        top1_agreement: fraction of images with the same most likely label, or None without a head.
+        norm_error: length of the difference over length of the expected, the worse of embedding and features, the
+            worst image; 0 in files from before it was measured.
+        largest: of Core ML functions, the largest absolute value that was computed, float32's largest if that was
+            infinite or not a number; None if it was not measured.
+    """
+
+    method: str
+    cores: int
+    embedding_cosine: float
+    feature_cosine: float
+    max_error: float
+    top1_agreement: float | None
+    norm_error: float = 0.0
+    largest: float | None = None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The whole comparison.
+
+    Attributes:
+        quantization: of the file, see `judged_as`; with the target it sets the tolerance.
+        images: how many were compared.
+        rows: one per method and budget.
+        target: "executorch" or "coreml".
+    """
+
+    quantization: str
+    images: int
+    rows: tuple[Row, ...]
+    target: str = "executorch"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row is within the tolerance."""
+        return all(self._limit.holds(row) for row in self.rows)
+
+    @property
+    def tolerance(self) -> str:
+        """The tolerance in words."""
+        return str(self._limit)
+
+    @property
+    def _limit(self) -> Tolerance:
+        return TOLERANCES.get((self.target, self.quantization), TOLERANCE)
+
+    def complaint(self) -> str:
+        """The worst row outside the tolerance, in words."""
+        limit = self._limit
+        outside = [row for row in self.rows if not limit.holds(row)]
+        worst = max(outside, key=lambda row: abs(limit.value(row) - limit.limit))
+        return (
+            f"{len(outside)} of {len(self.rows)} comparisons are outside the tolerance ({self.tolerance}); worst: "
+            f"{worst.method} at {worst.cores} cores, feature cosine {worst.feature_cosine:.5f}, "
+            f"relative error {worst.max_error:.2g}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self) | {"passed": self.passed, "tolerance": self.tolerance}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Verification:
+        """What `to_dict` wrote."""
+        rows = tuple(Row(**row) for row in values["rows"])
+        return cls(values["quantization"], values["images"], rows, values.get("target", "executorch"))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says about one image: embedding (D'), features (N, D'), logits (K,) or None."""
+
+    embedding: Float
+    features: Float
+    logits: Float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method on one image against the reference; see `Row`."""
+
+    embedding_cosine: float
+    feature_cosine: float
+    max_error: float
+    norm_error: float
+    agrees: bool | None
+
+
+class Reference:
+    """The checkpoint in PyTorch, float32."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._model: Veca = checkpoint.build()
+        self._head = classifier_of(checkpoint)
+        self._mean = torch.tensor(checkpoint.preprocessing["mean"])[:, None, None]
+        self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
+
+    def __call__(self, image: Image, cores: int) -> Outputs:
+        """What the model says about an image (H, W, 3) of a size that it takes."""
+        pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+        with torch.inference_mode():
+            output = self._model(((pixels - self._mean) / self._std)[None], cores)
+        embedding, features = output.embedding[0].numpy(), output.features[0].numpy()
+        logits = None if self._head is None else self._head.logits(embedding, features)
+        return Outputs(embedding, features, logits)
+
+
+def score(found: Outputs, expected: Outputs) -> Score:
+    """How far `found` is from `expected`."""
+    agrees = None
+    if found.logits is not None and expected.logits is not None:
+        agrees = bool(found.logits.argmax() == expected.logits.argmax())
+    return Score(
+        embedding_cosine=float(_cosine(found.embedding, expected.embedding)),
+        feature_cosine=float(_cosine(found.features, expected.features).mean()),
+        max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
+        norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
+        agrees=agrees,
+    )
+
+
+def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
+    """One method at one budget over all images."""
+    agreements = [score.agrees for score in scores if score.agrees is not None]
+    return Row(
+        method=method,
+        cores=cores,
+        embedding_cosine=float(np.mean([score.embedding_cosine for score in scores])),
+        feature_cosine=float(np.mean([score.feature_cosine for score in scores])),
+        max_error=float(np.max([score.max_error for score in scores])),
+        top1_agreement=float(np.mean(agreements)) if agreements else None,
+        norm_error=float(np.max([score.norm_error for score in scores])),
+    )
+
+
+def _cosine(a: Float, b: Float) -> NDArray[np.float64]:
+    """Along the last axis, in float64."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    lengths = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
+    return np.asarray((x * y).sum(axis=-1) / np.maximum(lengths, 1e-30))
+
+
+def _relative(found: Float, expected: Float) -> float:
+    return float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-30))
+
+
+def _in_norm(found: Float, expected: Float) -> float:
+    return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-30))
+
+
+def compare_in_child(
+    module: str,
+    path: Path,
     checkpoint: Checkpoint,
     progress: Callable[[float], None] | None = None,
     images: Path | None = None,
 ) -> Verification:
-    """Run `verify` in a child process.
+    """Run a module that compares a model file with a checkpoint, in a process of its own.
 
     Args:
-        file: the model file, on disk.
+        module: takes the file, a checkpoint and perhaps a folder of images as arguments, and writes JSON lines: its
+            progress {"done": 0..1}, in the end a `Verification`.
+        path: the model file.
         checkpoint: its source.
         progress: called with how much is done, 0..1.
         images: a folder of images; None for the packaged samples.
@@ -52,96 +255,33 @@ def verify_in_child(
     Raises:
         VecaError: the child refused the file or the images, or the program crashed it.
     """
-    return compare_in_child("converters.verification", file.path, checkpoint, progress, images)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source.pt"
+        write_checkpoint(checkpoint, source, half=False)
+        named = [] if images is None else [str(images.resolve())]
+        outcome = follow_child(child_command(module, str(path.resolve()), str(source), *named), progress)
+    if outcome.status < 0:
+        raise VecaError(f"{path}: running it crashes the process (signal {-outcome.status})")
+    if outcome.status or "rows" not in outcome.last:
+        raise VecaError(outcome.complaint or f"{path}: the verification stopped")
+    return Verification.from_dict(outcome.last)
 
 
-def verify(
-    file: ModelFile,
-    checkpoint: Checkpoint,
-    images: Sequence[Image],
-    progress: Callable[[float], None] | None = None,
-) -> Verification:
-    """Compare every method at every budget with PyTorch in float32.
+def answer(compare: Compare, samples: int) -> None:
+    """The child's side of `compare_in_child`: takes its arguments, writes its lines, exits with the error's line.
 
     Args:
-        file: the model file.
-        checkpoint: its source.
-        images: uint8 (H, W, 3), RGB, any sizes.
-        progress: called with how much is done, 0..1.
+        compare: model file, checkpoint, images and progress to the outcome.
+        samples: how many of the packaged images to compare on if no folder is named.
     """
-    manifest, comparison = file.manifest, _Comparison(file, checkpoint)
-    fitted = [manifest.preprocessing.resize(i, manifest.patch_size, manifest.image_size).image for i in images]
-    scores: dict[tuple[str, int], list[Score]] = {}
-    for done, cores in enumerate(manifest.budgets):
-        for count, image in enumerate(fitted):
-            for method, found in comparison.scores(image, cores):
-                scores.setdefault((method, cores), []).append(found)
-            if progress is not None:
-                progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
-    rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
-    return Verification(judged_as(manifest), len(fitted), rows)
 
+    def say(**values: Any) -> None:
+        print(json.dumps(values), flush=True)
 
-class _Comparison:
-    """The program and its reference side by side."""
-
-    def __init__(self, file: ModelFile, checkpoint: Checkpoint) -> None:
-        self._file = file
-        # Half of the cores: worker threads that wait for each other stand still while other programs run.
-        self._program = Program(file, max(1, default_threads() // 2))
-        self._expected = Reference(checkpoint)
-
-    def scores(self, image: Image, cores: int) -> Iterator[tuple[str, Score]]:
-        """Every method's score on one image (H, W, 3) of the file's image size."""
-        expected = self._expected(image, cores)
-        inputs = self._inputs(image, cores)
-        for most, method in self._file.manifest.rungs("encode"):
-            seen = image if most >= len(inputs[0]) else self._corner(image, most)
-            core, features, _ = self._program.run(method, inputs if seen is image else self._inputs(seen, cores))
-            wanted = expected if seen is image else self._expected(seen, cores)
-            yield method, score(self._with_head(core[0], features), wanted)
-        yield from self._step_scores(inputs, expected)
-        found = self._program.run(f"cores_{cores}", [image.astype(np.float32)])
-        logits = found[2][0] if len(found) > 2 else None
-        yield f"cores_{cores}", score(Outputs(found[0][0], found[1], logits), expected)
-
-    def _inputs(self, image: Image, cores: int) -> list[Float]:
-        """Patches, positions, cores and their coordinates."""
-        size = self._file.manifest.patch_size
-        centres = cell_centres(image.shape[0] // size, image.shape[1] // size)
-        return [cut_patches(image, size), centres, self._file.cores[:cores], self._file.coordinates[:cores]]
-
-    def _corner(self, image: Image, patches: int) -> Image:
-        """The image's top left corner of at most so many patches."""
-        side = math.isqrt(patches) * self._file.manifest.patch_size
-        return np.ascontiguousarray(image[:side, :side])
-
-    def _step_scores(self, inputs: list[Float], expected: Outputs) -> Iterator[tuple[str, Score]]:
-        """`step` with nothing remembered, then with some patches computed anew and the others remembered."""
-        manifest, count = self._file.manifest, len(inputs[0])
-        empty = np.zeros((manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads), np.float32)
-        nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]
-        for method in (name for most, name in manifest.rungs("step") if most >= count):
-            core, features, _, *kept = (a.copy() for a in self._program.run(method, [*inputs, *nothing]))
-            yield method, score(self._with_head(core[0], features), expected)
-        for most, method in manifest.rungs("step") if count > 1 else ():
-            new = np.arange(0, count, 2)[:most]
-            mask = np.zeros(count, np.float32)
-            mask[new] = HIDE
-            chosen = [np.ascontiguousarray(array[new]) for array in inputs[:2]]
-            core, fresh, *_ = self._program.run(method, [*chosen, *inputs[2:], mask, *kept])
-            mixed = features.copy()
-            mixed[new] = fresh
-            yield f"{method}, remembered", score(self._with_head(core[0], mixed), expected)
-
-    def _with_head(self, embedding: Float, features: Float) -> Outputs:
-        logits = None if self._file.head is None else self._file.head.logits(embedding, features)
-        return Outputs(embedding, features, logits)
-
-
-def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
-    return verify(read_model_file(path), checkpoint, images, progress)
-
-
-if __name__ == "__main__":
-    answer(_compare, CONVERT_IMAGES)
+    path, source, *folder = map(Path, sys.argv[1:])
+    try:
+        images = read_images(folder[0]) if folder else sample_images()[:samples]
+        outcome = compare(path, read_checkpoint(source), images, lambda done: say(done=done))
+    except VecaError as error:
+        sys.exit(str(error))
+    say(**outcome.to_dict())

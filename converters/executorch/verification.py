@@ -1,0 +1,147 @@
+"""A model file against the checkpoint it came from: every method, every budget, on real images.
+
+The comparison runs in a child process, because a program that is wrong in the wrong way ends the process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from converters.comparison import (
+    Float,
+    Image,
+    Outputs,
+    Progress,
+    Reference,
+    Score,
+    Verification,
+    answer,
+    compare_in_child,
+    judged_as,
+    score,
+    summary,
+)
+from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.runtime.cache import HIDE
+from veca_edge.runtime.executorch_engine import Program
+from veca_edge.runtime.modelfile import ModelFile, read_model_file
+from veca_edge.runtime.patches import cell_centres, cut_patches
+from veca_edge.runtime.threads import default_threads
+
+CONVERT_IMAGES = 8
+
+
+def verify_in_child(
+    file: ModelFile,
+    checkpoint: Checkpoint,
+    progress: Callable[[float], None] | None = None,
+    images: Path | None = None,
+) -> Verification:
+    """Run `verify` in a child process.
+
+    Args:
+        file: the model file, on disk.
+        checkpoint: its source.
+        progress: called with how much is done, 0..1.
+        images: a folder of images; None for the packaged samples.
+
+    Raises:
+        VecaError: the child refused the file or the images, or the program crashed it.
+    """
+    return compare_in_child("converters.verification", file.path, checkpoint, progress, images)
+
+
+def verify(
+    file: ModelFile,
+    checkpoint: Checkpoint,
+    images: Sequence[Image],
+    progress: Callable[[float], None] | None = None,
+) -> Verification:
+    """Compare every method at every budget with PyTorch in float32.
+
+    Args:
+        file: the model file.
+        checkpoint: its source.
+        images: uint8 (H, W, 3), RGB, any sizes.
+        progress: called with how much is done, 0..1.
+    """
+    manifest, comparison = file.manifest, _Comparison(file, checkpoint)
+    fitted = [manifest.preprocessing.resize(i, manifest.patch_size, manifest.image_size).image for i in images]
+    scores: dict[tuple[str, int], list[Score]] = {}
+    for done, cores in enumerate(manifest.budgets):
+        for count, image in enumerate(fitted):
+            for method, found in comparison.scores(image, cores):
+                scores.setdefault((method, cores), []).append(found)
+            if progress is not None:
+                progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
+    rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
+    return Verification(judged_as(manifest), len(fitted), rows)
+
+
+class _Comparison:
+    """The program and its reference side by side."""
+
+    def __init__(self, file: ModelFile, checkpoint: Checkpoint) -> None:
+        self._file = file
+        # Half of the cores: worker threads that wait for each other stand still while other programs run.
+        self._program = Program(file, max(1, default_threads() // 2))
+        self._expected = Reference(checkpoint)
+
+    def scores(self, image: Image, cores: int) -> Iterator[tuple[str, Score]]:
+        """Every method's score on one image (H, W, 3) of the file's image size."""
+        expected = self._expected(image, cores)
+        inputs = self._inputs(image, cores)
+        for most, method in self._file.manifest.rungs("encode"):
+            seen = image if most >= len(inputs[0]) else self._corner(image, most)
+            core, features, _ = self._program.run(method, inputs if seen is image else self._inputs(seen, cores))
+            wanted = expected if seen is image else self._expected(seen, cores)
+            yield method, score(self._with_head(core[0], features), wanted)
+        yield from self._step_scores(inputs, expected)
+        found = self._program.run(f"cores_{cores}", [image.astype(np.float32)])
+        logits = found[2][0] if len(found) > 2 else None
+        yield f"cores_{cores}", score(Outputs(found[0][0], found[1], logits), expected)
+
+    def _inputs(self, image: Image, cores: int) -> list[Float]:
+        """Patches, positions, cores and their coordinates."""
+        size = self._file.manifest.patch_size
+        centres = cell_centres(image.shape[0] // size, image.shape[1] // size)
+        return [cut_patches(image, size), centres, self._file.cores[:cores], self._file.coordinates[:cores]]
+
+    def _corner(self, image: Image, patches: int) -> Image:
+        """The image's top left corner of at most so many patches."""
+        side = math.isqrt(patches) * self._file.manifest.patch_size
+        return np.ascontiguousarray(image[:side, :side])
+
+    def _step_scores(self, inputs: list[Float], expected: Outputs) -> Iterator[tuple[str, Score]]:
+        """`step` with nothing remembered, then with some patches computed anew and the others remembered."""
+        manifest, count = self._file.manifest, len(inputs[0])
+        empty = np.zeros((manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads), np.float32)
+        nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]
+        for method in (name for most, name in manifest.rungs("step") if most >= count):
+            core, features, _, *kept = (a.copy() for a in self._program.run(method, [*inputs, *nothing]))
+            yield method, score(self._with_head(core[0], features), expected)
+        for most, method in manifest.rungs("step") if count > 1 else ():
+            new = np.arange(0, count, 2)[:most]
+            mask = np.zeros(count, np.float32)
+            mask[new] = HIDE
+            chosen = [np.ascontiguousarray(array[new]) for array in inputs[:2]]
+            core, fresh, *_ = self._program.run(method, [*chosen, *inputs[2:], mask, *kept])
+            mixed = features.copy()
+            mixed[new] = fresh
+            yield f"{method}, remembered", score(self._with_head(core[0], mixed), expected)
+
+    def _with_head(self, embedding: Float, features: Float) -> Outputs:
+        logits = None if self._file.head is None else self._file.head.logits(embedding, features)
+        return Outputs(embedding, features, logits)
+
+
+def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
+    return verify(read_model_file(path), checkpoint, images, progress)
+
+
+if __name__ == "__main__":
+    answer(_compare, CONVERT_IMAGES)
