@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.machine import Machine
+from veca_edge.calibration.benchmark.machine import Machine
 from veca_edge.errors import VecaError
+from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.runtime.matching import directions, nearest
 from veca_edge.runtime.model import Model
-from veca_edge.runtime.patches import cell_centres, cut_patches
 
 TURN = 15.0  # degrees, at most
 ZOOM = 0.2  # factor 1 ± this
@@ -130,7 +130,7 @@ def measure_matching(
 
 
 def _square(photo: Image, size: int) -> Image:
-    from veca_edge.camera.preprocessing import Preprocessing
+    from veca_edge.image.preprocessing import Preprocessing
 
     return Preprocessing(image_size=size).resize(photo, 1).image
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.modelfile import Head
+from veca_edge.modelfile.pte import Head
 
 
 def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:

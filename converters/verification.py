@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from converters.description import classifier_of
-from converters.samples import read_images, sample_images
+from veca_edge.converters.description import classifier_of
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.model.veca import Veca
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.photos.samples import read_images, sample_images
 from veca_edge.runtime.child import child_command, follow_child
-from veca_edge.runtime.manifest import Manifest
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]

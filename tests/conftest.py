@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-GOLDEN = Path(__file__).parent / "golden"
+from tests.paths import GOLDEN
 
 
 def pytest_configure() -> None:
@@ -48,7 +48,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
     """A real photo (144, 144, 3) of a carton of milk."""
-    from converters.samples import sample_images
+    from veca_edge.photos.samples import sample_images
 
     return sample_images()[6]
 
@@ -56,7 +56,7 @@ def photo() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def default_model_file() -> Path:
     """The packaged model, converted to int8 as at the first `veca-edge run`."""
-    from veca_edge.runtime.default import default_model_path
+    from veca_edge.conversion.default import default_model_path
 
     return default_model_path()
 
@@ -64,8 +64,8 @@ def default_model_file() -> Path:
 @pytest.fixture(scope="session")
 def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden checkpoint in fp32, verified."""
-    from converters.executorch import ConvertOptions, convert
-    from converters.recipes import ready_recipe
+    from veca_edge.converters.executorch.convert import ConvertOptions, convert
+    from veca_edge.converters.recipes import ready_recipe
     from veca_edge.model.checkpoint import read_checkpoint
 
     path = tmp_path_factory.mktemp("golden") / "golden.pte"

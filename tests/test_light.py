@@ -21,15 +21,15 @@ sys.meta_path.insert(0, Block())
 MODULES = (
     "veca_edge",
     "veca_edge.runtime.model",
-    "veca_edge.runtime.modelfile",
-    "veca_edge.runtime.executorch_engine",
-    "veca_edge.camera.player",
+    "veca_edge.modelfile.pte",
+    "veca_edge.runtime.engines.executorch",
+    "veca_edge.playback.player",
     "veca_edge.model.config",
     "veca_edge.cli.main",
     "veca_edge.session",
     "veca_edge.sensors",
     "veca_edge.governor",
-    "veca_edge.governor.simulation.evaluate",
+    "veca_edge.calibration.simulation.evaluate",
 )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from veca_edge.cli.main import COMMANDS, main
 
-ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 # Indented lines, and code in backticks at the head of a table.
 LINES = re.findall(r"^    (veca-edge .*)$", TEXT, re.MULTILINE) + re.findall(r"`(veca-edge [^`]*)`", TEXT)
@@ -77,7 +77,7 @@ def test_commands_work_in_order(folder: Path, arguments: list[str]) -> None:
 
 
 def test_python_code_works(folder: Path, default_model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from converters.samples import sample_images
+    from veca_edge.photos.samples import sample_images
 
     monkeypatch.chdir(folder)
     shutil.copy(default_model_file, "veca.pte")  # has a head, for `top`

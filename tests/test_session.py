@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 import veca_edge
 from veca_edge import Model, Session, VecaError
+from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.camera.sources import open_source
-from veca_edge.governor import Decision, DeviceState, Front, ThermalLevel, operating_points
-from veca_edge.governor.simulation.tables import read_tables
+from veca_edge.governor.decision import Decision
+from veca_edge.governor.points import Front, operating_points
 from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, WARM_UP, clip_frames
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.session import PretendedSensors, SessionModel
 
 Image = NDArray[np.uint8]

@@ -1,8 +1,8 @@
 """veca-edge: elastic vision transformers on phones and small computers.
 
-    import veca_edge
+    from veca_edge.runtime.model import load
 
-    model = veca_edge.load("model.pte")
+    model = load("model.pte")
     result = model(image, cores=32)       # image: uint8 (H, W, 3), RGB, any size
     result.embedding, result.features, result.top(3)
 

@@ -18,16 +18,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.governor import Decision, DeviceState, Front, Governor, OperatingPoint, Settings, preset
+from veca_edge.governor.decision import Decision
+from veca_edge.governor.governor import Governor
+from veca_edge.governor.points import Front, OperatingPoint
+from veca_edge.governor.settings import Settings, preset
 from veca_edge.runtime.result import Result
-from veca_edge.runtime.stream import StreamedModel
+from veca_edge.runtime.streaming.stream import StreamedModel
+from veca_edge.sensors.state import DeviceState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from veca_edge.camera.frames import Frame
     from veca_edge.runtime.model import Model
-    from veca_edge.runtime.stream import Stream
+    from veca_edge.runtime.streaming.stream import Stream
 
 DECISION_INTERVAL = 1.0  # seconds; the governor's constants are made for this pace
 
@@ -304,6 +308,7 @@ class SessionModel:
 
 
 def _this_device() -> Sensors:
-    from veca_edge.sensors import Monitor, detect
+    from veca_edge.sensors.monitor import Monitor
+    from veca_edge.sensors.platforms import detect
 
     return Monitor(detect())

@@ -11,7 +11,7 @@ import sys
 import cv2
 
 import veca_edge
-from veca_edge.runtime.default import default_model_path
+from veca_edge.conversion.default import default_model_path
 
 
 def main(source: int | str, headless: bool) -> None:

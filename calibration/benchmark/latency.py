@@ -8,20 +8,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import veca_edge
-from calibration.machine import Machine, OthersClock
-from calibration.measured import Measured
-from calibration.memory import Startup, measure_startup
-from calibration.power import energy_mj, power_source
-from calibration.subject import Subject
-from calibration.timings import Growth, Latency, growth, latency, median_extra_ms, median_ratio
-from calibration.turns import Advance, Call, Key, Samples, take_turns, timed
+from veca_edge.calibration.benchmark.machine import Machine, OthersClock
+from veca_edge.calibration.benchmark.measured import Measured
+from veca_edge.calibration.benchmark.memory import Startup, measure_startup
+from veca_edge.calibration.benchmark.power import energy_mj, power_source
+from veca_edge.calibration.benchmark.target import Subject
+from veca_edge.calibration.benchmark.timings import Growth, Latency, growth, latency, median_extra_ms, median_ratio
+from veca_edge.calibration.benchmark.turns import Advance, Call, Key, Samples, take_turns, timed
 from veca_edge.errors import VecaError
-from veca_edge.sensors import Monitor, detect
+from veca_edge.runtime.model import Model, load
+from veca_edge.sensors.monitor import Monitor
+from veca_edge.sensors.platforms import detect
 
 if TYPE_CHECKING:
-    from calibration.against import Rival
-    from calibration.against.comparison import Comparison
+    from veca_edge.calibration.benchmark.against.baseline import Rival
+    from veca_edge.calibration.benchmark.against.comparison import Comparison
 
 SWITCH_TARGET_MS = 2.0
 WARM_UP = 2  # calls of each kind before the first round
@@ -113,7 +114,7 @@ class Against:
     """What to compare with.
 
     Attributes:
-        runtimes: names of `calibration.against.RUNTIMES`.
+        runtimes: names of `veca_edge.calibration.benchmark.against.RUNTIMES`.
         folder: a place for exported models, as long as it is measured.
     """
 
@@ -133,7 +134,7 @@ def measure(
     """Measure a subject.
 
     Args:
-        subject: from `calibration.subject.prepare`.
+        subject: from `veca_edge.calibration.benchmark.target.prepare`.
         machine: read before any work.
         rounds: timings per configuration, 1 or more.
         threads: for all engines; None for the number of big cores.
@@ -146,12 +147,12 @@ def measure(
     """
     if against is not None and subject.checkpoint is None:
         raise VecaError("there is no checkpoint to compare with")
-    model = veca_edge.load(subject.path, threads=threads)
+    model = load(subject.path, threads=threads)
     used, notes = model.engine.threads, list[str]()
     rivals = [] if against is None else _rivals(subject, used, against, notes.append)
     tasks = _tasks(subject, model)
     if rivals:
-        from calibration.against.comparison import compare, rival_tasks
+        from veca_edge.calibration.benchmark.against.comparison import compare, rival_tasks
 
         tasks.update(rival_tasks(subject, rivals, say))
     _warm_up(tasks)
@@ -186,7 +187,8 @@ def measure(
 
 
 def _rivals(subject: Subject, threads: int, against: Against, note: Say) -> list[Rival]:
-    from calibration.against import Source, open_rivals
+    from veca_edge.calibration.benchmark.against.baseline import Source
+    from veca_edge.calibration.benchmark.against.runtimes import open_rivals
 
     assert subject.checkpoint is not None
     quantization = subject.manifest.quantization
@@ -205,7 +207,7 @@ def steps(subject: Subject, rounds: int) -> int:
     return rounds + (rounds if len(subject.cores) > 1 else 0) + 1
 
 
-def _tasks(subject: Subject, model: veca_edge.Model) -> dict[Key, Call]:
+def _tasks(subject: Subject, model: Model) -> dict[Key, Call]:
     tasks: dict[Key, Call] = {}
     for case in subject.cases:
         for cores in subject.cores:

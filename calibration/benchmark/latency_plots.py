@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calibration.against.comparison import OURS, Comparison
-from calibration.benchmark import Benchmark, Row
-from calibration.plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT, TICKS
-from calibration.sustained import SustainedBenchmark, Weather
-from veca_edge.pictures import pyplot, save_figure
+from veca_edge.calibration.benchmark.against.comparison import OURS, Comparison
+from veca_edge.calibration.benchmark.latency import Benchmark, Row
+from veca_edge.calibration.benchmark.stream_plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT, TICKS
+from veca_edge.calibration.benchmark.sustained import SustainedBenchmark, Weather
+from veca_edge.plotting import pyplot, save_figure
 
 RIVAL_COLOURS = ("#57606a", "#c0392b", "#7a3fc4", "#8a5a2b", "#5f7f3a", "#b0417f", "#2f6f9f", "#a08000", "#404040")
 FEW_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)  # ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calibration.machine import Machine
+from veca_edge.calibration.benchmark.machine import Machine
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def _median(values: Sequence[int | None]) -> int | None:
 
 
 def _child(order: dict[str, Any]) -> dict[str, Any]:
-    command = child_command("calibration.memory", json.dumps(order))
+    command = child_command("veca_edge.calibration.benchmark.memory", json.dumps(order))
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
@@ -203,7 +203,7 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
     """What a fresh process does: import, note memory, load, call, then every budget at every size."""
     import numpy as np
 
-    import veca_edge
+    from veca_edge.runtime.model import load
     from veca_edge.runtime.native import quiet
 
     with quiet():
@@ -216,7 +216,7 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
     forget_peak()
     before = peak()
     start = perf_counter()
-    model = veca_edge.load(order["path"], threads=order["threads"])
+    model = load(order["path"], threads=order["threads"])
     load_ms = (perf_counter() - start) * 1e3
     readings, after = [resident()], ["load"]
     start = perf_counter()

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from veca_edge.sensors import Monitor
+from veca_edge.sensors.monitor import Monitor
 
 LEAD = 3.0  # seconds of work before the first reading: sensors tell means over the last two
 SPAN = 6.0  # seconds over which power is averaged

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.benchmark import SWITCH_TARGET_MS, Benchmark, Row
-from calibration.machine import BUSY_LOAD, BUSY_OTHERS
-from calibration.measured import Measured
+from veca_edge.calibration.benchmark.latency import SWITCH_TARGET_MS, Benchmark, Row
+from veca_edge.calibration.benchmark.machine import BUSY_LOAD, BUSY_OTHERS
+from veca_edge.calibration.benchmark.measured import Measured
 
 MEGA = 1_000_000
 WIDTH = 100

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calibration.streamrows import StreamBenchmark, StreamRow
-from veca_edge.pictures import pyplot, save_figure
+from veca_edge.calibration.benchmark.stream_rows import StreamBenchmark, StreamRow
+from veca_edge.plotting import pyplot, save_figure
 
 # One colour per core budget, from the cheapest to the dearest.
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")

@@ -1,13 +1,13 @@
-"""A stream benchmark for readers: what `calibration.report` is to a benchmark."""
+"""A stream benchmark for readers: what `veca_edge.calibration.benchmark.report` is to a benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calibration.report import Report, Table, busy, ms, report, surroundings
-from calibration.streamrows import SOME_PATCHES, Host, StreamBenchmark, StreamRow
-from calibration.streams import TURN_FRAMES
-from calibration.synthetic import SCENES
+from veca_edge.calibration.benchmark.report import Report, Table, busy, ms, report, surroundings
+from veca_edge.calibration.benchmark.stream_rows import SOME_PATCHES, Host, StreamBenchmark, StreamRow
+from veca_edge.calibration.benchmark.streams import TURN_FRAMES
+from veca_edge.calibration.benchmark.synthetic import SCENES
 
 DEARER = 1.1  # streamed / full from which streaming does harm
 WAY = ("cores", "budget")

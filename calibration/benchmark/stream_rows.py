@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from calibration.measured import Measured
-from calibration.timings import Latency, latency
+from veca_edge.calibration.benchmark.measured import Measured
+from veca_edge.calibration.benchmark.timings import Latency, latency
 
 SOME_PATCHES = (24, 40)  # "around 32": from, to
 

@@ -20,18 +20,18 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-import veca_edge
-from calibration.machine import Machine, OthersClock
-from calibration.streamrows import Key, Sample, StreamBenchmark, pooled, spreads, stream_rows
-from calibration.subject import Subject
-from calibration.synthetic import FRAMES, SCENES, find_scene, synthetic_frames
-from calibration.timings import cosine
+from veca_edge.calibration.benchmark.machine import Machine, OthersClock
+from veca_edge.calibration.benchmark.stream_rows import Key, Sample, StreamBenchmark, pooled, spreads, stream_rows
+from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, find_scene, synthetic_frames
+from veca_edge.calibration.benchmark.target import Subject
+from veca_edge.calibration.benchmark.timings import cosine
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, is_there, shortened
-from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.engines import Engine
+from veca_edge.runtime.engines.engine import Engine
+from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.result import Result
+from veca_edge.runtime.streaming.change import ChangeSettings
 
 SYNTHETIC = "synthetic"
 CHUNK_BYTES = 100_000_000  # of decoded frames held at a time
@@ -51,7 +51,7 @@ class Clip:
 
     Attributes:
         name: for people.
-        synthetic: whether `calibration.synthetic` makes it.
+        synthetic: whether `veca_edge.calibration.benchmark.synthetic` makes it.
         frames: how many there will be, None if unknown.
         open: its frames, uint8 (H, W, 3), RGB.
         digest: SHA-256 of the file, hexadecimal; "" for a synthetic one, which its name and length fix.
@@ -138,7 +138,7 @@ def measure_streams(
     """Measure clips one after another.
 
     Args:
-        subject: from `calibration.subject.prepare`, with one image size.
+        subject: from `veca_edge.calibration.benchmark.target.prepare`, with one image size.
         machine: read before any work.
         clips: from `find_clips`, one or more.
         patch_budgets: None for no limit.
@@ -150,7 +150,7 @@ def measure_streams(
     """
     settings = [ChangeSettings(patch_budget=budget) for budget in patch_budgets]
     size = subject.cases[-1].image_size
-    model = veca_edge.load(subject.path, threads=threads)
+    model = load(subject.path, threads=threads)
     used, clock = model.engine.threads, OthersClock()
     samples: dict[Key, list[Sample]] = {}
     for clip in clips:
@@ -215,7 +215,7 @@ class TimedEngine:
 class Lane:
     """One core budget and patch budget on one clip, and what was measured there."""
 
-    def __init__(self, model: veca_edge.Model, cores: int, change: ChangeSettings, image_size: int) -> None:
+    def __init__(self, model: Model, cores: int, change: ChangeSettings, image_size: int) -> None:
         self.cores, self.patch_budget = cores, change.patch_budget
         self.samples: list[Sample] = []
         self._full = partial(model, cores=cores, image_size=image_size)
@@ -257,7 +257,7 @@ def _sample(streamed: Result, engine: float, full: Result) -> Sample:
 
 
 def run_clip(
-    model: veca_edge.Model, lanes: Sequence[Lane], frames: Frames, size: int, advance: Advance = lambda: None
+    model: Model, lanes: Sequence[Lane], frames: Frames, size: int, advance: Advance = lambda: None
 ) -> None:
     """All frames through all lanes; every second turn all of it in reverse.
 
@@ -274,7 +274,7 @@ def run_clip(
                 advance()
 
 
-def warm_up(model: veca_edge.Model, frame: Image, budgets: Iterable[int], size: int) -> None:
+def warm_up(model: Model, frame: Image, budgets: Iterable[int], size: int) -> None:
     """Load everything that a stream of such frames may run, which the first call of each kind pays for."""
     for cores in budgets:
         model(frame, cores=cores, image_size=size)

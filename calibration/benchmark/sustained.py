@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-import veca_edge
-from calibration.machine import Machine, OthersClock
-from calibration.measured import Measured
-from calibration.power import power_source
-from calibration.subject import Subject
-from calibration.timings import Latency, latency
-from calibration.turns import settle
+from veca_edge.calibration.benchmark.machine import Machine, OthersClock
+from veca_edge.calibration.benchmark.measured import Measured
+from veca_edge.calibration.benchmark.power import power_source
+from veca_edge.calibration.benchmark.target import Subject
+from veca_edge.calibration.benchmark.timings import Latency, latency
+from veca_edge.calibration.benchmark.turns import settle
 from veca_edge.errors import VecaError
-from veca_edge.governor.state import DeviceState
-from veca_edge.sensors import Monitor, detect
+from veca_edge.runtime.model import load
+from veca_edge.sensors.monitor import Monitor
+from veca_edge.sensors.platforms import detect
+from veca_edge.sensors.state import DeviceState
 
 TURN = 2.0  # seconds that an operating point runs before the next has its turn
 LOOK = 5.0  # seconds between two looks at the sensors
@@ -133,7 +134,7 @@ def measure_sustained(
     An interrupt (Ctrl-C) ends it early; what was measured until then counts.
 
     Args:
-        subject: from `calibration.subject.prepare`.
+        subject: from `veca_edge.calibration.benchmark.target.prepare`.
         machine: read before any work.
         minutes: how long, above 0.
         threads: of the engine; None for the number of big cores.
@@ -142,7 +143,7 @@ def measure_sustained(
     Raises:
         VecaError: the model cannot be loaded or run, or the time was too short to say anything.
     """
-    model = veca_edge.load(subject.path, threads=threads)
+    model = load(subject.path, threads=threads)
     lanes = [
         Lane(cores, case.image_size, partial(model, case.picture, cores=cores, image_size=case.image_size))
         for case in subject.cases

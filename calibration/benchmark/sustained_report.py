@@ -1,12 +1,12 @@
-"""A sustained benchmark for readers: what `calibration.report` is to a benchmark."""
+"""A sustained benchmark for readers: what `veca_edge.calibration.benchmark.report` is to a benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from calibration.report import Report, Table, busy, energy_line, ms, report, surroundings
-from calibration.sustained import STEADY, TURN, SustainedBenchmark, Weather, verdict
+from veca_edge.calibration.benchmark.report import Report, Table, busy, energy_line, ms, report, surroundings
+from veca_edge.calibration.benchmark.sustained import STEADY, TURN, SustainedBenchmark, Weather, verdict
 
 UNKNOWN = "unknown"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.samples import sample_images
 from veca_edge.errors import VecaError, require
+from veca_edge.photos.samples import sample_images
 
 Image = NDArray[np.uint8]
 Light = NDArray[np.float32]

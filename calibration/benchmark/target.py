@@ -13,19 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.conversion.default import default_model_path
 from veca_edge.errors import VecaError, require
-from veca_edge.model.checkpoint import (
-    Checkpoint,
-    default_checkpoint_path,
-    default_preprocessing,
-    read_checkpoint,
-)
+from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, default_preprocessing, read_checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
-from veca_edge.runtime.default import default_model_path
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.modelfile import is_model_file, read_model_file
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.pte import is_model_file, read_model_file
 from veca_edge.runtime.native import quiet
 
 CLIP = "clip.mp4"
@@ -224,8 +219,8 @@ def _random(family: str, request: Request, folder: Path, say: Say) -> Subject:
 
 def _converted(checkpoint: Checkpoint, plan: _Plan, quantize: str, folder: Path, say: Say) -> Subject:
     with quiet():
-        from converters.executorch import DEFAULT_MAX_PATCHES, ConvertOptions, convert
-    from converters.recipes import ready_recipe
+        from veca_edge.converters.executorch.convert import DEFAULT_MAX_PATCHES, ConvertOptions, convert
+    from veca_edge.converters.recipes import ready_recipe
 
     config = checkpoint.config
     own = (int(checkpoint.preprocessing["image_size"]) // config.patch_size) ** 2

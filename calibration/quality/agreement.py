@@ -15,15 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.governor.quality import (
-    Freshness,
-    LatencyRow,
-    LatencyTable,
-    QualityRow,
-    QualityTable,
-    Way,
-    fidelity,
-)
+from veca_edge.governor.quality import Freshness, LatencyRow, LatencyTable, QualityRow, QualityTable, Way, fidelity
 from veca_edge.runtime.result import computed_patches
 from veca_edge.runtime.timing import latency_row
 

@@ -21,18 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import veca_edge
-from calibration.machine import read_machine
-from calibration.monotone import ascending, monotone
-from calibration.photos import JudgePhotos, read_photos
-from calibration.tables import Agreement, Look, Means, agreement, freshness_of, look, mean_of
+from veca_edge.calibration.benchmark.machine import read_machine
+from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agreement, freshness_of, look, mean_of
+from veca_edge.calibration.quality.monotone import ascending, monotone
 from veca_edge.errors import VecaError
-from veca_edge.governor import QualityTable
-from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, Way
+from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, Way
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.pte import ModelFile, read_model_file
+from veca_edge.photos.evaluation import JudgePhotos, read_photos
 from veca_edge.runtime.child import child_command, follow_child
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.modelfile import ModelFile, read_model_file
+from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.timing import clip_frames, opener
 
 CORES = (8, 16, 32, 64)
@@ -82,8 +81,8 @@ class Judged:
 
 
 def measure_quality(
-    model: veca_edge.Model,
-    reference: veca_edge.Model,
+    model: Model,
+    reference: Model,
     ways: Sequence[Way],
     frames: Sequence[Image],
     photos: JudgePhotos,
@@ -267,7 +266,9 @@ def quality_in_child(
         source = Path(folder) / "source.pt"
         write_checkpoint(checkpoint, source, half=False)
         named = [] if images is None else [str(images)]
-        command = child_command("calibration.quality", str(file.path.resolve()), str(source), *named)
+        command = child_command(
+            "veca_edge.calibration.quality.measure", str(file.path.resolve()), str(source), *named
+        )
         outcome = follow_child(command, progress)
     if outcome.status or "rows" not in outcome.last:
         raise VecaError(outcome.complaint or f"{file.path}: its quality could not be measured")
@@ -282,7 +283,7 @@ def _main(path: str, source: str, images: str | None = None) -> None:
 
     file, machine = read_model_file(path), read_machine()
     frames, photos = clip_frames(FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
-    model, reference = veca_edge.load(path), veca_edge.load(source)
+    model, reference = load(path), load(source)
     judged = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
     labelled = int((photos.targets(model.labels) >= 0).sum())
     facts = {

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calibration.plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT
+from veca_edge.calibration.benchmark.stream_plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT
 from veca_edge.governor.quality import QualityRow, QualityTable
-from veca_edge.pictures import pyplot, save_figure
+from veca_edge.plotting import pyplot, save_figure
 
 
 def draw(path: Path, table: QualityTable, title: str) -> None:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calibration.findings import Goal, Report, Whole
-from calibration.losses import Judge
-from calibration.machine import Machine
-from calibration.photosets import Calibration, gflops_of
-from calibration.rounding import learned_rounding, measure_moments
-from calibration.selection import Key, Precisions, as_recipe, downhill, last_within
-from calibration.sensitivity import Kind, mean_fidelity, measure_sensitivity
-from calibration.simulation import Layer, Simulation, as_layer, as_stored, half_precision
-from converters.executorch import ConvertOptions, convert
-from converters.folding import fold, linear_layers, quantize
-from converters.recipes import Precision, QuantizationRecipe, ready_recipe
-from converters.weights import Round, Weight, can_be_int4
+from veca_edge.calibration.benchmark.machine import Machine
+from veca_edge.calibration.quantization.emulation import Layer, Simulation, as_layer, as_stored, half_precision
+from veca_edge.calibration.quantization.findings import Goal, Report, Whole
+from veca_edge.calibration.quantization.losses import Judge
+from veca_edge.calibration.quantization.rounding import learned_rounding, measure_moments
+from veca_edge.calibration.quantization.selection import Key, Precisions, as_recipe, downhill, last_within
+from veca_edge.calibration.quantization.sensitivity import Kind, mean_fidelity, measure_sensitivity
+from veca_edge.converters.executorch.convert import ConvertOptions, convert
+from veca_edge.converters.graph.folding import fold, linear_layers, quantize
+from veca_edge.converters.graph.weights import Round, Weight, can_be_int4
+from veca_edge.converters.recipes import Precision, QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.photos.calibration import Calibration, gflops_of
 
 READY = ("int8", "int4")
 SENSITIVITY_GFLOPS = 24.0  # a pass over the photos on which one layer at a time is changed

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from converters.folding import FoldedModel
-from converters.graph import NORM_EPSILON
-from converters.weights import Weight
+from veca_edge.converters.graph.elastic import NORM_EPSILON
+from veca_edge.converters.graph.folding import FoldedModel
+from veca_edge.converters.graph.weights import Weight
+from veca_edge.image.patches import cell_centres
 from veca_edge.model.config import VecaConfig
-from veca_edge.runtime.patches import cell_centres
 
 ROWS = 2048  # patches in a batch: what one layer makes of them stays near the processor
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.pictures import pyplot, save_figure
+from veca_edge.plotting import pyplot, save_figure
 
 if TYPE_CHECKING:
-    from calibration.findings import Report
+    from veca_edge.calibration.quantization.findings import Report
 
 PARTS = ("even", "odd", "value", "out", "gate", "up", "down")
 WORDS = ("queries, keys: even", "queries, keys: odd", "values", "attention out", "gate", "up", "down")

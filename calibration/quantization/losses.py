@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calibration.photosets import PhotoSet
-from calibration.simulation import Answers, Simulation, batches
+from veca_edge.calibration.quantization.emulation import Answers, Simulation, batches
+from veca_edge.photos.calibration import PhotoSet
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]

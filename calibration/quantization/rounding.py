@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calibration.simulation import Simulation, batches
-from converters.recipes import Precision
-from converters.weights import GROUP, Float, Round, Weight, bfloat16, can_be_int4, nearest
+from veca_edge.calibration.quantization.emulation import Simulation, batches
+from veca_edge.converters.graph.weights import GROUP, Float, Round, Weight, bfloat16, can_be_int4, nearest
+from veca_edge.converters.recipes import Precision
 from veca_edge.errors import VecaError
 
 CUTS = np.linspace(1, 0.6, 17)  # of the largest value of a row or group: what the largest step stands for
@@ -83,7 +83,7 @@ def measure_moments(
 
 
 def learned_rounding(moments: Mapping[str, Moments]) -> Round:
-    """Rounding for `converters.folding.quantize` that serves the inputs that were seen."""
+    """Rounding for `veca_edge.converters.graph.folding.quantize` that serves the inputs that were seen."""
 
     def round(weight: Weight, precision: Precision) -> Weight:
         if precision == "fp32":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from converters.recipes import Precision, QuantizationRecipe
+from veca_edge.converters.recipes import Precision, QuantizationRecipe
 
 Precisions = Mapping[str, Precision]
 Key = tuple[str, Precision]

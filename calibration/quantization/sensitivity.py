@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.losses import Loss, Scores, compare, loss_of
-from calibration.photosets import PhotoSet
-from calibration.simulation import Answers, Layer, Simulation, batches
+from veca_edge.calibration.quantization.emulation import Answers, Layer, Simulation, batches
+from veca_edge.calibration.quantization.losses import Loss, Scores, compare, loss_of
+from veca_edge.photos.calibration import PhotoSet
 
 Kind = Literal["int8", "int4", "fp16"]
 Progress = Callable[[float], None]

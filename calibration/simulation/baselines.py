@@ -10,8 +10,8 @@ from veca_edge.governor.decision import Decision, Memory
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.policy import decide
 from veca_edge.governor.settings import PRESETS, Settings, preset
-from veca_edge.governor.state import DeviceState, ThermalLevel
 from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 BASELINES = ("fixed-64", "fixed-8", "cores-only", "ladder")
 POLICIES = (*PRESETS, *BASELINES)

@@ -7,14 +7,14 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+from veca_edge.calibration.simulation.baselines import Policy, build_policy
+from veca_edge.calibration.simulation.device import Body, Load, step
+from veca_edge.calibration.simulation.scenarios import Scenario, Surroundings
+from veca_edge.calibration.simulation.sensors import Reader
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint, operating_points, smoothness
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.governor.settings import BALANCED, Settings
-from veca_edge.governor.simulation.baselines import Policy, build_policy
-from veca_edge.governor.simulation.device import Body, Load, step
-from veca_edge.governor.simulation.scenarios import Scenario, Surroundings
-from veca_edge.governor.simulation.sensors import Reader
 from veca_edge.governor.statistics import FrameStatistics
 
 SECOND = 1.0

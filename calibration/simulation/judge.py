@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from veca_edge.calibration.simulation.evaluate import Score
+from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.governor.points import WORTH
-from veca_edge.governor.simulation.evaluate import Score
-from veca_edge.governor.simulation.scenarios import SCENARIOS
 
 MOST_HOT = 0.01  # share of the time above the skin limit
 MOST_LATE = 0.01  # share of results

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from veca_edge.governor.simulation.evaluate import Moment
-from veca_edge.governor.simulation.scenarios import Scenario
-from veca_edge.pictures import pyplot, save_figure
+from veca_edge.calibration.simulation.evaluate import Moment
+from veca_edge.calibration.simulation.scenarios import Scenario
+from veca_edge.plotting import pyplot, save_figure
 
 # Policy -> colour, line width, order. The governor stands out, what it is compared with stays behind.
 STYLES = {

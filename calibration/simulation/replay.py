@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from veca_edge.calibration.simulation.baselines import Policy
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint
-from veca_edge.governor.simulation.baselines import Policy
-from veca_edge.governor.state import DeviceState
 from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState
 
 
 @dataclass(frozen=True)

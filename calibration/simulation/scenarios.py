@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from veca_edge.calibration.simulation.device import Hardware
+from veca_edge.calibration.simulation.sensors import Sensors
 from veca_edge.errors import VecaError
-from veca_edge.governor.simulation.device import Hardware
-from veca_edge.governor.simulation.sensors import Sensors
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from veca_edge.governor.simulation.device import Body
-from veca_edge.governor.state import DeviceState, ThermalLevel
+from veca_edge.calibration.simulation.device import Body
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 # Degrees at which the levels fair, serious and critical begin: light, severe and critical of a Pixel 6a.
 THRESHOLDS = (39.0, 45.0, 47.0)

@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from veca_edge.calibration.simulation.evaluate import Tables
 from veca_edge.errors import VecaError
 from veca_edge.files import shortened
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.governor.settings import BALANCED
-from veca_edge.governor.simulation.evaluate import Tables
 
 PACKAGED = "table.json"
 
@@ -26,7 +26,7 @@ def read_tables(path: Path | None = None, target_rate: float = BALANCED.target_r
     name = "the packaged table" if path is None else shortened(path)
     try:
         if path is None:
-            text = (resources.files("veca_edge.governor.simulation") / PACKAGED).read_text("utf-8")
+            text = (resources.files("veca_edge.calibration.simulation") / PACKAGED).read_text("utf-8")
         else:
             text = path.expanduser().read_text("utf-8")
         values = json.loads(text)

@@ -9,19 +9,19 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from converters.coreml_graph import Dialect, MinimumTarget, PackageGraph
-from converters.coreml_package import Draft, put_in_place, staging, write_draft
-from converters.coreml_verification import verify_package_in_child
-from converters.coreml_weights import Compression, check_compression, package_weights
-from converters.description import model_facts
-from converters.recipes import QuantizationRecipe
 from veca_edge._version import __version__
-from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.converters.coreml.functions import Dialect, MinimumTarget, PackageGraph
+from veca_edge.converters.coreml.package import Draft, put_in_place, staging, write_draft
+from veca_edge.converters.coreml.verification import verify_package_in_child
+from veca_edge.converters.coreml.weights import Compression, check_compression, package_weights
+from veca_edge.converters.description import model_facts
+from veca_edge.converters.recipes import QuantizationRecipe
 from veca_edge.errors import VecaError
 from veca_edge.files import check_package_target
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.packagefile import MAIN, TARGET, function_name
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.mlpackage import MAIN, TARGET, function_name
 
 KNOWN_LICENCE = "Apache-2.0; what the weights were trained on is in the NOTICE file of veca-edge"
 UNKNOWN_LICENCE = "Unknown: the checkpoint does not say; ask whoever made it"

@@ -7,18 +7,18 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from converters.coreml import PackageOptions, Part, Progress, describe_part, plan_parts
-from converters.coreml_graph import Dialect, PackageGraph
-from converters.coreml_package import staging, write_draft
-from converters.coreml_payload import PACKAGE, build_payload
-from converters.coreml_verification import verify_package_in_child
-from converters.coreml_weights import PackageWeights, package_weights
-from converters.description import classifier_of
+from veca_edge.converters.coreml.convert import PackageOptions, Part, Progress, describe_part, plan_parts
+from veca_edge.converters.coreml.functions import Dialect, PackageGraph
+from veca_edge.converters.coreml.package import staging, write_draft
+from veca_edge.converters.coreml.payload import PACKAGE, build_payload
+from veca_edge.converters.coreml.verification import verify_package_in_child
+from veca_edge.converters.coreml.weights import PackageWeights, package_weights
+from veca_edge.converters.description import classifier_of
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
-from veca_edge.runtime.modelfile import ModelFile, write_model_file
+from veca_edge.modelfile.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.modelfile.pte import ModelFile, write_model_file
 
 
 def convert_payload(

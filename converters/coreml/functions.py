@@ -20,10 +20,10 @@ from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its nam
 from coremltools.converters.mil.mil import Function, mil_list, types
 from numpy.typing import NDArray
 
-from converters.coreml_weights import Block, Matrix, Norm, PackageWeights, Palette, Plain, Scaled, Stored
+from veca_edge.converters.coreml.weights import Block, Matrix, Norm, PackageWeights, Palette, Plain, Scaled, Stored
+from veca_edge.image.patches import cell_centres
 from veca_edge.model.config import VecaConfig
-from veca_edge.runtime.packagefile import EMBEDDING, FEATURES, IMAGE, LABEL, LOGITS, PROBABILITIES
-from veca_edge.runtime.patches import cell_centres
+from veca_edge.modelfile.mlpackage import EMBEDDING, FEATURES, IMAGE, LABEL, LOGITS, PROBABILITIES
 
 NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm, and of the published model
 

@@ -18,13 +18,13 @@ from coremltools import proto
 from coremltools.converters.mil.backend.mil.load import load as export_program
 from coremltools.converters.mil.mil import Function, Program, types
 
-from converters.coreml_graph import MinimumTarget
-from converters.coreml_names import shorten_names
 from veca_edge._version import __version__
+from veca_edge.converters.coreml.functions import MinimumTarget
+from veca_edge.converters.coreml.names import shorten_names
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX, shortened
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.packagefile import (
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.mlpackage import (
     EMBEDDING,
     FEATURES,
     IMAGE,

@@ -2,7 +2,7 @@
 
 What lies in the file is what ExecuTorch's own Core ML backend writes when it shares weights between methods by
 position (executorch/backends/apple/coreml/compiler): named data with the package's folder in one piece, and per
-method a reference to it with the function's name. The package itself is the one of `converters.coreml`, because the
+method a reference to it with the function's name. The package itself is the one of `coreml.convert`, because the
 general route through torch.export gives up what that graph was written for.
 """
 
@@ -40,7 +40,7 @@ def build_payload(folder: Path, methods: Mapping[str, Shapes], half: bool) -> by
     from executorch.backends.apple.coreml.compiler.coreml_preprocess import MULTIMETHOD_WEIGHT_SHARING_STRATEGY
     from executorch.exir.schema import BackendDelegate, BackendDelegateDataReference, DataLocation
 
-    from converters.program import execution_plan, serialize_program
+    from veca_edge.converters.executorch.program import execution_plan, serialize_program
 
     identifier = f"executorch_{uuid4()}"
     names = {name: _names(folder / PACKAGE, name) for name in methods}
@@ -64,7 +64,7 @@ def build_payload(folder: Path, methods: Mapping[str, Shapes], half: bool) -> by
 
 
 def _names(package: Path, function: str) -> dict[str, list[str]]:
-    from veca_edge.runtime.mlprogram import open_package
+    from veca_edge.modelfile.mlprogram.package import open_package
 
     opened = open_package(package)
     return {

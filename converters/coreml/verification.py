@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.comparison import (
+from veca_edge.converters.coreml.neural_engine.ranges import Ranges
+from veca_edge.converters.verification import (
     Image,
     Outputs,
     Progress,
@@ -31,10 +32,8 @@ from converters.comparison import (
 from veca_edge.errors import VecaError
 from veca_edge.files import is_package
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
-from veca_edge.runtime.mlprogram import Interpreter, Package, Precision, Ranges, open_package
-from veca_edge.runtime.modelfile import read_model_file
-from veca_edge.runtime.packagefile import (
+from veca_edge.modelfile.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.modelfile.mlpackage import (
     EMBEDDING,
     FEATURES,
     IMAGE,
@@ -43,6 +42,9 @@ from veca_edge.runtime.packagefile import (
     PackageFile,
     read_package_file,
 )
+from veca_edge.modelfile.mlprogram.package import Package, open_package
+from veca_edge.modelfile.pte import read_model_file
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter, Precision
 
 # Enough for every kind of failure that was seen; the interpreter takes a second an image where a phone takes 5 ms.
 CONVERT_IMAGES = 4
@@ -65,7 +67,7 @@ def verify_package_in_child(
     Raises:
         VecaError: the child refused the package or the images.
     """
-    return compare_in_child("converters.coreml_verification", path, checkpoint, progress, images)
+    return compare_in_child("veca_edge.converters.coreml.verification", path, checkpoint, progress, images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def payload_subject(path: Path, folder: Path) -> Subject:
     Raises:
         VecaError: damaged, or another kind of file.
     """
-    from converters.coreml_payload import unpack_payload
+    from veca_edge.converters.coreml.payload import unpack_payload
 
     manifest = read_model_file(path).manifest
     if manifest.target != PAYLOAD_TARGET:

@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.recipes import Precision, QuantizationRecipe
-from converters.weights import GROUP, round_groups
+from veca_edge.converters.graph.weights import GROUP, round_groups
+from veca_edge.converters.recipes import Precision, QuantizationRecipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies

@@ -12,22 +12,22 @@ from pathlib import Path
 
 import torch
 
-from calibration.quality import quality_in_child
-from converters.coverage import check_coverage
-from converters.description import classifier_of, model_facts
-from converters.folding import FoldedModel, fold, linear_layers, quantize
-from converters.graph import ElasticGraph, Sizes
-from converters.program import Method, assemble
-from converters.recipes import QuantizationRecipe, ready_recipe
-from converters.verification import verify_in_child
-from converters.weights import Round, nearest
-from converters.xnnpack import ConstantStore
 from veca_edge._version import __version__
-from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.calibration.quality.measure import quality_in_child
+from veca_edge.converters.description import classifier_of, model_facts
+from veca_edge.converters.executorch.coverage import check_coverage
+from veca_edge.converters.executorch.program import Method, assemble
+from veca_edge.converters.executorch.verification import verify_in_child
+from veca_edge.converters.executorch.xnnpack import ConstantStore
+from veca_edge.converters.graph.elastic import ElasticGraph, Sizes
+from veca_edge.converters.graph.folding import FoldedModel, fold, linear_layers, quantize
+from veca_edge.converters.graph.weights import Round, nearest
+from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.manifest import Manifest, elastic_method
-from veca_edge.runtime.modelfile import ModelFile, read_model_file, write_model_file
+from veca_edge.modelfile.manifest import Manifest, elastic_method
+from veca_edge.modelfile.pte import ModelFile, read_model_file, write_model_file
 from veca_edge.runtime.trust import remember
 
 # Memory is planned for little at first and grows with what is really used.

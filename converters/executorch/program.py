@@ -28,7 +28,7 @@ from executorch.exir.schema import (
     TensorShapeDynamism,
 )
 
-from converters.xnnpack import ConstantStore, GraphBuilder
+from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder
 
 ALIGNMENT = 16
 SCHEMA_VERSION = 0

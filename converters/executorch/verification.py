@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.comparison import (
+from veca_edge.converters.verification import (
     Float,
     Image,
     Outputs,
@@ -25,11 +25,11 @@ from converters.comparison import (
     score,
     summary,
 )
+from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.cache import HIDE
-from veca_edge.runtime.executorch_engine import Program
-from veca_edge.runtime.modelfile import ModelFile, read_model_file
-from veca_edge.runtime.patches import cell_centres, cut_patches
+from veca_edge.modelfile.pte import ModelFile, read_model_file
+from veca_edge.runtime.engines.executorch import Program
+from veca_edge.runtime.streaming.cache import HIDE
 from veca_edge.runtime.threads import default_threads
 
 CONVERT_IMAGES = 8
@@ -52,7 +52,7 @@ def verify_in_child(
     Raises:
         VecaError: the child refused the file or the images, or the program crashed it.
     """
-    return compare_in_child("converters.verification", file.path, checkpoint, progress, images)
+    return compare_in_child("veca_edge.converters.executorch.verification", file.path, checkpoint, progress, images)
 
 
 def verify(

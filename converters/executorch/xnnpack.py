@@ -19,7 +19,7 @@ from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as xn
 from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import serialize_xnnpack_binary
 from numpy.typing import NDArray
 
-from converters.weights import GROUP, Float, Weight
+from veca_edge.converters.graph.weights import GROUP, Float, Weight
 
 INVALID_ID = 2**32 - 1
 FROM_NAMED_DATA = 2**64 - 1  # the offset that says "look the constant up by its key"

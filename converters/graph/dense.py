@@ -15,18 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.coverage import check_coverage
-from converters.description import model_facts
-from converters.folding import FoldedBlock, fold, quantize
-from converters.graph import ElasticGraph, Stream
-from converters.program import Method, assemble
-from converters.recipes import QuantizationRecipe
-from converters.xnnpack import ConstantStore, GraphBuilder, Value
 from veca_edge._version import __version__
+from veca_edge.converters.description import model_facts
+from veca_edge.converters.executorch.coverage import check_coverage
+from veca_edge.converters.executorch.program import Method, assemble
+from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder, Value
+from veca_edge.converters.graph.elastic import ElasticGraph, Stream
+from veca_edge.converters.graph.folding import FoldedBlock, fold, quantize
+from veca_edge.converters.recipes import QuantizationRecipe
+from veca_edge.image.patches import cell_centres
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.modelfile import ModelFile, write_model_file
-from veca_edge.runtime.patches import cell_centres
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.pte import ModelFile, write_model_file
 
 Grid = tuple[int, int]  # rows, columns of patches
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters.folding import FoldedBlock, FoldedModel
-from converters.weights import Float, Weight
-from converters.xnnpack import ConstantStore, GraphBuilder, Value
+from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder, Value
+from veca_edge.converters.graph.folding import FoldedBlock, FoldedModel
+from veca_edge.converters.graph.weights import Float, Weight
+from veca_edge.image.patches import cell_centres
 from veca_edge.model.config import VecaConfig
-from veca_edge.runtime.patches import cell_centres
 
 NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm, and of the published model
 

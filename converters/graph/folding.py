@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.recipes import QuantizationRecipe
-from converters.weights import Float, Round, Weight, nearest
+from veca_edge.converters.graph.weights import Float, Round, Weight, nearest
+from veca_edge.converters.recipes import QuantizationRecipe
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
 

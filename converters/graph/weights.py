@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.recipes import Precision
+from veca_edge.converters.recipes import Precision
 
 GROUP = 32  # inputs that share a scale in int4
 # int4 gains from scales below the largest value over 7: the few values that are cut off cost less than the step.

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.executorch_engine import Program
-from veca_edge.runtime.modelfile import read_model_file
+from veca_edge.modelfile.pte import read_model_file
+from veca_edge.runtime.engines.executorch import Program
 
 Float = NDArray[np.float32]
 

@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from importlib import resources
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "apps" / "desktop" / "demo.py"
+from tests.paths import ROOT
+
+SCRIPT = ROOT / "apps" / "desktop" / "demo.py"
 
 
 @pytest.mark.usefixtures("default_model_file")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from veca_edge.cli.main import main
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.flops import model_gflops
 
-ROOT = Path(__file__).parents[2]
 PAGES = (*sorted((ROOT / "apps").glob("**/README.md")), ROOT / "tests" / "golden" / "README.md")
 GUIDE = (ROOT / "apps" / "README.md").read_text()
 COMMANDS = [

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import kotlin_compiler
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import veca_edge
-from veca_edge.camera.preprocessing import Preprocessing
+from tests.apps import kotlin_compiler
 from veca_edge.camera.sources import open_source
+from veca_edge.image.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.kotlin
 

@@ -22,12 +22,13 @@ import pytest
 from numpy.typing import NDArray
 
 import veca_edge
+from tests.paths import ROOT
 from veca_edge import VecaError
-from veca_edge.runtime.executorch_engine import Program
-from veca_edge.runtime.mlprogram import Interpreter, open_package
-from veca_edge.runtime.modelfile import read_model_file
+from veca_edge.modelfile.mlprogram.package import open_package
+from veca_edge.modelfile.pte import read_model_file
+from veca_edge.runtime.engines.executorch import Program
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
-ROOT = Path(__file__).parents[2]
 MOBILE = ROOT / "apps" / "python-mobile"
 GOLDEN = ROOT / "tests" / "golden" / "end-to-end.json"
 for folder in (MOBILE, MOBILE / "shared", MOBILE / "android" / "app" / "src" / "main" / "python"):
@@ -221,7 +222,7 @@ def test_the_android_app_checks_itself(
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model with two budgets."""
-    from converters.coreml import PackageOptions, convert_package
+    from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import read_checkpoint
 
     path = tmp_path_factory.mktemp("package") / "model.mlpackage"

@@ -22,14 +22,16 @@ import pytest
 import tree_sitter_swift
 from tree_sitter import Language, Node, Parser
 
-from veca_edge.camera.preprocessing import IMAGENET_MEAN, IMAGENET_STD, MAX_ASPECT, MAX_IMAGE_SIZE, Preprocessing
-from veca_edge.governor import PRESETS, Settings, heat, points, policy
-from veca_edge.runtime import cache, change
-from veca_edge.runtime.manifest import FORMAT, FORMAT_VERSION, Manifest
-from veca_edge.runtime.modelfile import Head, ModelFile, write_model_file
-from veca_edge.runtime.packagefile import MANIFEST_KEY
+from tests.paths import ROOT
+from veca_edge.governor import heat, points, policy
+from veca_edge.governor.settings import PRESETS, Settings
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD, MAX_ASPECT, MAX_IMAGE_SIZE, Preprocessing
+from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, Manifest
+from veca_edge.modelfile.mlpackage import MANIFEST_KEY
+from veca_edge.modelfile.pte import Head, ModelFile, write_model_file
+from veca_edge.runtime.streaming import cache, change
 
-PACKAGE = Path(__file__).parents[2] / "apps" / "ios"
+PACKAGE = ROOT / "apps" / "ios"
 CORE, PLATFORM, SAMPLE = (PACKAGE / name for name in ("Sources/VecaEdgeCore", "Sources/VecaEdge", "Sample/Sources"))
 STUBS = Path(__file__).parent / "swift_stubs"
 # Those that others import come first.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import veca_edge
-from calibration.machine import read_machine
-from calibration.matching import MatchingReport, _moved, _square, measure_matching, photos_digest
-from converters.samples import sample_images
+from veca_edge.calibration.benchmark.machine import read_machine
+from veca_edge.calibration.matching import MatchingReport, _moved, _square, measure_matching, photos_digest
+from veca_edge.photos.samples import sample_images
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.camera.capture import FPS, FRAME_COUNT, HEIGHT, WIDTH
-from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.image.opencv import FPS, FRAME_COUNT, HEIGHT, WIDTH
+from veca_edge.image.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeCapture, picture
 
-from veca_edge.camera.headers import image_size
+from tests.camera.fakes import FakeCapture, picture
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.image.headers import image_size
 
 
 def write_image(path, value=100, size=(20, 30)):

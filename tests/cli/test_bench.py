@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from calibration.against import RUNTIMES
+from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.cli.bench import AGAINST
 from veca_edge.cli.main import main
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
@@ -30,14 +30,14 @@ FRESH_PROCESS = {
 def few_processes(tmp_path, monkeypatch):
     """Each costs seconds; what they do is tested where it is written."""
     monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("calibration.memory._child", lambda order: FRESH_PROCESS)
+    monkeypatch.setattr("veca_edge.calibration.benchmark.memory._child", lambda order: FRESH_PROCESS)
     monkeypatch.setattr("veca_edge.runtime.trust.ensure_harmless", lambda file: None)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A checkpoint small enough to convert in a moment, and its model file."""
-    from converters.executorch import ConvertOptions, convert
+    from veca_edge.converters.executorch.convert import ConvertOptions, convert
     from veca_edge.model.checkpoint import read_checkpoint
 
     config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, ffn_dim=96)
@@ -141,7 +141,7 @@ def test_a_runtime_that_is_not_installed_is_one_line(tiny, monkeypatch):
     def hidden(name, *rest):
         return None if name == "openvino" else find_spec(name, *rest)
 
-    monkeypatch.setattr("calibration.against.runtimes.find_spec", hidden)
+    monkeypatch.setattr("veca_edge.calibration.benchmark.against.runtimes.find_spec", hidden)
     line = "openvino is left out: it needs openvino, which is not installed: pip install 'veca-edge[against]'"
     given = ["--image-size", 32, "--cores", 8, "--threads", 1, "--rounds", 1, "--json", "--against"]
     result = bench(tiny, *given, "torch,openvino")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from veca_edge.camera.writers import save_png
+from tests.paths import GOLDEN
+from veca_edge.playback.writers import save_png
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+GOLDEN = GOLDEN / "published-96.pt"
 
 
 def _run(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -21,7 +22,7 @@ def _run(*arguments: object, folder: Path | None = None) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from converters.samples import sample_images
+    from veca_edge.photos.samples import sample_images
 
     folder = tmp_path_factory.mktemp("photos")
     for index, image in enumerate(sample_images()[:6]):
@@ -57,7 +58,7 @@ def test_it_shows_layers_wholes_and_what_was_chosen(
 
 
 def test_convert_takes_the_recipe(calibrated: tuple[Path, subprocess.CompletedProcess[str]], photos: Path) -> None:
-    from veca_edge.runtime.modelfile import read_model_file
+    from veca_edge.modelfile.pte import read_model_file
 
     folder, _ = calibrated
     recipe = json.loads((folder / "recipe.json").read_text())

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from veca_edge.camera.writers import save_png
+from tests.paths import GOLDEN
+from veca_edge.playback.writers import save_png
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+GOLDEN = GOLDEN / "published-96.pt"
 
 
 def _run(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -46,7 +47,7 @@ def test_nothing_else_is_left(converted: tuple[Path, subprocess.CompletedProcess
 def test_verify_repeats_the_comparison(
     converted: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    from converters.samples import sample_images
+    from veca_edge.photos.samples import sample_images
 
     for index, image in enumerate(sample_images()[:2]):
         save_png(tmp_path / f"{index}.png", image)

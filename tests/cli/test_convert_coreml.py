@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import GOLDEN
+
 pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+GOLDEN = GOLDEN / "published-96.pt"
 
 
 def _run(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,8 +49,8 @@ def test_the_terminal_stays_clean(both: tuple[Path, subprocess.CompletedProcess[
 
 
 def test_verify_repeats_the_comparison(both: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
-    from converters.samples import sample_images
-    from veca_edge.camera.writers import save_png
+    from veca_edge.photos.samples import sample_images
+    from veca_edge.playback.writers import save_png
 
     for index, image in enumerate(sample_images()[:2]):
         save_png(tmp_path / f"{index}.png", image)

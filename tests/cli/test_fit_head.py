@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from veca_edge.camera.images import read_image
-from veca_edge.camera.writers import save_png
 from veca_edge.cli.main import main
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, read_checkpoint, write_checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
+from veca_edge.playback.writers import save_png
 
 LABELS = ("Äpfel 苹果", "hat", "milk")
 
@@ -102,7 +102,7 @@ def test_interrupting_it_leaves_the_output_alone(
 
     output = tmp_path / "mine.pt"
     output.write_bytes(b"what was there before")
-    monkeypatch.setattr("veca_edge.training.features.Extractor.compute", interrupt)
+    monkeypatch.setattr("veca_edge.training.heads.features.Extractor.compute", interrupt)
     given = ("--data", photos, "--checkpoint", model, "--output", output, "--image-size", 48)
     result = fit_head(*given)
     assert result.exit_code == 130

@@ -15,7 +15,7 @@ from veca_edge.cli.main import main
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from converters.coreml import PackageOptions, convert_package
+    from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     path = tmp_path_factory.mktemp("inspect") / "tiny.mlpackage"
@@ -119,7 +119,7 @@ def test_neural_engine_as_json(package: Path, tmp_path: Path) -> None:
 
 
 def test_values_that_float16_does_not_hold(tmp_path: Path) -> None:
-    from converters.coreml import PackageOptions, convert_package
+    from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     source = read_checkpoint(default_checkpoint_path())
@@ -167,11 +167,11 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
 
 
 def test_a_verification_holds_the_largest_value_and_warns(package: Path) -> None:
-    from converters.coreml_verification import package_subject, verify_package
-    from converters.samples import sample_images
     from veca_edge.cli.tables import verification_lines
+    from veca_edge.converters.coreml.verification import package_subject, verify_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-    from veca_edge.runtime.packagefile import read_package_file
+    from veca_edge.modelfile.mlpackage import read_package_file
+    from veca_edge.photos.samples import sample_images
 
     subject, source = package_subject(read_package_file(package)), read_checkpoint(default_checkpoint_path())
     facts = verify_package(subject, source, sample_images()[:1]).to_dict()

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import click
 import pytest
-from children import heed_interrupts
 from click.testing import CliRunner
 
+from tests.cli.children import heed_interrupts
+from tests.paths import GOLDEN
 from veca_edge.cli import main as module
 from veca_edge.errors import StreamError, VecaError
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+GOLDEN = GOLDEN / "published-96.pt"
 COMMAND = [sys.executable, "-m", "veca_edge.cli.main"]
 
 
@@ -59,8 +60,8 @@ def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a POSIX shell")
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_closed_streams_do_no_harm(default_model_file: Path, tmp_path: Path, closed: str) -> None:
-    from converters.samples import sample_images
-    from veca_edge.camera.writers import save_png
+    from veca_edge.photos.samples import sample_images
+    from veca_edge.playback.writers import save_png
 
     save_png(tmp_path / "photo.png", sample_images()[0])
     log = tmp_path / "log.jsonl"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from converters.samples import sample_images
 from veca_edge.cli.main import main
+from veca_edge.photos.samples import sample_images
 
 
 def match(*arguments):

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 import veca_edge
+from tests.paths import FAKES
 from veca_edge.cli.main import main
 
-FAKES = str(Path(__file__).parents[1] / "camera" / "fakes.py")
-names = runpy.run_path(FAKES)["names"]
+names = runpy.run_path(str(FAKES))["names"]
 CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
 
 
@@ -24,13 +24,13 @@ CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
 def loaded(monkeypatch):
     """Replaces the model; holds what `veca_edge.load` was called with."""
     calls = []
-    fake = runpy.run_path(FAKES)["FakeModel"]
+    fake = runpy.run_path(str(FAKES))["FakeModel"]
 
     def load(path, **more):
         calls.append((path, more))
         return fake()
 
-    monkeypatch.setattr(veca_edge, "load", load, raising=False)
+    monkeypatch.setattr("veca_edge.runtime.model.load", load)
     return calls
 
 
@@ -106,7 +106,8 @@ def test_help_has_examples():
 
 SCRIPT = f"""
 import runpy, sys, veca_edge
-veca_edge.load = lambda path, **more: runpy.run_path({FAKES!r})["FakeModel"]()
+import veca_edge.runtime.model
+veca_edge.runtime.model.load = lambda path, **more: runpy.run_path({str(FAKES)!r})["FakeModel"]()
 from veca_edge.cli.main import main
 main(["run", "model.pte", "--source", {CLIP!r}, "--headless", "--loop", "--fps-limit", "20", *sys.argv[1:]])
 """

@@ -12,13 +12,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from children import heed_interrupts
 from click.testing import CliRunner, Result
 
+from tests.cli.children import heed_interrupts
 from veca_edge.cli import sensors as module
 from veca_edge.cli.main import main
-from veca_edge.governor.state import DeviceState, ThermalLevel
-from veca_edge.sensors import FIELDS, Look, Sensed, detect, read_trace
+from veca_edge.sensors.monitor import Look
+from veca_edge.sensors.platforms import detect
+from veca_edge.sensors.reading import FIELDS, Sensed
+from veca_edge.sensors.state import DeviceState, ThermalLevel
+from veca_edge.sensors.trace import read_trace
 
 COMMAND = [sys.executable, "-m", "veca_edge.cli.main", "sensors"]
 FILES = {

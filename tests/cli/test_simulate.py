@@ -105,7 +105,7 @@ def test_unknown_names_are_usage_errors():
 def test_measuring_writes_a_table_that_can_be_used(tmp_path, monkeypatch, photo):
     """The real model on a clip of three dozen frames and a single size."""
     import veca_edge.cli.simulate as command
-    from calibration import tables as measure
+    from veca_edge.calibration.quality import agreement as measure
 
     frames = [photo if index % 3 else photo[::-1] for index in range(36)]
     monkeypatch.setattr(command, "_frames", lambda path: (frames, 30.0))

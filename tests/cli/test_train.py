@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from veca_edge.camera.writers import save_png
 from veca_edge.cli.main import main
+from veca_edge.playback.writers import save_png
 from veca_edge.training.state import read_log
 
 TINY = [
@@ -170,7 +170,7 @@ def test_one_label_and_broken_photos_are_refused(photos: Path, tmp_path: Path) -
 
 def test_photos_that_cannot_fit_into_memory_are_refused(photos: Path, tmp_path: Path) -> None:
     from veca_edge.errors import VecaError
-    from veca_edge.training.photos import _check_memory
+    from veca_edge.photos.store import _check_memory
 
     with pytest.raises(VecaError, match=r"take 503\.3 TB|take [0-9.]+ GB of [0-9]+ GB .*lower photo_size"):
         _check_memory(10_000_000, 4096)

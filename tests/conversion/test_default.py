@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from veca_edge.conversion import default
+from veca_edge.conversion.default import default_model_path
 from veca_edge.errors import VecaError
-from veca_edge.runtime import default
-from veca_edge.runtime.default import default_model_path
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from converters.recipes import QuantizationRecipe, ready_recipe
+from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError
 
 MIXED = QuantizationRecipe("mixed", "int8", {"blocks.3.up": "int4", "patch": "fp32"})

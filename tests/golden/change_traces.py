@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from frames import Frame
-
-from veca_edge.runtime.change import ChangeDetector, ChangeSettings
-from veca_edge.runtime.patches import cut_bytes
+from tests.golden.frames import Frame
+from veca_edge.image.patches import cut_bytes
+from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
 
 PATCH = 4
 STILL = Frame(32, 24, "plaid", noise=2, cell=PATCH)  # 48 patches

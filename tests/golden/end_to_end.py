@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import veca_edge
+from tests.paths import ROOT
 from veca_edge.camera.images import read_image
-from veca_edge.runtime.default import CHECKPOINT, default_model_path
+from veca_edge.conversion.default import CHECKPOINT, default_model_path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "apps" / "python-mobile" / "shared"))
+sys.path.insert(0, str(ROOT / "apps" / "python-mobile" / "shared"))
 from veca_edge_mobile.check import Check, golden_checks
 
 PHOTOS = ("tomato.jpg", "juice.jpg", "t-shirt.jpg")
@@ -90,9 +91,9 @@ def decoded_otherwise(image: Image, seed: int) -> Image:
 
 def engines(folder: Path) -> dict[str, Path]:
     """A file for each engine that is at hand here, made now or kept."""
-    from converters.coreml import PackageOptions, convert_package
-    from converters.executorch import ConvertOptions, convert
-    from converters.recipes import ready_recipe
+    from veca_edge.converters.coreml.convert import PackageOptions, convert_package
+    from veca_edge.converters.executorch.convert import ConvertOptions, convert
+    from veca_edge.converters.recipes import ready_recipe
     from veca_edge.model.checkpoint import read_checkpoint
 
     with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:

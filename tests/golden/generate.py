@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import change_traces
-import stream_traces
-from preprocessing_vectors import frame_vectors, patch_vectors, preprocessing_vectors
-from result_vectors import result_vectors
+from tests.golden import change_traces, stream_traces
+from tests.golden.preprocessing_vectors import frame_vectors, patch_vectors, preprocessing_vectors
+from tests.golden.result_vectors import result_vectors
 
 FOLDER = Path(__file__).parent
 DIGITS = 7
@@ -60,7 +59,7 @@ def files() -> Iterator[tuple[str, str]]:
 
 def end_to_end_file() -> Iterator[tuple[str, str]]:
     """The one that needs PyTorch."""
-    from end_to_end import end_to_end_vectors
+    from tests.golden.end_to_end import end_to_end_vectors
 
     yield "end-to-end.json", table(end_to_end_vectors())
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from frames import Frame
-
-from veca_edge.camera.preprocessing import Preprocessing, halved
-from veca_edge.runtime.patches import cell_centres, cut_patches
-from veca_edge.runtime.stream import _compared
+from tests.golden.frames import Frame
+from veca_edge.image.patches import cell_centres, cut_patches
+from veca_edge.image.preprocessing import Preprocessing, halved
+from veca_edge.runtime.streaming.stream import _compared
 
 TOLERANCE = 2  # grey levels: blocks and lines are each rounded, in fixed point, single or double precision
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.runtime.modelfile import Head
+from veca_edge.modelfile.pte import Head
 from veca_edge.runtime.result import Result
 
 Json = dict[str, Any]

@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from frames import Frame
 from numpy.typing import NDArray
 
-from veca_edge.camera.preprocessing import Preprocessing
-from veca_edge.runtime.cache import PatchCache, Stepped
-from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.engines import Encoded
+from tests.golden.frames import Frame
+from veca_edge.image.patches import cell_centres, cut_patches
+from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.modelfile.pte import Head
+from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.model import Model
-from veca_edge.runtime.modelfile import Head
-from veca_edge.runtime.patches import cell_centres, cut_patches
+from veca_edge.runtime.streaming.cache import PatchCache, Stepped
+from veca_edge.runtime.streaming.change import ChangeSettings
 
 PATCH, SIDE = 8, 48
 LAYERS, HEADS, HEAD_DIM, WIDTH = 2, 2, 2, 4

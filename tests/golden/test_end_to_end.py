@@ -9,13 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import end_to_end
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from veca_edge_mobile.check import golden_checks
 
 import veca_edge
+from tests.golden import end_to_end
 
 Image = NDArray[np.uint8]
 GOLDEN = json.loads((Path(__file__).parent / "end-to-end.json").read_text())
@@ -55,7 +55,7 @@ def test_executorch_agrees(model: veca_edge.Model, other_decoder: bool) -> None:
 
 
 def test_core_ml_interpreted_agrees(tmp_path: Path) -> None:
-    from converters.coreml import PackageOptions, convert_package
+    from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import read_checkpoint
 
     with resources.as_file(resources.files("veca_edge.assets") / end_to_end.CHECKPOINT) as path:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import change_traces
-import generate
 import numpy as np
 import pytest
-import stream_traces
-from frames import Frame
-from preprocessing_vectors import TOLERANCE
-from result_vectors import result_of
 
-from veca_edge.camera import scaling
-from veca_edge.camera.preprocessing import Preprocessing, halved
+from tests.golden import change_traces, generate, stream_traces
+from tests.golden.frames import Frame
+from tests.golden.preprocessing_vectors import TOLERANCE
+from tests.golden.result_vectors import result_of
 from veca_edge.errors import VecaError
-from veca_edge.runtime.change import ChangeDetector, ChangeSettings
-from veca_edge.runtime.modelfile import Head
-from veca_edge.runtime.patches import cell_centres, cut_bytes, cut_patches, cut_some
-from veca_edge.runtime.stream import _compared
+from veca_edge.image import scaling
+from veca_edge.image.patches import cell_centres, cut_bytes, cut_patches, cut_some
+from veca_edge.image.preprocessing import Preprocessing, halved
+from veca_edge.modelfile.pte import Head
+from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
+from veca_edge.runtime.streaming.stream import _compared
 
 LARGEST = 300_000  # bytes, all together
 CHANGE = [f"change/{name}.jsonl" for name in change_traces.TRACES]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from veca_edge.governor import Front, OperatingPoint, operating_points
-from veca_edge.governor.simulation.evaluate import Tables
-from veca_edge.governor.simulation.tables import read_tables
+from veca_edge.calibration.simulation.evaluate import Tables
+from veca_edge.calibration.simulation.tables import read_tables
+from veca_edge.governor.points import Front, OperatingPoint, operating_points
 
 
 @pytest.fixture(scope="session")

@@ -13,26 +13,19 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
-from veca_edge.governor import (
-    BALANCED,
-    PRESETS,
-    Decision,
-    DeviceState,
-    FrameStatistics,
-    Front,
-    OperatingPoint,
-    Settings,
-    ThermalLevel,
-    decide,
-    operating_points,
-)
-from veca_edge.governor.simulation.tables import read_tables
+from tests.paths import GOLDEN
+from veca_edge.calibration.simulation.tables import read_tables
+from veca_edge.governor.decision import Decision
+from veca_edge.governor.points import Front, OperatingPoint, operating_points
+from veca_edge.governor.policy import decide
+from veca_edge.governor.settings import BALANCED, PRESETS, Settings
+from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 COMPACT = (",", ":")
-FOLDER = Path(__file__).parents[1] / "golden" / "governor"
+FOLDER = GOLDEN / "governor"
 Input = tuple[DeviceState, FrameStatistics]
 NO_FRAMES = FrameStatistics()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from governor_traces import FOLDER, TRACES, expectation, read_input
 
-from veca_edge.governor import Front, OperatingPoint, Settings, decide
+from tests.governor.governor_traces import FOLDER, TRACES, expectation, read_input
+from veca_edge.governor.points import Front, OperatingPoint
+from veca_edge.governor.policy import decide
+from veca_edge.governor.settings import Settings
 
 POINTS = json.loads((FOLDER / "points.json").read_text())
 

@@ -8,16 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from veca_edge.governor import (
-    BALANCED,
-    QUALITY,
-    SAVER,
-    DeviceState,
-    FrameStatistics,
-    Governor,
-    ThermalLevel,
-    decide,
-)
+from veca_edge.governor.governor import Governor
+from veca_edge.governor.policy import decide
+from veca_edge.governor.settings import BALANCED, QUALITY, SAVER
+from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 NOTHING = FrameStatistics()
 COOL = DeviceState(0.0, 0.9, False, False, ThermalLevel.NOMINAL, 0.5)

@@ -11,18 +11,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from veca_edge.governor import (
-    BALANCED,
-    PRESETS,
-    DeviceState,
-    FrameStatistics,
-    Front,
-    OperatingPoint,
-    ThermalLevel,
-    decide,
-    operating_points,
-)
-from veca_edge.governor.simulation.tables import read_tables
+from veca_edge.calibration.simulation.tables import read_tables
+from veca_edge.governor.points import Front, OperatingPoint, operating_points
+from veca_edge.governor.policy import decide
+from veca_edge.governor.settings import BALANCED, PRESETS
+from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 _TABLES = read_tables()
 FRONT = Front.of(operating_points(_TABLES.quality, _TABLES.latency, 30))

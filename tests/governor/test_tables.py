@@ -7,11 +7,11 @@ import math
 
 import pytest
 
+from veca_edge.calibration.simulation.tables import read_tables, tables_from
 from veca_edge.errors import VecaError
-from veca_edge.governor import LatencyTable, QualityTable, Settings, operating_points, preset
-from veca_edge.governor.points import smoothness
-from veca_edge.governor.quality import Freshness, fidelity
-from veca_edge.governor.simulation.tables import read_tables, tables_from
+from veca_edge.governor.points import operating_points, smoothness
+from veca_edge.governor.quality import Freshness, LatencyTable, QualityTable, fidelity
+from veca_edge.governor.settings import Settings, preset
 
 QUALITY = {"cores": 8, "image_size": 128, "patch_budget": None, "embedding_cosine": 0.9, "feature_cosine": 0.8}
 LATENCY = {

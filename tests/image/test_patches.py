@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from veca_edge.runtime.patches import cell_centres, cut_patches
+from veca_edge.image.patches import cell_centres, cut_patches
 
 
 @pytest.mark.parametrize(("rows", "columns", "size"), [(1, 1, 16), (3, 5, 4), (16, 16, 16)])

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fakes import picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veca_edge.camera.preprocessing import FITS, Preprocessing
+from tests.camera.fakes import picture
 from veca_edge.errors import VecaError
+from veca_edge.image.preprocessing import FITS, Preprocessing
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from veca_edge.camera import scaling
+from veca_edge.image import scaling
 
 Image = NDArray[np.uint8]
 

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.paths import GOLDEN
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, read_checkpoint
 from veca_edge.model.config import VecaConfig, default_budgets, default_weights, expected_shapes
 from veca_edge.model.veca import Head, Veca, VecaOutput, random_veca
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def tiny(**overrides):

@@ -14,8 +14,8 @@ import pytest
 
 import veca_edge
 from veca_edge.errors import VecaError
-from veca_edge.runtime.manifest import FORMAT_VERSION, Manifest
-from veca_edge.runtime.modelfile import describe, is_model_file, read_model_file, write_model_file
+from veca_edge.modelfile.manifest import FORMAT_VERSION, Manifest
+from veca_edge.modelfile.pte import describe, is_model_file, read_model_file, write_model_file
 
 
 def test_what_was_written_is_read(default_model_file: Path, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_any_zip_reader_finds_the_manifest(default_model_file: Path) -> None:
 def test_the_manifest_is_readable_without_torch(default_model_file: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None; sys.modules['executorch'] = None\n"
-        "from veca_edge.runtime.modelfile import read_model_file\n"
+        "from veca_edge.modelfile.pte import read_model_file\n"
         "print(read_model_file(sys.argv[1]).manifest.budgets[-1])"
     )
     command = [sys.executable, "-c", code, str(default_model_file)]

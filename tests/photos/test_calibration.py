@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import small_checkpoint
 
-from calibration.photosets import read_calibration
-from converters.samples import sample_images
-from veca_edge.camera.writers import save_png
+from tests.calibration.benchmark.small_models import small_checkpoint
 from veca_edge.errors import VecaError
+from veca_edge.photos.calibration import read_calibration
+from veca_edge.photos.samples import sample_images
+from veca_edge.playback.writers import save_png
 
 
 def _write(folder: Path, first: int, count: int) -> None:

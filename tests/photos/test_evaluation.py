@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from calibration.photos import read_photos
 from veca_edge.errors import VecaError
+from veca_edge.photos.evaluation import read_photos
 
 
 @pytest.fixture

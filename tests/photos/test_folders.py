@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_photos import LABELS, pieces, write_photos, write_pieces
 
-from veca_edge.camera.writers import save_png
+from tests.photos.labelled_photos import LABELS, pieces, write_photos, write_pieces
 from veca_edge.errors import VecaError
-from veca_edge.training.dataset import Skipped, decode, decode_all, read_folder
+from veca_edge.photos.folders import Skipped, decode, decode_all, read_folder
+from veca_edge.playback.writers import save_png
 
 
 def test_train_and_val_by_label(tmp_path):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from fakes import FakeModel
 
+from tests.camera.fakes import FakeModel
 from veca_edge.camera.frames import Frame
-from veca_edge.camera.player import log_record
-from veca_edge.camera.summary import Tally
-from veca_edge.camera.views import change_view
+from veca_edge.playback.player import log_record
+from veca_edge.playback.summary import Tally
+from veca_edge.playback.views import change_view
 
 
 def _result(computed: np.ndarray | None, keyframe: bool = False) -> object:

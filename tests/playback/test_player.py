@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from fakes import FakeCapture, FakeModel, FakeScreen, names, picture
 
-from veca_edge.camera.player import Options, Pacer, Player, stop_on_signals
+from tests.camera.fakes import FakeCapture, FakeModel, FakeScreen, names, picture
 from veca_edge.camera.sources import open_source
-from veca_edge.camera.viewer import ViewState
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.playback.player import Options, Pacer, Player, stop_on_signals
+from veca_edge.playback.viewer import ViewState
 
 BUDGETS = FakeModel.budgets
 

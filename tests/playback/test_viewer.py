@@ -6,9 +6,9 @@ import sys
 import cv2
 import pytest
 
-from veca_edge.camera import viewer
-from veca_edge.camera.viewer import ViewState, apply_key, check_window
 from veca_edge.errors import VecaError
+from veca_edge.playback import viewer
+from veca_edge.playback.viewer import ViewState, apply_key, check_window
 
 START = ViewState(16, (8, 16, 32))
 

@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import FakeModel, FakePrediction, picture
 
-from veca_edge.camera.overlay import Hud, draw_hud, draw_labels, text_size
-from veca_edge.camera.painting import FeaturePainter, core_colours, paint_listening
-from veca_edge.camera.text import BOLD, REGULAR, Pen, to_ascii
-from veca_edge.camera.views import VIEWS, Renderer, attention_view, features_view
+from tests.camera.fakes import FakeModel, FakePrediction, picture
+from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
+from veca_edge.playback.painting import FeaturePainter, core_colours, paint_listening
+from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii
+from veca_edge.playback.views import VIEWS, Renderer, attention_view, features_view
 
 HUD = Hud(16, (8, 16, 32, 64), 0.0123, 29.7, (64, 64))
 SIZES = [(120, 160), (360, 640), (640, 360), (2160, 3840), (48, 64), (1, 1), (120, 1000)]

@@ -9,19 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fakes import names, picture
 
+from tests.camera.fakes import names, picture
 from veca_edge.camera.sources import open_source
-from veca_edge.camera.writers import (
-    JsonlWriter,
-    PendingFile,
-    VideoWriter,
-    letterbox,
-    save_png,
-    video_size,
-)
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, same_file
+from veca_edge.playback.writers import JsonlWriter, PendingFile, VideoWriter, letterbox, save_png, video_size
 
 
 def moving(count=20, height=48, width=64):

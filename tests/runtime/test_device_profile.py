@@ -12,8 +12,7 @@ import pytest
 
 import veca_edge
 from veca_edge import VecaError
-from veca_edge.governor import LatencyTable
-from veca_edge.governor.quality import LatencyRow
+from veca_edge.governor.quality import LatencyRow, LatencyTable
 from veca_edge.runtime import profile as module
 from veca_edge.runtime.profile import Profile, front_of, profile_device, quality_of, this_device
 

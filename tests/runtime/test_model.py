@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 import veca_edge
+from tests.paths import GOLDEN
 from veca_edge import Model, VecaError
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 SIZES = ("128x128", "96x160")
 
 
@@ -143,6 +143,6 @@ def test_missing_file() -> None:
 
 def test_the_weight_cache_is_on(default_model: Model) -> None:
     """Known to work with the pinned ExecuTorch; without it a model takes twice the memory."""
-    from veca_edge.runtime.weight_cache import enable_weight_cache
+    from veca_edge.runtime.engines.weight_cache import enable_weight_cache
 
     assert enable_weight_cache()

@@ -11,8 +11,8 @@ import pytest
 
 import veca_edge
 from veca_edge.errors import VecaError
+from veca_edge.modelfile.pte import ModelFile, read_model_file, write_model_file
 from veca_edge.runtime import trust
-from veca_edge.runtime.modelfile import ModelFile, read_model_file, write_model_file
 
 
 def _with_program(source: Path, target: Path, program: bytes) -> ModelFile:

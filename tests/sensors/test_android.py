@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.android import FORECAST, HEADROOM_AGE, AndroidReader, Chaquopy, Pyjnius, bridge_class
 from veca_edge.sensors.plausible import PlausibilityFilter
+from veca_edge.sensors.state import ThermalLevel
 
 NOMINAL, FAIR, SERIOUS, CRITICAL = ThermalLevel
 

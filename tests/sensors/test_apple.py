@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.apple import ProcessInfoReader, load_class
 from veca_edge.sensors.ios import DeviceReader
 from veca_edge.sensors.macos import Notifications, PmsetReader, PressureReader, low_power_mode
 from veca_edge.sensors.plausible import PlausibilityFilter
+from veca_edge.sensors.state import ThermalLevel
 
 ON_BATTERY = """Now drawing from 'Battery Power'
  -InternalBattery-0 (id=4653155)\t85%; discharging; 5:22 remaining present: true

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.linux_thermal import RESCAN, Limits, ThermalReader
 from veca_edge.sensors.plausible import PlausibilityFilter
+from veca_edge.sensors.state import ThermalLevel
 
 ZONES = "sys/class/thermal/thermal_zone"
 NOMINAL, FAIR, SERIOUS, CRITICAL = ThermalLevel

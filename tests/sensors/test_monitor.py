@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from veca_edge.governor.state import DeviceState
 from veca_edge.sensors.monitor import STALE, Monitor
 from veca_edge.sensors.reading import Reading, Sensed
+from veca_edge.sensors.state import DeviceState
 
 FAST = 0.01  # seconds between reads in these tests
 

@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.plausible import PlausibilityFilter, checked_temperature, checked_value
 from veca_edge.sensors.reading import Sensed, merge
+from veca_edge.sensors.state import ThermalLevel
 
 LIES = [-1, -1.0, math.nan, math.inf, -math.inf, 1e9, 10**400, "0.5", [], True, 1j]
 

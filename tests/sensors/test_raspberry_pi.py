@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.raspberry_pi import ThrottledReader, is_raspberry_pi, parse_flags
+from veca_edge.sensors.state import ThermalLevel
 
 FILE = "sys/devices/platform/soc/soc:firmware"
 NOMINAL, FAIR, SERIOUS, _ = ThermalLevel

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.governor.state import DeviceState, ThermalLevel
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.sensors.trace import TraceWriter, read_trace
 
 STATES = [

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training_sets import ALONE, store, tiny_recipe
 
+from tests.training.training_sets import ALONE, store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.training.answers import KeptAnswers, LiveAnswers, keep_answers, kept_boxes
 from veca_edge.training.teachers import ask

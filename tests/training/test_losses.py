@@ -5,14 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from veca_edge.model.veca import VecaOutput
-from veca_edge.training.losses import (
-    Distillation,
-    Learned,
-    compute_losses,
-    label_loss,
-    resize_grid,
-    total,
-)
+from veca_edge.training.losses import Distillation, Learned, compute_losses, label_loss, resize_grid, total
 from veca_edge.training.settings import LossSettings
 from veca_edge.training.teachers import TeacherOutput
 

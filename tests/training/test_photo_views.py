@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training_sets import store
 
+from tests.training.training_sets import store
 from veca_edge.training.settings import AugmentSettings
 from veca_edge.training.views import crop, draw_views, mixed_labels, render, whole_views
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from training_sets import ALONE, LABELS, store, tiny_recipe
 
+from tests.training.training_sets import ALONE, LABELS, store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.training.answers import KeptAnswers, LiveAnswers
 from veca_edge.training.preparation import Listener, Preparation, StoppedError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from training_sets import store, tiny_recipe
 
+from tests.training.training_sets import store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.training.teachers import STRIDES, MobileNetV2, ask, load_teacher
 from veca_edge.training.tuning import accuracy, tune

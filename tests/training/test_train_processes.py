@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_sets import TINY, write_set
 
+from tests.training.training_sets import TINY, write_set
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.training.state import read_log, read_state
 

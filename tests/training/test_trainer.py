@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training_sets import ALONE, LABELS, store, tiny_recipe
 
+from tests.training.training_sets import ALONE, LABELS, store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.training.answers import LiveAnswers

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from veca_edge.camera.writers import save_png
-from veca_edge.training.photos import PhotoStore
+from veca_edge.photos.store import PhotoStore
+from veca_edge.playback.writers import save_png
 from veca_edge.training.settings import Recipe, load_recipe
 from veca_edge.training.world import World
 

@@ -1,1 +1,1 @@
-"""Everything between a camera and a screen: sources, preprocessing, overlays, writers, the window."""
+"""Where frames come from: webcams, video files, folders of images, network streams."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.capture import check_pixels, quiet_opencv, to_rgb
 from veca_edge.camera.frames import Frame, Notify, Source
-from veca_edge.camera.headers import IMAGE_SUFFIXES, image_size
 from veca_edge.errors import VecaError
+from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
+from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
 
 SLIDES_PER_SECOND = 2.0
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from veca_edge.camera.capture import Capture, CaptureFactory, PacedCapture, open_capture
 from veca_edge.camera.frames import Frame, Notify, Source
-from veca_edge.camera.headers import image_size
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, is_regular, is_there, shortened
+from veca_edge.image.headers import image_size
+from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
 
 __all__ = ["Frame", "Source", "open_source"]
 

@@ -6,7 +6,10 @@ import threading
 import time
 from abc import abstractmethod
 
-from veca_edge.camera.capture import (
+from veca_edge.camera.frames import Frame, Notify, Source
+from veca_edge.camera.mailbox import Mailbox
+from veca_edge.errors import StreamError, VecaError
+from veca_edge.image.opencv import (
     FRAME_COUNT,
     HEIGHT,
     POSITION_MS,
@@ -17,9 +20,6 @@ from veca_edge.camera.capture import (
     frame_rate,
     to_rgb,
 )
-from veca_edge.camera.frames import Frame, Notify, Source
-from veca_edge.camera.mailbox import Mailbox
-from veca_edge.errors import StreamError, VecaError
 
 READ_AHEAD = 4  # frames decoded ahead of the model, from a file
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0  # seconds between attempts to reach a camera

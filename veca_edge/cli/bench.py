@@ -15,12 +15,12 @@ from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
-from veca_edge.pictures import check_picture
+from veca_edge.plotting import check_picture
 
 if TYPE_CHECKING:
-    from calibration.machine import Machine
-    from calibration.report import Report
-    from calibration.subject import Request, Subject
+    from veca_edge.calibration.benchmark.machine import Machine
+    from veca_edge.calibration.benchmark.report import Report
+    from veca_edge.calibration.benchmark.target import Request, Subject
 
 EPILOG = """\b
 Examples:
@@ -141,9 +141,9 @@ def command(**given: Any) -> None:
     _check(given)
     for module in ("torch", "executorch", *(["cv2"] if given["clips"] else [])):
         require(module, "run")
-    from calibration.against.runtimes import packages
-    from calibration.machine import read_machine
-    from calibration.subject import Request
+    from veca_edge.calibration.benchmark.against.runtimes import packages
+    from veca_edge.calibration.benchmark.machine import read_machine
+    from veca_edge.calibration.benchmark.target import Request
 
     machine = read_machine(packages(given["against"]))
     request = Request(
@@ -179,8 +179,8 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _measure(request: Request, machine: Machine, given: dict[str, Any], stack: ExitStack) -> Report:
-    from calibration.benchmark import Against, measure, steps
-    from calibration.report import describe
+    from veca_edge.calibration.benchmark.latency import Against, measure, steps
+    from veca_edge.calibration.benchmark.report import describe
 
     rounds = given["rounds"] or ROUNDS
     subject = _prepare(request, stack)
@@ -188,44 +188,44 @@ def _measure(request: Request, machine: Machine, given: dict[str, Any], stack: E
     advance = _progress(steps(subject, rounds), stack)
     result = measure(subject, machine, rounds, given["threads"], against, advance, say)
     if given["plot"] is not None:
-        from calibration.latencyplots import draw_benchmark
+        from veca_edge.calibration.benchmark.latency_plots import draw_benchmark
 
         draw_benchmark(check_target(given["plot"]), result)
     return describe(result)
 
 
 def _measure_minutes(request: Request, machine: Machine, given: dict[str, Any], stack: ExitStack) -> Report:
-    from calibration.sustained import measure_sustained
-    from calibration.sustainedreport import describe
+    from veca_edge.calibration.benchmark.sustained import measure_sustained
+    from veca_edge.calibration.benchmark.sustained_report import describe
 
     subject, stages = _prepare(request, stack), Stages()
     result = measure_sustained(
         subject, machine, given["minutes"], given["threads"], lambda done: stages("measuring", done)
     )
     if given["plot"] is not None:
-        from calibration.latencyplots import draw_sustained
+        from veca_edge.calibration.benchmark.latency_plots import draw_sustained
 
         draw_sustained(check_target(given["plot"]), result)
     return describe(result)
 
 
 def _measure_streams(request: Request, machine: Machine, given: dict[str, Any], stack: ExitStack) -> Report:
-    from calibration.streamreport import describe
-    from calibration.streams import find_clips, measure_streams, steps
+    from veca_edge.calibration.benchmark.stream_report import describe
+    from veca_edge.calibration.benchmark.streams import find_clips, measure_streams, steps
 
     clips, budgets = find_clips(given["clips"], given["frames"], say), given["patch_budget"] or (None,)
     subject = _prepare(request, stack)
     advance = _progress(steps(clips, len(subject.cores) * len(budgets)), stack)
     result = measure_streams(subject, machine, clips, budgets, given["threads"], advance)
     if given["plot"] is not None:
-        from calibration.plots import draw
+        from veca_edge.calibration.benchmark.stream_plots import draw
 
         draw(check_target(given["plot"]), result)
     return describe(result)
 
 
 def _prepare(request: Request, stack: ExitStack) -> Subject:
-    from calibration.subject import prepare
+    from veca_edge.calibration.benchmark.target import prepare
 
     return prepare(request, _folder(stack), say)
 

@@ -15,12 +15,12 @@ from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import check_limits, limit_options
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
-from veca_edge.pictures import check_picture
+from veca_edge.plotting import check_picture
 
 if TYPE_CHECKING:
-    from calibration.findings import Report, Whole
-    from calibration.losses import Loss
-    from calibration.sensitivity import SensitivityRow
+    from veca_edge.calibration.quantization.findings import Report, Whole
+    from veca_edge.calibration.quantization.losses import Loss
+    from veca_edge.calibration.quantization.sensitivity import SensitivityRow
 
 EPILOG = """\b
 Examples:
@@ -79,9 +79,9 @@ def command(
     output, plot = _targets(checkpoint, output, plot, max_drop, max_size)
     for module in ("torch", "cv2", "executorch"):
         require(module, "convert")
-    from calibration.machine import read_machine
-    from calibration.photosets import read_calibration
+    from veca_edge.calibration.benchmark.machine import read_machine
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
+    from veca_edge.photos.calibration import read_calibration
     from veca_edge.runtime.native import quiet
 
     machine = read_machine()
@@ -89,15 +89,15 @@ def command(
     stages = Stages() if not as_json else lambda stage, done: None
     found = read_calibration(source, images, photos, say)
     with quiet():  # after the inputs: these imports take seconds
-        from calibration.calibrator import Calibrator
-    from calibration.findings import Goal
+        from veca_edge.calibration.quantization.calibrator import Calibrator
+    from veca_edge.calibration.quantization.findings import Goal
 
     goal = None if max_drop is None and max_size is None else Goal(max_drop, max_size)
     report = Calibrator(source, found, budgets, stages).report(machine, goal)
     if output is not None and report.chosen is not None:
         report.chosen.recipe.write(output)
     if plot is not None:
-        from calibration.heatmap import draw_sensitivity
+        from veca_edge.calibration.quantization.heatmap import draw_sensitivity
 
         draw_sensitivity(plot, report)
     if as_json:

@@ -14,11 +14,11 @@ from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
-from veca_edge.pictures import check_picture
+from veca_edge.plotting import check_picture
 
 if TYPE_CHECKING:
-    from veca_edge.training.fitting import FittedHead
-    from veca_edge.training.metrics import Judgement
+    from veca_edge.training.heads.fitting import FittedHead
+    from veca_edge.training.heads.metrics import Judgement
 
 EPILOG = """\b
 Examples:
@@ -81,8 +81,8 @@ def command(
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
-    from veca_edge.training.dataset import read_folder
-    from veca_edge.training.fitting import fit_head
+    from veca_edge.photos.folders import read_folder
+    from veca_edge.training.heads.fitting import fit_head
 
     source = read_checkpoint(checkpoint or default_checkpoint_path())
     splits = read_folder(data, say)
@@ -118,7 +118,7 @@ def _targets(checkpoint: Path | None, output: Path, plot: Path | None) -> tuple[
 
 
 def _draw(path: Path, fitted: FittedHead) -> None:
-    from veca_edge.training.confusion import draw_confusion
+    from veca_edge.training.heads.confusion import draw_confusion
 
     largest = fitted.budgets[-1]
     title = (

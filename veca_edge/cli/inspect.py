@@ -14,10 +14,10 @@ from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, is_package, is_regular, is_there
-from veca_edge.pictures import check_picture
+from veca_edge.plotting import check_picture
 
 if TYPE_CHECKING:
-    from veca_edge.runtime.modelfile import ModelFile
+    from veca_edge.modelfile.pte import ModelFile
 
 FIRST_LABELS = 6
 
@@ -88,7 +88,7 @@ def _check_options(path: Path | None, ane: bool, images: Path | None, quality: b
 
 
 def _draw_quality(path: Path, facts: Mapping[str, Any]) -> None:
-    from calibration.qualityplot import draw
+    from veca_edge.calibration.quality.plot import draw
     from veca_edge.governor.quality import QualityTable
 
     draw(path, QualityTable.from_dict(facts), f"{facts['name']}, {facts['quantization']}")
@@ -106,11 +106,11 @@ def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:
         VecaError: the file is none of them, is damaged, or reading it needs a package that is not installed.
     """
     if path is not None and is_package(path):
-        from veca_edge.runtime.packagefile import describe_package
+        from veca_edge.modelfile.mlpackage import describe_package
 
         return describe_package(path)
     if path is not None and is_regular(path):
-        from veca_edge.runtime.modelfile import describe, is_model_file, read_model_file
+        from veca_edge.modelfile.pte import describe, is_model_file, read_model_file
 
         if is_model_file(path):
             file = read_model_file(path)
@@ -127,7 +127,7 @@ def _method_contents(file: ModelFile) -> dict[str, str]:
     from veca_edge.runtime.native import quiet
 
     with quiet(), file.path.open("rb") as stream:
-        from converters.coverage import read_coverage
+        from veca_edge.converters.executorch.coverage import read_coverage
 
         coverage = read_coverage(stream.read(file.manifest.program_size))
     contents = {

@@ -14,7 +14,7 @@ from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
 
 if TYPE_CHECKING:
-    from calibration.matching import MatchingReport
+    from veca_edge.calibration.matching import MatchingReport
     from veca_edge.runtime.model import Model
 
 EPILOG = """\b
@@ -59,7 +59,7 @@ def command(pictures: tuple[Path, ...], measure: bool, as_json: bool, **given: A
 
 def _model(path: Path | None) -> Model:
     require("executorch", "run")
-    from veca_edge.runtime.default import default_model_path
+    from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
     from veca_edge.runtime.native import quiet
 
@@ -70,8 +70,8 @@ def _model(path: Path | None) -> Model:
 
 def _match(pictures: tuple[Path, ...], given: dict[str, Any], as_json: bool) -> None:
     from veca_edge.camera.images import read_image
-    from veca_edge.camera.matches import draw_matches
-    from veca_edge.camera.writers import save_png
+    from veca_edge.playback.matches import draw_matches
+    from veca_edge.playback.writers import save_png
     from veca_edge.runtime.matching import match_patches
 
     require("cv2", "run")
@@ -97,9 +97,9 @@ def _match(pictures: tuple[Path, ...], given: dict[str, Any], as_json: bool) -> 
 
 
 def _measured(given: dict[str, Any], stages: Stages | None) -> MatchingReport:
-    from calibration.machine import read_machine
-    from calibration.matching import MatchingReport, measure_matching, photos_digest
-    from converters.samples import read_images, sample_images
+    from veca_edge.calibration.benchmark.machine import read_machine
+    from veca_edge.calibration.matching import MatchingReport, measure_matching, photos_digest
+    from veca_edge.photos.samples import read_images, sample_images
 
     require("cv2", "run")
     machine = read_machine()

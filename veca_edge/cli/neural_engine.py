@@ -11,7 +11,7 @@ from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 
 if TYPE_CHECKING:
-    from veca_edge.runtime.neural_engine import FunctionRange
+    from veca_edge.converters.coreml.neural_engine.facts import FunctionRange
 
 WIDTH = 100
 SAMPLE_STEP = 4  # every fourth of the packaged photos: enough for magnitudes, and seconds instead of minutes
@@ -35,8 +35,8 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
     Raises:
         VecaError: a damaged package, or images that cannot be read.
     """
-    from converters.samples import read_images, sample_images
-    from veca_edge.runtime.neural_engine import describe_placement, measure_ranges, range_facts
+    from veca_edge.converters.coreml.neural_engine.facts import describe_placement, measure_ranges, range_facts
+    from veca_edge.photos.samples import read_images, sample_images
 
     facts = describe_placement(path)
     chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images)
@@ -48,7 +48,7 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
 
 def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
     """By layer, what goes furthest in any function."""
-    from veca_edge.runtime.neural_engine import layer_facts, worst_layers
+    from veca_edge.converters.coreml.neural_engine.facts import layer_facts, worst_layers
 
     return [layer_facts(layer) | {"function": function} for function, layer in worst_layers(measured)]
 

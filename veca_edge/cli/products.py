@@ -37,8 +37,8 @@ def _make_executorch(source: Checkpoint, path: Path, given: Mapping[str, Any], s
     from veca_edge.runtime.native import quiet
 
     with quiet():
-        from converters.executorch import ConvertOptions, convert
-    from converters.coverage import read_coverage
+        from veca_edge.converters.executorch.convert import ConvertOptions, convert
+    from veca_edge.converters.executorch.coverage import read_coverage
 
     options = ConvertOptions(
         budgets=given["budgets"],
@@ -81,7 +81,7 @@ def _make_package(source: Checkpoint, path: Path, given: Mapping[str, Any], stag
     from veca_edge.runtime.native import quiet
 
     with quiet():
-        from converters.coreml import PackageOptions, convert_package
+        from veca_edge.converters.coreml.convert import PackageOptions, convert_package
 
     options = PackageOptions(
         quantize=given["quantize"],
@@ -126,8 +126,8 @@ def _make_payload(source: Checkpoint, path: Path, given: Mapping[str, Any], stag
     with quiet():
         import executorch.backends.apple.coreml.compiler  # noqa: F401 - quietly, before anything else does
 
-        from converters.coreml import PackageOptions
-        from converters.coreml_executorch import convert_payload
+        from veca_edge.converters.coreml.convert import PackageOptions
+        from veca_edge.converters.coreml.executorch import convert_payload
     options = PackageOptions(
         quantize=given["quantize"],
         recipe=named_recipe(given),

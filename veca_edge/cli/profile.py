@@ -61,14 +61,14 @@ def _open(path: Path | None, threads: int | None) -> Model:
     Raises:
         VecaError: it cannot be loaded, or is no .pte file.
     """
-    import veca_edge
+    from veca_edge.conversion.default import default_model_path
     from veca_edge.files import is_there
-    from veca_edge.runtime.default import default_model_path
-    from veca_edge.runtime.modelfile import is_model_file
+    from veca_edge.modelfile.pte import is_model_file
+    from veca_edge.runtime.model import load
 
     if path is not None and is_there(path) and not is_model_file(path):
         raise VecaError(f"{path}: profiles are for .pte files: convert the checkpoint with `veca-edge convert`")
-    return veca_edge.load(path or default_model_path(say), threads=threads)
+    return load(path or default_model_path(say), threads=threads)
 
 
 def _facts(model: Model, profile: Profile) -> dict[str, Any]:

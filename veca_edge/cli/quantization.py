@@ -14,8 +14,8 @@ from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError
 
 if TYPE_CHECKING:
-    from converters.executorch import ConvertOptions
-    from converters.recipes import QuantizationRecipe
+    from veca_edge.converters.executorch.convert import ConvertOptions
+    from veca_edge.converters.recipes import QuantizationRecipe
     from veca_edge.model.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,7 +62,7 @@ def check_quantization(given: Mapping[str, Any], quantize_chosen: bool) -> None:
 
 def named_recipe(given: Mapping[str, Any]) -> QuantizationRecipe | None:
     """The recipe whose file was named, if one was; a VecaError if it cannot be read."""
-    from converters.recipes import QuantizationRecipe
+    from veca_edge.converters.recipes import QuantizationRecipe
 
     return None if given["recipe"] is None else QuantizationRecipe.read(given["recipe"])
 
@@ -89,7 +89,7 @@ def quantized(
     Raises:
         VecaError: a recipe that cannot be read, images that cannot be used, or no recipe within the budget.
     """
-    from converters.recipes import ready_recipe
+    from veca_edge.converters.recipes import ready_recipe
 
     images = given["calibration"]
     options = replace(options, recipe=named_recipe(given) or ready_recipe(given["quantize"]))
@@ -99,10 +99,10 @@ def quantized(
 def _calibrated(
     source: Checkpoint, options: ConvertOptions, images: Path, given: Mapping[str, Any], stages: Stages | None
 ) -> ConvertOptions:
-    from calibration.calibrator import Calibrator, file_size
-    from calibration.findings import Goal
-    from calibration.machine import read_machine
-    from calibration.photosets import read_calibration
+    from veca_edge.calibration.benchmark.machine import read_machine
+    from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
+    from veca_edge.calibration.quantization.findings import Goal
+    from veca_edge.photos.calibration import read_calibration
 
     machine = read_machine()
     photos = read_calibration(source, images, say=say)

@@ -16,23 +16,23 @@ import click
 from click.core import ParameterSource
 
 from veca_edge.camera.images import ImageSource
-from veca_edge.camera.player import Options, Player, stop_on_signals
-from veca_edge.camera.protocols import Model
 from veca_edge.camera.sources import Source, open_source
-from veca_edge.camera.summary import Summary
-from veca_edge.camera.viewer import ViewState, Window, check_window
-from veca_edge.camera.views import VIEWS
-from veca_edge.camera.writers import check_video_path
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import say as _say
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import check_target, same_file
 from veca_edge.governor.settings import PRESETS
-from veca_edge.governor.state import ThermalLevel
-from veca_edge.web.status import Choices
+from veca_edge.playback.player import Options, Player, stop_on_signals
+from veca_edge.playback.protocols import Model
+from veca_edge.playback.summary import Summary
+from veca_edge.playback.viewer import ViewState, Window, check_window
+from veca_edge.playback.views import VIEWS
+from veca_edge.playback.web.status import Choices
+from veca_edge.playback.writers import check_video_path
+from veca_edge.sensors.state import ThermalLevel
 
 if TYPE_CHECKING:
-    from veca_edge.web.server import WebView
+    from veca_edge.playback.web.server import WebView
 
 Say = Callable[[str], None]
 DEFAULT_FPS = 30.0  # of a source that does not tell its rate
@@ -175,8 +175,8 @@ def _web_view(serve: str | None, token: str | None, stack: ExitStack) -> WebView
         if click.get_current_context().get_parameter_source("token") == ParameterSource.COMMANDLINE:
             raise VecaError("--token is for --serve")
         return None
-    from veca_edge.web.address import parse_address
-    from veca_edge.web.server import WebView
+    from veca_edge.playback.web.address import parse_address
+    from veca_edge.playback.web.server import WebView
 
     web = stack.enter_context(WebView(parse_address(serve), token, _say))
     _say(f"watch at {web.url}")
@@ -199,15 +199,15 @@ def _source(given: dict[str, Any], say: Say) -> Source:
 
 
 def _load(path: str | None, threads: int | None, say: Say) -> Model:
-    import veca_edge
+    from veca_edge.runtime.model import load
 
     if path is None:
-        from veca_edge.runtime.default import default_model_path
+        from veca_edge.conversion.default import default_model_path
 
         path = str(default_model_path(say))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
-        model: Model = veca_edge.load(path) if threads is None else veca_edge.load(path, threads=threads)
+        model: Model = load(path) if threads is None else load(path, threads=threads)
     for warning in told:
         if issubclass(warning.category, VecaWarning):
             say(str(warning.message))
@@ -277,18 +277,19 @@ def _governable(model: Model, given: dict[str, Any], streams: bool) -> bool:
 
 def _session(model: Model, source: Source, given: dict[str, Any], stack: ExitStack, say: Say) -> Model:
     """The model as a session on this device, with what the user pretends."""
-    import veca_edge
+    from veca_edge.runtime.model import Model
     from veca_edge.runtime.profile import front_of
-    from veca_edge.sensors import Monitor, detect
-    from veca_edge.session import PretendedSensors, SessionModel
+    from veca_edge.sensors.monitor import Monitor
+    from veca_edge.sensors.platforms import detect
+    from veca_edge.session import PretendedSensors, Session, SessionModel
 
-    assert isinstance(model, veca_edge.Model)
+    assert isinstance(model, Model)
     rate = given["target_fps"] or source.fps or DEFAULT_FPS
     front = front_of(model, rate, given["image_size"], say=say)
     thermal = None if given["thermal"] is None else ThermalLevel[given["thermal"].upper()]
     pretended = {"battery": given["battery"], "thermal": thermal, "low_power": given["low_power"] or None}
     sensors = PretendedSensors(Monitor(detect(), notify=say), pretended)
-    session = veca_edge.Session(model, given["governor"], rate, front=front, sensors=sensors)
+    session = Session(model, given["governor"], rate, front=front, sensors=sensors)
     return SessionModel(stack.enter_context(session))
 
 
@@ -309,14 +310,14 @@ def _governor_facts(model: Model) -> dict[str, Any]:
 
 def _streamed(model: Model, image_size: int | None, sensitivity: float | None, patch_budget: int | None) -> Model:
     """The model as a stream, if its engine can."""
-    import veca_edge
-    from veca_edge.runtime.change import ChangeSettings
-    from veca_edge.runtime.stream import StreamedModel
+    from veca_edge.runtime.model import Model
+    from veca_edge.runtime.streaming.change import ChangeSettings
+    from veca_edge.runtime.streaming.stream import StreamedModel
 
     change = ChangeSettings(patch_budget=patch_budget)
     if sensitivity is not None:
         change = replace(change, sensitivity=sensitivity)
-    if isinstance(model, veca_edge.Model) and hasattr(model.engine, "step"):
+    if isinstance(model, Model) and hasattr(model.engine, "step"):
         return StreamedModel(model, image_size, change)
     return model
 

@@ -15,8 +15,10 @@ import click
 
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
-from veca_edge.sensors import Look, Monitor, TraceWriter, detect
+from veca_edge.sensors.monitor import Look, Monitor
+from veca_edge.sensors.platforms import detect
 from veca_edge.sensors.report import json_record, one_line, table_lines
+from veca_edge.sensors.trace import TraceWriter
 
 EPILOG = """\b
 Examples:

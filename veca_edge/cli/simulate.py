@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 
+from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES
+from veca_edge.calibration.simulation.evaluate import Moment, Score, Tables, score, simulate
+from veca_edge.calibration.simulation.scenarios import SCENARIOS, Scenario
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, replacing
 from veca_edge.governor.settings import PRESETS
-from veca_edge.governor.simulation.baselines import BASELINES, POLICIES
-from veca_edge.governor.simulation.evaluate import Moment, Score, Tables, score, simulate
-from veca_edge.governor.simulation.scenarios import SCENARIOS, Scenario
-from veca_edge.pictures import check_picture
+from veca_edge.plotting import check_picture
 
 EPILOG = """\b
 Examples:
@@ -73,7 +73,7 @@ def command(**given: Any) -> None:
     if given["measure"] is not None:
         _measure(given["measure"], given["model"])
         return
-    from veca_edge.governor.simulation.tables import read_tables
+    from veca_edge.calibration.simulation.tables import read_tables
 
     tables = read_tables(given["table"], given["target_rate"])
     if given["trace"] is not None:
@@ -108,7 +108,7 @@ def _simulate(given: dict[str, Any], tables: Tables) -> None:
                 advance()
             runs.append((scenario, moments))
     if given["plot"] is not None:
-        from veca_edge.governor.simulation.plot import draw
+        from veca_edge.calibration.simulation.plot import draw
 
         draw(check_target(given["plot"]), runs)
     scores = [score(scenario, name, run) for scenario, by_name in runs for name, run in by_name.items()]
@@ -116,7 +116,7 @@ def _simulate(given: dict[str, Any], tables: Tables) -> None:
 
 
 def _print_scores(scores: Sequence[Score], runs: Sequence[tuple[Scenario, Runs]], as_json: bool) -> None:
-    from veca_edge.governor.simulation.judge import judge
+    from veca_edge.calibration.simulation.judge import judge
 
     own = next((name for name in PRESETS if any(score.policy == name for score in scores)), "balanced")
     verdicts = judge(scores, own) if len({score.policy for score in scores}) > 1 else []
@@ -162,10 +162,10 @@ def _decision_lines(moments: Sequence[Moment]) -> Iterator[str]:
 
 
 def _replay(given: dict[str, Any], tables: Tables) -> None:
+    from veca_edge.calibration.simulation.baselines import build_policy
+    from veca_edge.calibration.simulation.replay import replay
     from veca_edge.governor.points import operating_points
     from veca_edge.governor.settings import BALANCED
-    from veca_edge.governor.simulation.baselines import build_policy
-    from veca_edge.governor.simulation.replay import replay
     from veca_edge.sensors.trace import read_trace
 
     states = read_trace(given["trace"])
@@ -190,7 +190,7 @@ def _measure(path: Path, model_path: Path | None) -> None:
     target = check_target(path)
     for module in ("executorch", "cv2"):
         require(module, "run")
-    from calibration.tables import measure, to_dict
+    from veca_edge.calibration.quality.agreement import measure, to_dict
     from veca_edge.cli.progress import Stages
 
     stages = Stages()
@@ -205,13 +205,13 @@ def _subject(model_path: Path | None) -> tuple[Any, str]:
     """The model with clip and photos, and what they are."""
     from importlib import resources
 
-    import veca_edge
-    from calibration.tables import Subject
-    from converters.samples import sample_images
-    from veca_edge.runtime.default import default_model_path
+    from veca_edge.calibration.quality.agreement import Subject
+    from veca_edge.conversion.default import default_model_path
+    from veca_edge.photos.samples import sample_images
+    from veca_edge.runtime.model import load
     from veca_edge.runtime.timing import opener
 
-    model = veca_edge.load(model_path or default_model_path(lambda line: click.echo(line, err=True)))
+    model = load(model_path or default_model_path(lambda line: click.echo(line, err=True)))
 
     with resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as clip:
         frames, rate = _frames(clip)

@@ -32,7 +32,7 @@ def verification_lines(verification: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _range_warning(largest: float) -> Iterator[str]:
-    from veca_edge.runtime.mlprogram.ranges import HALF_LARGEST, NEAR_OVERFLOW
+    from veca_edge.converters.coreml.neural_engine.ranges import HALF_LARGEST, NEAR_OVERFLOW
 
     if largest >= NEAR_OVERFLOW * HALF_LARGEST:
         yield (

@@ -17,7 +17,7 @@ import click
 from veca_edge.cli.progress import Stages
 from veca_edge.errors import require
 from veca_edge.files import check_target
-from veca_edge.pictures import check_picture
+from veca_edge.plotting import check_picture
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome

@@ -16,7 +16,7 @@ from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package
 
 if TYPE_CHECKING:
-    from veca_edge.runtime.manifest import Manifest
+    from veca_edge.modelfile.manifest import Manifest
 
 EPILOG = """\b
 Examples:
@@ -66,22 +66,22 @@ def _opened(path: Path) -> tuple[Manifest, Callable[..., Any]]:
     """The manifest of a model file or package, and what compares it: (checkpoint, progress, images)."""
     if is_package(path):
         require("coremltools", "coreml")
-        from converters.coreml_verification import verify_package_in_child
-        from veca_edge.runtime.packagefile import read_package_file
+        from veca_edge.converters.coreml.verification import verify_package_in_child
+        from veca_edge.modelfile.mlpackage import read_package_file
 
         return read_package_file(path).manifest, partial(verify_package_in_child, path)
     require("executorch", "convert")
-    from veca_edge.runtime.manifest import PAYLOAD_TARGET
-    from veca_edge.runtime.modelfile import read_model_file
+    from veca_edge.modelfile.manifest import PAYLOAD_TARGET
+    from veca_edge.modelfile.pte import read_model_file
     from veca_edge.runtime.native import quiet
 
     file = read_model_file(path)
     if file.manifest.target == PAYLOAD_TARGET:
         require("coremltools", "coreml")
-        from converters.coreml_verification import verify_package_in_child
+        from veca_edge.converters.coreml.verification import verify_package_in_child
 
         return file.manifest, partial(verify_package_in_child, path)
     with quiet():
-        from converters.verification import verify_in_child
+        from veca_edge.converters.executorch.verification import verify_in_child
 
     return file.manifest, partial(verify_in_child, file)

@@ -10,7 +10,7 @@ from pathlib import Path
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there, shortened
-from veca_edge.runtime.modelfile import read_model_file
+from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime.trust import cache_folder
 
 CHECKPOINT = "everyday.pt"
@@ -50,7 +50,7 @@ def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     from veca_edge.runtime.native import quiet
 
     with quiet():
-        from converters.executorch import ConvertOptions, convert
+        from veca_edge.converters.executorch.convert import ConvertOptions, convert
     from veca_edge.model.checkpoint import read_checkpoint
 
     say(f"converting the default model once, into {path}")

@@ -8,8 +8,8 @@ from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.policy import decide
 from veca_edge.governor.settings import BALANCED, Settings
-from veca_edge.governor.state import DeviceState
 from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState
 
 
 class Governor:

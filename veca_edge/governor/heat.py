@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from veca_edge.governor.decision import Memory
 from veca_edge.governor.settings import Settings
-from veca_edge.governor.state import DeviceState, ThermalLevel
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 # Android pins headroom 0 to the severe threshold minus 30 degrees (DEGREES_BETWEEN_ZERO_AND_ONE).
 DEGREES = 30.0

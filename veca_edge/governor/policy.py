@@ -8,8 +8,8 @@ from veca_edge.governor.decision import Decision, Memory
 from veca_edge.governor.heat import expected_heat, follow_heat, known, read_headroom, read_level
 from veca_edge.governor.points import ROUNDING, Front, OperatingPoint
 from veca_edge.governor.settings import Settings
-from veca_edge.governor.state import DeviceState, ThermalLevel
 from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 # Factors beyond these are no device's but a debugger's or a wrong table's: enough to decide on.
 LEAST_SLOWDOWN, MOST_SLOWDOWN = 0.05, 20.0

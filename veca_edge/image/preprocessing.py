@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.scaling import averaged, interpolated
 from veca_edge.errors import VecaError
+from veca_edge.image.scaling import averaged, interpolated
 
 FITS = ("crop", "pad", "stretch", "keep")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

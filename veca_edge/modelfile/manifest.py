@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
+from veca_edge.image.preprocessing import Preprocessing
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.mlprogram import Feature, Function, Package, open_package
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.mlprogram.package import Feature, Package, open_package
+from veca_edge.modelfile.mlprogram.program import Function
 
 MANIFEST_KEY = "veca_edge.manifest"
 NAMES_KEY = "veca_edge.names"  # full names of the program's values by the short ones that it uses

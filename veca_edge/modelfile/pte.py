@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there, replacing, shortened
-from veca_edge.runtime.manifest import Manifest
+from veca_edge.modelfile.manifest import Manifest
 
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
 MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice

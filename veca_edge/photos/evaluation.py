@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.photosets import SEED, find_photos
 from veca_edge.camera.images import images_in
-from veca_edge.camera.scaling import averaged
 from veca_edge.errors import VecaError, require
-from veca_edge.training.dataset import decode_all
+from veca_edge.image.scaling import averaged
+from veca_edge.photos.calibration import SEED, find_photos
+from veca_edge.photos.folders import decode_all
 
 SIDE = 768  # pixels; larger photos are averaged by whole factors, so that all of them fit into memory
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from veca_edge.camera.preprocessing import Image, Preprocessing
 from veca_edge.errors import VecaError
-from veca_edge.training.dataset import Photos, Skipped, decode_all, joined
+from veca_edge.image.preprocessing import Image, Preprocessing
+from veca_edge.photos.folders import Photos, Skipped, decode_all, joined
 
 MOST_OF_MEMORY = 0.7  # of the machine's, for photos
 MOST_OF_DEVICE = 0.3  # of an accelerator's free memory

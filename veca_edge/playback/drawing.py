@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.text import Colour
+from veca_edge.playback.text import Colour
 
 Image = NDArray[np.uint8]
 Box = tuple[int, int, int, int]

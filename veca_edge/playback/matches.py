@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.drawing import oklch_to_rgb
+from veca_edge.playback.drawing import oklch_to_rgb
 
 HEIGHT = 480  # pixels of both images
 GAP = 12

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.drawing import bar, brackets, clip_box, fill_rounded, panel
-from veca_edge.camera.protocols import Prediction
-from veca_edge.camera.text import BOLD, REGULAR, Pen
+from veca_edge.playback.drawing import bar, brackets, clip_box, fill_rounded, panel
+from veca_edge.playback.protocols import Prediction
+from veca_edge.playback.text import BOLD, REGULAR, Pen
 
 Image = NDArray[np.uint8]
 INK, DIM, GLASS = (255, 255, 255), (200, 208, 220), (12, 16, 24)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.drawing import oklab_to_rgb, oklch_to_rgb
+from veca_edge.playback.drawing import oklab_to_rgb, oklch_to_rgb
 
 GOLDEN_ANGLE = 2.399963
 _FIRST_ROUNDS, _ROUNDS = 24, 2  # steps of the eigenvector iteration, from scratch and from the last frame

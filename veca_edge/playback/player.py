@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame, Source
-from veca_edge.camera.overlay import Hud
-from veca_edge.camera.protocols import Model, Prediction, Result
-from veca_edge.camera.remote import Remote, Shown
-from veca_edge.camera.summary import Summary, Tally, ms
-from veca_edge.camera.viewer import HELP, ViewState, apply_key
-from veca_edge.camera.views import Renderer
-from veca_edge.camera.writers import JsonlWriter, VideoWriter, check_video_path, save_png
 from veca_edge.errors import VecaError
+from veca_edge.playback.overlay import Hud
+from veca_edge.playback.protocols import Model, Prediction, Result
+from veca_edge.playback.remote import Remote, Shown
+from veca_edge.playback.summary import Summary, Tally, ms
+from veca_edge.playback.viewer import HELP, ViewState, apply_key
+from veca_edge.playback.views import Renderer
+from veca_edge.playback.writers import JsonlWriter, VideoWriter, check_video_path, save_png
 from veca_edge.runtime.result import computed_patches
 
 LOGGED_LABELS = 5

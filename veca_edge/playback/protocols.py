@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.governor.state import DeviceState
+from veca_edge.sensors.state import DeviceState
 
 
 class Prediction(Protocol):

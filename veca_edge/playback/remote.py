@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame
-from veca_edge.camera.overlay import Hud
-from veca_edge.camera.protocols import Prediction, Result
-from veca_edge.camera.viewer import ViewState
+from veca_edge.playback.overlay import Hud
+from veca_edge.playback.protocols import Prediction, Result
+from veca_edge.playback.viewer import ViewState
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.camera.protocols import Prediction, Result
+from veca_edge.playback.protocols import Prediction, Result
 from veca_edge.runtime.result import computed_patches
 
 LABELS_KEPT = 5

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.views import VIEWS
 from veca_edge.errors import VecaError, require
+from veca_edge.playback.views import VIEWS
 
 TITLE = "veca-edge"
 ESCAPE = 27

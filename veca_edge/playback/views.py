@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.drawing import Box, clip_box
-from veca_edge.camera.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
-from veca_edge.camera.painting import FeaturePainter, paint_listening
-from veca_edge.camera.protocols import Result
-from veca_edge.camera.text import Pen
+from veca_edge.playback.drawing import Box, clip_box
+from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
+from veca_edge.playback.painting import FeaturePainter, paint_listening
+from veca_edge.playback.protocols import Result
+from veca_edge.playback.text import Pen
 
 Image = NDArray[np.uint8]
 Mix = Callable[[Image, Image], Image]

@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.capture import FRAME_COUNT, open_capture, quiet_opencv
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, shortened
+from veca_edge.image.opencv import FRAME_COUNT, open_capture, quiet_opencv
 
 if TYPE_CHECKING:
     from typing_extensions import Self

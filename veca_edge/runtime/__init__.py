@@ -1,1 +1,1 @@
-"""What runs on the device: model files, engines, results."""
+"""What runs a model: `model.load`, engines, streams, results, and how long it all takes."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.patches import cell_centres
+from veca_edge.image.patches import cell_centres
 from veca_edge.runtime.result import Result
 
 Float = NDArray[np.float32]

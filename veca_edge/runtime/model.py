@@ -11,16 +11,16 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import is_package, is_there
-from veca_edge.runtime.cache import CacheType
-from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.engines import ComputeUnits, Engine
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.modelfile import Head, ModelFile, is_model_file, read_model_file
+from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
+from veca_edge.runtime.engines.engine import ComputeUnits, Engine
 from veca_edge.runtime.result import Result
-from veca_edge.runtime.stream import StepEngine, Stream
+from veca_edge.runtime.streaming.cache import CacheType
+from veca_edge.runtime.streaming.change import ChangeSettings
+from veca_edge.runtime.streaming.stream import StepEngine, Stream
 
 Float = NDArray[np.float32]
 
@@ -176,7 +176,7 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
 
 
 def _from_file(file: ModelFile, threads: int | None) -> Model:
-    from veca_edge.runtime.executorch_engine import ExecutorchEngine
+    from veca_edge.runtime.engines.executorch import ExecutorchEngine
     from veca_edge.runtime.trust import ensure_harmless
 
     ensure_harmless(file)
@@ -184,8 +184,8 @@ def _from_file(file: ModelFile, threads: int | None) -> Model:
 
 
 def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) -> Model:
-    from veca_edge.runtime.coreml_engine import CoreMLEngine
-    from veca_edge.runtime.packagefile import read_package_file
+    from veca_edge.modelfile.mlpackage import read_package_file
+    from veca_edge.runtime.engines.coreml import CoreMLEngine
 
     if threads is not None:
         raise VecaError(f"{path}: Core ML chooses its threads itself; leave the threads out")
@@ -204,7 +204,7 @@ def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) 
 def _from_checkpoint(path: Path, threads: int | None) -> Model:
     require("torch", "run")
     from veca_edge.model.checkpoint import read_checkpoint
-    from veca_edge.runtime.torch_engine import TorchEngine
+    from veca_edge.runtime.engines.eager import TorchEngine
 
     checkpoint = read_checkpoint(path)
     head = checkpoint.head

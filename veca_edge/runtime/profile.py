@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError
 from veca_edge.files import replacing
-from veca_edge.governor import Front, LatencyTable, QualityTable, operating_points
+from veca_edge.governor.points import Front, operating_points
+from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
 from veca_edge.runtime.timing import SECONDS, clip_frames, opener, time_ways
 from veca_edge.runtime.trust import cache_folder

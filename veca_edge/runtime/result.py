@@ -12,7 +12,7 @@ from veca_edge.errors import VecaError
 
 if TYPE_CHECKING:
     from veca_edge.governor.points import OperatingPoint
-    from veca_edge.governor.state import DeviceState
+    from veca_edge.sensors.state import DeviceState
 
 Float = NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import require
 from veca_edge.governor.quality import LatencyRow, Way
-from veca_edge.runtime.change import ChangeSettings
 from veca_edge.runtime.result import Result, computed_patches
+from veca_edge.runtime.streaming.change import ChangeSettings
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from veca_edge.errors import VecaError
+from veca_edge.modelfile.pte import ModelFile
 from veca_edge.runtime.child import child_command
-from veca_edge.runtime.modelfile import ModelFile
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
 
@@ -66,8 +66,8 @@ def _try(path: str) -> None:
     """What the child does: every method that takes any size, on four patches of grey."""
     import numpy as np
 
-    from veca_edge.runtime.executorch_engine import ExecutorchEngine
-    from veca_edge.runtime.modelfile import read_model_file
+    from veca_edge.modelfile.pte import read_model_file
+    from veca_edge.runtime.engines.executorch import ExecutorchEngine
 
     file = read_model_file(path)
     patches = np.full((4, 3 * file.manifest.patch_size**2), 127, np.float32)

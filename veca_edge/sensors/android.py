@@ -17,8 +17,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.reading import Reading, Sensed
+from veca_edge.sensors.state import ThermalLevel
 
 LEVELS = {
     0: ThermalLevel.NOMINAL,

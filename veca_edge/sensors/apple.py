@@ -10,8 +10,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.state import ThermalLevel
 
 
 def value_of(thing: Any, *names: str) -> Any:

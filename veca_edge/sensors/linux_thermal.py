@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.plausible import checked_temperature
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.state import ThermalLevel
 from veca_edge.sensors.sysfs import KeptFiles, entries, read_int, read_text, under
 
 FOLDER = "/sys/class/thermal"

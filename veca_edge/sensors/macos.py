@@ -11,8 +11,8 @@ import re
 import subprocess
 from collections.abc import Callable
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.state import ThermalLevel
 
 PMSET = "/usr/bin/pmset"
 TIMEOUT = 5.0  # seconds

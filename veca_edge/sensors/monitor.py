@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from veca_edge.governor.state import DeviceState
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.reading import Reader, Reading, merge
+from veca_edge.sensors.state import DeviceState
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.reading import FIELDS, Reading, Sensed
+from veca_edge.sensors.state import ThermalLevel
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from veca_edge.governor.state import ThermalLevel
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.state import ThermalLevel
 from veca_edge.sensors.sysfs import entries, read_int, read_text, under
 
 MODEL = "/proc/device-tree/model"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from veca_edge.governor.state import DeviceState
+from veca_edge.sensors.state import DeviceState
 
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(DeviceState) if field.name != "time")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from veca_edge.governor.state import DeviceState
 from veca_edge.sensors.monitor import Look
+from veca_edge.sensors.state import DeviceState
 from veca_edge.sensors.trace import state_record
 
 TITLES = {

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, expanded, shortened
-from veca_edge.governor.state import DeviceState, ThermalLevel
 from veca_edge.sensors.plausible import checked_temperature, checked_value
 from veca_edge.sensors.reading import FIELDS
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 if TYPE_CHECKING:
     from typing_extensions import Self

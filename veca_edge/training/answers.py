@@ -20,8 +20,8 @@ from torch import Tensor
 
 from veca_edge.errors import VecaError
 from veca_edge.files import replacing
+from veca_edge.photos.store import PhotoStore
 from veca_edge.training.losses import resize_grid
-from veca_edge.training.photos import PhotoStore
 from veca_edge.training.schedule import KEPT, SAMPLE, draws
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask

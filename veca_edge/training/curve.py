@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veca_edge.pictures import pyplot, save_figure
+from veca_edge.plotting import pyplot, save_figure
 from veca_edge.training.state import read_log
 
 COLOURS = ("#12857a", "#e08a00", "#0b6bcb", "#7a3fc4", "#c0392b", "#5f7f3a", "#8a5a2b", "#57606a")  # per budget

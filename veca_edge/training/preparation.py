@@ -11,8 +11,8 @@ from typing import Any
 
 from veca_edge.errors import VecaError
 from veca_edge.files import is_there, write_whole
+from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_answers
-from veca_edge.training.photos import PhotoStore
 from veca_edge.training.settings import Recipe, plain
 from veca_edge.training.state import RunFiles
 from veca_edge.training.teachers import MobileNetV2, Teacher, load_teacher

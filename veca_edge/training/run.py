@@ -8,8 +8,8 @@ from typing import Any
 
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
-from veca_edge.training.dataset import read_folder
-from veca_edge.training.photos import load_photos
+from veca_edge.photos.folders import read_folder
+from veca_edge.photos.store import load_photos
 from veca_edge.training.preparation import Listener, Preparation
 from veca_edge.training.settings import Recipe
 from veca_edge.training.state import RunFiles

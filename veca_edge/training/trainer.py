@@ -21,10 +21,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers
 from veca_edge.training.learner import Average, Classifier, Learner, clip_gradients, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
-from veca_edge.training.photos import PhotoStore
 from veca_edge.training.schedule import PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state

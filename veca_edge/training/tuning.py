@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veca_edge.errors import VecaError
+from veca_edge.photos.store import PhotoStore
 from veca_edge.training.losses import label_loss
-from veca_edge.training.photos import PhotoStore
 from veca_edge.training.schedule import TUNING, draws, rate_at
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import EMBEDDING, MobileNetV2

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from veca_edge.photos.store import PhotoStore
 from veca_edge.training.learner import Classifier
-from veca_edge.training.photos import PhotoStore
 from veca_edge.training.views import crop, normalise, whole_views
 from veca_edge.training.world import Autocast, World
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD
-from veca_edge.training.photos import PhotoStore
+from veca_edge.photos.store import PhotoStore
 from veca_edge.training.settings import AugmentSettings
 
 Float = NDArray[np.float32]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.subject import Case
+from veca_edge.calibration.benchmark.target import Case
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.native import quiet
 

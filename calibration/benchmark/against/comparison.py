@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import veca_edge
-from calibration.against.eager import reference
-from calibration.against.rival import Output, Rival
-from calibration.subject import Case, Subject
-from calibration.timings import Latency, cosine, latency, median_ratio
-from calibration.turns import Call, Key, Samples
+from veca_edge.calibration.benchmark.against.baseline import Output, Rival
+from veca_edge.calibration.benchmark.against.eager import reference
+from veca_edge.calibration.benchmark.target import Case, Subject
+from veca_edge.calibration.benchmark.timings import Latency, cosine, latency, median_ratio
+from veca_edge.calibration.benchmark.turns import Call, Key, Samples
+from veca_edge.runtime.model import Model
 
 OURS = "veca-edge"
 
@@ -57,7 +57,7 @@ def _where(case: Case, cores: int, rival: Rival) -> str:
 
 def compare(
     subject: Subject,
-    model: veca_edge.Model,
+    model: Model,
     rivals: Sequence[Rival],
     tasks: Mapping[Key, Callable[[], Any]],
     samples: Samples,

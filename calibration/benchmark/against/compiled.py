@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from calibration.against.eager import FixedCores, forward, normalised
-from calibration.against.rival import Call, Rival, Source, silent
-from calibration.against.runtimes import lacking
-from calibration.subject import Case
+from veca_edge.calibration.benchmark.against.baseline import Call, Rival, Source, silent
+from veca_edge.calibration.benchmark.against.eager import FixedCores, forward, normalised
+from veca_edge.calibration.benchmark.against.runtimes import lacking
+from veca_edge.calibration.benchmark.target import Case
 from veca_edge.model.veca import Veca
 
 MOST_GRAPHS = 64  # of one piece of code: one per core budget and image size, twice

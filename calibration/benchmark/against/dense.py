@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from calibration.against.rival import Call, Output, Rival, Source
-from calibration.subject import Case
-from veca_edge.runtime.executorch_engine import Program
+from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source
+from veca_edge.calibration.benchmark.target import Case
+from veca_edge.image.patches import cut_patches
+from veca_edge.runtime.engines.executorch import Program
 from veca_edge.runtime.native import quiet
-from veca_edge.runtime.patches import cut_patches
 
 
 def rivals(source: Source) -> list[Rival]:
@@ -16,8 +16,8 @@ def rivals(source: Source) -> list[Rival]:
     size = source.checkpoint.config.patch_size
     grids = {case.image_size: (case.fitted.shape[0] // size, case.fitted.shape[1] // size) for case in source.cases}
     with quiet():
-        from converters.dense import convert_dense, dense_method
-        from converters.recipes import READY
+        from veca_edge.converters.graph.dense import convert_dense, dense_method
+        from veca_edge.converters.recipes import READY
 
     precision = source.quantization if source.quantization in READY else "int8"
 

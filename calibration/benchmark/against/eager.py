@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from calibration.against.rival import Call, Output, Rival, Source, silent
-from calibration.subject import Case
+from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source, silent
+from veca_edge.calibration.benchmark.target import Case
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.veca import Veca
 

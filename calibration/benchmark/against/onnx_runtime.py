@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from calibration.against.eager import FixedCores, normalised
-from calibration.against.rival import Call, Output, Rival, Source, silent
-from calibration.subject import Case
+from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source, silent
+from veca_edge.calibration.benchmark.against.eager import FixedCores, normalised
+from veca_edge.calibration.benchmark.target import Case
 from veca_edge.errors import VecaError
 
 ERRORS_ONLY = 3  # of ONNX Runtime's log levels

@@ -7,10 +7,10 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from calibration.against.eager import FixedCores, normalised
-from calibration.against.rival import Call, Output, Rival, Source, silent
-from calibration.against.runtimes import lacking
-from calibration.subject import Case
+from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source, silent
+from veca_edge.calibration.benchmark.against.eager import FixedCores, normalised
+from veca_edge.calibration.benchmark.against.runtimes import lacking
+from veca_edge.calibration.benchmark.target import Case
 
 Change = Callable[[Any, Case], Any]
 NAMES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
@@ -76,8 +76,8 @@ def _quantized(source: Source, model: Any, case: Case) -> Any:
     """Weights and activations in int8, the scales of the activations from the packaged photos."""
     import nncf
 
-    from converters.samples import sample_images
-    from veca_edge.camera.preprocessing import Preprocessing
+    from veca_edge.image.preprocessing import Preprocessing
+    from veca_edge.photos.samples import sample_images
 
     preprocessing = Preprocessing.from_dict(source.checkpoint.preprocessing)
     size = source.checkpoint.config.patch_size

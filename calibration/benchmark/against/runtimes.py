@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 
-from calibration.against.rival import Rival, Source
+from veca_edge.calibration.benchmark.against.baseline import Rival, Source
 from veca_edge.errors import VecaError
 
 
@@ -49,7 +49,9 @@ def open_rivals(names: Sequence[str], source: Source) -> list[Rival]:
         if missing:
             notes.append(lacking(name, missing[0]))
             continue
-        make: Callable[[Source], list[Rival]] = import_module(f"calibration.against.{runtime.module}").rivals
+        make: Callable[[Source], list[Rival]] = import_module(
+            f"veca_edge.calibration.benchmark.against.{runtime.module}"
+        ).rivals
         rivals += make(replace(source, note=notes.append))
     if names and not rivals:
         raise VecaError("; ".join(notes))

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.runtime.mlprogram import Function, Interpreter, Package, open_package
-from veca_edge.runtime.mlprogram.placement import Placement, review
-from veca_edge.runtime.mlprogram.placement_rules import SEEN
-from veca_edge.runtime.mlprogram.ranges import NEAR_OVERFLOW, LayerRange, Magnitude, Ranges
-from veca_edge.runtime.packagefile import IMAGE, PackageFile, find_manifest, full_names, function_order
+from veca_edge.converters.coreml.neural_engine.placement import Placement, review
+from veca_edge.converters.coreml.neural_engine.ranges import NEAR_OVERFLOW, LayerRange, Magnitude, Ranges
+from veca_edge.converters.coreml.neural_engine.rules import SEEN
+from veca_edge.modelfile.mlpackage import IMAGE, PackageFile, find_manifest, full_names, function_order
+from veca_edge.modelfile.mlprogram.package import Package, open_package
+from veca_edge.modelfile.mlprogram.program import Function
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 Image = NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from veca_edge.runtime.mlprogram.placement_rules import RULES, SEEN, Rule, Site
-from veca_edge.runtime.mlprogram.program import Function, Operation
+from veca_edge.converters.coreml.neural_engine.rules import RULES, SEEN, Rule, Site
+from veca_edge.modelfile.mlprogram.program import Function, Operation
 
 
 @dataclass(frozen=True)

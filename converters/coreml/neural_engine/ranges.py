@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from veca_edge.runtime.mlprogram.interpreter import Interpreter
-from veca_edge.runtime.mlprogram.program import Operation, Variable
-from veca_edge.runtime.mlprogram.values import HALF_NORMAL, HALF_OVERFLOW, Array
+from veca_edge.modelfile.mlprogram.program import Operation, Variable
+from veca_edge.modelfile.mlprogram.values import HALF_NORMAL, HALF_OVERFLOW, Array
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 HALF_LARGEST = 65504.0
 # The largest value of a variable differed by up to 3.4 times between the packaged photos in the packaged model, so
@@ -150,7 +150,7 @@ def _counts(value: Array) -> tuple[int, int]:
 
 
 def _layer(name: str) -> str | None:
-    """The layer by a variable's name, as `converters.coreml_graph` gives them."""
+    """The layer by a variable's name, as `veca_edge.converters.coreml.functions` gives them."""
     match = re.match(r"l(\d{1,4})_", name, re.ASCII)
     return f"layer {match[1]}" if match else None
 

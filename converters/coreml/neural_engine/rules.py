@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from veca_edge.runtime.mlprogram.program import Operand, Operation, Reference
-from veca_edge.runtime.mlprogram.values import Array, TensorType
+from veca_edge.modelfile.mlprogram.program import Operand, Operation, Reference
+from veca_edge.modelfile.mlprogram.values import Array, TensorType
 
 Effect = Literal["leaves", "wrong", "slow"]
 Evidence = Literal["documented", "measured", "reported"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.photosets import PhotoSet
-from converters.samples import sample_images
-from veca_edge.camera.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
+from veca_edge.photos.calibration import PhotoSet
+from veca_edge.photos.samples import sample_images
 
 SIZE = 64
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.against import RUNTIMES, Rival, Source, open_rivals
-from calibration.against.eager import reference
-from calibration.subject import Request, prepare
-from calibration.timings import cosine
+from veca_edge.calibration.benchmark.against.baseline import Rival, Source
+from veca_edge.calibration.benchmark.against.eager import reference
+from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES, open_rivals
+from veca_edge.calibration.benchmark.target import Request, prepare
+from veca_edge.calibration.benchmark.timings import cosine
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
 from veca_edge.model.config import VecaConfig
@@ -92,7 +93,7 @@ def test_the_dense_model_is_another_model_of_the_same_shape(subject, tmp_path):
 
 
 def test_what_is_not_installed_is_noted_and_nothing_left_is_an_error(subject, tmp_path, monkeypatch):
-    monkeypatch.setattr("calibration.against.runtimes.find_spec", lambda name: None)
+    monkeypatch.setattr("veca_edge.calibration.benchmark.against.runtimes.find_spec", lambda name: None)
     rivals, notes = opened(subject, tmp_path, "onnxruntime", "torch")
     assert {rival.runtime for rival in rivals} == {"torch"}
     assert notes == [
@@ -104,6 +105,6 @@ def test_what_is_not_installed_is_noted_and_nothing_left_is_an_error(subject, tm
 
 
 def test_without_a_compiler_there_is_nothing_to_compile_with(subject, tmp_path, monkeypatch):
-    monkeypatch.setattr("calibration.against.compiled.shutil.which", lambda name: None)
+    monkeypatch.setattr("veca_edge.calibration.benchmark.against.compiled.shutil.which", lambda name: None)
     with pytest.raises(VecaError, match="it needs a C\\+\\+ compiler"):
         opened(subject, tmp_path, "torch-compile")

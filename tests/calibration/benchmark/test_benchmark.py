@@ -6,14 +6,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration import benchmark, memory, subject, turns
-from calibration.against.comparison import Comparison
-from calibration.benchmark import Against, Benchmark, Row, Saving, Switch
-from calibration.machine import Machine, read_machine
-from calibration.memory import Memory, Resident, Startup, resident, summarize
-from calibration.report import Table, markdown_report, markdown_table, method, text_report, text_table, warnings
-from calibration.subject import Request, choose_cores, noise, prepare
-from calibration.timings import Growth, cosine, growth, latency, median_extra_ms, median_ratio
+from veca_edge.calibration.benchmark import latency as benchmark
+from veca_edge.calibration.benchmark import memory, turns
+from veca_edge.calibration.benchmark import target as subject
+from veca_edge.calibration.benchmark.against.comparison import Comparison
+from veca_edge.calibration.benchmark.latency import Against, Benchmark, Row, Saving, Switch
+from veca_edge.calibration.benchmark.machine import Machine, read_machine
+from veca_edge.calibration.benchmark.memory import Memory, Resident, Startup, resident, summarize
+from veca_edge.calibration.benchmark.report import (
+    Table,
+    markdown_report,
+    markdown_table,
+    method,
+    text_report,
+    text_table,
+    warnings,
+)
+from veca_edge.calibration.benchmark.target import Request, choose_cores, noise, prepare
+from veca_edge.calibration.benchmark.timings import Growth, cosine, growth, latency, median_extra_ms, median_ratio
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
 from veca_edge.model.config import VecaConfig

@@ -9,16 +9,25 @@ import numpy as np
 import pytest
 
 import veca_edge
-from calibration import streams
-from calibration.machine import Machine, read_machine
-from calibration.plots import draw
-from calibration.streamreport import describe
-from calibration.streamrows import Sample, StreamBenchmark, pooled, spreads, stream_rows
-from calibration.streams import Clip, Lane, TimedEngine, find_clips, measure_streams, run_clip, steps, turns
-from calibration.subject import Request, prepare
-from calibration.synthetic import FRAMES, SCENES, synthetic_frames
+from veca_edge.calibration.benchmark import streams
+from veca_edge.calibration.benchmark.machine import Machine, read_machine
+from veca_edge.calibration.benchmark.stream_plots import draw
+from veca_edge.calibration.benchmark.stream_report import describe
+from veca_edge.calibration.benchmark.stream_rows import Sample, StreamBenchmark, pooled, spreads, stream_rows
+from veca_edge.calibration.benchmark.streams import (
+    Clip,
+    Lane,
+    TimedEngine,
+    find_clips,
+    measure_streams,
+    run_clip,
+    steps,
+    turns,
+)
+from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, synthetic_frames
+from veca_edge.calibration.benchmark.target import Request, prepare
 from veca_edge.errors import VecaError
-from veca_edge.runtime.change import ChangeSettings
+from veca_edge.runtime.streaming.change import ChangeSettings
 
 SIZE = 64
 CLIP = str(resources.files("veca_edge.assets") / "clip.mp4")

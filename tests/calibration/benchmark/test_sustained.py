@@ -4,13 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from calibration.machine import Machine
-from calibration.power import LEAD, energy_mj, power_source
-from calibration.sustained import BINS, TURN, Lane, SustainedBenchmark, endurance, run_lanes, verdict
-from calibration.sustainedreport import describe
-from veca_edge.governor.state import DeviceState, ThermalLevel
-from veca_edge.sensors import Monitor, Sensed
-from veca_edge.sensors.reading import PlainReader
+from veca_edge.calibration.benchmark.machine import Machine
+from veca_edge.calibration.benchmark.power import LEAD, energy_mj, power_source
+from veca_edge.calibration.benchmark.sustained import (
+    BINS,
+    TURN,
+    Lane,
+    SustainedBenchmark,
+    endurance,
+    run_lanes,
+    verdict,
+)
+from veca_edge.calibration.benchmark.sustained_report import describe
+from veca_edge.sensors.monitor import Monitor
+from veca_edge.sensors.reading import PlainReader, Sensed
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 
 class Clock:

@@ -5,10 +5,18 @@ import itertools
 import numpy as np
 import pytest
 
-from calibration.synthetic import CUT_FRAMES, DARKEST, NOISE, RIPPLE, SCENES, Scene, synthetic_frames
+from veca_edge.calibration.benchmark.synthetic import (
+    CUT_FRAMES,
+    DARKEST,
+    NOISE,
+    RIPPLE,
+    SCENES,
+    Scene,
+    synthetic_frames,
+)
 from veca_edge.errors import VecaError
-from veca_edge.runtime.change import ChangeDetector, ChangeSettings
-from veca_edge.runtime.patches import cut_bytes
+from veca_edge.image.patches import cut_bytes
+from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
 
 SHAPE = (96, 128)
 PATCH = 16

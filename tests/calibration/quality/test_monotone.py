@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from calibration.monotone import ascending, monotone
+from veca_edge.calibration.quality.monotone import ascending, monotone
 
 FREE = 10.0  # a spread that holds nothing back
 

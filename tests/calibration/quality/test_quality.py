@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 import veca_edge
-from calibration.photos import read_photos
-from calibration.quality import (
+from veca_edge.calibration.quality.measure import (
     CORES,
     DECIMALS,
     PATCH_BUDGETS,
@@ -26,11 +25,11 @@ from calibration.quality import (
 )
 from veca_edge.camera.images import read_image
 from veca_edge.errors import VecaError
-from veca_edge.governor import QualityTable
-from veca_edge.governor.quality import QualityRow, Way
+from veca_edge.governor.quality import QualityRow, QualityTable, Way
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-from veca_edge.runtime.manifest import Manifest
-from veca_edge.runtime.modelfile import read_model_file
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.pte import read_model_file
+from veca_edge.photos.evaluation import read_photos
 from veca_edge.runtime.timing import clip_frames
 
 

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import photos, small_checkpoint
 
 import veca_edge
-from calibration.simulation import Simulation, as_layer, as_stored, half_precision, rounded_rows
-from converters.comparison import Reference
-from converters.executorch import ConvertOptions, convert
-from converters.folding import fold, linear_layers, quantize
-from converters.recipes import QuantizationRecipe, ready_recipe
+from tests.calibration.benchmark.small_models import photos, small_checkpoint
+from veca_edge.calibration.quantization.emulation import (
+    Simulation,
+    as_layer,
+    as_stored,
+    half_precision,
+    rounded_rows,
+)
+from veca_edge.converters.executorch.convert import ConvertOptions, convert
+from veca_edge.converters.graph.folding import fold, linear_layers, quantize
+from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe
+from veca_edge.converters.verification import Reference
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint
 
 

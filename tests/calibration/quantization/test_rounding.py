@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_models import photo_set, photos, small_checkpoint
 
-from calibration.losses import Judge
-from calibration.photosets import PhotoSet
-from calibration.rounding import Moments, learned_rounding, measure_moments, reconstructed
-from calibration.simulation import Simulation, as_layer, as_stored
-from converters.folding import fold, linear_layers, quantize
-from converters.recipes import Precision, ready_recipe
-from converters.weights import Round, Weight, nearest
+from tests.calibration.benchmark.small_models import photo_set, photos, small_checkpoint
+from veca_edge.calibration.quantization.emulation import Simulation, as_layer, as_stored
+from veca_edge.calibration.quantization.losses import Judge
+from veca_edge.calibration.quantization.rounding import Moments, learned_rounding, measure_moments, reconstructed
+from veca_edge.converters.graph.folding import fold, linear_layers, quantize
+from veca_edge.converters.graph.weights import Round, Weight, nearest
+from veca_edge.converters.recipes import Precision, ready_recipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint
+from veca_edge.photos.calibration import PhotoSet
 
 
 def _float(checkpoint: Checkpoint) -> Simulation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.selection import as_recipe, downhill, last_within
+from veca_edge.calibration.quantization.selection import as_recipe, downhill, last_within
 
 SIZES = {(layer, kind): size for layer in "ab" for kind, size in (("fp32", 400), ("int8", 100), ("int4", 60))}
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_models import photo_set, small_checkpoint
 
-from calibration.calibrator import Calibrator, file_size
-from calibration.findings import Goal, Report
-from calibration.losses import Judge, Scores, loss_of
-from calibration.machine import read_machine
-from calibration.photosets import Calibration, PhotoSet
-from calibration.sensitivity import measure_sensitivity
-from calibration.simulation import Simulation, as_layer
-from converters.executorch import ConvertOptions
-from converters.folding import fold, linear_layers
-from converters.weights import nearest
+from tests.calibration.benchmark.small_models import photo_set, small_checkpoint
+from veca_edge.calibration.benchmark.machine import read_machine
+from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
+from veca_edge.calibration.quantization.emulation import Simulation, as_layer
+from veca_edge.calibration.quantization.findings import Goal, Report
+from veca_edge.calibration.quantization.losses import Judge, Scores, loss_of
+from veca_edge.calibration.quantization.sensitivity import measure_sensitivity
+from veca_edge.converters.executorch.convert import ConvertOptions
+from veca_edge.converters.graph.folding import fold, linear_layers
+from veca_edge.converters.graph.weights import nearest
 from veca_edge.errors import VecaError
+from veca_edge.photos.calibration import Calibration, PhotoSet
 
 
 def _calibration() -> Calibration:

@@ -9,17 +9,18 @@ from random import Random
 import numpy as np
 import pytest
 
-from calibration.tables import STRIDE, WARM_UP, Subject, measure
+from veca_edge.calibration.quality.agreement import STRIDE, WARM_UP, Subject, measure
+from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES, build_policy
+from veca_edge.calibration.simulation.device import Body, Hardware, Load, step
+from veca_edge.calibration.simulation.evaluate import score, simulate
+from veca_edge.calibration.simulation.judge import judge
+from veca_edge.calibration.simulation.plot import draw
+from veca_edge.calibration.simulation.replay import replay
+from veca_edge.calibration.simulation.scenarios import SCENARIOS, scenario
+from veca_edge.calibration.simulation.sensors import Reader, Sensors
 from veca_edge.errors import VecaError
-from veca_edge.governor import BALANCED, DeviceState, ThermalLevel
-from veca_edge.governor.simulation.baselines import BASELINES, POLICIES, build_policy
-from veca_edge.governor.simulation.device import Body, Hardware, Load, step
-from veca_edge.governor.simulation.evaluate import score, simulate
-from veca_edge.governor.simulation.judge import judge
-from veca_edge.governor.simulation.plot import draw
-from veca_edge.governor.simulation.replay import replay
-from veca_edge.governor.simulation.scenarios import SCENARIOS, scenario
-from veca_edge.governor.simulation.sensors import Reader, Sensors
+from veca_edge.governor.settings import BALANCED
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 
 def heated(load, seconds, hardware=None, body=None):

@@ -13,20 +13,20 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
-from checkpoints import random_checkpoint  # noqa: E402
-
-from converters import coreml as module  # noqa: E402
-from converters.comparison import Reference, Row, Verification  # noqa: E402
-from converters.coreml import PackageOptions, convert_package, distinct  # noqa: E402
-from converters.coreml_package import SPEC, put_in_place  # noqa: E402
-from converters.coreml_verification import package_subject, verify_package  # noqa: E402
-from converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
-from converters.samples import sample_images  # noqa: E402
+from tests.converters.checkpoints import random_checkpoint  # noqa: E402
+from veca_edge.converters.coreml import convert as module  # noqa: E402
+from veca_edge.converters.coreml.convert import PackageOptions, convert_package, distinct  # noqa: E402
+from veca_edge.converters.coreml.package import SPEC, put_in_place  # noqa: E402
+from veca_edge.converters.coreml.verification import package_subject, verify_package  # noqa: E402
+from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
+from veca_edge.converters.verification import Reference, Row, Verification  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint  # noqa: E402
-from veca_edge.runtime.manifest import Manifest  # noqa: E402
-from veca_edge.runtime.mlprogram import Interpreter, open_package  # noqa: E402
-from veca_edge.runtime.packagefile import read_package_file  # noqa: E402
+from veca_edge.modelfile.manifest import Manifest  # noqa: E402
+from veca_edge.modelfile.mlpackage import read_package_file  # noqa: E402
+from veca_edge.modelfile.mlprogram.package import open_package  # noqa: E402
+from veca_edge.photos.samples import sample_images  # noqa: E402
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter  # noqa: E402
 
 # Nothing but these may reach a device: each is one operation there, and this project's interpreter knows it.
 OPERATIONS = {

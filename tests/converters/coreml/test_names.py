@@ -11,17 +11,17 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
-from checkpoints import random_checkpoint
 from click.testing import CliRunner
 from coremltools import proto
 
-from converters.coreml import PackageOptions, convert_package
-from converters.coreml_names import shorten_names
-from converters.coreml_package import SPEC
+from tests.converters.checkpoints import random_checkpoint
 from veca_edge.cli.main import main
+from veca_edge.converters.coreml.convert import PackageOptions, convert_package
+from veca_edge.converters.coreml.names import shorten_names
+from veca_edge.converters.coreml.package import SPEC
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram import open_package
-from veca_edge.runtime.packagefile import NAMES_KEY, full_names
+from veca_edge.modelfile.mlpackage import NAMES_KEY, full_names
+from veca_edge.modelfile.mlprogram.package import open_package
 
 
 @pytest.fixture(scope="module")

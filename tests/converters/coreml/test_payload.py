@@ -13,19 +13,20 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 pytest.importorskip("executorch")
 
-from checkpoints import random_checkpoint  # noqa: E402
 from executorch.exir._serialize._program import deserialize_pte_binary  # noqa: E402
 
-from converters.comparison import Reference  # noqa: E402
-from converters.coreml import PackageOptions  # noqa: E402
-from converters.coreml_executorch import convert_payload  # noqa: E402
-from converters.coreml_payload import BACKEND, REFERENCE, _unflatten, unpack_payload  # noqa: E402
-from converters.coreml_verification import payload_subject, verify_package  # noqa: E402
-from converters.samples import sample_images  # noqa: E402
+from tests.converters.checkpoints import random_checkpoint  # noqa: E402
+from veca_edge.converters.coreml.convert import PackageOptions  # noqa: E402
+from veca_edge.converters.coreml.executorch import convert_payload  # noqa: E402
+from veca_edge.converters.coreml.payload import BACKEND, REFERENCE, _unflatten, unpack_payload  # noqa: E402
+from veca_edge.converters.coreml.verification import payload_subject, verify_package  # noqa: E402
+from veca_edge.converters.verification import Reference  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
-from veca_edge.runtime.executorch_engine import Program  # noqa: E402
-from veca_edge.runtime.mlprogram import Interpreter, open_package  # noqa: E402
-from veca_edge.runtime.modelfile import read_model_file  # noqa: E402
+from veca_edge.modelfile.mlprogram.package import open_package  # noqa: E402
+from veca_edge.modelfile.pte import read_model_file  # noqa: E402
+from veca_edge.photos.samples import sample_images  # noqa: E402
+from veca_edge.runtime.engines.executorch import Program  # noqa: E402
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter  # noqa: E402
 
 
 @pytest.fixture(scope="module")

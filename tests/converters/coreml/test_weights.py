@@ -8,17 +8,9 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from checkpoints import random_checkpoint  # noqa: E402
-
-from converters.coreml_weights import (  # noqa: E402
-    Compression,
-    Palette,
-    Plain,
-    Scaled,
-    Stored,
-    package_weights,
-)
-from converters.recipes import QuantizationRecipe  # noqa: E402
+from tests.converters.checkpoints import random_checkpoint  # noqa: E402
+from veca_edge.converters.coreml.weights import Compression, Palette, Plain, Scaled, Stored, package_weights  # noqa: E402
+from veca_edge.converters.recipes import QuantizationRecipe  # noqa: E402
 
 
 def dense(stored: Stored) -> NDArray[np.float32]:

@@ -9,23 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.paths import GOLDEN
+
 torch = pytest.importorskip("torch")
 
-from checkpoints import random_checkpoint  # noqa: E402
-
-from converters import executorch as module  # noqa: E402
-from converters.comparison import Row, Verification  # noqa: E402
-from converters.coverage import check_coverage, read_coverage  # noqa: E402
-from converters.executorch import ConvertOptions, convert  # noqa: E402
-from converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
-from converters.samples import sample_images  # noqa: E402
-from converters.verification import verify  # noqa: E402
+from tests.converters.checkpoints import random_checkpoint  # noqa: E402
+from veca_edge.converters.executorch import convert as module  # noqa: E402
+from veca_edge.converters.executorch.convert import ConvertOptions, convert  # noqa: E402
+from veca_edge.converters.executorch.coverage import check_coverage, read_coverage  # noqa: E402
+from veca_edge.converters.executorch.verification import verify  # noqa: E402
+from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
+from veca_edge.converters.verification import Row, Verification  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint  # noqa: E402
-from veca_edge.runtime.manifest import Manifest  # noqa: E402
-from veca_edge.runtime.modelfile import read_model_file  # noqa: E402
+from veca_edge.modelfile.manifest import Manifest  # noqa: E402
+from veca_edge.modelfile.pte import read_model_file  # noqa: E402
+from veca_edge.photos.samples import sample_images  # noqa: E402
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "published-96.pt"
+GOLDEN = GOLDEN / "published-96.pt"
 
 
 def _program(path: Path) -> bytes:

@@ -16,10 +16,10 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import ( 
 )
 from executorch.extension.pybindings import _portable_lib as portable_lib  # noqa: E402
 
-from converters.program import Method, assemble  # noqa: E402
-from converters.recipes import Precision  # noqa: E402
-from converters.weights import Weight, nearest, round_rows  # noqa: E402
-from converters.xnnpack import ConstantStore, GraphBuilder, Value  # noqa: E402
+from veca_edge.converters.executorch.program import Method, assemble  # noqa: E402
+from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder, Value  # noqa: E402
+from veca_edge.converters.graph.weights import Weight, nearest, round_rows  # noqa: E402
+from veca_edge.converters.recipes import Precision  # noqa: E402
 
 Float = NDArray[np.float32]
 Build = Callable[[GraphBuilder, list[Value]], Value]

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from calibration.timings import cosine
-from converters.dense import convert_dense, dense_method
-from converters.recipes import ready_recipe
+from veca_edge.calibration.benchmark.timings import cosine
+from veca_edge.converters.graph.dense import convert_dense, dense_method
+from veca_edge.converters.recipes import ready_recipe
+from veca_edge.image.patches import cut_patches
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.rope import patch_positions, rope_angles, rope_periods, rotate_pairs
 from veca_edge.model.veca import random_veca
-from veca_edge.runtime.executorch_engine import Program
-from veca_edge.runtime.patches import cut_patches
+from veca_edge.runtime.engines.executorch import Program
 
 GRIDS = ((4, 6), (2, 2))
 

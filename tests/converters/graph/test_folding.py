@@ -9,11 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from checkpoints import random_checkpoint  # noqa: E402
-
-from converters.folding import fold, linear_layers, quantize  # noqa: E402
-from converters.recipes import Precision, QuantizationRecipe, ready_recipe  # noqa: E402
-from converters.weights import Weight, nearest  # noqa: E402
+from tests.converters.checkpoints import random_checkpoint  # noqa: E402
+from veca_edge.converters.graph.folding import fold, linear_layers, quantize  # noqa: E402
+from veca_edge.converters.graph.weights import Weight, nearest  # noqa: E402
+from veca_edge.converters.recipes import Precision, QuantizationRecipe, ready_recipe  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
 
 PARTS = ("even", "odd", "value", "out", "gate", "up", "down")

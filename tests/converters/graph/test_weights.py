@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from converters.recipes import Precision
-from converters.weights import Weight, bfloat16, nearest, round_groups, round_rows
+from veca_edge.converters.graph.weights import Weight, bfloat16, nearest, round_groups, round_rows
+from veca_edge.converters.recipes import Precision
 
 torch = pytest.importorskip("torch")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from veca_edge.runtime.mlprogram.protobuf import parse_model
+from veca_edge.modelfile.mlprogram.protobuf import parse_model
 
 SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
 WEIGHTS = Path("Data", "com.apple.CoreML", "weights", "weight.bin")

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from saved_packages import SPECIFICATION, WEIGHTS, edit
 
+from tests.modelfile.mlprogram.saved_packages import SPECIFICATION, WEIGHTS, edit
 from veca_edge.errors import VecaError
 from veca_edge.files import is_package
-from veca_edge.runtime.mlprogram import Feature, Interpreter, open_package
+from veca_edge.modelfile.mlprogram.package import Feature, open_package
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 X = np.ones((2, 8), np.float32)
 
@@ -66,7 +67,7 @@ def test_reading_needs_the_messages_of_coremltools_alone(linear_package: Path) -
     """coremltools itself takes seconds to import; the classes stay usable when it is imported later."""
     code = (
         "import sys\n"
-        "from veca_edge.runtime.mlprogram import open_package\n"
+        "from veca_edge.runtime.engines.interpreter import open_package\n"
         "open_package(sys.argv[1])\n"
         "assert 'coremltools' not in sys.modules and 'torch' not in sys.modules\n"
         "import coremltools as ct\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.values import TensorType, round_to_half, unpack, unpack_bits
+from veca_edge.modelfile.mlprogram.values import TensorType, round_to_half, unpack, unpack_bits
 
 
 def _cast(x: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.values import TensorType
-from veca_edge.runtime.mlprogram.weights import WeightFile
+from veca_edge.modelfile.mlprogram.values import TensorType
+from veca_edge.modelfile.mlprogram.weights import WeightFile
 
 COUNT = 103  # no multiple of 8 in any width
 

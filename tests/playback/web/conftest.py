@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from web_fixtures import CHOICES, Client, shown
 
-from veca_edge.web.address import Address
-from veca_edge.web.server import WebView
+from tests.playback.web.web_fixtures import CHOICES, Client, shown
+from veca_edge.playback.web.address import Address
+from veca_edge.playback.web.server import WebView
 
 
 @pytest.fixture

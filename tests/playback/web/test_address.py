@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.web.address import Address, HostNames, is_local, listen, page_url, parse_address
+from veca_edge.playback.web.address import Address, HostNames, is_local, listen, page_url, parse_address
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from web_fixtures import BUDGETS, CHOICES, shown
 
-from veca_edge.camera.viewer import ViewState
-from veca_edge.web import board as boards
-from veca_edge.web.board import Board
+from tests.playback.web.web_fixtures import BUDGETS, CHOICES, shown
+from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.web import board as boards
+from veca_edge.playback.web.board import Board
 
 
 class Clock:
@@ -134,8 +134,8 @@ def test_listener_hears_of_every_change():
 def test_pictures_keep_their_shape(shape, size, sides):
     import cv2
 
-    from veca_edge.web.board import Picture
-    from veca_edge.web.pictures import WHOLE, Encoder
+    from veca_edge.playback.web.board import Picture
+    from veca_edge.playback.web.pictures import WHOLE, Encoder
 
     image = np.zeros(shape, np.uint8)
     image[:, : shape[1] // 2, 0] = 255  # red on the left

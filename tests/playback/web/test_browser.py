@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import struct
 import threading
 import time
@@ -12,24 +11,24 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import browser
 import pytest
-from browser import Browser
 
 import veca_edge
-from veca_edge.camera.player import Options, Player
+from tests.camera.fakes import FakeModel
+from tests.playback.web import browser
+from tests.playback.web.browser import Browser
 from veca_edge.camera.sources import open_source
-from veca_edge.camera.viewer import ViewState
-from veca_edge.camera.views import VIEWS
-from veca_edge.web.address import Address
-from veca_edge.web.server import WebView
-from veca_edge.web.status import Choices
+from veca_edge.playback.player import Options, Player
+from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.views import VIEWS
+from veca_edge.playback.web.address import Address
+from veca_edge.playback.web.server import WebView
+from veca_edge.playback.web.status import Choices
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(browser.find() is None, reason="there is no Chromium here (Debian: apt install chromium)"),
 ]
-FakeModel = runpy.run_path(str(Path(__file__).parents[1] / "camera" / "fakes.py"))["FakeModel"]
 CLIP = Path(veca_edge.__file__).parent / "assets" / "clip.mp4"
 BUDGETS = FakeModel.budgets
 LIVE = "document.getElementById('phase').textContent === 'live' && document.getElementById('card').hidden"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.web import guard
-from veca_edge.web.guard import Allowance, Guard, address_key, check_token, new_token
+from veca_edge.playback.web import guard
+from veca_edge.playback.web.guard import Allowance, Guard, address_key, check_token, new_token
 
 
 class Clock:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import runpy
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from veca_edge.camera.player import Options, Player
-from veca_edge.camera.remote import Shown
+from tests.camera.fakes import FakeCapture, FakeModel, picture
 from veca_edge.camera.sources import open_source
-from veca_edge.camera.viewer import ViewState
-from veca_edge.web.board import Board
+from veca_edge.playback.player import Options, Player
+from veca_edge.playback.remote import Shown
+from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.web.board import Board
 
-FAKES = runpy.run_path(str(Path(__file__).parents[1] / "camera" / "fakes.py"))
-FakeModel, FakeCapture, picture = FAKES["FakeModel"], FAKES["FakeCapture"], FAKES["picture"]
 BUDGETS = FakeModel.budgets
 
 

@@ -20,14 +20,15 @@ import pytest
 from click.testing import CliRunner
 
 import veca_edge
+from tests.paths import FAKES
 from veca_edge.cli.main import main
 
-FAKES = str(Path(__file__).parents[1] / "camera" / "fakes.py")
 CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
 SCRIPT = f"""
 import runpy, signal, sys, veca_edge
 signal.signal(signal.SIGINT, signal.default_int_handler)
-veca_edge.load = lambda path, **more: runpy.run_path({FAKES!r})["FakeModel"]()
+import veca_edge.runtime.model
+veca_edge.runtime.model.load = lambda path, **more: runpy.run_path({str(FAKES)!r})["FakeModel"]()
 from veca_edge.cli.main import main
 main(["run", "model.pte", "--source", {CLIP!r}, *sys.argv[1:]])
 """

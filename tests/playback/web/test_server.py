@@ -9,14 +9,14 @@ import time
 import cv2
 import numpy as np
 import pytest
-from web_fixtures import CHOICES, Client, shown
 
-from veca_edge.camera.viewer import ViewState
+from tests.playback.web.web_fixtures import CHOICES, Client, shown
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.web import guard, server, site
-from veca_edge.web.address import Address
-from veca_edge.web.board import Board
-from veca_edge.web.server import WebView
+from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.web import guard, server, site
+from veca_edge.playback.web.address import Address
+from veca_edge.playback.web.board import Board
+from veca_edge.playback.web.server import WebView
 
 STATE = ViewState(None, CHOICES.budgets, auto=True)
 LARGE = np.random.default_rng(0).integers(0, 255, (960, 1280, 3), np.uint8)  # about a megabyte as a JPEG

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame
-from veca_edge.camera.overlay import Hud
-from veca_edge.camera.remote import Shown
-from veca_edge.camera.viewer import ViewState
-from veca_edge.camera.views import VIEWS
-from veca_edge.governor import DeviceState, OperatingPoint, ThermalLevel
+from veca_edge.governor.points import OperatingPoint
+from veca_edge.playback.overlay import Hud
+from veca_edge.playback.remote import Shown
+from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.views import VIEWS
+from veca_edge.playback.web.server import WebView
+from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.result import Prediction, Result
-from veca_edge.web.server import WebView
-from veca_edge.web.status import Choices
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 BUDGETS = (8, 16, 32, 64)
 CHOICES = Choices("tiny", "camera 0", BUDGETS, True, False, VIEWS)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import veca_edge
 from veca_edge.errors import VecaError, VecaWarning
-from veca_edge.runtime.coreml_engine import CoreMLEngine
-from veca_edge.runtime.packagefile import MANIFEST_KEY, describe_package, function_name, read_package_file
+from veca_edge.modelfile.mlpackage import MANIFEST_KEY, describe_package, function_name, read_package_file
+from veca_edge.runtime.engines.coreml import CoreMLEngine
 
 SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
 WEIGHTS = Path("Data", "com.apple.CoreML", "weights", "weight.bin")
@@ -27,7 +27,7 @@ Image = NDArray[np.uint8]
 
 
 def _convert(folder: Path, name: str, **options: Any) -> Path:
-    from converters.coreml import PackageOptions, convert_package
+    from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     given = {"budgets": (8, 64), "verify": False} | options
@@ -124,7 +124,7 @@ def test_compute_units_are_for_packages() -> None:
 
 
 def test_a_view_of_attention_says_that_there_is_none(package: Path, photo: Image) -> None:
-    from veca_edge.camera.views import VIEWS, Renderer
+    from veca_edge.playback.views import VIEWS, Renderer
 
     result = _load(package)(photo, cores=8)
     pictures = {view: Renderer().render(view, photo, result) for view in VIEWS}
@@ -147,7 +147,7 @@ def _flip(part: Path, at: float) -> Callable[[Path], None]:
 
 def _manifest(**change: Any) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
-        from veca_edge.runtime.mlprogram.protobuf import parse_model
+        from veca_edge.modelfile.mlprogram.protobuf import parse_model
 
         model = parse_model((path / SPECIFICATION).read_bytes())
         entries = model.description.metadata.userDefined
@@ -158,7 +158,7 @@ def _manifest(**change: Any) -> Callable[[Path], None]:
 
 
 def _foreign(path: Path) -> None:
-    from veca_edge.runtime.mlprogram.protobuf import parse_model
+    from veca_edge.modelfile.mlprogram.protobuf import parse_model
 
     model = parse_model((path / SPECIFICATION).read_bytes())
     del model.description.metadata.userDefined[MANIFEST_KEY]

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.change import ChangeDetector, ChangeSettings
-from veca_edge.runtime.patches import cut_bytes
+from veca_edge.image.patches import cut_bytes
+from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
 
 Bytes = NDArray[np.uint8]
 COUNT, VALUES = 256, 768

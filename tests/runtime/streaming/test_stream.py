@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import veca_edge
 from veca_edge import Model, VecaError
 from veca_edge.camera.sources import open_source
-from veca_edge.runtime.change import ChangeSettings
-from veca_edge.runtime.stream import StreamedModel
+from veca_edge.runtime.streaming.change import ChangeSettings
+from veca_edge.runtime.streaming.stream import StreamedModel
 
 Image = NDArray[np.uint8]
 

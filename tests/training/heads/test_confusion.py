@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.training.confusion import MOST_LABELS, confusion_shares, draw_confusion
+from veca_edge.training.heads.confusion import MOST_LABELS, confusion_shares, draw_confusion
 
 pytest.importorskip("matplotlib")
 

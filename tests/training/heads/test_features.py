@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from labelled_photos import tiny_checkpoint, write_photos
 
-from veca_edge.camera.preprocessing import Preprocessing
+from tests.photos.labelled_photos import tiny_checkpoint, write_photos
 from veca_edge.errors import VecaError
-from veca_edge.training import featurecache
-from veca_edge.training.dataset import decode, read_folder
-from veca_edge.training.features import Extractor, compute_features, draw_budgets
+from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.photos.folders import decode, read_folder
+from veca_edge.training.heads import cache as featurecache
+from veca_edge.training.heads.features import Extractor, compute_features, draw_budgets
 
 BUDGETS = (8, 16, 24)
 
@@ -119,7 +119,7 @@ def test_a_new_head_changes_nothing_another_model_all(checkpoint, photos, comput
 
 
 def test_an_interrupted_run_keeps_what_it_has(checkpoint, photos, computed, monkeypatch):
-    monkeypatch.setattr("veca_edge.training.features.TOKENS", 4 * (4 + 24))  # batches of four
+    monkeypatch.setattr("veca_edge.training.heads.features.TOKENS", 4 * (4 + 24))  # batches of four
     compute, calls = Extractor.compute, iter(range(100))
 
     def interrupted(self, images, cores):
@@ -223,7 +223,7 @@ def test_out_of_memory_says_what_to_lower(checkpoint, photos, monkeypatch):
 
 
 def test_more_than_the_memory_holds_is_refused_before_any_work(checkpoint, photos, monkeypatch):
-    monkeypatch.setattr("veca_edge.training.features.MAX_BYTES", 20 * 3 * 64 * 2 - 1)
+    monkeypatch.setattr("veca_edge.training.heads.features.MAX_BYTES", 20 * 3 * 64 * 2 - 1)
     with pytest.raises(VecaError, match="20 photos at 3 budgets"):
         features_of(checkpoint, photos)
 

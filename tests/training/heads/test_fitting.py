@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from labelled_photos import LABELS, tiny_checkpoint, write_photos
 
+from tests.photos.labelled_photos import LABELS, tiny_checkpoint, write_photos
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import read_checkpoint, write_checkpoint
+from veca_edge.photos.folders import decode, read_folder
 from veca_edge.runtime.model import load
-from veca_edge.training.dataset import decode, read_folder
-from veca_edge.training.features import Extractor
-from veca_edge.training.fitting import fit_head
-from veca_edge.training.metrics import log_softmax
+from veca_edge.training.heads.features import Extractor
+from veca_edge.training.heads.fitting import fit_head
+from veca_edge.training.heads.metrics import log_softmax
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_head_for_the_same_labels_is_compared_with(fitted, photos):
 
 
 def test_a_large_set_is_not_computed_at_every_budget(photos, monkeypatch):
-    monkeypatch.setattr("veca_edge.training.fitting.LOOKS", 30)
+    monkeypatch.setattr("veca_edge.training.heads.fitting.LOOKS", 30)
     seen = []
     compute = Extractor.compute
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from veca_edge.training.dataset import Photos
-from veca_edge.training.features import Features
-from veca_edge.training.head import USUAL_DECAY, Choice, LinearHead, choose_decay, fit_linear
+from veca_edge.photos.folders import Photos
+from veca_edge.training.heads.features import Features
+from veca_edge.training.heads.head import USUAL_DECAY, Choice, LinearHead, choose_decay, fit_linear
 
 WIDTH, CLASSES, BUDGETS = 12, 4, 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from veca_edge.training.metrics import Confusion, LabelQuality, calibration_error, judge, log_softmax
+from veca_edge.training.heads.metrics import Confusion, LabelQuality, calibration_error, judge, log_softmax
 
 LABELS = ("a", "b", "c", "d", "e", "f", "g")
 

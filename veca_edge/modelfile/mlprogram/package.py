@@ -13,10 +13,10 @@ from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_MANIFEST as MANIFEST
 from veca_edge.files import PACKAGE_SUFFIX as SUFFIX
 from veca_edge.files import is_regular, is_there, shortened
-from veca_edge.runtime.mlprogram.program import Function, Stored, read_program
-from veca_edge.runtime.mlprogram.protobuf import parse_model
-from veca_edge.runtime.mlprogram.values import Array
-from veca_edge.runtime.mlprogram.weights import WeightFile
+from veca_edge.modelfile.mlprogram.program import Function, Stored, read_program
+from veca_edge.modelfile.mlprogram.protobuf import parse_model
+from veca_edge.modelfile.mlprogram.values import Array
+from veca_edge.modelfile.mlprogram.weights import WeightFile
 
 DATA = "Data"
 MAX_MANIFEST = 2**20  # bytes

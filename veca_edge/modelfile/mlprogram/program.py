@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.values import Array, TensorType, checked_size, element_name, element_of, unpack
+from veca_edge.modelfile.mlprogram.values import Array, TensorType, checked_size, element_name, element_of, unpack
 
 PROGRAM_VERSION = 1
 

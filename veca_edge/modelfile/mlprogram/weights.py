@@ -13,7 +13,7 @@ from pathlib import Path
 
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular
-from veca_edge.runtime.mlprogram.values import Array, TensorType, element_of, unpack
+from veca_edge.modelfile.mlprogram.values import Array, TensorType, element_of, unpack
 
 VERSION = 2
 SENTINEL = 0xDEADBEEF

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.remote import Shown
-from veca_edge.camera.summary import ms
-from veca_edge.camera.viewer import ViewState
-from veca_edge.web.status import Choices, finite, frame_status
+from veca_edge.playback.remote import Shown
+from veca_edge.playback.summary import ms
+from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.web.status import Choices, finite, frame_status
 
 WATCHED = 1.5  # seconds after the last question for a picture that someone still counts as looking
 TRAIL, TRAIL_STEP = 240, 0.25  # how many points of the past are kept for the page's curves, and their distance

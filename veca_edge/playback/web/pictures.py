@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.capture import quiet_opencv
-from veca_edge.camera.writers import encode_png
-from veca_edge.web.board import Picture
+from veca_edge.image.opencv import quiet_opencv
+from veca_edge.playback.web.board import Picture
+from veca_edge.playback.writers import encode_png
 
 SIZES = (320, 480, 800, 1280)  # pixels of the longer side that a viewer can choose among
 QUALITY = 80

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from veca_edge.errors import VecaError
-from veca_edge.web.address import Address, HostNames, is_local, listen, page_url
-from veca_edge.web.board import Board
-from veca_edge.web.guard import Guard, address_key, check_token, new_token
-from veca_edge.web.messages import HEAD_LIMIT, Request, RequestError, Response, read_request
-from veca_edge.web.site import Site
+from veca_edge.playback.web.address import Address, HostNames, is_local, listen, page_url
+from veca_edge.playback.web.board import Board
+from veca_edge.playback.web.guard import Guard, address_key, check_token, new_token
+from veca_edge.playback.web.messages import HEAD_LIMIT, Request, RequestError, Response, read_request
+from veca_edge.playback.web.site import Site
 
 if TYPE_CHECKING:
     from typing_extensions import Self

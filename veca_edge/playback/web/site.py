@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
-from veca_edge.web.address import HostNames
-from veca_edge.web.board import Board, Picture
-from veca_edge.web.guard import Guard
-from veca_edge.web.messages import PAGE_HEADERS, Request, RequestError, Response
-from veca_edge.web.pictures import SIZES, WHOLE, Encoder
-from veca_edge.web.status import Choices
+from veca_edge.playback.web.address import HostNames
+from veca_edge.playback.web.board import Board, Picture
+from veca_edge.playback.web.guard import Guard
+from veca_edge.playback.web.messages import PAGE_HEADERS, Request, RequestError, Response
+from veca_edge.playback.web.pictures import SIZES, WHOLE, Encoder
+from veca_edge.playback.web.status import Choices
 
 HOLD = 15.0  # seconds that a question waits for something new
 FRESH = 1.0  # seconds that a snapshot waits for a picture newer than one that may be old
@@ -45,7 +45,7 @@ class Site:
         self._encoder = Encoder()
         # One thread: viewers can never take more than one core from the model.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="veca-web-pictures")
-        folder = resources.files("veca_edge.web") / "page"
+        folder = resources.files("veca_edge.playback.web") / "page"
         self._files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
         self._handlers: dict[tuple[str, str], Handler] = {
             ("GET", "/state"): self._state,

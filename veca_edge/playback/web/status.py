@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from veca_edge.camera.remote import Shown
-from veca_edge.camera.summary import ms
+from veca_edge.playback.remote import Shown
+from veca_edge.playback.summary import ms
 
 LABELS = 5
 

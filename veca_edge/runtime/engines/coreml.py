@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
-from veca_edge.runtime.engines import ComputeUnits, Encoded
-from veca_edge.runtime.mlprogram import Interpreter
+from veca_edge.modelfile.mlpackage import EMBEDDING, FEATURES, IMAGE, LOGITS, MAIN, PROBABILITIES, PackageFile
+from veca_edge.runtime.engines.engine import ComputeUnits, Encoded
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 from veca_edge.runtime.native import quiet
-from veca_edge.runtime.packagefile import EMBEDDING, FEATURES, IMAGE, LOGITS, MAIN, PROBABILITIES, PackageFile
 
 Image = NDArray[np.uint8]
 GREY = 127

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.runtime.engines import Encoded
+from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.threads import check_threads
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
-from veca_edge.runtime.cache import HIDE, PatchCache, Stepped
-from veca_edge.runtime.engines import Encoded
-from veca_edge.runtime.manifest import PAYLOAD_TARGET, Manifest
-from veca_edge.runtime.modelfile import ModelFile
+from veca_edge.image.patches import cell_centres, cut_patches
+from veca_edge.modelfile.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.modelfile.pte import ModelFile
+from veca_edge.runtime.engines.engine import Encoded
+from veca_edge.runtime.engines.weight_cache import enable_weight_cache
 from veca_edge.runtime.native import quiet, release_freed_memory
-from veca_edge.runtime.patches import cell_centres, cut_patches
+from veca_edge.runtime.streaming.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.threads import check_threads
-from veca_edge.runtime.weight_cache import enable_weight_cache
 
 STEP_INPUTS = 5  # of `step` before the remembered keys and values
 

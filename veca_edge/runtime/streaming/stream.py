@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.preprocessing import halved
-from veca_edge.runtime.cache import ALL, HIDE, CacheType, PatchCache, Stepped
-from veca_edge.runtime.change import ChangeDetector, ChangeSettings, Plan
-from veca_edge.runtime.engines import Encoded
-from veca_edge.runtime.patches import cut_bytes, cut_patches, cut_some
+from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
+from veca_edge.image.preprocessing import halved
+from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
+from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
+from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, Plan
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model

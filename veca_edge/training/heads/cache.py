@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.files import shortened
+from veca_edge.photos.folders import Say
 from veca_edge.runtime.trust import cache_folder
-from veca_edge.training.dataset import Say
 
 FORMAT = 1
 LIMIT = 4 * 2**30  # bytes of all files together; the oldest go first

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.training.metrics import Float, Targets, log_softmax
+from veca_edge.training.heads.metrics import Float, Targets, log_softmax
 
 COLDEST, HOTTEST = 0.05, 20.0
 STEPS = 60  # of the search; each leaves two thirds of the range

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.pictures import pyplot, save_figure
-from veca_edge.training.metrics import Targets
+from veca_edge.plotting import pyplot, save_figure
+from veca_edge.training.heads.metrics import Targets
 
 MOST_LABELS = 80  # in one picture: more cannot be read
 INK, SOFT, FAINT = "#24292f", "#57606a", "#d9dde2"

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.training.dataset import Image, Photos, Say, Skipped, decode_all
-from veca_edge.training.featurecache import FeatureCache, Half, photo_key
+from veca_edge.photos.folders import Image, Photos, Say, Skipped, decode_all
+from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 
 TOKENS = 2048  # patches and cores in a batch: more is no faster on a processor, and takes memory
 WINDOW = 8  # batches of photos that are decoded before any is computed, so that each budget finds full batches

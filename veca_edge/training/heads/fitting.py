@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from veca_edge.camera.preprocessing import Preprocessing
 from veca_edge.errors import VecaError
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.training.confidence import cross_fitted, fit_temperature
-from veca_edge.training.dataset import Photos, Say, Splits
-from veca_edge.training.features import Features, compute_features, draw_budgets
-from veca_edge.training.head import Choice, LinearHead, choose_decay, fit_linear
-from veca_edge.training.metrics import Judgement, Targets, judge
+from veca_edge.photos.folders import Photos, Say, Splits
+from veca_edge.training.heads.confidence import cross_fitted, fit_temperature
+from veca_edge.training.heads.features import Features, compute_features, draw_budgets
+from veca_edge.training.heads.head import Choice, LinearHead, choose_decay, fit_linear
+from veca_edge.training.heads.metrics import Judgement, Targets, judge
 
 # A photo looks much the same at every budget, so a large set is not computed at all of them: on everyday (5,708
 # photos) a head that saw each at two was within half a point of one that saw each at eight, in a quarter of the

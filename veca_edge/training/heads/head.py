@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from veca_edge.errors import VecaError
-from veca_edge.training.features import Features
-from veca_edge.training.metrics import log_softmax
+from veca_edge.training.heads.features import Features
+from veca_edge.training.heads.metrics import log_softmax
 
 DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)  # that are tried, strong to weak
 USUAL_DECAY = 0.03  # where no photo can be held out to choose one

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge import Model, VecaError
-from veca_edge.runtime.executorch_engine import ExecutorchEngine
-from veca_edge.runtime.manifest import Manifest
+from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.pte import read_model_file
+from veca_edge.runtime.engines.executorch import ExecutorchEngine
 from veca_edge.runtime.model import assembled
-from veca_edge.runtime.modelfile import read_model_file
 from veca_edge.runtime.threads import check_threads
 
 PACKAGE = "org.pytorch.executorch"

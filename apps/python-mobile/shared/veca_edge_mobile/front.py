@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge import Model
-from veca_edge.governor import Front, LatencyTable, operating_points
+from veca_edge.governor.points import Front, operating_points
+from veca_edge.governor.quality import LatencyTable
 from veca_edge.runtime.profile import quality_of
 from veca_edge.runtime.timing import opener, time_ways
 

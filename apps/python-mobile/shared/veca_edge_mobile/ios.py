@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge import Model, VecaError
-from veca_edge.runtime.coreml_engine import CoreMLEngine
-from veca_edge.runtime.engines import ComputeUnits
+from veca_edge.modelfile.mlpackage import IMAGE, MAIN, PackageFile, read_package_file
+from veca_edge.runtime.engines.coreml import CoreMLEngine
+from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import assembled
-from veca_edge.runtime.packagefile import IMAGE, MAIN, PackageFile, read_package_file
 from veca_edge.sensors.apple import value_of
 from veca_edge_mobile.rubicon import Bridge, Rubicon
 

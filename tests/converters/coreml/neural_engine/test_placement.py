@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from saved_packages import edit
 
-from veca_edge.runtime.mlprogram import Function, Operation, TensorType, Variable, open_package
-from veca_edge.runtime.mlprogram.placement import Placement, review
-from veca_edge.runtime.mlprogram.placement_rules import RULES, SEEN
-from veca_edge.runtime.mlprogram.program import Reference
+from tests.modelfile.mlprogram.saved_packages import edit
+from veca_edge.converters.coreml.neural_engine.placement import Placement, review
+from veca_edge.converters.coreml.neural_engine.rules import RULES, SEEN
+from veca_edge.modelfile.mlprogram.package import open_package
+from veca_edge.modelfile.mlprogram.program import Function, Operation, Reference, Variable
+from veca_edge.modelfile.mlprogram.values import TensorType
 
 Build = Callable[[Any, Any], Any]
 

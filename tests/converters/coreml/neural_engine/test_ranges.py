@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from veca_edge.runtime.mlprogram import Interpreter, Ranges
+from veca_edge.converters.coreml.neural_engine.ranges import Ranges
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from veca_edge.runtime.mlprogram import Package, open_package
+from veca_edge.modelfile.mlprogram.package import Package, open_package
 
 Write = Callable[..., Package]
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram import Interpreter, open_package
-from veca_edge.runtime.mlprogram.compressed import (
+from veca_edge.modelfile.mlprogram.package import open_package
+from veca_edge.runtime.engines.interpreter.compressed import (
     affine_dequantize,
     blockwise_shift_scale,
     lut_to_dense,
     sparse_to_dense,
 )
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 RANDOM = np.random.default_rng(0)
 

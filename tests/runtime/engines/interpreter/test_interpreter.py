@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from saved_packages import edit
 
+from tests.modelfile.mlprogram.saved_packages import edit
+from veca_edge.converters.coreml.neural_engine.ranges import largest_magnitudes
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram import Interpreter, largest_magnitudes, open_package
+from veca_edge.modelfile.mlprogram.package import open_package
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 X = np.random.default_rng(1).standard_normal((2, 8)).astype(np.float32)
 
@@ -233,7 +235,7 @@ def test_what_is_not_known_is_refused(copied: Path, change: Any, message: str) -
 
 
 def test_a_program_that_takes_too_much_memory_stops(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from veca_edge.runtime.mlprogram import interpreter
+    from veca_edge.runtime.engines.interpreter import interpreter
 
     package = open_package(copied)
     ready = Interpreter(package)
@@ -246,9 +248,9 @@ def test_a_program_that_takes_too_much_memory_stops(copied: Path, monkeypatch: p
 
 
 def test_images_are_uint8_of_their_size() -> None:
-    from veca_edge.runtime.mlprogram.interpreter import _image
-    from veca_edge.runtime.mlprogram.package import Feature
-    from veca_edge.runtime.mlprogram.values import TensorType
+    from veca_edge.modelfile.mlprogram.package import Feature
+    from veca_edge.modelfile.mlprogram.values import TensorType
+    from veca_edge.runtime.engines.interpreter.interpreter import _image
 
     image = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
     tensor = TensorType("fp32", (1, 3, 4, 6))

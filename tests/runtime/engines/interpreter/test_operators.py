@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.interpreter import OPERATORS
-from veca_edge.runtime.mlprogram.values import Array
+from veca_edge.modelfile.mlprogram.values import Array
+from veca_edge.runtime.engines.interpreter.interpreter import OPERATORS
 
 
 def _random(*shape: int, seed: int = 0) -> Array:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from veca_edge.camera.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import Head, Veca, random_veca
-from veca_edge.runtime.mlprogram import Interpreter, open_package
+from veca_edge.modelfile.mlprogram.package import open_package
+from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 BUDGETS = (8, 16)

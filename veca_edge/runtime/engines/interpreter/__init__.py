@@ -9,25 +9,3 @@
 The format is that of coremltools' protobuf files (`Model.proto`, `MIL.proto`) and its weight file; operators mean
 what coremltools documents for the opsets of iOS 17 and iOS 18. What is not known here is refused, never guessed.
 """
-
-from veca_edge.runtime.mlprogram.interpreter import Interpreter, Precision
-from veca_edge.runtime.mlprogram.package import Feature, Package, open_package
-from veca_edge.runtime.mlprogram.program import Function, Operation, Stored, Variable
-from veca_edge.runtime.mlprogram.ranges import Magnitude, Ranges, largest_magnitudes
-from veca_edge.runtime.mlprogram.values import TensorType
-
-__all__ = [
-    "Feature",
-    "Function",
-    "Interpreter",
-    "Magnitude",
-    "Operation",
-    "Package",
-    "Precision",
-    "Ranges",
-    "Stored",
-    "TensorType",
-    "Variable",
-    "largest_magnitudes",
-    "open_package",
-]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.values import Array, checked_size, element_of
+from veca_edge.modelfile.mlprogram.values import Array, checked_size, element_of
 
 
 def _binary(

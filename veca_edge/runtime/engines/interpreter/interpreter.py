@@ -13,10 +13,10 @@ import numpy as np
 
 from veca_edge.errors import VecaError
 from veca_edge.files import shortened
-from veca_edge.runtime.mlprogram import compressed, elementwise, layers, shaping
-from veca_edge.runtime.mlprogram.package import Feature, Package
-from veca_edge.runtime.mlprogram.program import Operand, Operation, Reference, Stored, Variable
-from veca_edge.runtime.mlprogram.values import Array, TensorType, element_of, round_to_half
+from veca_edge.modelfile.mlprogram.package import Feature, Package
+from veca_edge.modelfile.mlprogram.program import Operand, Operation, Reference, Stored, Variable
+from veca_edge.modelfile.mlprogram.values import Array, TensorType, element_of, round_to_half
+from veca_edge.runtime.engines.interpreter import compressed, elementwise, layers, shaping
 
 Precision = Literal["fp32", "fp16"]
 Observer: TypeAlias = Callable[[Operation, Variable, Array], object]

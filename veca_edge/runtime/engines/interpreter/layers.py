@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.elementwise import softmax
-from veca_edge.runtime.mlprogram.values import Array, checked_size
+from veca_edge.modelfile.mlprogram.values import Array, checked_size
+from veca_edge.runtime.engines.interpreter.elementwise import softmax
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from veca_edge.errors import VecaError
-from veca_edge.runtime.mlprogram.values import Array, checked_size
+from veca_edge.modelfile.mlprogram.values import Array, checked_size
 
 
 def reshape(x: Array, shape: Array) -> Array:

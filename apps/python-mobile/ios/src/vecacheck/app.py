@@ -18,7 +18,8 @@ from veca_edge_mobile.check import golden_checks
 from veca_edge_mobile.ios import open_model
 
 from veca_edge import Model, VecaError
-from veca_edge.sensors import Monitor, detect
+from veca_edge.sensors.monitor import Monitor
+from veca_edge.sensors.platforms import detect
 
 RESOURCES = Path(__file__).parent / "resources"
 CORES = 32

@@ -15,7 +15,8 @@ from veca_edge_mobile.android import open_model
 from veca_edge_mobile.check import golden_checks
 
 from veca_edge import VecaError
-from veca_edge.sensors import Monitor, detect
+from veca_edge.sensors.monitor import Monitor
+from veca_edge.sensors.platforms import detect
 
 DATA = Path(__file__).parent / "data"  # Chaquopy unpacks it into files
 LOOK = 1.5  # seconds in which the sensors are read at least once

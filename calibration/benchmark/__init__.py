@@ -1,0 +1,1 @@
+"""Latency, memory and power on this machine, and beside other runtimes."""

@@ -1,0 +1,1 @@
+"""What each operating point keeps of the best result: the table that the governor reads."""

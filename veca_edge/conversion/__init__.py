@@ -1,0 +1,1 @@
+"""From a request to finished files: quantize, convert, verify, evaluate."""

@@ -1,0 +1,1 @@
+"""Bytes, files and frames become pixels: headers, decoding, orientation, scaling, preprocessing, patches."""

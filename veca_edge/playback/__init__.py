@@ -1,0 +1,1 @@
+"""What a run shows and writes: views, overlay, window, video, log, and a page in a browser."""

@@ -1,0 +1,1 @@
+"""What computes: one module per engine, all behind the protocol in `engine`."""

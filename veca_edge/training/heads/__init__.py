@@ -1,0 +1,1 @@
+"""Heads on frozen models: features computed once, a linear classifier, what it is worth."""
