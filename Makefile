@@ -27,6 +27,7 @@ test: lint types check
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/dev
 	$(BIN)/mypy

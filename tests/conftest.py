@@ -69,6 +69,6 @@ def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from veca_edge.model.checkpoint import read_checkpoint
 
     path = tmp_path_factory.mktemp("golden") / "golden.pte"
-    options = ConvertOptions(ready_recipe("fp32"), budgets=(8, 24, 64), judge=False)
+    options = ConvertOptions(ready_recipe("fp32"), budgets=(8, 24, 64))
     convert(read_checkpoint(GOLDEN / "published-96.pt"), path, options)
     return path

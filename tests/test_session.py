@@ -18,8 +18,9 @@ from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.camera.sources import open_source
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import Front, operating_points
+from veca_edge.image.clip import clip_frames
 from veca_edge.runtime.profile import front_of
-from veca_edge.runtime.timing import FEWEST, WARM_UP, clip_frames
+from veca_edge.runtime.timing import FEWEST, START, WARM_UP
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.session import PretendedSensors, SessionModel
 
@@ -52,7 +53,7 @@ def model(default_model_file: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def frames() -> list[Image]:
-    return clip_frames(FEWEST + WARM_UP)
+    return clip_frames(START, FEWEST + WARM_UP)
 
 
 @pytest.fixture(scope="module")

@@ -29,13 +29,20 @@ from veca_edge.sensors.state import DeviceState
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from veca_edge.camera.frames import Frame
     from veca_edge.runtime.model import Model
     from veca_edge.runtime.streaming.stream import Stream
 
 DECISION_INTERVAL = 1.0  # seconds; the governor's constants are made for this pace
 
 Image = NDArray[np.uint8]
+
+
+class Frame(Protocol):
+    """A picture with more around it, as sources give it."""
+
+    @property
+    def image(self) -> Image:
+        """(H, W, 3), RGB."""
 
 
 class Sensors(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.conversion.default import default_model_path
 from veca_edge.errors import VecaError, require
+from veca_edge.image.clip import clip_frames
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, default_preprocessing, read_checkpoint
 from veca_edge.model.config import VecaConfig
@@ -23,7 +22,6 @@ from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import is_model_file, read_model_file
 from veca_edge.runtime.native import quiet
 
-CLIP = "clip.mp4"
 SEED = 0  # of random weights, and of random pixels
 QUANTIZATIONS = ("int8", "int4", "fp32")
 
@@ -133,13 +131,16 @@ class _Plan:
         return self.cases[-1].patches
 
 
-def prepare(request: Request, folder: Path, say: Say = lambda _: None) -> Subject:
+def prepare(
+    request: Request, folder: Path, say: Say = lambda _: None, *, default: Callable[[Say], Path] | None = None
+) -> Subject:
     """Check a request, and convert what has to be converted.
 
     Args:
         request: what to measure.
         folder: a place for a converted file; must exist as long as the subject is used.
         say: receives one line of progress at a time.
+        default: gives the packaged model's file; without it the packaged checkpoint is converted.
 
     Raises:
         VecaError: contradicting options, an unknown family, a missing or damaged file, cores that are not
@@ -149,7 +150,7 @@ def prepare(request: Request, folder: Path, say: Say = lambda _: None) -> Subjec
     if request.random is not None:
         return _random(request.random, request, folder, say)
     if request.model is None:
-        return _default(request, folder, say)
+        return _default(request, folder, default, say)
     if not request.model.exists():
         raise VecaError(f"{request.model}: no such file")
     if not is_model_file(request.model):
@@ -172,11 +173,11 @@ def _check(request: Request) -> None:
         require(need, "run")
 
 
-def _default(request: Request, folder: Path, say: Say) -> Subject:
+def _default(request: Request, folder: Path, default: Callable[[Say], Path] | None, say: Say) -> Subject:
     """The packaged model as users run it, or converted anew where the options ask for something else."""
     checkpoint = read_checkpoint(default_checkpoint_path())
-    if request.quantize is None:
-        path = default_model_path(say)
+    if request.quantize is None and default is not None:
+        path = default(say)
         manifest = read_model_file(path).manifest
         plan = _plan(request, manifest.budgets, manifest.patch_size, manifest.preprocessing)
         if plan.patches <= manifest.max_patches:
@@ -272,14 +273,7 @@ def _clip_frame() -> Image | None:
     """The first frame of the packaged clip, or None without OpenCV."""
     if find_spec("cv2") is None:
         return None
-    from veca_edge.camera.sources import open_source
-
-    with (
-        resources.as_file(resources.files("veca_edge.assets") / CLIP) as path,
-        open_source(str(path)) as source,
-    ):
-        frame = source.read()
-    return None if frame is None else frame.image
+    return clip_frames(0, 1)[0]
 
 
 def noise(size: int) -> Image:

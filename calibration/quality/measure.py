@@ -26,13 +26,14 @@ from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agre
 from veca_edge.calibration.quality.monotone import ascending, monotone
 from veca_edge.errors import VecaError
 from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, Way
+from veca_edge.image.clip import clip_frames
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile, read_model_file
 from veca_edge.photos.evaluation import JudgePhotos, read_photos
 from veca_edge.runtime.child import child_command, follow_child
 from veca_edge.runtime.model import Model, load
-from veca_edge.runtime.timing import clip_frames, opener
+from veca_edge.runtime.timing import START, opener
 
 CORES = (8, 16, 32, 64)
 IMAGE_SIZES = (128, 192, 256)
@@ -282,7 +283,7 @@ def _main(path: str, source: str, images: str | None = None) -> None:
         print(json.dumps({"done": done}), flush=True)
 
     file, machine = read_model_file(path), read_machine()
-    frames, photos = clip_frames(FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
+    frames, photos = clip_frames(START, FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
     model, reference = load(path), load(source)
     judged = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
     labelled = int((photos.targets(model.labels) >= 0).sum())

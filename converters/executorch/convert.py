@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from veca_edge._version import __version__
-from veca_edge.calibration.quality.measure import quality_in_child
 from veca_edge.converters.description import classifier_of, model_facts
 from veca_edge.converters.executorch.coverage import check_coverage
 from veca_edge.converters.executorch.program import Method, assemble
@@ -38,6 +38,8 @@ DEFAULT_MAX_PATCHES = 1024
 LADDER = (64, 256)
 
 Progress = Callable[[str, float], None]
+# Says what each operating point of a file is worth, for `Manifest.quality`; the last is told how far it is, 0..1.
+Judge = Callable[[ModelFile, Checkpoint, Callable[[float], None]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,7 @@ class ConvertOptions:
         max_patches: most patches at once for `encode` and `step`; None for enough for `image_size`, at least
             1024.
         verify: compare the written file with the checkpoint before it gets its name.
-        judge: measure what each operating point is worth, for the governor; only with `verify`.
-        images: a folder of photos to judge on; None for the packaged ones.
+        judge: measures what each operating point is worth, for the governor; only with `verify`.
         force: write a file that is outside the tolerance.
     """
 
@@ -63,8 +64,7 @@ class ConvertOptions:
     image_size: int | None = None
     max_patches: int | None = None
     verify: bool = True
-    judge: bool = True
-    images: Path | None = None
+    judge: Judge | None = None
     force: bool = False
 
 
@@ -219,9 +219,9 @@ def _checked(
         if not verification.passed and not options.force:
             raise VecaError(f"{file.path} was not written: {verification.complaint()}; --force writes it anyway")
         manifest = file.manifest.verified(verification.to_dict())
-        if options.judge:
+        if options.judge is not None:
             remember(read_model_file(hidden))
-            judged = quality_in_child(draft, checkpoint, lambda done: report("judging", done), options.images)
+            judged = options.judge(draft, checkpoint, lambda done: report("judging", done))
             manifest = manifest.judged(judged)
     finally:
         with contextlib.suppress(OSError):

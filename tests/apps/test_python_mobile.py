@@ -197,7 +197,7 @@ class Activity:
 
 
 def _photo(name: str) -> Image:
-    from veca_edge.camera.images import read_image
+    from veca_edge.image.stills import read_image
 
     with resources.as_file(resources.files("veca_edge.assets") / "photos" / name) as path:
         return read_image(path)

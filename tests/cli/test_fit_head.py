@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from veca_edge.camera.images import read_image
 from veca_edge.cli.main import main
+from veca_edge.image.stills import read_image
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, read_checkpoint, write_checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca

@@ -75,7 +75,7 @@ def test_the_result_converts_straight_away(
     trained: tuple[Path, subprocess.CompletedProcess[str]], photos: Path, tmp_path: Path
 ) -> None:
     import veca_edge
-    from veca_edge.camera.images import read_image
+    from veca_edge.image.stills import read_image
 
     made = tmp_path / "model.pte"
     arguments = ["convert", str(trained[0]), "--output", str(made), "--no-judge"]

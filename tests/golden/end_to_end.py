@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 import veca_edge
 from tests.paths import ROOT
-from veca_edge.camera.images import read_image
 from veca_edge.conversion.default import CHECKPOINT, default_model_path
+from veca_edge.image.stills import read_image
 
 sys.path.insert(0, str(ROOT / "apps" / "python-mobile" / "shared"))
 from veca_edge_mobile.check import Check, golden_checks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from veca_edge.camera.images import read_image
+from veca_edge.image.stills import read_image
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca

@@ -226,8 +226,9 @@ def _measure_streams(request: Request, machine: Machine, given: dict[str, Any], 
 
 def _prepare(request: Request, stack: ExitStack) -> Subject:
     from veca_edge.calibration.benchmark.target import prepare
+    from veca_edge.conversion.default import default_model_path
 
-    return prepare(request, _folder(stack), say)
+    return prepare(request, _folder(stack), say, default=default_model_path)
 
 
 def _folder(stack: ExitStack) -> Path:

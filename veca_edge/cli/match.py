@@ -69,7 +69,7 @@ def _model(path: Path | None) -> Model:
 
 
 def _match(pictures: tuple[Path, ...], given: dict[str, Any], as_json: bool) -> None:
-    from veca_edge.camera.images import read_image
+    from veca_edge.image.stills import read_image
     from veca_edge.playback.matches import draw_matches
     from veca_edge.playback.writers import save_png
     from veca_edge.runtime.matching import match_patches

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ def _make_executorch(source: Checkpoint, path: Path, given: Mapping[str, Any], s
     from veca_edge.runtime.native import quiet
 
     with quiet():
+        from veca_edge.calibration.quality.measure import quality_in_child
         from veca_edge.converters.executorch.convert import ConvertOptions, convert
     from veca_edge.converters.executorch.coverage import read_coverage
 
@@ -44,8 +46,7 @@ def _make_executorch(source: Checkpoint, path: Path, given: Mapping[str, Any], s
         budgets=given["budgets"],
         image_size=_first(given["image_sizes"]),
         max_patches=given["max_patches"],
-        judge=given["judge"],
-        images=given["calibration"],
+        judge=partial(quality_in_child, images=given["calibration"]) if given["judge"] else None,
         force=given["force"],
     )
     options = quantized(source, options, given, stages)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.images import images_in
 from veca_edge.errors import VecaError, require
 from veca_edge.files import expanded, shortened
 from veca_edge.image.preprocessing import Image, Preprocessing
+from veca_edge.image.stills import images_in
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.flops import model_gflops
 from veca_edge.photos.folders import UNLABELLED, Photos, Skipped, decode_all, has_folders, joined, read_folder

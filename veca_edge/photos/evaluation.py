@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.images import images_in
 from veca_edge.errors import VecaError, require
 from veca_edge.image.scaling import averaged
+from veca_edge.image.stills import images_in
 from veca_edge.photos.calibration import SEED, find_photos
 from veca_edge.photos.folders import decode_all
 

@@ -16,11 +16,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.images import read_image
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, shortened
 from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
 from veca_edge.image.opencv import check_pixels, quiet_opencv
+from veca_edge.image.stills import read_image
 from veca_edge.runtime.threads import default_threads
 
 UNLABELLED = -1  # the target of a photo without a label

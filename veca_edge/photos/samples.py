@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.camera.images import images_in, read_image
 from veca_edge.errors import VecaError, require
+from veca_edge.image.stills import images_in, read_image
 
 Image = NDArray[np.uint8]
 

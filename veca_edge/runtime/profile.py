@@ -19,8 +19,9 @@ from veca_edge.errors import VecaError
 from veca_edge.files import replacing
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
+from veca_edge.image.clip import clip_frames
 from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
-from veca_edge.runtime.timing import SECONDS, clip_frames, opener, time_ways
+from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_ways
 from veca_edge.runtime.trust import cache_folder
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def profile_device(
         return known
     say(f"measuring {len(ways)} ways of running on this device, once, for about {SECONDS:.0f} s")
     others, start = OthersClock(), perf_counter()
-    rows, timed = time_ways(opener(model), ways, clip_frames(), advance)
+    rows, timed = time_ways(opener(model), ways, clip_frames(START, FRAMES), advance)
     found = Profile(LatencyTable(tuple(rows)), device, timed, perf_counter() - start, others.cores())
     if path is not None:
         _remember(path, found)

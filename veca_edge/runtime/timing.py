@@ -6,17 +6,14 @@ patch budgets, between the least and the most are interpolated. Cost is close to
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.errors import require
 from veca_edge.governor.quality import LatencyRow, Way
 from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.runtime.streaming.change import ChangeSettings
@@ -29,6 +26,7 @@ LONGEST = 14.0  # seconds of computing that a slow device may need
 FEWEST, MOST = 10, 32  # timed frames per way of running
 WARM_UP = 2  # frames that are not timed: the first call of a method loads it, the first of a stream is a keyframe
 START = 12  # frame of the packaged clip from which a hand moves in it
+FRAMES = MOST + WARM_UP  # of the clip, from there
 STREAMED = 0.5  # of a full frame's time, what a streamed one takes on this clip, roughly
 
 Image = NDArray[np.uint8]
@@ -46,18 +44,6 @@ def opener(model: Model) -> Opener:
         return model.stream(cores, size, ChangeSettings(patch_budget=budget)).update
 
     return open_way
-
-
-def clip_frames(count: int = MOST + WARM_UP) -> list[Image]:
-    """Frames of the packaged clip: uint8 (H, W, 3), RGB."""
-    require("cv2", "run")
-    from veca_edge.camera.sources import open_source
-
-    with (
-        resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as path,
-        open_source(str(path)) as clip,
-    ):
-        return [frame.image for frame in itertools.islice(clip, START, START + count)]
 
 
 def time_ways(

@@ -23,14 +23,15 @@ from veca_edge.calibration.quality.measure import (
     share_error,
     ways_of,
 )
-from veca_edge.camera.images import read_image
 from veca_edge.errors import VecaError
 from veca_edge.governor.quality import QualityRow, QualityTable, Way
+from veca_edge.image.clip import clip_frames
+from veca_edge.image.stills import read_image
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import read_photos
-from veca_edge.runtime.timing import clip_frames
+from veca_edge.runtime.timing import START
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path)
             shutil.copy(path, folder)
     model, reference = (veca_edge.load(path, threads=1) for path in (default_model_file, default_checkpoint_path()))
     ways: list[Way] = [(64, 128, 64), (8, 128, 64), (8, 128, 16)]
-    judged = measure_quality(model, reference, ways, clip_frames(14), read_photos(tmp_path, 16))
+    judged = measure_quality(model, reference, ways, clip_frames(START, 14), read_photos(tmp_path, 16))
     right = [reference(read_image(path), image_size=128).top(1)[0].label == "apple" for path in photos[::2]]
     assert judged.reference_accuracy == pytest.approx(sum(right) / 4, abs=1e-5)
     for row in judged.table.rows:

@@ -102,7 +102,7 @@ def test_a_file_outside_the_tolerance_is_not_written(tmp_path: Path, monkeypatch
     with pytest.raises(VecaError, match=r"was not written.*encode at 8 cores, feature cosine 0\.9"):
         convert(random_checkpoint(), path, ConvertOptions(budgets=(8,)))
     assert list(tmp_path.iterdir()) == []
-    file = convert(random_checkpoint(), path, ConvertOptions(budgets=(8,), force=True, judge=False))
+    file = convert(random_checkpoint(), path, ConvertOptions(budgets=(8,), force=True))
     assert file.manifest.verification["passed"] is False
     assert list(tmp_path.iterdir()) == [path]
 

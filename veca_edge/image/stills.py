@@ -1,0 +1,58 @@
+"""Image files: found in a folder, and decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
+from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB from a JPEG, PNG, WebP, BMP or TIFF file, turned upright as its EXIF data says.
+
+    Raises:
+        VecaError: the file cannot be read, is no such image, is damaged, or has over 100 megapixels.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise VecaError(f"cannot read {path}: {error.strerror}") from None
+    size = image_size(data)
+    if size is None:
+        raise VecaError(f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
+    check_pixels(str(path), *size)
+    quiet_opencv()
+    import cv2
+
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise VecaError(f"{path} is {_fault(data)}")
+    return to_rgb(image)
+
+
+def _fault(data: bytes) -> str:
+    """What is wrong with an image that does not decode: a TIFF may be sound but hold floats."""
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return "damaged or of a kind that is not supported (8 or 16 bits per channel)"
+    return "damaged: it could not be decoded"
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files directly inside a folder, by name; a VecaError if there are none."""
+    try:
+        entries = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    except OSError as error:
+        raise VecaError(f"cannot read {folder}: {error.strerror}") from None
+    # Names with a leading dot are leftovers of file managers ("._photo.jpg"), not pictures.
+    paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    if not paths:
+        raise VecaError(f"no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+    return paths
