@@ -27,8 +27,8 @@ MODULES = (
     "veca_edge.model.config",
     "veca_edge.cli.main",
     "veca_edge.session",
-    "veca_edge.sensors",
-    "veca_edge.governor",
+    "veca_edge.sensors.monitor",
+    "veca_edge.governor.governor",
     "veca_edge.calibration.simulation.evaluate",
 )
 
@@ -47,6 +47,16 @@ def test_nothing_but_numpy_comes_along() -> None:
     code = "import sys, veca_edge; print({n.split('.')[0] for n in sys.modules} - set(sys.stdlib_module_names))"
     names = eval(_python(code).stdout)
     assert {n for n in names if not n.startswith("_")} <= {"numpy", "veca_edge", "sitecustomize"}
+
+
+@pytest.mark.parametrize("room", ["camera", "playback", "sensors", "governor", "modelfile", "image"])
+def test_rooms_are_light(room: str) -> None:
+    code = (
+        f"{BLOCK}\nimport pkgutil, veca_edge.{room} as room\n"
+        "for found in pkgutil.walk_packages(room.__path__, room.__name__ + '.'): __import__(found.name)"
+    )
+    result = _python(code)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

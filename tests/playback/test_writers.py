@@ -286,7 +286,7 @@ def test_log_refuses_what_is_not_a_number(tmp_path):
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from veca_edge.camera.writers import JsonlWriter, VideoWriter
+from veca_edge.playback.writers import JsonlWriter, VideoWriter
 from veca_edge.errors import StreamError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))

@@ -67,7 +67,7 @@ def test_reading_needs_the_messages_of_coremltools_alone(linear_package: Path) -
     """coremltools itself takes seconds to import; the classes stay usable when it is imported later."""
     code = (
         "import sys\n"
-        "from veca_edge.runtime.engines.interpreter import open_package\n"
+        "from veca_edge.modelfile.mlprogram.package import open_package\n"
         "open_package(sys.argv[1])\n"
         "assert 'coremltools' not in sys.modules and 'torch' not in sys.modules\n"
         "import coremltools as ct\n"

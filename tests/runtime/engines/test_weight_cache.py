@@ -8,10 +8,10 @@ import pytest
 MEASURE = """
 import sys
 import numpy as np, torch
-from converters.program import Method, assemble
-from converters.xnnpack import ConstantStore, GraphBuilder, Weight
+from veca_edge.converters.executorch.program import Method, assemble
+from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder, Weight
 from executorch.extension.pybindings import _portable_lib as portable_lib
-from veca_edge.runtime.weight_cache import enable_weight_cache
+from veca_edge.runtime.engines.weight_cache import enable_weight_cache
 
 store, side = ConstantStore(), 1024
 graph = GraphBuilder(store)

@@ -13,7 +13,7 @@ from veca_edge.errors import VecaError, require
 
 # Under a name of their own: importing coremltools itself takes seconds and prints what it thinks of other packages'
 # versions. The messages are the same objects if coremltools is imported later.
-PACKAGE = "veca_edge.runtime.engines.interpreter.coremltools_proto"
+PACKAGE = "veca_edge.modelfile.mlprogram.coremltools_proto"
 
 
 def parse_model(data: bytes) -> Any:
