@@ -57,6 +57,14 @@ def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(CliRunner().invoke(module.main, ["inspect"]).exception, TypeError)
 
 
+def test_help_groups_the_commands() -> None:
+    shown = CliRunner().invoke(module.main, ["--help"]).output
+    places = [shown.index(f"\n{title}:\n") for title in ("Run", "Convert", "Measure", "Train")]
+    assert places == sorted(places)
+    for group, place, end in zip(module.GROUPS.values(), places, [*places[1:], len(shown)], strict=True):
+        assert all(f"\n  {name} " in shown[place:end] for name in group)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a POSIX shell")
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_closed_streams_do_no_harm(default_model_file: Path, tmp_path: Path, closed: str) -> None:

@@ -14,20 +14,29 @@ import click
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError
 
-COMMANDS = {
-    "bench": "Measure latency, memory and size of a model on this machine.",
-    "calibrate": "Measure what each layer loses by fewer bits, and choose a recipe.",
-    "convert": "Turn a checkpoint into one file for devices, and verify it.",
-    "fit-head": "Teach a model your own labels from folders of photos.",
-    "inspect": "Show what is inside a checkpoint or a model file.",
-    "match": "Pair the places of two pictures that look alike.",
-    "profile": "Measure what the governor needs of this device.",
-    "run": "Run a model on a camera, a video, or images.",
-    "sensors": "Show what this device says of its battery, heat and power.",
-    "simulate": "Try the governor on a simulated device, or on a recording.",
-    "train": "Train a model with nested core budgets on photos.",
-    "verify": "Compare a model file with the checkpoint it came from.",
+GROUPS = {
+    "Run": {
+        "run": "Run a model on a camera, a video, or images.",
+        "sensors": "Show this device's battery, heat and power.",
+        "profile": "Measure what the governor needs to know about this device.",
+        "match": "Find corresponding places in two pictures.",
+    },
+    "Convert": {
+        "convert": "Turn a checkpoint into one file for devices, and verify it.",
+        "verify": "Compare a model file with the checkpoint it was made from.",
+        "inspect": "Show what a checkpoint or a model file contains.",
+    },
+    "Measure": {
+        "bench": "Measure latency, memory and size of a model on this machine.",
+        "calibrate": "Measure what each layer loses at fewer bits, and choose a recipe.",
+        "simulate": "Try the governor on a simulated device or on a recording.",
+    },
+    "Train": {
+        "train": "Train a model with nested core budgets on photos.",
+        "fit-head": "Teach a model your own labels from folders of photos.",
+    },
 }
+COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 DEBUG = "VECA_EDGE_DEBUG"
 
 
@@ -35,7 +44,7 @@ class LazyGroup(click.Group):
     """A group whose commands live in `veca_edge.cli.<name>` as a click command called `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -44,8 +53,10 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
+        width = max(map(len, COMMANDS))  # so that the groups' second columns line up
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), summary) for name, summary in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
