@@ -21,7 +21,7 @@ class FakePrediction:
 @dataclass(frozen=True, eq=False)
 class FakeResult:
     features: np.ndarray
-    listening: np.ndarray
+    core_attention: np.ndarray
     logits: np.ndarray | None
     cores: int
     image_size: tuple[int, int]
@@ -53,12 +53,12 @@ class FakeModel:
         fitted = self.preprocessing.resize(image, self.patch_size, image_size)
         rows, columns = fitted.image.shape[0] // 16, fitted.image.shape[1] // 16
         colours = fitted.image.reshape(rows, 16, columns, 16, 3).mean((1, 3)).astype(np.float32)
-        listening = np.full((rows, columns, cores), 0.1 / cores, np.float32)
+        core_attention = np.full((rows, columns, cores), 0.1 / cores, np.float32)
         chosen = (colours.mean(-1) / 256 * cores).astype(int)
-        np.put_along_axis(listening, chosen[..., None], 0.9 + 0.1 / cores, axis=-1)
+        np.put_along_axis(core_attention, chosen[..., None], 0.9 + 0.1 / cores, axis=-1)
         features = np.concatenate((colours, colours**2 / 255), axis=-1)
         logits = np.zeros(3, np.float32) if self.head else None
-        return FakeResult(features, listening, logits, cores, fitted.image.shape[:2], fitted.crop)
+        return FakeResult(features, core_attention, logits, cores, fitted.image.shape[:2], fitted.crop)
 
 
 class FakeCapture:

@@ -28,7 +28,7 @@ def result_of(logits: list[float] | None, labels: tuple[str, ...] = ()) -> Resul
     return Result(
         embedding=np.zeros(2, np.float32),
         features=np.zeros((1, 1, 2), np.float32),
-        listening=None,
+        core_attention=None,
         logits=None if logits is None else np.array(logits, np.float32),
         labels=labels,
         cores=8,

@@ -57,7 +57,7 @@ class FormulaEngine:
         patches, grid = cut_patches(image, PATCH), (image.shape[0] // PATCH, image.shape[1] // PATCH)
         self.calls.append(("encode", len(patches), None))
         found = self._formula(patches, cell_centres(*grid), cores, None, None)
-        return Encoded(found.embedding, found.features, found.listening)
+        return Encoded(found.embedding, found.features, found.core_attention)
 
     def _formula(
         self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
@@ -77,12 +77,12 @@ class FormulaEngine:
         if cache is not None and mask is not None:
             read = np.concatenate([read, cache.values[0][0, mask == 0, 0]])
         share = read.mean()
-        listening = np.full((len(mean), cores), ((1 - mean) / (cores - 1))[:, None])
-        listening[:, 0] = mean
+        core_attention = np.full((len(mean), cores), ((1 - mean) / (cores - 1))[:, None])
+        core_attention[:, 0] = mean
         return Stepped(
             embedding=np.array([share, 1 - share, 0.1 * len(read) / 36, cores / 640], np.float32),
             features=np.float32(mean[:, None] * np.arange(1, WIDTH + 1) + 0.01 * cores),
-            listening=np.float32(listening),
+            core_attention=np.float32(core_attention),
             keys=tuple(np.float32(rows) for rows in keys),
             values=tuple(np.float32(rows) for rows in values),
         )
@@ -196,7 +196,7 @@ def play(trace: Trace, frames: Iterable[Given]) -> Iterator[Json]:
             "embedding": result.embedding.tolist(),
             "logits": result.logits.tolist(),
             "features": result.features.reshape(-1, WIDTH)[:, 0].tolist(),
-            "listening": result.listening.reshape(-1, result.cores)[:, 0].tolist(),
+            "listening": result.core_attention.reshape(-1, result.cores)[:, 0].tolist(),
             "keys": cache.keys[-1, -1, :, 0].tolist(),
             "values": cache.values[-1, -1, :, 0].tolist(),
         }

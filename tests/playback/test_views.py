@@ -7,7 +7,7 @@ import pytest
 
 from tests.camera.fakes import FakeModel, FakePrediction, picture
 from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
-from veca_edge.playback.painting import FeaturePainter, core_colours, paint_listening
+from veca_edge.playback.painting import FeaturePainter, core_colours, paint_core_attention
 from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii
 from veca_edge.playback.views import VIEWS, Renderer, attention_view, features_view
 
@@ -212,18 +212,18 @@ def test_core_colours_are_distinct_and_keep_their_core():
     assert distance.min() > 60
 
 
-def test_listening_takes_the_colour_of_the_strongest_core():
-    listening = np.full((1, 2, 8), 0.02, np.float32)
-    listening[0, 0, 3] = listening[0, 1, 5] = 0.86
-    painted = paint_listening(listening)[0].astype(int)
+def test_core_attention_takes_the_colour_of_the_strongest_core():
+    core_attention = np.full((1, 2, 8), 0.02, np.float32)
+    core_attention[0, 0, 3] = core_attention[0, 1, 5] = 0.86
+    painted = paint_core_attention(core_attention)[0].astype(int)
     np.testing.assert_allclose(painted, core_colours(8)[[3, 5]], atol=1)
 
 
-def test_listening_is_dim_where_undecided():
-    listening = np.full((1, 2, 8), 1 / 8, np.float32)
-    listening[0, 0] = 0.02
-    listening[0, 0, 3] = 0.86
-    decided, undecided = paint_listening(listening)[0].astype(int)
+def test_core_attention_is_dim_where_undecided():
+    core_attention = np.full((1, 2, 8), 1 / 8, np.float32)
+    core_attention[0, 0] = 0.02
+    core_attention[0, 0, 3] = 0.86
+    decided, undecided = paint_core_attention(core_attention)[0].astype(int)
     assert undecided.sum() < 0.5 * decided.sum()
 
 

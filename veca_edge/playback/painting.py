@@ -1,4 +1,4 @@
-"""Colours for what a model computes per patch: its features, and the cores it listens to."""
+"""Colours for what a model computes per patch: its features, and the cores it attends to."""
 
 from __future__ import annotations
 
@@ -106,21 +106,21 @@ def core_colours(cores: int) -> NDArray[np.uint8]:
     return oklch_to_rgb(lightness, chroma, index * np.float32(GOLDEN_ANGLE))
 
 
-def paint_listening(listening: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Each patch in the colour of the core it listens to most, brighter the more it does.
+def paint_core_attention(core_attention: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Each patch in the colour of the core it attends to most, brighter the more it does.
 
     Args:
-        listening: (rows, columns, cores), sums to 1 over the cores.
+        core_attention: (rows, columns, cores), sums to 1 over the cores.
 
     Returns:
         (rows, columns, 3) uint8 RGB.
     """
-    strongest = listening.argmax(-1)
-    share = np.nan_to_num(listening.max(-1))
+    strongest = core_attention.argmax(-1)
+    share = np.nan_to_num(core_attention.max(-1))
     # From "no more than any other core" (0) to the most decided patches of this frame (1).
-    even = 1 / listening.shape[-1]
+    even = 1 / core_attention.shape[-1]
     top = max(float(np.percentile(share, 95)) - even, 1e-6)
     confidence = np.sqrt(np.clip((share - even) / top, 0, 1))[..., None]
-    colours = core_colours(listening.shape[-1])[strongest].astype(np.float32)
+    colours = core_colours(core_attention.shape[-1])[strongest].astype(np.float32)
     painted: NDArray[np.uint8] = np.rint(colours * (0.30 + 0.70 * confidence)).astype(np.uint8)
     return painted

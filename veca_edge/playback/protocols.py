@@ -47,8 +47,8 @@ class Result(Protocol):
         """(rows, columns, D): one vector per patch."""
 
     @property
-    def listening(self) -> NDArray[np.float32] | None:
-        """(rows, columns, cores): how much each patch listens to each core; sums to 1 over the cores. None if the
+    def core_attention(self) -> NDArray[np.float32] | None:
+        """(rows, columns, cores): how much each patch attends to each core; sums to 1 over the cores. None if the
         model does not tell."""
 
     @property

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from veca_edge.playback.drawing import Box, clip_box
 from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
-from veca_edge.playback.painting import FeaturePainter, paint_listening
+from veca_edge.playback.painting import FeaturePainter, paint_core_attention
 from veca_edge.playback.protocols import Result
 from veca_edge.playback.text import Pen
 
@@ -38,15 +38,15 @@ class Renderer:
         picture: Image
         if view == "features":
             picture = features_view(image, self._painter.paint(result.features), result.crop)
-        elif view == "attention" and result.listening is not None:
-            picture = attention_view(image, paint_listening(result.listening), result.crop)
+        elif view == "attention" and result.core_attention is not None:
+            picture = attention_view(image, paint_core_attention(result.core_attention), result.crop)
         elif view == "change":
             picture = change_view(image, result)
         else:
             picture = image.copy()
         if view == "labels":
             mark_crop(picture, result.crop)
-        if view == "attention" and result.listening is None:
+        if view == "attention" and result.core_attention is None:
             draw_lines(picture, NO_ATTENTION, self._pen)
         if view == "labels" and result.logits is not None:
             draw_labels(picture, result.top(LABELS_SHOWN), self._pen)

@@ -77,7 +77,7 @@ class Model:
         return Result(
             embedding=encoded.embedding,
             features=encoded.features.reshape(*grid, -1),
-            listening=None if encoded.listening is None else encoded.listening.reshape(*grid, -1),
+            core_attention=None if encoded.core_attention is None else encoded.core_attention.reshape(*grid, -1),
             logits=self.logits(encoded.embedding, encoded.features) if encoded.logits is None else encoded.logits,
             labels=self.labels,
             cores=cores,

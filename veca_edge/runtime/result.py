@@ -32,7 +32,7 @@ class Result:
     Attributes:
         embedding: float32 (D',), one vector for the image.
         features: float32 (rows, columns, D'), one vector per patch.
-        listening: float32 (rows, columns, C), how much each patch listens to each core in the last layer; the
+        core_attention: float32 (rows, columns, C), how much each patch attends to each core in the last layer; the
             cores sum to 1. None if the model file does not compute it (Core ML packages).
         logits: float32 (K,), or None for a model without a head.
         labels: K names.
@@ -50,7 +50,7 @@ class Result:
 
     embedding: Float
     features: Float
-    listening: Float | None
+    core_attention: Float | None
     logits: Float | None
     labels: tuple[str, ...]
     cores: int

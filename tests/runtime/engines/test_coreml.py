@@ -79,7 +79,7 @@ def test_it_computes_what_the_checkpoint_computes(exact_package: Path, photo: Im
         ):
             assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
         assert found.top(1)[0].label == "milk"
-        assert found.listening is None
+        assert found.core_attention is None
 
 
 def test_other_image_sizes_have_their_functions(package: Path, photo: Image) -> None:

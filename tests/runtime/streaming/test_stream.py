@@ -69,7 +69,7 @@ def test_a_keyframe_is_the_full_result(model: Model, frames: list[Image]) -> Non
     assert result.keyframe
     np.testing.assert_array_equal(result.features, full.features)
     np.testing.assert_array_equal(result.embedding, full.embedding)
-    np.testing.assert_allclose(result.listening, full.listening, atol=1e-6)
+    np.testing.assert_allclose(result.core_attention, full.core_attention, atol=1e-6)
     assert result.logits is not None
     assert full.logits is not None
     np.testing.assert_array_equal(result.logits, full.logits)

@@ -72,7 +72,7 @@ class CoreMLEngine:
         return Encoded(
             embedding=self._output(outputs, EMBEDDING, (manifest.feature_dim,)),
             features=self._output(outputs, FEATURES, (patches, manifest.feature_dim)),
-            listening=None,
+            core_attention=None,
             logits=self._logits(outputs),
         )
 

@@ -41,13 +41,13 @@ class TorchEngine:
         with torch.inference_mode():
             pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
             output = self._model(((pixels - self._mean) / self._std)[None], cores)
-            listening = self._listening()
-        return Encoded(output.embedding[0].numpy(), output.features[0].numpy(), listening)
+            core_attention = self._core_attention()
+        return Encoded(output.embedding[0].numpy(), output.features[0].numpy(), core_attention)
 
     def _remember(self, _: Any, inputs: tuple[Any, ...]) -> None:
         self._last_block = [*inputs]
 
-    def _listening(self) -> NDArray[np.float32]:
+    def _core_attention(self) -> NDArray[np.float32]:
         """The last block's attention of patches to cores, recomputed: fused attention does not return it."""
         from veca_edge.model.rope import rotate_pairs
 

@@ -19,14 +19,14 @@ class Encoded:
     Attributes:
         embedding: float32 (D',), the first core.
         features: float32 (N, D'), one per patch, row by row.
-        listening: float32 (N, C), the last layer's attention of each patch to each core, mean over heads; None if
-            the model file does not compute it.
+        core_attention: float32 (N, C), the last layer's attention of each patch to each core, mean over heads;
+            None if the model file does not compute it.
         logits: float32 (K,) if the head is in the program itself, else None.
     """
 
     embedding: Float
     features: Float
-    listening: Float | None
+    core_attention: Float | None
     logits: Float | None = None
 
 

@@ -25,14 +25,14 @@ class Stepped:
     Attributes:
         embedding: float32 (D',).
         features: float32 (n, D').
-        listening: float32 (n, C).
+        core_attention: float32 (n, C).
         keys: per layer, float32 (heads, n, head_dim), positions applied.
         values: per layer, float32 (heads, n, head_dim).
     """
 
     embedding: Float
     features: Float
-    listening: Float
+    core_attention: Float
     keys: tuple[Float, ...]
     values: tuple[Float, ...]
 
@@ -45,20 +45,20 @@ class PatchCache:
         keys: float32 or float16 (layers, heads, N, head_dim).
         values: as `keys`.
         features: float32 (N, D').
-        listening: float32 (N, C).
+        core_attention: float32 (N, C).
     """
 
     keys: Float | Half
     values: Float | Half
     features: Float
-    listening: Float
+    core_attention: Float
 
     @classmethod
     def of(cls, keyframe: Stepped, dtype: CacheType = "float32") -> PatchCache:
         """The cache after a step that computed every patch."""
         shape = (len(keyframe.keys), *keyframe.keys[0].shape)
         keys, values = np.empty(shape, dtype), np.empty(shape, dtype)
-        cache = cls(keys, values, np.empty_like(keyframe.features), np.empty_like(keyframe.listening))
+        cache = cls(keys, values, np.empty_like(keyframe.features), np.empty_like(keyframe.core_attention))
         cache.write(ALL, keyframe)
         return cache
 
@@ -74,7 +74,7 @@ class PatchCache:
     @property
     def nbytes(self) -> int:
         """Memory in bytes: 4 N (2 layers D + D' + C) in float32, 4 N (layers D + D' + C) in float16."""
-        return self.keys.nbytes + self.values.nbytes + self.features.nbytes + self.listening.nbytes
+        return self.keys.nbytes + self.values.nbytes + self.features.nbytes + self.core_attention.nbytes
 
     def write(self, patches: Index | slice, new: Stepped) -> None:
         """Replace the rows of `patches` (indices, in the order of the step's rows); nothing else is touched."""
@@ -82,4 +82,4 @@ class PatchCache:
             self.keys[layer][:, patches] = new.keys[layer]
             self.values[layer][:, patches] = new.values[layer]
         self.features[patches] = new.features
-        self.listening[patches] = new.listening
+        self.core_attention[patches] = new.core_attention

@@ -136,7 +136,7 @@ class Stream:
         return Result(
             embedding=self._embedding.copy(),
             features=self.cache.features.copy().reshape(*grid, -1),
-            listening=self.cache.listening.copy().reshape(*grid, -1),
+            core_attention=self.cache.core_attention.copy().reshape(*grid, -1),
             logits=None if self._logits is None else self._logits.copy(),
             labels=model.labels,
             cores=self._cores,
@@ -175,8 +175,8 @@ class Stream:
     def _encode(self, image: Image, cache: PatchCache) -> Float:
         """All patches, without their keys and values: in a pan the next frame will not want them."""
         encoded = self._engine.encode(image, self._cores)
-        assert encoded.listening is not None  # of every engine that can step
-        cache.features[:], cache.listening[:] = encoded.features, encoded.listening
+        assert encoded.core_attention is not None  # of every engine that can step
+        cache.features[:], cache.core_attention[:] = encoded.features, encoded.core_attention
         self._remembers = False
         return encoded.embedding
 

@@ -47,7 +47,7 @@ final class CoreMLFunction {
         let patches = height / manifest.patchSize * (width / manifest.patchSize)
         return Encoded(
             embedding: try output(outputs, "embedding", count: manifest.featureDim),
-            features: try output(outputs, "features", count: patches * manifest.featureDim), listening: nil,
+            features: try output(outputs, "features", count: patches * manifest.featureDim), coreAttention: nil,
             logits: try logits(outputs))
     }
 

@@ -63,7 +63,7 @@ public final class ExecuTorchEngine: StepEngine {
         let outputs = try run(try method("encode", grid.count), inputs, outputs: ExecuTorchEngine.encodeOutputs)
         return Encoded(
             embedding: firstCore(outputs[0]), features: outputs[1],
-            listening: meanOverHeads(outputs[2], count: grid.count * cores))
+            coreAttention: meanOverHeads(outputs[2], count: grid.count * cores))
     }
 
     public func step(
@@ -85,7 +85,7 @@ public final class ExecuTorchEngine: StepEngine {
         let outputs = try run(try method("step", count), inputs, outputs: expected)
         return Stepped(
             embedding: firstCore(outputs[0]), features: outputs[1],
-            listening: meanOverHeads(outputs[2], count: count * cores),
+            coreAttention: meanOverHeads(outputs[2], count: count * cores),
             keys: stride(from: 3, to: outputs.count, by: 2).map { outputs[$0] },
             values: stride(from: 4, to: outputs.count, by: 2).map { outputs[$0] })
     }

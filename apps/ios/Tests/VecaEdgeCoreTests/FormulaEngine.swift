@@ -31,7 +31,7 @@ final class FormulaEngine: StepEngine {
         let patches = cutPatches(image, patchSize: patchSize)
         try called(Call(method: "encode", positions: positions, masked: nil))
         let all = compute(patches, positions, cores, nil, nil)
-        return Encoded(embedding: all.embedding, features: all.features, listening: all.listening)
+        return Encoded(embedding: all.embedding, features: all.features, coreAttention: all.coreAttention)
     }
 
     func step(
@@ -93,7 +93,7 @@ final class FormulaEngine: StepEngine {
         return Stepped(
             embedding: [share, 1 - share] + other,
             features: means.flatMap { mean in (0..<4).map { mean * Float($0 + 1) + 0.01 * Float(cores) } },
-            listening: means.flatMap { mean in
+            coreAttention: means.flatMap { mean in
                 [mean] + [Float](repeating: (1 - mean) / Float(cores - 1), count: cores - 1)
             },
             keys: keys, values: values)

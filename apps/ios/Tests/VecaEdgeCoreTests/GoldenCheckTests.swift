@@ -33,7 +33,7 @@ final class GoldenCheckTests: XCTestCase {
             logits[7] += bent
             let embedding = try values.floats("embedding").enumerated().map { $0 == 3 ? $1 + bent : $1 }
             engine.answers[try XCTUnwrap(Int(cores))] = Encoded(
-                embedding: embedding, features: embedding, listening: nil, logits: logits)
+                embedding: embedding, features: embedding, coreAttention: nil, logits: logits)
         }
         let manifest = try Manifests.make(
             preprocessing: ["image_size": facts.integer("image_size")], budgets: [8, 32, 64],
@@ -77,7 +77,7 @@ final class GoldenCheckTests: XCTestCase {
 final class FeaturePainterTests: XCTestCase {
     private func result(_ features: [Float]) -> Result {
         Result(
-            embedding: [], features: features, listening: nil, logits: nil, labels: [], cores: 8,
+            embedding: [], features: features, coreAttention: nil, logits: nil, labels: [], cores: 8,
             grid: PatchGrid(rows: 3, columns: 4), width: 64, height: 48, crop: Box(x: 0, y: 0, width: 64, height: 48),
             latency: 0)
     }

@@ -38,7 +38,7 @@ final class ResultTests: XCTestCase {
 
     private func result(logits: [Float]?, labels: [String], features: [Float] = []) -> Result {
         Result(
-            embedding: [], features: features, listening: nil, logits: logits, labels: labels, cores: 8,
+            embedding: [], features: features, coreAttention: nil, logits: logits, labels: labels, cores: 8,
             grid: PatchGrid(rows: 3, columns: 2), width: 32, height: 48, crop: Box(x: 0, y: 0, width: 32, height: 48),
             latency: 0)
     }

@@ -61,10 +61,10 @@ final class StreamTests: XCTestCase {
         assertClose(stream.noise, try line.number("noise"), relative: 1e-3, absolute: 1e-4, place)
         assertClose(result.embedding, try line.floats("embedding"), place)
         assertClose(try XCTUnwrap(result.logits), try line.floats("logits"), place)
-        let listening = try XCTUnwrap(result.listening)
-        let cores = listening.count / count
+        let coreAttention = try XCTUnwrap(result.coreAttention)
+        let cores = coreAttention.count / count
         assertClose((0..<count).map { result.features[$0 * 4] }, try line.floats("features"), place)
-        assertClose((0..<count).map { listening[$0 * cores] }, try line.floats("listening"), place)
+        assertClose((0..<count).map { coreAttention[$0 * cores] }, try line.floats("listening"), place)
         let cache = try XCTUnwrap(stream.cache)
         // The last layer's last head, channel 0.
         assertClose((0..<count).map { cache.keys[1][(count + $0) * 2] }, try line.floats("keys"), place)

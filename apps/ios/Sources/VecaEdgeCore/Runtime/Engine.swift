@@ -5,14 +5,14 @@ public struct Encoded: Sendable {
     /// N * D' values, one vector per patch, row by row.
     public var features: [Float]
     /// N * C values, the last layer's attention of each patch to each core; nil if the model does not compute it.
-    public var listening: [Float]?
+    public var coreAttention: [Float]?
     /// K values if the head is in the program itself, else nil.
     public var logits: [Float]?
 
-    public init(embedding: [Float], features: [Float], listening: [Float]?, logits: [Float]? = nil) {
+    public init(embedding: [Float], features: [Float], coreAttention: [Float]?, logits: [Float]? = nil) {
         self.embedding = embedding
         self.features = features
-        self.listening = listening
+        self.coreAttention = coreAttention
         self.logits = logits
     }
 }
@@ -24,16 +24,16 @@ public struct Stepped: Sendable {
     /// n * D' values.
     public var features: [Float]
     /// n * C values.
-    public var listening: [Float]
+    public var coreAttention: [Float]
     /// Per layer, heads * n * headDim values, positions applied.
     public var keys: [[Float]]
     /// Per layer, heads * n * headDim values.
     public var values: [[Float]]
 
-    public init(embedding: [Float], features: [Float], listening: [Float], keys: [[Float]], values: [[Float]]) {
+    public init(embedding: [Float], features: [Float], coreAttention: [Float], keys: [[Float]], values: [[Float]]) {
         self.embedding = embedding
         self.features = features
-        self.listening = listening
+        self.coreAttention = coreAttention
         self.keys = keys
         self.values = values
     }

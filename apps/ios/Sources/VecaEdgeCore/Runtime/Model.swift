@@ -64,7 +64,7 @@ public final class Model: @unchecked Sendable {
         let encoded = try exclusively { try engine.encode(fitted.image, cores: cores) }
         let (width, height) = (fitted.image.width, fitted.image.height)
         return Result(
-            embedding: encoded.embedding, features: encoded.features, listening: encoded.listening,
+            embedding: encoded.embedding, features: encoded.features, coreAttention: encoded.coreAttention,
             logits: encoded.logits ?? logits(embedding: encoded.embedding, features: encoded.features),
             labels: labels, cores: cores, grid: PatchGrid(rows: height / patchSize, columns: width / patchSize),
             width: width, height: height, crop: fitted.crop, latency: clock() - start)

@@ -12,7 +12,7 @@ public struct PatchCache: Sendable {
     /// N * D' values.
     public private(set) var features: [Float]
     /// N * C values.
-    public private(set) var listening: [Float]
+    public private(set) var coreAttention: [Float]
     /// N.
     public let count: Int
     private let heads: Int
@@ -22,7 +22,7 @@ public struct PatchCache: Sendable {
         keys = keyframe.keys
         values = keyframe.values
         features = keyframe.features
-        listening = keyframe.listening
+        coreAttention = keyframe.coreAttention
         self.count = count
         self.heads = heads
     }
@@ -34,13 +34,13 @@ public struct PatchCache: Sendable {
             copyRows(new.values[layer], into: &values[layer], patches, count: count, heads: heads)
         }
         copyRows(new.features, into: &features, patches, count: count, heads: 1)
-        copyRows(new.listening, into: &listening, patches, count: count, heads: 1)
+        copyRows(new.coreAttention, into: &coreAttention, patches, count: count, heads: 1)
     }
 
     /// Replace what results show, and not the keys and values.
-    mutating func write(features: [Float], listening: [Float]) {
+    mutating func write(features: [Float], coreAttention: [Float]) {
         self.features = features
-        self.listening = listening
+        self.coreAttention = coreAttention
     }
 }
 

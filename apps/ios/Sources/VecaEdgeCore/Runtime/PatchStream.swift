@@ -90,7 +90,7 @@ public final class PatchStream {
             computed[patch] = true
         }
         return Result(
-            embedding: embedding, features: cache.features, listening: cache.listening, logits: logits,
+            embedding: embedding, features: cache.features, coreAttention: cache.coreAttention, logits: logits,
             labels: model.labels, cores: cores, grid: grid, width: image.width, height: image.height,
             crop: fitted.crop, latency: model.clock() - start, computed: computed, keyframe: plan.keyframe,
             oldest: detector.age.max() ?? 0)
@@ -130,10 +130,10 @@ public final class PatchStream {
     /// All patches, without their keys and values: in a pan the next frame will not want them.
     private func encode(_ image: RGBImage) throws -> [Float] {
         let encoded = try model.exclusively { try engine.encode(image, cores: cores) }
-        guard let listening = encoded.listening else {
-            throw VecaError.engine("\(engine.name) does not say what patches listen to, so it cannot stream")
+        guard let coreAttention = encoded.coreAttention else {
+            throw VecaError.engine("\(engine.name) does not say what patches attend to, so it cannot stream")
         }
-        cache?.write(features: encoded.features, listening: listening)
+        cache?.write(features: encoded.features, coreAttention: coreAttention)
         remembers = false
         return encoded.embedding
     }

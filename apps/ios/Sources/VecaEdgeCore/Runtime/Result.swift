@@ -26,9 +26,9 @@ public struct Result: Sendable {
     public var embedding: [Float]
     /// `grid.count` vectors of D' values, row by row.
     public var features: [Float]
-    /// `grid.count` vectors of C values: how much each patch listens to each core in the last layer. nil if the model
+    /// `grid.count` vectors of C values: how much each patch attends to each core in the last layer. nil if the model
     /// file does not compute it (Core ML packages).
-    public var listening: [Float]?
+    public var coreAttention: [Float]?
     /// K values, or nil for a model without a head.
     public var logits: [Float]?
     /// K names.

@@ -51,7 +51,7 @@ class Model(
         return Result(
             encoded.embedding,
             Grid(rows, columns, encoded.features),
-            Grid(rows, columns, encoded.listening),
+            Grid(rows, columns, encoded.coreAttention),
             logits(encoded.embedding, encoded.features),
             labels,
             budget,

@@ -30,7 +30,7 @@ class Grid(val rows: Int, val columns: Int, val values: FloatArray) {
  *
  * @property embedding (D'), one vector for the image.
  * @property features (rows, columns, D').
- * @property listening (rows, columns, C), how much each patch listens to each core in the last layer; sums to 1.
+ * @property coreAttention (rows, columns, C), how much each patch attends to each core in the last layer; sums to 1.
  * @property logits (K), or null for a model without a head.
  * @property labels K names.
  * @property cores active cores C.
@@ -48,7 +48,7 @@ class Grid(val rows: Int, val columns: Int, val values: FloatArray) {
 data class Result(
     val embedding: FloatArray,
     val features: Grid,
-    val listening: Grid,
+    val coreAttention: Grid,
     val logits: FloatArray?,
     val labels: List<String>,
     val cores: Int,

@@ -86,7 +86,7 @@ class Stream internal constructor(
         return Result(
             checkNotNull(embedding).copyOf(),
             Grid(next.rows, next.columns, cache.features.copyOf()),
-            Grid(next.rows, next.columns, cache.listening.copyOf()),
+            Grid(next.rows, next.columns, cache.coreAttention.copyOf()),
             logits?.copyOf(),
             model.labels,
             cores,

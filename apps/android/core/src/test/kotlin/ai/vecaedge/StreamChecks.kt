@@ -83,7 +83,7 @@ private fun Checks.remembered(stream: Stream, result: Result, line: Table, place
     near(result.embedding, line.numbers("embedding"), "$place embedding")
     near(result.logits!!, line.numbers("logits"), "$place logits")
     near(column(result.features), line.numbers("features"), "$place features")
-    near(column(result.listening), line.numbers("listening"), "$place listening")
+    near(column(result.coreAttention), line.numbers("listening"), "$place core attention")
     near(rows(cache.keys), line.numbers("keys"), "$place keys")
     near(rows(cache.values), line.numbers("values"), "$place values")
 }
@@ -124,7 +124,7 @@ class FormulaEngine : Engine {
         val positions = positions(image.height / 8, image.width / 8)
         calls += Call("encode", positions.size / 2, null)
         val stepped = formula(cutPatches(image, 8), positions, cores, null, null)
-        return Encoded(stepped.embedding, stepped.features, stepped.listening)
+        return Encoded(stepped.embedding, stepped.features, stepped.coreAttention)
     }
 
     override fun step(

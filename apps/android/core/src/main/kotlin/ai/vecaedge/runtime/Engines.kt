@@ -8,23 +8,23 @@ import java.io.Closeable
  *
  * @property embedding (D'), the first core.
  * @property features (N, D'), one vector per patch, row by row.
- * @property listening (N, C), the last layer's attention of each patch to each core, mean over heads.
+ * @property coreAttention (N, C), the last layer's attention of each patch to each core, mean over heads.
  */
-class Encoded(val embedding: FloatArray, val features: FloatArray, val listening: FloatArray)
+class Encoded(val embedding: FloatArray, val features: FloatArray, val coreAttention: FloatArray)
 
 /**
  * What an engine computes for n patches; the arrays belong to the caller.
  *
  * @property embedding (D').
  * @property features (n, D').
- * @property listening (n, C).
+ * @property coreAttention (n, C).
  * @property keys per layer (heads, n, headDim), positions applied.
  * @property values per layer (heads, n, headDim).
  */
 class Stepped(
     val embedding: FloatArray,
     val features: FloatArray,
-    val listening: FloatArray,
+    val coreAttention: FloatArray,
     val keys: List<FloatArray>,
     val values: List<FloatArray>,
 )

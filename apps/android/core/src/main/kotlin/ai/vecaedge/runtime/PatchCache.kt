@@ -11,7 +11,7 @@ import java.nio.FloatBuffer
  * @property keys per layer (heads, N, headDim).
  * @property values per layer (heads, N, headDim).
  * @property features (N, D').
- * @property listening (N, C).
+ * @property coreAttention (N, C).
  */
 class PatchCache private constructor(
     val count: Int,
@@ -19,7 +19,7 @@ class PatchCache private constructor(
     val keys: List<Floats>,
     val values: List<Floats>,
     val features: FloatArray,
-    val listening: FloatArray,
+    val coreAttention: FloatArray,
 ) {
     /** Keys, values of the first layer, keys, values of the second, ... as `step` takes them, without a copy. */
     fun rows(): List<Floats> = keys.zip(values).flatMap { listOf(it.first, it.second) }
@@ -31,13 +31,13 @@ class PatchCache private constructor(
             writeLayer(values[layer].data, new.values[layer], patches)
         }
         writeRows(features, new.features, patches)
-        writeRows(listening, new.listening, patches)
+        writeRows(coreAttention, new.coreAttention, patches)
     }
 
-    /** Replace features and listening of every patch, but no keys and values: these no longer count. */
+    /** Replace features and core attention of every patch, but no keys and values: these no longer count. */
     fun writeShown(encoded: Encoded) {
         encoded.features.copyInto(features)
-        encoded.listening.copyInto(listening)
+        encoded.coreAttention.copyInto(coreAttention)
     }
 
     private fun writeLayer(layer: FloatBuffer, new: FloatArray, patches: IntArray) {
@@ -63,7 +63,7 @@ class PatchCache private constructor(
                 rows.map { Floats(listOf(heads, count, it.size / (heads * count)), directFloats(it.size)) }
             val cache = PatchCache(
                 count, heads, layers(keyframe.keys), layers(keyframe.values),
-                FloatArray(keyframe.features.size), FloatArray(keyframe.listening.size),
+                FloatArray(keyframe.features.size), FloatArray(keyframe.coreAttention.size),
             )
             cache.write(IntArray(count) { it }, keyframe)
             return cache
