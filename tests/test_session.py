@@ -22,7 +22,7 @@ from veca_edge.image.clip import clip_frames
 from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, START, WARM_UP
 from veca_edge.sensors.state import DeviceState, ThermalLevel
-from veca_edge.session import PretendedSensors, SessionModel
+from veca_edge.session import OverriddenSensors
 
 Image = NDArray[np.uint8]
 
@@ -207,15 +207,8 @@ def test_without_a_quality_table_it_says_what_to_do(golden_model_file: Path) -> 
         Session(model, "best")
 
 
-def test_called_like_a_model(model: Model, front: Front, frames: list[Image]) -> None:
-    governed = SessionModel(_session(model, front, Device()))
-    assert governed(frames[0], cores=None).point is not None
-    fixed = governed(frames[0], cores=8, image_size=128)
-    assert (fixed.cores, fixed.point) == (8, None)
-
-
-def test_pretended_sensors_replace_what_is_said() -> None:
+def test_overridden_sensors_replace_what_is_said() -> None:
     device = Device()
     device.state = DeviceState(1.0, battery=0.9, charging=True)
-    pretended = PretendedSensors(device, {"battery": 0.1, "thermal": None})
-    assert pretended.state == DeviceState(1.0, battery=0.1, charging=True)
+    overridden = OverriddenSensors(device, battery=0.1)
+    assert overridden.state == DeviceState(1.0, battery=0.1, charging=True)

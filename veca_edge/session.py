@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,8 +23,7 @@ from veca_edge.governor.governor import Governor
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.settings import Settings, preset
 from veca_edge.runtime.result import Result
-from veca_edge.runtime.streaming.stream import StreamedModel
-from veca_edge.sensors.state import DeviceState
+from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -278,15 +277,22 @@ class _Account:
             )
 
 
-class PretendedSensors:
-    """Sensors of which some values are replaced: to see how a session reacts."""
+class OverriddenSensors:
+    """Sensors of which some values are replaced, to see how a session reacts."""
 
-    def __init__(self, sensors: Sensors, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        sensors: Sensors,
+        battery: float | None = None,
+        thermal: ThermalLevel | None = None,
+        low_power: bool | None = None,
+    ) -> None:
         """Args:
-        values: fields of `DeviceState` and what to say instead; None leaves a field as it is.
+        battery, thermal, low_power: as in `DeviceState`, instead of what the sensors say; None for what they say.
         """
         self._sensors = sensors
-        self._values = {name: value for name, value in values.items() if value is not None}
+        given = {"battery": battery, "thermal": thermal, "low_power": low_power}
+        self._values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
 
     @property
     def state(self) -> DeviceState:
@@ -297,21 +303,6 @@ class PretendedSensors:
 
     def stop(self) -> None:
         self._sensors.stop()
-
-
-class SessionModel:
-    """A session that is called like a model: for whoever runs models on frames without knowing of sessions."""
-
-    def __init__(self, session: Session) -> None:
-        model = session.model
-        self.name, self.budgets, self.patch_size = model.name, model.budgets, model.patch_size
-        self.session, self._fixed = session, StreamedModel(model)
-
-    def __call__(self, image: Image, *, cores: int | None, image_size: int | None = None) -> Result:
-        """The next frame's result: at the governor's point, or with `cores` at that budget."""
-        if cores is None:
-            return self.session.update(image)
-        return self._fixed(image, cores=cores, image_size=image_size)
 
 
 def _this_device() -> Sensors:

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from veca_edge.errors import VecaError
 from veca_edge.image.opencv import FPS, FRAME_COUNT, HEIGHT, WIDTH
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.runtime.result import Result
 
-
-@dataclass(frozen=True)
-class FakePrediction:
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True, eq=False)
-class FakeResult:
-    features: np.ndarray
-    core_attention: np.ndarray
-    logits: np.ndarray | None
-    cores: int
-    image_size: tuple[int, int]
-    crop: tuple[int, int, int, int]
-    latency: float = 0.01
-    computed: np.ndarray | None = None
-    keyframe: bool = True
-    oldest: int = 0
-    point: Any = None
-    reason: str = ""
-    state: Any = None
-
-    def top(self, k: int) -> list[FakePrediction]:
-        return [FakePrediction("Äpfel", 0.7), FakePrediction("hat", 0.2), FakePrediction("苹果", 0.1)][:k]
+Image = NDArray[np.uint8]
+SHARES = {"Äpfel": 0.7, "hat": 0.2, "苹果": 0.1}
 
 
 class FakeModel:
-    """Colours of the patches as features; listens to the core given by a patch's brightness."""
+    """Colours of the patches as features; attends to the core given by a patch's brightness.
+
+    Stands for a `runtime.model.Model` of a checkpoint (no streams, no quality table) and for a `Runner`.
+    """
 
     name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
+    streams, statistics = False, None
+    quality: Mapping[str, Any] = {}
 
     def __init__(self, head: bool = True, fit: str = "crop") -> None:
         self.preprocessing = Preprocessing(image_size=64, fit=fit)
         self.head = head
         self.calls: list[int] = []
 
-    def __call__(self, image: np.ndarray, *, cores: int, image_size: int | None = None) -> FakeResult:
+    def check_budget(self, cores: int | None) -> int:
+        if cores not in self.budgets:
+            raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, self.budgets))}")
+        return cores
+
+    def __call__(self, image: Image, cores: int | None, image_size: int | None = None) -> Result:
+        assert cores is not None
         self.calls.append(cores)
         fitted = self.preprocessing.resize(image, self.patch_size, image_size)
         rows, columns = fitted.image.shape[0] // 16, fitted.image.shape[1] // 16
@@ -57,8 +48,17 @@ class FakeModel:
         chosen = (colours.mean(-1) / 256 * cores).astype(int)
         np.put_along_axis(core_attention, chosen[..., None], 0.9 + 0.1 / cores, axis=-1)
         features = np.concatenate((colours, colours**2 / 255), axis=-1)
-        logits = np.zeros(3, np.float32) if self.head else None
-        return FakeResult(features, core_attention, logits, cores, fitted.image.shape[:2], fitted.crop)
+        return Result(
+            embedding=features.mean((0, 1)),
+            features=features,
+            core_attention=core_attention,
+            logits=np.log(np.array([*SHARES.values()], np.float32)) if self.head else None,
+            labels=tuple(SHARES) if self.head else (),
+            cores=cores,
+            image_size=(fitted.image.shape[0], fitted.image.shape[1]),
+            crop=fitted.crop,
+            latency=0.01,
+        )
 
 
 class FakeCapture:

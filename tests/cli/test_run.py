@@ -42,7 +42,7 @@ def test_video_with_all_files(tmp_path, loaded):
     video, log = str(tmp_path / "o.mp4"), str(tmp_path / "o.jsonl")
     done = run("--source", CLIP, "--headless", "--frames", "5", "--cores", "8", "--save", video, "--log", log)
     assert done.exit_code == 0, done.output
-    assert loaded == [("model.pte", {})]
+    assert loaded == [(Path("model.pte"), {"threads": None})]
     assert done.stdout.startswith("5 frames in ")
     assert "  8 cores: latency 10.0 ms median" in done.stdout
     assert f"wrote {video}\nwrote {log}\n" in done.stdout
@@ -54,7 +54,7 @@ def test_json_and_threads(loaded):
     done = run("--source", CLIP, "--headless", "--frames", "3", "--json", "--threads", "2")
     summary = json.loads(done.stdout)
     assert (summary["frames"], summary["latency_ms"][0]["cores"]) == (3, 64)
-    assert loaded == [("model.pte", {"threads": 2})]
+    assert loaded == [(Path("model.pte"), {"threads": 2})]
 
 
 def test_folder_names_what_it_skips(tmp_path):
@@ -70,8 +70,8 @@ def test_folder_names_what_it_skips(tmp_path):
     ("arguments", "message"),
     [
         (("--source", "missing.mp4"), "there is no file"),
-        (("--source", CLIP, "--camera", "0"), "not both"),
-        (("--source", CLIP, "--cores", "9"), "only 8, 16, 32, 64"),
+        (("--source", CLIP, "--camera", "0"), "give one of them"),
+        (("--source", CLIP, "--cores", "9"), "this model offers 8, 16, 32, 64"),
         (("--source", CLIP, "--image-size", "100"), "multiple of the patch size"),
         (("--source", CLIP, "--save", "o.txt"), "must end in"),
         (("--source", CLIP, "--log", "missing/o.jsonl"), "no folder"),

@@ -33,11 +33,11 @@ def test_it_is_the_default_and_says_what_it_decided(default_model_file: Path, tm
     assert all(line["point"]["cores"] == line["cores"] and line["reason"] for line in lines)
 
 
-def test_pretended_heat_and_battery_lower_the_point(default_model_file: Path, tmp_path: Path) -> None:
+def test_assumed_heat_and_battery_lower_the_point(default_model_file: Path, tmp_path: Path) -> None:
     cool, hot = tmp_path / "cool.jsonl", tmp_path / "hot.jsonl"
     assert _run(default_model_file, "--frames", 8, "--log", cool).exit_code == 0
-    pretend = ("--battery", 0.05, "--thermal", "critical", "--json")
-    done = _run(default_model_file, "--frames", 30, "--log", hot, *pretend)
+    assumed = ("--battery", 0.05, "--thermal", "critical", "--json")
+    done = _run(default_model_file, "--frames", 30, "--log", hot, *assumed)
     assert done.exit_code == 0, done.output
     last, reference = _log(hot)[-1], _log(cool)[-1]
     assert last["state"]["thermal"] == "critical"
@@ -55,8 +55,8 @@ def test_pretended_heat_and_battery_lower_the_point(default_model_file: Path, tm
         (("--image-size", "112"), "112 px was not judged at conversion"),
         (("--battery", "2"), "2.0 is not in the range 0<=x<=1"),
         (("--cores", "many"), "give core counts such as 8,16,64, or all"),
-        (("--cores", "8", "--thermal", "serious"), "--thermal is for --cores auto"),
-        (("--cores", "auto", "--patch-budget", "16"), "--patch-budget is for a fixed --cores"),
+        (("--cores", "8", "--thermal", "serious"), "--thermal has an effect with --cores auto only"),
+        (("--cores", "auto", "--patch-budget", "16"), "--patch-budget needs a fixed --cores"),
     ],
 )
 def test_bad_values_are_refused(default_model_file: Path, arguments: tuple[str, ...], message: str) -> None:

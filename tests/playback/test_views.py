@@ -5,11 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.camera.fakes import FakeModel, FakePrediction, picture
+from tests.camera.fakes import FakeModel, picture
 from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
 from veca_edge.playback.painting import FeaturePainter, core_colours, paint_core_attention
 from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii
 from veca_edge.playback.views import VIEWS, Renderer, attention_view, features_view
+from veca_edge.runtime.result import Prediction
 
 HUD = Hud(16, (8, 16, 32, 64), 0.0123, 29.7, (64, 64))
 SIZES = [(120, 160), (360, 640), (640, 360), (2160, 3840), (48, 64), (1, 1), (120, 1000)]
@@ -55,7 +56,7 @@ def test_model_without_a_head_shows_no_labels():
 @pytest.mark.parametrize("background", [0, 128, 255])
 def test_text_is_readable_on_any_background(background):
     image = picture(background, 360, 640)
-    draw_labels(image, [FakePrediction("hat", 0.5)], Pen())
+    draw_labels(image, [Prediction("hat", 0.5)], Pen())
     card = image[330:345, 25:200]  # inside the card: letters near white, glass much darker
     assert card.max() > 230
     assert np.median(card) < 90
@@ -64,7 +65,7 @@ def test_text_is_readable_on_any_background(background):
 def test_probability_sets_the_length_of_the_bar():
     def lit(probability):
         image = picture(0, 360, 640)
-        draw_labels(image, [FakePrediction("hat", probability)], Pen())
+        draw_labels(image, [Prediction("hat", probability)], Pen())
         green = (image[..., 1] > 200) & (image[..., 0] < 130)
         return green.sum(axis=1).max()
 

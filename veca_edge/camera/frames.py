@@ -40,12 +40,14 @@ class Source(ABC):
     Attributes:
         name: what is being read, for messages.
         live: True if frames come whether or not anyone takes them.
+        continuous: whether frames follow each other as in a film; False for separate images.
         frames_total: how many frames will come, as far as the file tells; None if unknown or endless.
         fps: frames per second, None if unknown.
         messages: what happened on the way (a skipped file, a camera that came back), one line each.
     """
 
     live: bool = False
+    continuous: bool = True
     frames_total: int | None = None
     fps: float | None = None
 

@@ -18,6 +18,7 @@ class ImageSource(Source):
     """
 
     fps = SLIDES_PER_SECOND
+    continuous = False
 
     def __init__(self, path: Path, *, loop: bool = False, notify: Notify | None = None) -> None:
         super().__init__(str(path), notify)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.playback.drawing import bar, brackets, clip_box, fill_rounded, panel
-from veca_edge.playback.protocols import Prediction
 from veca_edge.playback.text import BOLD, REGULAR, Pen
+from veca_edge.runtime.result import Prediction
 
 Image = NDArray[np.uint8]
 INK, DIM, GLASS = (255, 255, 255), (200, 208, 220), (12, 16, 24)

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.errors import VecaError
 from veca_edge.playback.overlay import Hud
-from veca_edge.playback.protocols import Model, Prediction, Result
+from veca_edge.playback.protocols import Runner
 from veca_edge.playback.remote import Remote, Shown
 from veca_edge.playback.summary import Summary, Tally, ms
 from veca_edge.playback.viewer import HELP, ViewState, apply_key
 from veca_edge.playback.views import Renderer
 from veca_edge.playback.writers import JsonlWriter, VideoWriter, check_video_path, save_png
-from veca_edge.runtime.result import computed_patches
+from veca_edge.runtime.result import Prediction, Result, computed_patches
 
 LOGGED_LABELS = 5
 LIVE_FPS = 30.0  # of a saved video when the camera does not tell its rate
@@ -64,12 +64,12 @@ class Options:
     snapshots: Path = Path()
     turns: tuple[int, ...] = ()
 
-    def check(self, model: Model) -> None:
-        """Raise a VecaError for options that the model or the formats cannot follow."""
+    def check(self, patch_size: int) -> None:
+        """Raise a VecaError for a video that cannot be written, or an image size not made of whole patches."""
         if self.save is not None:
             check_video_path(self.save)
-        if self.image_size is not None and self.image_size % model.patch_size:
-            raise VecaError(f"image size {self.image_size} is not a multiple of the patch size {model.patch_size}")
+        if self.image_size is not None and self.image_size % patch_size:
+            raise VecaError(f"image size {self.image_size} is not a multiple of the patch size {patch_size}")
 
 
 class Pacer:
@@ -95,7 +95,7 @@ class Pacer:
 
 
 class Player:
-    """Runs a model over a source until it ends, the user quits, or `stop` is called.
+    """Plays a source through a runner until it ends, the user quits, or `stop` is called.
 
     Args:
         state: where to start: cores and view.
@@ -107,7 +107,7 @@ class Player:
 
     def __init__(
         self,
-        model: Model,
+        runner: Runner,
         source: Source,
         state: ViewState,
         options: Options,
@@ -116,8 +116,8 @@ class Player:
         progress: Callable[[], object] = lambda: None,
         remote: Remote | None = None,
     ) -> None:
-        options.check(model)
-        self._model, self._source, self._options = model, source, options
+        options.check(runner.patch_size)
+        self._runner, self._source, self._options = runner, source, options
         self._state, self._window, self._say, self._progress = state, window, say, progress
         self._remote = remote
         self._tally = Tally()
@@ -143,7 +143,7 @@ class Player:
 
         Raises:
             StreamError: the source went away, or a file could not be written. Files hold what came before.
-            VecaError: the source or an option makes no sense.
+            VecaError: the source cannot be read, or an option cannot be followed.
         """
         start: float | None = None
         pacer = Pacer(self._rate(), self._wait)
@@ -176,7 +176,7 @@ class Player:
         self._measure(time.monotonic())
         if self._options.turns:
             self._state = replace(self._state, cores=self._turn(frame))
-        result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
+        result = self._runner(frame.image, cores=self._state.cores, image_size=self._options.image_size)
         top = result.top(LOGGED_LABELS) if result.logits is not None else []
         self._tally.add(result, top[0] if top else None)
         if self._log is not None:
@@ -210,7 +210,7 @@ class Player:
                 return
             self._began = None  # the pause is not part of the frame rate
             if self._state.cores not in (result.cores, None):
-                result = self._model(frame.image, cores=self._state.cores, image_size=self._options.image_size)
+                result = self._runner(frame.image, cores=self._state.cores, image_size=self._options.image_size)
                 labels = result.top(LOGGED_LABELS) if result.logits is not None else []
 
     def _hud(self, result: Result) -> Hud:
@@ -220,7 +220,7 @@ class Player:
         timed = self._newest or result
         return Hud(
             timed.cores,
-            self._model.budgets,
+            self._runner.budgets,
             timed.latency,
             1 / self._period if self._period else None,
             timed.image_size,
@@ -290,6 +290,7 @@ class Player:
             tuple(map(str, written)),
             self._ended,
             self._tally.left_out,
+            self._runner.statistics,
         )
 
 

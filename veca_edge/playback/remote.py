@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame
 from veca_edge.playback.overlay import Hud
-from veca_edge.playback.protocols import Prediction, Result
 from veca_edge.playback.viewer import ViewState
+from veca_edge.runtime.result import Prediction, Result
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.playback.protocols import Prediction, Result
-from veca_edge.runtime.result import computed_patches
+from veca_edge.runtime.result import Prediction, Result, computed_patches
+from veca_edge.session import SessionStatistics
 
 LABELS_KEPT = 5
 
@@ -56,7 +56,7 @@ class Summary:
         paths: files written.
         stopped: how it ended: "end", "frames", "quit" or the name of a signal.
         left_out: of `frames`, those that the model did not run on because a lower frame rate was chosen.
-        governor: of a session: switches, misses, joules, and seconds at each operating point; else None.
+        governor: what it did, of a session; else None.
     """
 
     frames: int
@@ -69,7 +69,7 @@ class Summary:
     paths: tuple[str, ...] = ()
     stopped: str = "end"
     left_out: int = 0
-    governor: dict[str, Any] | None = None
+    governor: SessionStatistics | None = None
 
     @property
     def fps(self) -> float:
@@ -92,7 +92,7 @@ class Summary:
             "messages": list(self.messages),
             "paths": list(self.paths),
             "stopped": self.stopped,
-            "governor": self.governor,
+            "governor": None if self.governor is None else _governor_facts(self.governor),
         }
 
     def lines(self) -> list[str]:
@@ -110,14 +110,30 @@ class Summary:
                 f"{self.patches.keyframes} keyframes"
             )
         if self.governor is not None:
-            points = "; ".join(f"{name} ({seconds:.1f} s)" for name, seconds in self.governor["seconds_at"].items())
-            lines.append(f"governor: {self.governor['switches']} switches, {self.governor['misses']} late frames")
+            points = "; ".join(f"{point} ({seconds:.1f} s)" for point, seconds in _spent(self.governor))
+            lines.append(f"governor: {self.governor.switches} switches, {self.governor.misses} late frames")
             lines += [f"  {points}"] if points else []
         if self.labels:
             shares = ", ".join(f"{entry.label} {entry.share:.0%}" for entry in self.labels)
             lines.append(f"most often first: {shares}")
         lines += [f"wrote {path}" for path in self.paths]
         return lines
+
+
+def _spent(told: SessionStatistics) -> list[tuple[str, float]]:
+    """Operating points and the seconds spent at each, the longest first."""
+    spent = sorted(told.seconds_at.items(), key=lambda item: -item[1])
+    return [(str(point), seconds) for point, seconds in spent]
+
+
+def _governor_facts(told: SessionStatistics) -> dict[str, Any]:
+    """Plain values, ready for JSON."""
+    return {
+        "switches": told.switches,
+        "misses": told.misses,
+        "joules": told.joules,
+        "seconds_at": {point: round(seconds, 3) for point, seconds in _spent(told)},
+    }
 
 
 class Tally:

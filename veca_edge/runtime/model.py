@@ -86,6 +86,11 @@ class Model:
             latency=perf_counter() - start,
         )
 
+    @property
+    def streams(self) -> bool:
+        """Whether `stream` works: whether the engine can compute some of an image's patches."""
+        return hasattr(self.engine, "step")
+
     def stream(
         self,
         cores: int | None = None,
@@ -106,13 +111,12 @@ class Model:
             VecaError: a budget the model does not offer, or another cache type, or a checkpoint or Core ML package
                 (streams need an ExecuTorch file).
         """
-        engine = self.engine
-        if not hasattr(engine, "step"):
+        if not self.streams:
             raise VecaError("streams need a .pte file: convert the checkpoint with `veca-edge convert`")
         if cache not in get_args(CacheType):
             raise VecaError(f"cache {cache!r}: use {' or '.join(get_args(CacheType))}")
-        steps, settings = cast(StepEngine, engine), change or ChangeSettings()
-        return Stream(self, steps, self.check_budget(cores), image_size, settings, cache)
+        engine, settings = cast(StepEngine, self.engine), change or ChangeSettings()
+        return Stream(self, engine, self.check_budget(cores), image_size, settings, cache)
 
     def check_budget(self, cores: int | None) -> int:
         """`cores` if the model offers it, the largest budget for None, else VecaError."""

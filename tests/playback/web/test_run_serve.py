@@ -141,7 +141,7 @@ def test_tokens(tmp_path):
     [
         (("--serve", "80:80:80"), "--serve takes a port"),
         (("--serve", "0", "--token", "short"), "a token is 16 to 128"),
-        (("--token", "long-enough-to-be-one"), "--token is for --serve"),
+        (("--token", "long-enough-to-be-one"), "--token has an effect with --serve only"),
         (("--serve", "nothing.invalid:1"), "no host of this name"),
     ],
 )

@@ -18,7 +18,6 @@ import veca_edge
 from veca_edge import Model, VecaError
 from veca_edge.camera.sources import open_source
 from veca_edge.runtime.streaming.change import ChangeSettings
-from veca_edge.runtime.streaming.stream import StreamedModel
 
 Image = NDArray[np.uint8]
 
@@ -265,16 +264,6 @@ def test_a_checkpoint_says_what_to_do() -> None:
 
     with pytest.raises(VecaError, match="convert the checkpoint"):
         veca_edge.load(default_checkpoint_path()).stream()
-
-
-def test_called_like_a_model(model: Model, photo: Image) -> None:
-    streamed = StreamedModel(model)
-    assert [streamed(photo, cores=64).keyframe for _ in range(2)] == [True, False]
-    assert streamed(photo, cores=8).keyframe
-    assert not streamed(photo, cores=8).keyframe
-    larger = streamed(photo, cores=8, image_size=192)
-    assert larger.keyframe
-    assert larger.features.shape[:2] == (12, 12)
 
 
 def test_run_streams_a_video_unless_told_not_to(default_model_file: Path, tmp_path: Path) -> None:

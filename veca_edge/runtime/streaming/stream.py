@@ -203,23 +203,3 @@ def _compared(image: Image, patch_size: int) -> Image:
     if patch_size % 2:
         return cut_bytes(image, patch_size)
     return cut_bytes(halved(image), patch_size // 2)
-
-
-class StreamedModel:
-    """A stream that is called like a model: for whoever runs models on frames without knowing of streams."""
-
-    def __init__(self, model: Model, image_size: int | None = None, settings: ChangeSettings | None = None) -> None:
-        self.name, self.budgets, self.patch_size = model.name, model.budgets, model.patch_size
-        self._model, self._settings = model, settings
-        self._image_size = image_size
-        self._stream = model.stream(image_size=image_size, change=settings)
-
-    def __call__(self, image: Image, *, cores: int | None, image_size: int | None = None) -> Result:
-        """The next frame's result; another budget (None for the largest) or image size makes it a keyframe."""
-        cores = self._model.check_budget(cores)
-        if image_size != self._image_size:
-            self._image_size = image_size
-            self._stream = self._model.stream(image_size=image_size, change=self._settings)
-        if cores != self._stream.cores:
-            self._stream.cores = cores
-        return self._stream.update(image)
