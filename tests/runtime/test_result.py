@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from veca_edge import Result, VecaError
+from veca_edge.runtime.result import log_softmax, softmax
 
 
 def _result(logits: list[float] | None) -> Result:
@@ -28,3 +29,11 @@ def test_probabilities_sum_to_one_for_any_logits(scale: float) -> None:
 def test_without_a_head_there_are_no_labels() -> None:
     with pytest.raises(VecaError, match="no head"):
         _result(None).top(1)
+
+
+def test_softmax_and_its_logarithm_agree_along_the_last_axis() -> None:
+    logits = np.array([[0.0, 1.0, 2.0], [1e3, 0.0, -1e3]])
+    np.testing.assert_allclose(np.exp(log_softmax(logits)), softmax(logits), atol=1e-15)
+    np.testing.assert_allclose(softmax(logits).sum(-1), 1)
+    assert log_softmax(logits)[1, 2] == -2000
+    assert softmax(logits.astype(np.float32)).dtype == np.float32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from veca_edge.sensors.state import DeviceState
 
 Float = NDArray[np.float32]
+Floating = TypeVar("Floating", bound=np.floating[Any])
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class Result:
         """
         if self.logits is None:
             raise VecaError("this model has no head, so it has no labels: train one with a labelled photo set")
-        shifted = np.exp(self.logits - self.logits.max())
-        return np.asarray(shifted / shifted.sum(), np.float32)
+        return np.asarray(softmax(self.logits), np.float32)
 
     def top(self, k: int = 5) -> list[Prediction]:
         """The k most likely labels, best first.
@@ -85,6 +85,20 @@ class Result:
         probabilities = self.probabilities
         best = np.argsort(-probabilities, kind="stable")[: max(0, k)]
         return [Prediction(self.labels[i], float(probabilities[i])) for i in best]
+
+
+def softmax(logits: NDArray[Floating]) -> NDArray[Floating]:
+    """Probabilities of logits (..., K), in their type."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: NDArray[Floating] = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+def log_softmax(logits: NDArray[Floating]) -> NDArray[Floating]:
+    """Log-probabilities of logits (..., K), in their type; finite where `softmax` underflows to 0."""
+    shifted = logits - logits.max(-1, keepdims=True)
+    logs: NDArray[Floating] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logs
 
 
 class _Computed(Protocol):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import re
-import subprocess
 from collections.abc import Callable
 
+from veca_edge.sensors.program import printed_by
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
 from veca_edge.sensors.state import ThermalLevel
 
 PMSET = "/usr/bin/pmset"
-TIMEOUT = 5.0  # seconds
 PRESSURE = "com.apple.system.thermalpressurelevel"
 LIBRARY = "/usr/lib/libSystem.B.dylib"
 LEVELS = {
@@ -28,13 +27,8 @@ LEVELS = {
 
 
 def run_pmset(*arguments: str) -> str:
-    """What `pmset -g` with these arguments prints.
-
-    Raises:
-        OSError, subprocess.SubprocessError: it does not run, fails, or takes longer than TIMEOUT.
-    """
-    command = [PMSET, "-g", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
+    """What `pmset -g` with these arguments prints; errors as of `printed_by`."""
+    return printed_by(PMSET, "-g", *arguments)
 
 
 class PmsetReader(PlainReader):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from veca_edge.sensors.program import printed_by
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
 from veca_edge.sensors.state import ThermalLevel
 from veca_edge.sensors.sysfs import entries, read_int, read_text, under
@@ -21,7 +21,6 @@ MODEL = "/proc/device-tree/model"
 FLAGS = "sys/devices/platform/soc*/soc*firmware/get_throttled"  # the node's name has an address on some models
 HWMON = "/sys/class/hwmon"
 TOOL = "vcgencmd"
-TIMEOUT = 2.0  # seconds
 
 UNDER_VOLTAGE = 1 << 0
 CAPPED = 1 << 1  # the frequency, from 80 °C on or while the voltage is low
@@ -35,16 +34,9 @@ def is_raspberry_pi(root: str = "/") -> bool:
 
 
 def run_tool() -> str | None:
-    """What `vcgencmd get_throttled` prints, None if there is no such tool.
-
-    Raises:
-        OSError, subprocess.SubprocessError: it does not run, fails, or takes longer than TIMEOUT.
-    """
+    """What `vcgencmd get_throttled` prints, None if there is no such tool; errors as of `printed_by`."""
     tool = shutil.which(TOOL)
-    if tool is None:
-        return None
-    command = [tool, "get_throttled"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
+    return None if tool is None else printed_by(tool, "get_throttled")
 
 
 class ThrottledReader(PlainReader):
