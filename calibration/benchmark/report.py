@@ -94,16 +94,6 @@ def report(
     return Report(tuple(headline(result)), tuple(warnings), tuple(tables), tuple(method), values)
 
 
-def text_report(result: Benchmark) -> str:
-    """The whole benchmark for a terminal."""
-    return describe(result).text()
-
-
-def markdown_report(result: Benchmark) -> str:
-    """The whole benchmark as GitHub Markdown, without headings."""
-    return describe(result).markdown()
-
-
 def text_table(table: Table) -> str:
     """Columns padded to one width, two spaces between."""
     lines = [table.columns, *table.rows] if any(table.columns) else list(table.rows)

@@ -82,11 +82,9 @@ def test_a_trace(tmp_path):
         (["--trace", "{tmp}/none.jsonl"], "cannot read {tmp}/none.jsonl: No such file or directory"),
         (["--trace", "x", "--scenario", "hot-day"], "--trace goes without --scenario"),
         (["--trace", "x", "--plot", "x.png"], "--trace goes without --plot"),
-        (["--model", "x.pte"], "--model is for --measure"),
         (["--plot", "{tmp}/runs.txt"], "--plot runs.txt: use a name that ends in .png, .svg or .pdf"),
         (["--plot", "{tmp}/no/runs.png"], "cannot write {tmp}/no/runs.png: there is no folder {tmp}/no"),
         (["--table", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory"),
-        (["--measure", "{tmp}/no/t.json"], "cannot write {tmp}/no/t.json: there is no folder {tmp}/no"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, message):
@@ -100,23 +98,3 @@ def test_unknown_names_are_usage_errors():
         result = simulate(option, "winter")
         assert result.exit_code == 2
         assert "'winter' is not one of" in result.stderr
-
-
-def test_measuring_writes_a_table_that_can_be_used(tmp_path, monkeypatch, photo):
-    """The real model on a clip of three dozen frames and a single size."""
-    import veca_edge.cli.simulate as command
-    from veca_edge.calibration.quality import agreement as measure
-
-    frames = [photo if index % 3 else photo[::-1] for index in range(36)]
-    monkeypatch.setattr(command, "_frames", lambda path: (frames, 30.0))
-    monkeypatch.setattr(
-        measure.Subject, "ways", property(lambda self: ((64, 128, None), (8, 128, None), (8, 128, 16)))
-    )
-    monkeypatch.setattr(measure, "PASSES", 1)
-    result = simulate("--measure", tmp_path / "table.json")
-    assert result.exit_code == 0, result.output
-    assert result.stdout == f"wrote {tmp_path / 'table.json'}: 3 ways of running\n"
-    table = json.loads((tmp_path / "table.json").read_text())
-    assert table["about"].startswith("everyday, 36 frames and 16 photos, ")
-    result = simulate("--table", tmp_path / "table.json", "--minutes", 1, "--policy", "balanced")
-    assert result.exit_code == 0, result.output

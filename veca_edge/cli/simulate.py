@@ -15,8 +15,8 @@ import click
 from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES
 from veca_edge.calibration.simulation.evaluate import Moment, Score, Tables, score, simulate
 from veca_edge.calibration.simulation.scenarios import SCENARIOS, Scenario
-from veca_edge.errors import VecaError, require
-from veca_edge.files import check_target, replacing
+from veca_edge.errors import VecaError
+from veca_edge.files import check_target
 from veca_edge.governor.settings import PRESETS
 from veca_edge.plotting import check_picture
 
@@ -27,7 +27,6 @@ Examples:
   veca-edge simulate --scenario charging --policy saver  # every decision, with its reason
   veca-edge simulate --scenario hot-day --scenario throttled-soc --plot runs.png
   veca-edge simulate --trace states.jsonl                # from `veca-edge sensors --record`
-  veca-edge simulate --measure table.json                # the model on this machine; use it with --table
 """
 ALL = "all"
 LONGEST = 7 * 24 * 60  # minutes
@@ -60,8 +59,6 @@ Runs = dict[str, list[Moment]]
 )
 @click.option("--table", type=click.Path(path_type=Path), metavar="FILE", help="Measured tables in place of ours.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the runs (.png, .svg, .pdf).")
-@click.option("--measure", type=click.Path(path_type=Path), metavar="FILE", help="Write new tables and stop.")
-@click.option("--model", type=click.Path(path_type=Path), metavar="FILE", help="For --measure; ours by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(**given: Any) -> None:
     """Try the governor on a simulated device, or on a recording.
@@ -70,9 +67,6 @@ def command(**given: Any) -> None:
     the governor sees what its sensors tell. The tables behind it were measured with the packaged model.
     """
     _check(given)
-    if given["measure"] is not None:
-        _measure(given["measure"], given["model"])
-        return
     from veca_edge.calibration.simulation.tables import read_tables
 
     tables = read_tables(given["table"], given["target_rate"])
@@ -88,8 +82,6 @@ def _check(given: dict[str, Any]) -> None:
         for name in ("scenarios", "plot", "minutes"):
             if given[name]:
                 raise VecaError(f"--trace goes without --{name.rstrip('s') if name == 'scenarios' else name}")
-    if given["model"] is not None and given["measure"] is None:
-        raise VecaError("--model is for --measure")
     if given["plot"] is not None:
         check_picture(given["plot"])
 
@@ -183,55 +175,6 @@ def _replay(given: dict[str, Any], tables: Tables) -> None:
         )
         for change in done.changes:
             click.echo(f"{change.time / 60:7.2f} min  {change.reason}")
-
-
-def _measure(path: Path, model_path: Path | None) -> None:
-    """Measure the model over the packaged clip and photos, and write the tables."""
-    target = check_target(path)
-    for module in ("executorch", "cv2"):
-        require(module, "run")
-    from veca_edge.calibration.quality.agreement import measure, to_dict
-    from veca_edge.cli.progress import Stages
-
-    stages = Stages()
-    subject, about = _subject(model_path)
-    quality, latency = measure(subject, lambda done: stages("measuring", done))
-    with replacing(target) as part:
-        part.write_text(json.dumps(to_dict(quality, latency, about), indent=1) + "\n", encoding="utf-8")
-    click.echo(f"wrote {path}: {len(quality.rows)} ways of running")
-
-
-def _subject(model_path: Path | None) -> tuple[Any, str]:
-    """The model with clip and photos, and what they are."""
-    from importlib import resources
-
-    from veca_edge.calibration.quality.agreement import Subject
-    from veca_edge.conversion.default import default_model_path
-    from veca_edge.photos.samples import sample_images
-    from veca_edge.runtime.model import load
-    from veca_edge.runtime.timing import opener
-
-    model = load(model_path or default_model_path(lambda line: click.echo(line, err=True)))
-
-    with resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as clip:
-        frames, rate = _frames(clip)
-    wanted = [cores for cores in (8, 16, 24, 32, 48, 64) if cores in model.budgets]
-    subject = Subject(opener(model), tuple(wanted or model.budgets), frames, rate, sample_images())
-    about = f"{model.name}, {len(frames)} frames and {len(subject.photos)} photos, {model.engine.threads} threads"
-    return subject, about
-
-
-def _frames(path: Path) -> tuple[list[Any], float]:
-    """All frames of a clip, RGB, and their rate."""
-    from veca_edge.camera.sources import open_source
-
-    source, frames = open_source(str(path)), []
-    try:
-        while (frame := source.read()) is not None:
-            frames.append(frame.image)
-        return frames, source.fps or 30.0
-    finally:
-        source.close()
 
 
 def _progress(total: int, stack: ExitStack) -> Callable[[], object]:

@@ -15,10 +15,9 @@ from veca_edge.calibration.benchmark.machine import Machine, read_machine
 from veca_edge.calibration.benchmark.memory import Memory, Resident, Startup, resident, summarize
 from veca_edge.calibration.benchmark.report import (
     Table,
-    markdown_report,
+    describe,
     markdown_table,
     method,
-    text_report,
     text_table,
     warnings,
 )
@@ -286,8 +285,12 @@ def test_columns_line_up():
     assert markdown_table(table) == "| name | ms |\n| --- | ---: |\n| a | 1.00 |\n| longer | 100 |"
 
 
+def text_of(result):
+    return describe(result).text()
+
+
 def test_text_report_shows_everything_within_a_terminal():
-    lines = text_report(a_benchmark()).splitlines()
+    lines = text_of(a_benchmark()).splitlines()
     assert (
         lines[0]
         == "VECA small, random weights, int8: 23.7 MB file, of which 22.1 MB weights, for up to 1024 patches"
@@ -310,19 +313,19 @@ def test_text_report_shows_everything_within_a_terminal():
 
 
 def test_a_slow_switch_is_called_slow():
-    assert "+2.10 ms, above the target of 2 ms" in text_report(a_benchmark(switches=(Switch(8, 2.1),)))
+    assert "+2.10 ms, above the target of 2 ms" in text_of(a_benchmark(switches=(Switch(8, 2.1),)))
 
 
 def test_a_single_configuration_leaves_out_what_compares():
     rows = a_benchmark().rows[:1]
-    text = text_report(a_benchmark(savings=(), growth=(), switches=(), comparisons=(), rows=rows))
+    text = text_of(a_benchmark(savings=(), growth=(), switches=(), comparisons=(), rows=rows))
     for word in ("part of the time", "exponent", "PyTorch", "change of cores", "Change of cores", "Ratios"):
         assert word not in text
 
 
 def test_energy_is_shown_where_it_is_known():
     row = replace(a_benchmark().rows[0], energy_mj=123.4)
-    text = text_report(a_benchmark(rows=(row, *a_benchmark().rows[1:]), power="a meter"))
+    text = text_of(a_benchmark(rows=(row, *a_benchmark().rows[1:]), power="a meter"))
     whole = text.partition("Whole call")[2].splitlines()
     assert whole[1].endswith("images/s  mJ/image")
     assert whole[2].endswith("38.5       123")
@@ -333,14 +336,14 @@ def test_energy_is_shown_where_it_is_known():
 def test_unknown_memory_and_load_are_called_unknown():
     startup = Startup(1, 3.0, 4.0, None, (Memory("load", None, None, None),), None, "nowhere")
     bare = replace(a_benchmark().machine, load_average=None)
-    text = text_report(a_benchmark(startup=startup, machine=bare, other_work=None))
+    text = text_of(a_benchmark(startup=startup, machine=bare, other_work=None))
     assert "  load          unknown               unknown          unknown" in text
     assert "  most at once  unknown                                unknown" in text
     assert "Load average at the start: unknown. Other programs during the rounds: unknown." in text
 
 
 def test_markdown_is_made_of_whole_tables():
-    text = markdown_report(a_benchmark())
+    text = describe(a_benchmark()).markdown()
     assert "| 8 | 256 px | 256 | 25.0 | 25.0 | 25.0 | 25.0 | 40.0 |" in text
     for block in text.split("\n\n"):
         if block.startswith("|"):

@@ -6,10 +6,8 @@ import math
 from dataclasses import replace
 from random import Random
 
-import numpy as np
 import pytest
 
-from veca_edge.calibration.quality.agreement import STRIDE, WARM_UP, Subject, measure
 from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES, build_policy
 from veca_edge.calibration.simulation.device import Body, Hardware, Load, step
 from veca_edge.calibration.simulation.evaluate import score, simulate
@@ -117,50 +115,6 @@ def test_a_recording_is_replayed(points):
     assert done.quality == pytest.approx((60 * done.changes[0].point.quality + 38 * least) / 98)
     single = replay(cool[:1], build_policy("fixed-8", points, BALANCED))
     assert (single.seconds, len(single.changes), single.changes[0].point.cores) == (0, 1, 8)
-
-
-class FakeResult:
-    def __init__(self, embedding, computed, latency):
-        self.embedding = embedding
-        self.features = np.tile(embedding, (4, 4, 1))
-        self.logits = embedding
-        self.latency = latency
-        self.computed = computed
-
-
-def fake_opener(way):
-    """Fewer cores add a constant error; streams compute as many patches as the frame says, up to the budget."""
-    cores, size, budget = way
-
-    def call(image):
-        value = float(image[0, 0, 0])
-        embedding = np.float32([np.cos(value / 100), np.sin(value / 100), (64 - cores) / 200])
-        patches = 16 if budget is None else min(budget, int(image[0, 0, 1]))
-        computed = np.arange(16).reshape(4, 4) < patches
-        return FakeResult(embedding, None if budget is None else computed, 0.001 + 0.0001 * patches * size / 256)
-
-    return call
-
-
-def test_measuring_finds_fidelity_latency_and_freshness():
-    frames = [np.full((4, 4, 3), 1, np.uint8) * np.uint8([i, 1 + i % 7, 0]) for i in range(80)]
-    steps = []
-    subject = Subject(fake_opener, (8, 64), frames, 10.0, frames[:2], (128, 256), (None, 8))
-    quality, latency = measure(subject, steps.append)
-    rows = {row.way: row for row in quality.rows}
-    assert rows[64, 256, None].fidelity == pytest.approx(1)
-    assert 0.9 < rows[8, 256, None].fidelity < 1
-    times = {row.way: row for row in latency.rows}
-    assert times[8, 256, None].p50 == pytest.approx(0.0026)
-    stream = times[8, 256, 8]
-    assert (stream.base, stream.patch_time) == pytest.approx((0.001, 0.0001))
-    assert stream.mean < stream.p95 < times[8, 256, None].mean
-    assert quality.freshness.ages[:2] == (0, 0.1)
-    assert quality.freshness.worth[0] == 1 > quality.freshness.worth[10]
-    assert steps[-1] == 1
-    assert steps == sorted(steps)
-    with pytest.raises(VecaError, match="too few to measure"):
-        measure(replace(subject, frames=frames[: STRIDE * WARM_UP]))
 
 
 def test_a_picture_is_drawn(tables, tmp_path):

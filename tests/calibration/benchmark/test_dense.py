@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from veca_edge.calibration.benchmark.against.dense import convert_dense, dense_method
 from veca_edge.calibration.benchmark.timings import cosine
-from veca_edge.converters.graph.dense import convert_dense, dense_method
 from veca_edge.converters.recipes import ready_recipe
 from veca_edge.image.patches import cut_patches
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
