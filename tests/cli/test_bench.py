@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.cli.bench import AGAINST
@@ -27,7 +29,7 @@ FRESH_PROCESS = {
 
 
 @pytest.fixture(autouse=True)
-def few_processes(tmp_path, monkeypatch):
+def few_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each costs seconds; what they do is tested where it is written."""
     monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("veca_edge.calibration.benchmark.memory._child", lambda order: FRESH_PROCESS)
@@ -35,7 +37,7 @@ def few_processes(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint small enough to convert in a moment, and its model file."""
     from veca_edge.converters.executorch.convert import ConvertOptions, convert
     from veca_edge.model.checkpoint import read_checkpoint
@@ -48,11 +50,11 @@ def tiny(tmp_path_factory):
     return path
 
 
-def bench(*arguments):
+def bench(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["bench", *map(str, arguments)])
 
 
-def test_help_needs_no_framework():
+def test_help_needs_no_framework() -> None:
     code = (
         "import sys\n"
         "from veca_edge.cli.main import main\n"
@@ -66,7 +68,7 @@ def test_help_needs_no_framework():
     assert "--against" in done.stdout
 
 
-def test_json_of_a_checkpoint(tiny):
+def test_json_of_a_checkpoint(tiny: Path) -> None:
     result = bench(tiny, "--image-size", 64, "--rounds", 3, "--threads", 1, "--against", "torch,dense", "--json")
     assert result.exit_code == 0
     said = [line for line in result.stderr.splitlines() if line.startswith("veca-edge:")]
@@ -87,7 +89,7 @@ def test_json_of_a_checkpoint(tiny):
     assert isinstance(facts["warnings"], list)
 
 
-def test_markdown_of_a_model_file(tiny):
+def test_markdown_of_a_model_file(tiny: Path) -> None:
     result = bench(tiny.with_suffix(".pte"), "--cores", "all", "--image-size", 32, "--rounds", 1, "--markdown")
     assert result.exit_code == 0
     assert result.stdout.startswith("**tiny.pte, int8: ")
@@ -96,7 +98,7 @@ def test_markdown_of_a_model_file(tiny):
     assert "\n| load | 2.0 MB | 1.0 MB | " in result.stdout
 
 
-def test_a_picture_of_latency(tiny, tmp_path):
+def test_a_picture_of_latency(tiny: Path, tmp_path: Path) -> None:
     given = ["--image-size", "32,64", "--rounds", 1, "--threads", 1, "--against", "torch"]
     result = bench(tiny, *given, "--plot", tmp_path / "latency.svg")
     assert result.exit_code == 0
@@ -104,7 +106,7 @@ def test_a_picture_of_latency(tiny, tmp_path):
     assert all(f"<!-- {label} -->" in text for label in ("8 cores", "16 cores", "torch fp32", "64 px"))
 
 
-def test_minutes_of_a_model_file(tiny, tmp_path):
+def test_minutes_of_a_model_file(tiny: Path, tmp_path: Path) -> None:
     given = ["--minutes", 0.03, "--image-size", 32, "--threads", 1, "--plot", tmp_path / "minutes.png"]
     result = bench(tiny.with_suffix(".pte"), *given, "--json")
     assert result.exit_code == 0
@@ -122,7 +124,7 @@ def test_minutes_of_a_model_file(tiny, tmp_path):
     assert (tmp_path / "minutes.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_minutes_as_text_and_too_few_of_them(tiny):
+def test_minutes_as_text_and_too_few_of_them(tiny: Path) -> None:
     given = ["--cores", "all", "--image-size", 32, "--threads", 1]
     result = bench(tiny.with_suffix(".pte"), "--minutes", 0.08, *given)
     assert result.exit_code == 0
@@ -135,10 +137,10 @@ def test_minutes_as_text_and_too_few_of_them(tiny):
     )
 
 
-def test_a_runtime_that_is_not_installed_is_one_line(tiny, monkeypatch):
+def test_a_runtime_that_is_not_installed_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.util import find_spec
 
-    def hidden(name, *rest):
+    def hidden(name: str, *rest: Any) -> object:
         return None if name == "openvino" else find_spec(name, *rest)
 
     monkeypatch.setattr("veca_edge.calibration.benchmark.against.runtimes.find_spec", hidden)
@@ -152,11 +154,11 @@ def test_a_runtime_that_is_not_installed_is_one_line(tiny, monkeypatch):
     assert result.stderr.splitlines()[-1] == f"veca-edge: {line}"
 
 
-def test_the_command_knows_the_runtimes_without_importing_them():
+def test_the_command_knows_the_runtimes_without_importing_them() -> None:
     assert tuple(RUNTIMES) == AGAINST
 
 
-def test_streams_of_a_model_file(tiny, tmp_path):
+def test_streams_of_a_model_file(tiny: Path, tmp_path: Path) -> None:
     given = ["--stream", "synthetic:static", "--stream", "synthetic:pan", "--frames", 3, "--image-size", 64]
     given += ["--threads", 1, "--patch-budget", "none,4", "--plot", tmp_path / "streams.png", "--json"]
     result = bench(tiny.with_suffix(".pte"), *given)
@@ -174,7 +176,7 @@ def test_streams_of_a_model_file(tiny, tmp_path):
     assert (tmp_path / "streams.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_streams_of_a_checkpoint_at_their_own_size(tiny):
+def test_streams_of_a_checkpoint_at_their_own_size(tiny: Path) -> None:
     result = bench(tiny, "--stream", "synthetic:cut", "--frames", 1, "--cores", 8, "--threads", 1)
     assert result.exit_code == 0
     assert "\n  256 px, 256 patches. " in result.stdout
@@ -182,7 +184,7 @@ def test_streams_of_a_checkpoint_at_their_own_size(tiny):
     assert "Streaming with" not in result.stdout  # a single core budget
 
 
-def test_a_picture_needs_matplotlib(tmp_path, monkeypatch):
+def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = bench("--stream", "synthetic", "--plot", tmp_path / "streams.png")
     assert result.exit_code == 2
@@ -243,7 +245,7 @@ def test_a_picture_needs_matplotlib(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_errors_are_one_line_with_status_2(tiny, arguments, message):
+def test_errors_are_one_line_with_status_2(tiny: Path, arguments: list[Any], message: str) -> None:
     from veca_edge.model.checkpoint import default_checkpoint_path
 
     names = {"pt": tiny, "pte": tiny.with_suffix(".pte"), "other": default_checkpoint_path()}
@@ -265,13 +267,13 @@ def test_errors_are_one_line_with_status_2(tiny, arguments, message):
         ("--minutes", "0", "0.0 is not in the range x>0."),
     ],
 )
-def test_values_that_make_no_sense(option, text, reason):
+def test_values_that_make_no_sense(option: str, text: str, reason: str) -> None:
     result = bench(option, text)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1] == f"Error: Invalid value for '{option}': {reason}"
 
 
-def test_patch_budgets_count_once(tiny):
+def test_patch_budgets_count_once(tiny: Path) -> None:
     given = [
         "--stream",
         "synthetic:static",

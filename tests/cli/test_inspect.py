@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from veca_edge.cli.inspect import nested_lines
 from veca_edge.cli.main import main
@@ -15,11 +17,11 @@ from veca_edge.model.flops import model_gflops
 from veca_edge.model.veca import random_veca
 
 
-def inspect(*arguments):
+def inspect(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
 
 
-def test_shows_the_packaged_checkpoint():
+def test_shows_the_packaged_checkpoint() -> None:
     result = inspect()
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -35,7 +37,7 @@ def test_shows_the_packaged_checkpoint():
     assert max(map(len, lines[1:])) <= 80
 
 
-def test_json_has_everything(tmp_path):
+def test_json_has_everything(tmp_path: Path) -> None:
     config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, patch_size=14)
     path = tmp_path / "mine.pt"
     state = random_veca(config).state_dict()
@@ -50,7 +52,7 @@ def test_json_has_everything(tmp_path):
     assert "  head        none" in inspect(path).stdout
 
 
-def test_model_files_are_told_apart_by_content(tmp_path, default_model_file):
+def test_model_files_are_told_apart_by_content(tmp_path: Path, default_model_file: Path) -> None:
     path = tmp_path / "anything.pt"
     path.write_bytes(default_model_file.read_bytes())
     facts = json.loads(inspect(path, "--json").stdout)
@@ -72,11 +74,11 @@ def test_model_files_are_told_apart_by_content(tmp_path, default_model_file):
         (0.123456789, "0.123457"),
     ],
 )
-def test_values_read_well(value, text):
+def test_values_read_well(value: Any, text: str) -> None:
     assert list(nested_lines({"name": value})) == [f"name  {text}"]
 
 
-def test_errors_are_one_line_with_status_2(tmp_path):
+def test_errors_are_one_line_with_status_2(tmp_path: Path) -> None:
     path = tmp_path / "bad.pt"
     path.write_bytes(b"nothing")
     for target in (path, tmp_path, tmp_path / "missing"):
@@ -86,7 +88,7 @@ def test_errors_are_one_line_with_status_2(tmp_path):
         assert result.stderr.count("\n") == 1
 
 
-def test_without_torch_it_says_what_to_install():
+def test_without_torch_it_says_what_to_install() -> None:
     code = (
         "import sys, importlib.util as u\n"
         "real = u.find_spec\n"

@@ -138,7 +138,7 @@ def test_another_tools_package(tmp_path: Path) -> None:
     import coremltools as ct
     from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
 
-    @mb.program(input_specs=[mb.TensorSpec((2, 8))], opset_version=ct.target.iOS18)
+    @mb.program(input_specs=[mb.TensorSpec((2, 8))], opset_version=ct.target.iOS18)  # type: ignore[untyped-decorator]
     def program(x: Any) -> Any:
         return mb.tanh(x=x, name="y")
 

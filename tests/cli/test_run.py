@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from signal import Signals
+from subprocess import Popen
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 import veca_edge
+from tests.known import known
 from tests.paths import FAKES
 from veca_edge.cli.main import main
 
@@ -21,12 +25,12 @@ CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
 
 
 @pytest.fixture(autouse=True)
-def loaded(monkeypatch):
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Replaces the model; holds what `veca_edge.load` was called with."""
     calls = []
     fake = runpy.run_path(str(FAKES))["FakeModel"]
 
-    def load(path, **more):
+    def load(path: str, **more: Any) -> Any:
         calls.append((path, more))
         return fake()
 
@@ -34,11 +38,11 @@ def loaded(monkeypatch):
     return calls
 
 
-def run(*arguments):
+def run(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["run", "model.pte", *arguments])
 
 
-def test_video_with_all_files(tmp_path, loaded):
+def test_video_with_all_files(tmp_path: Path, loaded: list[Any]) -> None:
     video, log = str(tmp_path / "o.mp4"), str(tmp_path / "o.jsonl")
     done = run("--source", CLIP, "--headless", "--frames", "5", "--cores", "8", "--save", video, "--log", log)
     assert done.exit_code == 0, done.output
@@ -50,14 +54,14 @@ def test_video_with_all_files(tmp_path, loaded):
     assert done.stderr == ""
 
 
-def test_json_and_threads(loaded):
+def test_json_and_threads(loaded: list[Any]) -> None:
     done = run("--source", CLIP, "--headless", "--frames", "3", "--json", "--threads", "2")
     summary = json.loads(done.stdout)
     assert (summary["frames"], summary["latency_ms"][0]["cores"]) == (3, 64)
     assert loaded == [(Path("model.pte"), {"threads": 2})]
 
 
-def test_folder_names_what_it_skips(tmp_path):
+def test_folder_names_what_it_skips(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 20, 3), np.uint8))
     (tmp_path / "b.jpg").write_text("no image")
     done = run("--source", str(tmp_path), "--headless")
@@ -81,7 +85,9 @@ def test_folder_names_what_it_skips(tmp_path):
         (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
     ],
 )
-def test_bad_usage(tmp_path, monkeypatch, arguments, message):
+def test_bad_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[Any, ...], message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = run(*arguments, "--headless")
     assert done.exit_code == 2
@@ -90,7 +96,7 @@ def test_bad_usage(tmp_path, monkeypatch, arguments, message):
     assert names(tmp_path) == []
 
 
-def test_window_without_windows(monkeypatch, loaded):
+def test_window_without_windows(monkeypatch: pytest.MonkeyPatch, loaded: list[Any]) -> None:
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
     done = run("--source", CLIP)
     assert done.exit_code == 2
@@ -98,7 +104,7 @@ def test_window_without_windows(monkeypatch, loaded):
     assert loaded == []
 
 
-def test_help_has_examples():
+def test_help_has_examples() -> None:
     done = CliRunner().invoke(main, ["run", "--help"])
     assert done.exit_code == 0
     assert "--source clip.mp4 --headless --cores 8 --save out.mp4 --json" in done.output
@@ -115,7 +121,7 @@ main(["run", "model.pte", "--source", {CLIP!r}, "--headless", "--loop", "--fps-l
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_a_run_cleanly(tmp_path, number, status):
+def test_signals_end_a_run_cleanly(tmp_path: Path, number: Signals, status: int) -> None:
     command = [sys.executable, "-c", SCRIPT, "--save", "o.mp4", "--log", "o.jsonl", "--json"]
     process = subprocess.Popen(
         command,
@@ -138,7 +144,7 @@ def test_signals_end_a_run_cleanly(tmp_path, number, status):
     assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == summary["frames"]
 
 
-def wait_for_a_part(folder, process):
+def wait_for_a_part(folder: Path, process: Popen[str]) -> None:
     """Until the run has written some of its video, so that there is something to finish."""
     import time
 
@@ -146,6 +152,6 @@ def wait_for_a_part(folder, process):
         if any(path.suffix == ".mp4" and path.stat().st_size for path in folder.iterdir()):
             time.sleep(0.2)
             return
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, known(process.stderr).read()
         time.sleep(0.05)
     pytest.fail("the run never started")

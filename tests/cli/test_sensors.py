@@ -169,7 +169,7 @@ def test_bad_usage_has_status_2(arguments: list[object]) -> None:
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_recording_is_complete(tmp_path: Path, sent: signal.Signals, status: int) -> None:
     path = tmp_path / "trace.jsonl"
-    command = [*COMMAND, "--record", path, "--interval", "0.1"]
+    command = [*COMMAND, "--record", str(path), "--interval", "0.1"]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     deadline = time.monotonic() + 20
     while not (path.exists() and path.stat().st_size) and time.monotonic() < deadline:
@@ -213,9 +213,7 @@ def test_the_live_table_makes_room_for_warnings(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "30")
     written: list[tuple[str, bool]] = []
-    monkeypatch.setattr(
-        module.click, "echo", lambda text, err=False, nl=True: written.append((text + "\n" * nl, err))
-    )
+    monkeypatch.setattr("click.echo", lambda text, err=False, nl=True: written.append((text + "\n" * nl, err)))
     table = module._LiveTable()
     look = Look(DeviceState(0.0, battery=0.5), {"battery": Sensed(0.5, "here")})
     table.update(look, [])

@@ -3,20 +3,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from veca_edge.cli.main import main
 
 STATE = {"time": 0.0, "battery": 0.9, "charging": False, "thermal": "nominal"}
 
 
-def simulate(*arguments):
+def simulate(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["simulate", *map(str, arguments)])
 
 
-def test_help_needs_nothing_heavy():
+def test_help_needs_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from veca_edge.cli.main import main\n"
@@ -30,7 +32,7 @@ def test_help_needs_nothing_heavy():
     assert "veca-edge simulate --trace states.jsonl" in done.stdout
 
 
-def test_the_governor_against_the_others():
+def test_the_governor_against_the_others() -> None:
     result = simulate("--scenario", "charging", "--minutes", 3)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -39,14 +41,14 @@ def test_the_governor_against_the_others():
     assert "  yes  in time: 0.00 % late" in lines
 
 
-def test_one_policy_explains_itself():
+def test_one_policy_explains_itself() -> None:
     result = simulate("--scenario", "low-battery", "--policy", "saver", "--minutes", 2)
     assert result.exit_code == 0
     assert "0.00 min   25.0 °C  start: C " in result.stdout
     assert "yes" not in result.stdout
 
 
-def test_json():
+def test_json() -> None:
     result = simulate("--scenario", "hot-day", "--scenario", "commute", "--minutes", 1, "--json", "--seed", 3)
     facts = json.loads(result.stdout)
     assert [score["scenario"] for score in facts["scores"]] == 5 * ["hot-day"] + 5 * ["commute"]
@@ -54,14 +56,14 @@ def test_json():
     assert {verdict["kept"] for verdict in facts["verdicts"]} <= {True, False}
 
 
-def test_a_plot(tmp_path):
+def test_a_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     result = simulate("--scenario", "hot-day", "--minutes", 1, "--plot", tmp_path / "runs.svg")
     assert result.exit_code == 0, result.output
     assert "<svg" in (tmp_path / "runs.svg").read_text()
 
 
-def test_a_trace(tmp_path):
+def test_a_trace(tmp_path: Path) -> None:
     path = tmp_path / "states.jsonl"
     hot = {**STATE, "time": 30.0, "thermal": "critical"}
     path.write_text("\n".join(map(json.dumps, (STATE, hot, {**hot, "time": 60.0}))) + "\n")
@@ -87,13 +89,13 @@ def test_a_trace(tmp_path):
         (["--table", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path, arguments, message):
+def test_mistakes_are_one_line(tmp_path: Path, arguments: list[Any], message: str) -> None:
     result = simulate(*(argument.format(tmp=tmp_path) for argument in arguments))
     assert result.exit_code == 2
     assert result.stderr == f"veca-edge: {message.format(tmp=tmp_path)}\n"
 
 
-def test_unknown_names_are_usage_errors():
+def test_unknown_names_are_usage_errors() -> None:
     for option in ("--scenario", "--policy"):
         result = simulate(option, "winter")
         assert result.exit_code == 2

@@ -147,7 +147,10 @@ def _write() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     points = golden_points()
     front = Front.of(points)
-    facts = {"points": [asdict(p) for p in points], "front": [points.index(p) for p in front.points]}
+    facts: dict[str, list[Any]] = {
+        "points": [asdict(p) for p in points],
+        "front": [points.index(p) for p in front.points],
+    }
     facts["ladders"] = [list(ladder.indices) for ladder in front.ladders]
     text = ",\n".join(f"{json.dumps(name)}: {_lines(value)}" for name, value in facts.items())
     (FOLDER / "points.json").write_text("{\n" + text + "\n}\n")

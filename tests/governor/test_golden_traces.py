@@ -19,14 +19,14 @@ def golden_front() -> Front:
     return Front.of([OperatingPoint(**point) for point in POINTS["points"]])
 
 
-def test_the_front(golden_front):
+def test_the_front(golden_front: Front) -> None:
     given = [OperatingPoint(**point) for point in POINTS["points"]]
     assert [given.index(point) for point in golden_front.points] == POINTS["front"]
     assert [list(ladder.indices) for ladder in golden_front.ladders] == POINTS["ladders"]
 
 
 @pytest.mark.parametrize("name", TRACES)
-def test_a_trace(name, golden_front):
+def test_a_trace(name: str, golden_front: Front) -> None:
     first, *lines = map(json.loads, (FOLDER / f"{name}.jsonl").read_text().splitlines())
     settings, last = Settings(**first["settings"]), None
     assert len(lines) > 30
@@ -41,7 +41,7 @@ def test_a_trace(name, golden_front):
             assert same, f"line {number}: {field} is {found['memory'][field]}, not {value}"
 
 
-def test_traces_show_every_kind_of_reason():
+def test_traces_show_every_kind_of_reason() -> None:
     reasons = "\n".join(
         json.loads(line)["decision"]["reason"]
         for name in TRACES

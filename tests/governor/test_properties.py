@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 from time import perf_counter
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.governor.points import Front, OperatingPoint, operating_points
 from veca_edge.governor.policy import decide
-from veca_edge.governor.settings import BALANCED, PRESETS
+from veca_edge.governor.settings import BALANCED, PRESETS, Settings
 from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
@@ -69,7 +70,7 @@ wild_states = st.builds(
 )
 
 
-def follow(states, frames, weights):
+def follow(states: list[Any], frames: list[Any], weights: Settings) -> tuple[Any, ...]:
     """The decision after several states, each some seconds after the one before."""
     last, time = None, 0.0
     for state, seen in zip(states, frames, strict=False):
@@ -84,7 +85,7 @@ frame_lists = st.lists(frame_statistics, min_size=12, max_size=12)
 
 @quick
 @given(st.lists(st.tuples(wild_states, wild_frames), min_size=1, max_size=15), presets)
-def test_nothing_unknown_or_impossible_does_harm(inputs, weights):
+def test_nothing_unknown_or_impossible_does_harm(inputs: list[Any], weights: Settings) -> None:
     last = None
     for state, frames in inputs:
         last = decide(state, last, frames, FRONT, weights)
@@ -96,7 +97,7 @@ def test_nothing_unknown_or_impossible_does_harm(inputs, weights):
         assert 0 <= last.memory.ceiling <= 1
 
 
-def hotter(state, level, headroom, forecast):
+def hotter(state: DeviceState, level: ThermalLevel, headroom: float, forecast: float) -> DeviceState:
     """At least as hot in every respect; what is unknown stays so."""
     return replace(
         state,
@@ -117,7 +118,16 @@ def hotter(state, level, headroom, forecast):
     st.floats(0, 1),
     presets,
 )
-def test_more_heat_never_raises_power(history, seen, state, frames, level, headroom, forecast, weights):
+def test_more_heat_never_raises_power(
+    history: list[Any],
+    seen: list[Any],
+    state: DeviceState,
+    frames: FrameStatistics,
+    level: ThermalLevel,
+    headroom: float,
+    forecast: float,
+    weights: Settings,
+) -> None:
     previous, time = follow(history, seen, weights)
     now = replace(state, time=time + state.time)
     cool = decide(now, previous, frames, FRONT, weights)
@@ -128,7 +138,15 @@ def test_more_heat_never_raises_power(history, seen, state, frames, level, headr
 
 @settings(quick, max_examples=500)
 @given(histories, frame_lists, sane_states, frame_statistics, st.floats(0, 1), st.floats(0, 1), presets)
-def test_more_battery_never_lowers_quality(history, seen, state, frames, charge, more, weights):
+def test_more_battery_never_lowers_quality(
+    history: list[Any],
+    seen: list[Any],
+    state: DeviceState,
+    frames: FrameStatistics,
+    charge: float,
+    more: float,
+    weights: Settings,
+) -> None:
     previous, time = follow(history, seen, weights)
     low = replace(state, time=time + state.time, battery=charge)
     high = replace(low, battery=min(1.0, charge + more))
@@ -138,7 +156,9 @@ def test_more_battery_never_lowers_quality(history, seen, state, frames, charge,
 
 @settings(quick, max_examples=60)
 @given(histories, frame_lists, sane_states, st.floats(0.5, 3), presets)
-def test_constant_input_comes_to_rest(history, seen, state, slowdown, weights):
+def test_constant_input_comes_to_rest(
+    history: list[Any], seen: list[Any], state: DeviceState, slowdown: float, weights: Settings
+) -> None:
     """However it started: hardly a turn, and after an hour only climbs, as the device's best is forgotten."""
     last, time = follow(history, seen, weights)
     indices = []
@@ -168,7 +188,7 @@ points = st.builds(
 
 @quick
 @given(st.lists(points, min_size=1, max_size=25), st.floats(0, 0.05))
-def test_every_ladder_ascends_and_stays_in_time(given_points, indifference):
+def test_every_ladder_ascends_and_stays_in_time(given_points: list[Any], indifference: float) -> None:
     front = Front.of(given_points, indifference)
     assert set(front.points) <= set(given_points)
     assert list(front.relative) == sorted(front.relative)
@@ -185,7 +205,9 @@ def test_every_ladder_ascends_and_stays_in_time(given_points, indifference):
 
 @quick
 @given(st.lists(points, min_size=1, max_size=12), sane_states, sane_states, frame_statistics)
-def test_any_points_will_do(given_points, first, second, frames):
+def test_any_points_will_do(
+    given_points: list[Any], first: DeviceState, second: DeviceState, frames: FrameStatistics
+) -> None:
     front = Front.of(given_points)
     last = decide(second, decide(first, None, FrameStatistics(), front, BALANCED), frames, front, BALANCED)
     assert last.point in given_points
@@ -193,7 +215,7 @@ def test_any_points_will_do(given_points, first, second, frames):
     assert last.point.power == min(point.power for point in given_points)
 
 
-def time_decisions(count):
+def time_decisions(count: int) -> float:
     """Seconds for decisions on a busy phone."""
     last, start = None, perf_counter()
     frames = [FrameStatistics(30, 0.02, 0.03, 0, 1 + index / 100) for index in range(50)]
@@ -203,10 +225,10 @@ def time_decisions(count):
     return perf_counter() - start
 
 
-def test_decisions_are_cheap():
+def test_decisions_are_cheap() -> None:
     assert time_decisions(50_000) < 60 * 50_000 / 1e6
 
 
 @pytest.mark.slow
-def test_a_million_decisions_in_a_minute():
+def test_a_million_decisions_in_a_minute() -> None:
     assert time_decisions(1_000_000) < 60

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from veca_edge.calibration.simulation.evaluate import Tables
 from veca_edge.calibration.simulation.tables import read_tables, tables_from
 from veca_edge.errors import VecaError
 from veca_edge.governor.points import operating_points, smoothness
@@ -25,14 +28,14 @@ LATENCY = {
 }
 
 
-def test_a_table_as_a_manifest_holds_it():
+def test_a_table_as_a_manifest_holds_it() -> None:
     table = QualityTable.from_rows([{**QUALITY, "top1_agreement": 0.7, "note": "ignored"}])
     assert table.rows[0].way == (8, 128, None)
     assert table.rows[0].fidelity == pytest.approx((0.9 * 0.8 * 0.7) ** (1 / 3))
     assert QualityTable.from_rows([QUALITY]).rows[0].fidelity == pytest.approx((0.9 * 0.8) ** 0.5)
 
 
-def test_spreads_and_raw_values_travel_and_old_tables_have_none():
+def test_spreads_and_raw_values_travel_and_old_tables_have_none() -> None:
     more = {"top1_agreement": 0.7, "embedding_p5": 0.85, "top1_error": 0.1, "raw": {"feature_cosine": 0.79}}
     table = QualityTable.from_rows([{**QUALITY, **more}])
     assert table.to_dict()["rows"] == [{**QUALITY, **more}]
@@ -58,17 +61,17 @@ def test_spreads_and_raw_values_travel_and_old_tables_have_none():
         ({"raw": [0.5]}, "raw in the quality table"),
     ],
 )
-def test_rows_that_make_no_sense_are_refused(change, message):
+def test_rows_that_make_no_sense_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(VecaError, match=message):
         QualityTable.from_rows([{**QUALITY, **change}])
 
 
-def test_empty_and_foreign_tables_are_refused():
+def test_empty_and_foreign_tables_are_refused() -> None:
     for read in (QualityTable.from_rows, LatencyTable.from_rows):
         with pytest.raises(VecaError, match="is empty"):
             read([])
         with pytest.raises(VecaError, match="expected rows of names"):
-            read(["row"])
+            read(["row"])  # type: ignore[list-item]
         with pytest.raises(VecaError, match="more than 1000 rows"):
             read([QUALITY | LATENCY] * 1001)
     for nonsense in ({}, {"rows": "many"}, {"rows": [QUALITY], "freshness": []}):
@@ -83,7 +86,7 @@ def test_empty_and_foreign_tables_are_refused():
         operating_points(QualityTable.from_rows([QUALITY]), other, 30)
 
 
-def test_points_of_one_way_differ_in_rate():
+def test_points_of_one_way_differ_in_rate() -> None:
     tables = QualityTable.from_rows([QUALITY]), LatencyTable.from_rows([LATENCY])
     points = operating_points(*tables, 30)
     assert [point.rate for point in points] == [30, 15, 10, 5]
@@ -93,7 +96,7 @@ def test_points_of_one_way_differ_in_rate():
     assert str(points[1]) == "C 8, 128 px, all patches, 15 fps"
 
 
-def test_freshness_is_the_mean_worth_until_the_next_result():
+def test_freshness_is_the_mean_worth_until_the_next_result() -> None:
     fresh = Freshness((0.0, 0.1, 0.2), (1.0, 0.8, 0.7))
     assert fresh.at(10) == pytest.approx(0.9)
     assert fresh.at(5) == pytest.approx((0.9 + 0.75) / 2)
@@ -101,20 +104,20 @@ def test_freshness_is_the_mean_worth_until_the_next_result():
     assert Freshness().at(1) == 1
 
 
-def test_frames_are_expected_to_take_what_their_patches_cost(points):
+def test_frames_are_expected_to_take_what_their_patches_cost(points: list[Any]) -> None:
     stream = next(point for point in points if point.patch_budget is not None)
     assert stream.expected() == stream.latency
     assert stream.expected(40) - stream.expected(20) == pytest.approx(20 * stream.patch_time)
 
 
-def test_the_packaged_table_is_whole(tables):
+def test_the_packaged_table_is_whole(tables: Tables) -> None:
     ways = {row.way for row in tables.quality.rows}
     assert ways == {row.way for row in tables.latency.rows}
     assert {(64, 256, None), (8, 128, 16)} <= ways
     assert max(row.fidelity for row in tables.quality.rows) == 1
 
 
-def test_other_tables_can_be_read_and_wrong_ones_are_refused(tmp_path):
+def test_other_tables_can_be_read_and_wrong_ones_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_text(json.dumps({"quality": [QUALITY], "latency": [LATENCY]}))
     assert len(read_tables(path).quality.rows) == 1
@@ -145,12 +148,12 @@ def test_other_tables_can_be_read_and_wrong_ones_are_refused(tmp_path):
         ({"serious_ceiling": 0.9}, "serious_ceiling must be"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(change, message):
+def test_settings_that_make_no_sense_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(VecaError, match=message):
         Settings(**change)
 
 
-def test_presets_have_names():
+def test_presets_have_names() -> None:
     assert preset("balanced") == Settings()
     with pytest.raises(VecaError, match="'fast' is no preset: use one of balanced, quality, saver"):
         preset("fast")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -50,7 +52,7 @@ def test_a_slope_stays_a_slope() -> None:
 
 
 def test_opencv_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[Any] = []
     monkeypatch.setattr(scaling, "find_spec", asked.append)
     scaling.opencv.cache_clear()
     try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.camera.fakes import FakeModel
 from veca_edge.camera.frames import Frame
 from veca_edge.playback.player import log_record
 from veca_edge.playback.summary import Tally
 from veca_edge.playback.views import change_view
+from veca_edge.runtime.result import Result
 
 
-def _result(computed: np.ndarray | None, keyframe: bool = False) -> object:
+def _result(computed: NDArray[np.bool_] | None, keyframe: bool = False) -> Result:
     image = np.full((64, 64, 3), 120, np.uint8)
     return replace(FakeModel()(image, cores=8), computed=computed, keyframe=keyframe, oldest=3)
 

@@ -4,30 +4,35 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
+from signal import Signals
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.camera.fakes import FakeCapture, FakeModel, FakeScreen, names, picture
+from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.playback.player import Options, Pacer, Player, stop_on_signals
+from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState
 
 BUDGETS = FakeModel.budgets
 
 
-def film(count=6, fps=1000.0):
+def film(count: int = 6, fps: float = 1000.0) -> Source:
     capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
     return open_source("http://host/film.mp4", capture=lambda spec: capture)
 
 
-def play(source, options=None, model=None, **more):
+def play(source: Source, options: Options | None = None, model: FakeModel | None = None, **more: Any) -> Summary:
     state = more.pop("state", ViewState(64, BUDGETS))
     return Player(model or FakeModel(), source, state, options or Options(), **more).run()
 
 
-def test_headless_run_counts_everything():
+def test_headless_run_counts_everything() -> None:
     model, seen = FakeModel(), []
     summary = play(film(), model=model, progress=lambda: seen.append(1))
     assert (summary.frames, summary.dropped, summary.stopped) == (6, 0, "end")
@@ -39,12 +44,12 @@ def test_headless_run_counts_everything():
     assert summary.fps == pytest.approx(6 / summary.seconds)
 
 
-def test_frames_limits_the_run():
+def test_frames_limits_the_run() -> None:
     summary = play(film(), Options(frames=2))
     assert (summary.frames, summary.stopped) == (2, "frames")
 
 
-def test_files(tmp_path):
+def test_files(tmp_path: Path) -> None:
     options = Options(save=tmp_path / "a.mp4", log=tmp_path / "a.jsonl", image_size=96)
     summary = play(film(), options)
     assert summary.paths == (str(tmp_path / "a.mp4"), str(tmp_path / "a.jsonl"))
@@ -58,14 +63,15 @@ def test_files(tmp_path):
         assert len(list(saved)) == 6
 
 
-def test_model_without_a_head(tmp_path):
+def test_model_without_a_head(tmp_path: Path) -> None:
     summary = play(film(1), Options(log=tmp_path / "a.jsonl"), FakeModel(head=False))
     assert summary.labels == ()
     assert json.loads((tmp_path / "a.jsonl").read_text())["top"] == []
 
 
-def test_keys_steer_the_run(tmp_path):
-    said, model = [], FakeModel()
+def test_keys_steer_the_run(tmp_path: Path) -> None:
+    said: list[str] = []
+    model = FakeModel()
     screen = FakeScreen([ord(key) for key in "-vhs"])
     summary = play(film(), Options(snapshots=tmp_path), model, window=screen, say=said.append)
     assert model.calls == [64] + [32] * 5
@@ -76,7 +82,7 @@ def test_keys_steer_the_run(tmp_path):
     assert (screen.shown[0] != screen.shown[2]).any()
 
 
-def test_pause_keeps_the_frame_and_obeys_keys(tmp_path):
+def test_pause_keeps_the_frame_and_obeys_keys(tmp_path: Path) -> None:
     model = FakeModel()
     screen = FakeScreen([-1, ord(" "), ord("-"), -1, ord(" "), -1])
     summary = play(film(3), Options(save=tmp_path / "a.mp4"), model, window=screen)
@@ -86,31 +92,31 @@ def test_pause_keeps_the_frame_and_obeys_keys(tmp_path):
         assert len(list(saved)) == 3  # each frame once, however long the pause
 
 
-def test_quit():
+def test_quit() -> None:
     summary = play(film(), window=FakeScreen([-1, ord("q")]))
     assert (summary.frames, summary.stopped) == (2, "quit")
 
 
-def test_quit_while_paused():
+def test_quit_while_paused() -> None:
     summary = play(film(), window=FakeScreen([ord(" "), -1, ord("q")]))
     assert (summary.frames, summary.stopped) == (1, "quit")
 
 
-def test_snapshot_that_fails_does_not_end_the_run(tmp_path):
-    said = []
+def test_snapshot_that_fails_does_not_end_the_run(tmp_path: Path) -> None:
+    said: list[Any] = []
     options = Options(snapshots=tmp_path / "missing")
     assert play(film(), options, window=FakeScreen([ord("s")]), say=said.append).frames == 6
     assert "no folder" in said[0]
 
 
-def test_camera_lost_keeps_what_came_before(tmp_path):
+def test_camera_lost_keeps_what_came_before(tmp_path: Path) -> None:
     camera = open_source(0, retry=0, capture=lambda spec: FakeCapture([picture()]))
     with pytest.raises(StreamError, match="camera 0 went away"):
         play(camera, Options(log=tmp_path / "a.jsonl", save=tmp_path / "a.mp4"))
     assert names(tmp_path) == ["a.jsonl", "a.mp4"]
 
 
-def test_bad_place_is_told_before_the_first_frame(tmp_path):
+def test_bad_place_is_told_before_the_first_frame(tmp_path: Path) -> None:
     model = FakeModel()
     with pytest.raises(VecaError, match="no folder"):
         play(film(), Options(log=tmp_path / "a.jsonl", save=tmp_path / "no" / "a.mp4"), model)
@@ -119,16 +125,21 @@ def test_bad_place_is_told_before_the_first_frame(tmp_path):
 
 
 @pytest.mark.parametrize(("field", "value"), [("image_size", 100), ("save", "a.txt")])
-def test_bad_options(field, value):
+def test_bad_options(field: str, value: Any) -> None:
     with pytest.raises(VecaError):
         play(film(), Options(**{field: value}))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_run_cleanly(tmp_path, number):
+def test_signal_ends_the_run_cleanly(tmp_path: Path, number: Signals) -> None:
     model = FakeModel()
     player = Player(model, film(100), ViewState(8, BUDGETS), Options(log=tmp_path / "a.jsonl"))
-    player._progress = lambda: len(model.calls) == 3 and os.kill(os.getpid(), number)
+
+    def interrupt() -> None:
+        if len(model.calls) == 3:
+            os.kill(os.getpid(), number)
+
+    player._progress = interrupt
     before = signal.getsignal(number)
     with stop_on_signals(player.stop):
         summary = player.run()
@@ -137,7 +148,7 @@ def test_signal_ends_the_run_cleanly(tmp_path, number):
     assert signal.getsignal(number) == before
 
 
-def test_stop_cuts_a_long_pace_short():
+def test_stop_cuts_a_long_pace_short() -> None:
     model = FakeModel()
     player = Player(model, film(), ViewState(8, BUDGETS), Options(fps_limit=0.01))
     begin = time.monotonic()
@@ -147,10 +158,10 @@ def test_stop_cuts_a_long_pace_short():
     assert time.monotonic() - begin < 2
 
 
-def test_pacer_keeps_the_rate_without_piling_up_delay():
+def test_pacer_keeps_the_rate_without_piling_up_delay() -> None:
     now, waits = [0.0], []
 
-    def wait(seconds):
+    def wait(seconds: float) -> None:
         waits.append(round(seconds, 3))
         now[0] += seconds
 
@@ -165,13 +176,13 @@ def test_pacer_keeps_the_rate_without_piling_up_delay():
     assert waits == [0.08, 0.08]
 
 
-def test_file_in_a_window_plays_at_its_own_pace():
+def test_file_in_a_window_plays_at_its_own_pace() -> None:
     begin = time.monotonic()
     play(film(6, fps=50), window=FakeScreen([]))
     assert time.monotonic() - begin > 4 / 50
 
 
-def test_summary_for_reading_and_for_machines():
+def test_summary_for_reading_and_for_machines() -> None:
     summary = play(film(2))
     assert summary.lines()[0].startswith("2 frames in ")
     assert " 64 cores: latency 10.0 ms median, 10.0 ms p95 (2 frames)" in summary.lines()[1]
@@ -181,7 +192,7 @@ def test_summary_for_reading_and_for_machines():
     assert data["labels"] == [{"label": "Äpfel", "share": 1.0}]
 
 
-def test_real_clip_in_every_view(clip, tmp_path):
+def test_real_clip_in_every_view(clip: Path, tmp_path: Path) -> None:
     """The packaged clip through the whole loop; every view leaves its mark."""
     pictures = {}
     for view in ("labels", "features", "attention", "plain"):

@@ -10,7 +10,7 @@ from veca_edge.playback.viewer import ViewState, apply_key, check_window
 START = ViewState(16, (8, 16, 32))
 
 
-def press(keys, state=START):
+def press(keys: str, state: ViewState = START) -> ViewState:
     for key in keys:
         state = apply_key(state, ord(key))
     return state
@@ -19,46 +19,46 @@ def press(keys, state=START):
 @pytest.mark.parametrize(
     ("keys", "cores"), [("+", 32), ("=", 32), ("++", 32), ("-", 8), ("_", 8), ("---+", 16), ("x", 16)]
 )
-def test_cores(keys, cores):
+def test_cores(keys: str, cores: int) -> None:
     assert press(keys).cores == cores
 
 
-def test_views_go_round():
+def test_views_go_round() -> None:
     views = ["labels", "features", "attention", "change", "plain", "labels"]
     assert [press("v" * n).view for n in range(6)] == views
 
 
 @pytest.mark.parametrize(("key", "name"), [(" ", "paused"), ("h", "help")])
-def test_toggles(key, name):
+def test_toggles(key: str, name: str) -> None:
     assert getattr(press(key), name)
     assert press(key * 2) == START
 
 
-def test_snapshot_and_quit():
+def test_snapshot_and_quit() -> None:
     assert press("s").snapshot
     assert press("q").quit
     assert apply_key(START, 27).quit
 
 
 @pytest.mark.parametrize("key", [-1, 0, 255, ord("z")])
-def test_other_keys_change_nothing(key):
+def test_other_keys_change_nothing(key: int) -> None:
     assert apply_key(START, key) == START
 
 
-def test_bad_states():
+def test_bad_states() -> None:
     with pytest.raises(VecaError, match="no budget of 9 cores, only 8, 16"):
         ViewState(9, (8, 16))
     with pytest.raises(VecaError, match="no view 'x'"):
         ViewState(8, (8,), "x")
 
 
-def test_opencv_without_windows(monkeypatch):
+def test_opencv_without_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
     with pytest.raises(VecaError, match=r"pip install 'veca-edge\[window\]'.*--headless"):
         viewer.Window()
 
 
-def test_no_screen(monkeypatch):
+def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
     with pytest.raises(VecaError, match="no screen"):
         check_window({}, "linux")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
 from veca_edge.runtime import machine
@@ -13,17 +17,17 @@ class FakeClock:
 
     now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def test_other_work_is_what_is_busy_beyond_our_own(tmp_path, monkeypatch):
+def test_other_work_is_what_is_busy_beyond_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stat, fake, own = tmp_path / "stat", FakeClock(), [3.0]
-    monkeypatch.setattr(machine.time, "perf_counter", fake)
+    monkeypatch.setattr(time, "perf_counter", fake)
     monkeypatch.setattr(machine, "_own_seconds", lambda: own[0])
-    tick = machine.os.sysconf("SC_CLK_TCK")
+    tick = os.sysconf("SC_CLK_TCK")
 
-    def busy(user, stolen):
+    def busy(user: int, stolen: int) -> None:
         idle, waiting = 10**9, 10**6
         stat.write_text(f"cpu  {user * tick} 0 0 {idle} {waiting} 0 0 {stolen * tick} 0 0\ncpu0 1 2 3\n")
 
@@ -46,7 +50,7 @@ def test_other_work_is_what_is_busy_beyond_our_own(tmp_path, monkeypatch):
         ("processor\t: 0\nBogoMIPS: 48\nHardware\t: BCM2835\n", "BCM2835"),
     ],
 )
-def test_processor_name(tmp_path, text, name):
+def test_processor_name(tmp_path: Path, text: str, name: str) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(text)
     assert processor_name(path) == name

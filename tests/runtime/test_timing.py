@@ -118,11 +118,11 @@ def test_ways_without_memory_are_interpolated_in_cores_only() -> None:
         timing.latency_row((cores, 128, None), [t] * FEWEST, [64] * FEWEST) for cores, t in ((8, 1), (64, 2))
     )
     (row,) = filled([low, high], [(36, 128, None)])
-    assert (row.p50, row.computed) == (pytest.approx(1.5), 64)
+    assert (row.p50, row.computed) == pytest.approx((1.5, 64))
 
 
 def test_a_line_through_partial_frames() -> None:
     computed = [256, 10, 20, 30, 40, 50, 60, 0]
     times = [0.1, *(0.002 + 0.0001 * n for n in computed[1:-1]), 0.0005]
     row = timing.latency_row((8, 256, 96), times, computed)
-    assert (row.base, row.patch_time) == (pytest.approx(0.002), pytest.approx(0.0001))
+    assert (row.base, row.patch_time) == pytest.approx((0.002, 0.0001))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from tests.known import known
 from veca_edge.calibration.benchmark.against.baseline import Rival, Source
 from veca_edge.calibration.benchmark.against.eager import reference
 from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES, open_rivals
-from veca_edge.calibration.benchmark.target import Request, prepare
+from veca_edge.calibration.benchmark.target import Request, Subject, prepare
 from veca_edge.calibration.benchmark.timings import cosine
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
@@ -20,7 +24,7 @@ LEAST = {"fp32": 1 - 1e-6, "bf16": 0.999, "int8": 0.95, "int8 weights": 0.99}  #
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory):
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     """A small checkpoint with its model file and one case."""
     folder = tmp_path_factory.mktemp("against")
     config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, ffn_dim=96)
@@ -29,17 +33,17 @@ def subject(tmp_path_factory):
     return prepare(Request(path, image_sizes=(SIZE,), against=tuple(RUNTIMES)), folder)
 
 
-def opened(subject, folder, *names):
+def opened(subject: Subject, folder: Path, *names: Any) -> tuple[list[Rival], list[str]]:
     """The rivals of these runtimes, and what was noted."""
-    notes = []
-    source = Source(subject.checkpoint, "int8", subject.cases, 1, folder, notes.append)
+    notes: list[str] = []
+    source = Source(known(subject.checkpoint), "int8", subject.cases, 1, folder, notes.append)
     return open_rivals(names, source), notes
 
 
-def check(rival: Rival, subject, cores=16):
+def check(rival: Rival, subject: Subject, cores: int = 16) -> None:
     """Its outputs are those of the checkpoint, again and again."""
     (case,) = subject.cases
-    expected = reference(subject.checkpoint, 1).prepare(case, cores)()
+    expected = reference(known(subject.checkpoint), 1).prepare(case, cores)()
     call = rival.prepare(case, cores)
     for _ in range(2):
         for found, wanted in zip(call(), expected, strict=True):
@@ -48,7 +52,7 @@ def check(rival: Rival, subject, cores=16):
 
 
 @pytest.mark.parametrize("cores", [8, 16])
-def test_eager_torch(subject, tmp_path, cores):
+def test_eager_torch(subject: Subject, tmp_path: Path, cores: int) -> None:
     rivals, notes = opened(subject, tmp_path, "torch")
     assert ([rival.name for rival in rivals], notes) == (["torch fp32", "torch int8"], [])
     for rival in rivals:
@@ -56,14 +60,14 @@ def test_eager_torch(subject, tmp_path, cores):
 
 
 @pytest.mark.slow
-def test_torch_compile(subject, tmp_path):
+def test_torch_compile(subject: Any, tmp_path: Path) -> None:
     rivals, notes = opened(subject, tmp_path, "torch-compile")
     assert len(rivals) + len(notes) in (1, 2)
     for rival in rivals:
         check(rival, subject)
 
 
-def test_onnx_runtime(subject, tmp_path, capsys):
+def test_onnx_runtime(subject: Subject, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for module in RUNTIMES["onnxruntime"].needs:
         pytest.importorskip(module)
     rivals, notes = opened(subject, tmp_path, "onnxruntime")
@@ -73,7 +77,7 @@ def test_onnx_runtime(subject, tmp_path, capsys):
     assert capsys.readouterr().out == ""  # standard output belongs to the report
 
 
-def test_openvino(subject, tmp_path, capsys):
+def test_openvino(subject: Subject, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("openvino")
     rivals, notes = opened(subject, tmp_path, "openvino")
     assert "fp32" in [rival.precision for rival in rivals]
@@ -83,7 +87,7 @@ def test_openvino(subject, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_dense_model_is_another_model_of_the_same_shape(subject, tmp_path):
+def test_the_dense_model_is_another_model_of_the_same_shape(subject: Subject, tmp_path: Path) -> None:
     (rival,), notes = opened(subject, tmp_path, "dense")
     assert (rival.name, rival.same_weights, notes) == ("dense int8", False, [])
     (case,) = subject.cases
@@ -92,7 +96,9 @@ def test_the_dense_model_is_another_model_of_the_same_shape(subject, tmp_path):
     assert np.isfinite(features).all()
 
 
-def test_what_is_not_installed_is_noted_and_nothing_left_is_an_error(subject, tmp_path, monkeypatch):
+def test_what_is_not_installed_is_noted_and_nothing_left_is_an_error(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("veca_edge.calibration.benchmark.against.runtimes.find_spec", lambda name: None)
     rivals, notes = opened(subject, tmp_path, "onnxruntime", "torch")
     assert {rival.runtime for rival in rivals} == {"torch"}
@@ -104,7 +110,9 @@ def test_what_is_not_installed_is_noted_and_nothing_left_is_an_error(subject, tm
     assert str(error.value) == notes[0]
 
 
-def test_without_a_compiler_there_is_nothing_to_compile_with(subject, tmp_path, monkeypatch):
+def test_without_a_compiler_there_is_nothing_to_compile_with(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("veca_edge.calibration.benchmark.against.compiled.shutil.which", lambda name: None)
     with pytest.raises(VecaError, match="it needs a C\\+\\+ compiler"):
         opened(subject, tmp_path, "torch-compile")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from veca_edge.calibration.benchmark.against.dense import convert_dense, dense_method
@@ -19,13 +23,13 @@ GRIDS = ((4, 6), (2, 2))
 
 
 @pytest.fixture(scope="module")
-def checkpoint():
+def checkpoint() -> Checkpoint:
     config = VecaConfig.from_family("small", hidden_dim=128, num_heads=2, num_layers=3, num_cores=16, ffn_dim=192)
     state = {name: value.detach() for name, value in random_veca(config).state_dict().items()}
     return Checkpoint(config, state, None, (), default_preprocessing())
 
 
-def plain_dense(checkpoint, image):
+def plain_dense(checkpoint: Checkpoint, image: NDArray[np.uint8]) -> tuple[Any, ...]:
     """An ordinary pre-norm vision transformer with rotary positions, in float64: class token, patch features."""
     config, model = checkpoint.config, checkpoint.build().double()
     mean, std = (torch.tensor(checkpoint.preprocessing[name]).double()[:, None, None] for name in ("mean", "std"))
@@ -50,7 +54,9 @@ def plain_dense(checkpoint, image):
 
 
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 1 - 1e-7), ("int8", 0.99)])
-def test_computes_what_a_plain_transformer_does(checkpoint, tmp_path, photo, precision, least):
+def test_computes_what_a_plain_transformer_does(
+    checkpoint: Checkpoint, tmp_path: Path, photo: NDArray[np.uint8], precision: str, least: float
+) -> None:
     file = convert_dense(checkpoint, tmp_path / "dense.pte", ready_recipe(precision), GRIDS)
     assert file.manifest.methods == ("dense_4x6", "dense_2x2")
     program = Program(file, threads=1)
@@ -66,7 +72,7 @@ def test_computes_what_a_plain_transformer_does(checkpoint, tmp_path, photo, pre
     program.close()
 
 
-def test_every_patch_sees_every_other(checkpoint, tmp_path, photo):
+def test_every_patch_sees_every_other(checkpoint: Checkpoint, tmp_path: Path, photo: NDArray[np.uint8]) -> None:
     """What tells it from the elastic model with a single core, in which patches know each other by hearsay."""
     program = Program(convert_dense(checkpoint, tmp_path / "dense.pte", ready_recipe("fp32"), [(2, 2)]), 1)
     patches = cut_patches(np.ascontiguousarray(photo[:32, :32]), 16)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import veca_edge
 from veca_edge.calibration.benchmark import streams
@@ -27,6 +31,7 @@ from veca_edge.calibration.benchmark.streams import (
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, synthetic_frames
 from veca_edge.calibration.benchmark.target import Request, prepare
 from veca_edge.errors import VecaError
+from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.change import ChangeSettings
 
 SIZE = 64
@@ -34,22 +39,33 @@ CLIP = str(resources.files("veca_edge.assets") / "clip.mp4")
 
 
 @pytest.fixture(autouse=True)
-def no_rest(monkeypatch):
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SETTLE", 0)
 
 
 @pytest.fixture(scope="module")
-def model(default_model_file):
+def model(default_model_file: Path) -> Iterator[Model]:
     found = veca_edge.load(default_model_file, threads=1)
     yield found
     found.close()
 
 
-def sample(full=0.010, streamed=0.004, engine=0.003, patches=10, keyframe=False, cosine=0.99, agrees=True):
+Samples = Mapping[tuple[str, int, int | None], Sequence[Sample]]
+
+
+def sample(
+    full: float = 0.010,
+    streamed: float = 0.004,
+    engine: float = 0.003,
+    patches: int = 10,
+    keyframe: bool = False,
+    cosine: float = 0.99,
+    agrees: bool | None = True,
+) -> Sample:
     return Sample(full, streamed, engine, 16, patches, keyframe, cosine, agrees)
 
 
-def a_result(samples, pool=None):
+def a_result(samples: Samples, pool: str | None = None) -> StreamBenchmark:
     return StreamBenchmark(
         name="a model",
         quantization="int8",
@@ -73,7 +89,7 @@ def a_result(samples, pool=None):
 # -- statistics
 
 
-def test_a_row_sums_up_its_frames():
+def test_a_row_sums_up_its_frames() -> None:
     taken = [
         sample(full=0.010, streamed=0.012, engine=0.009, patches=16, keyframe=True, cosine=1.0),
         sample(full=0.010, streamed=0.001, engine=0.000, patches=0, cosine=0.98, agrees=False),
@@ -90,14 +106,14 @@ def test_a_row_sums_up_its_frames():
     assert row.host_some is None
 
 
-def test_frames_with_around_32_patches_count_apart():
+def test_frames_with_around_32_patches_count_apart() -> None:
     taken = [sample(patches=23), sample(patches=24, streamed=0.008, engine=0.002), sample(patches=41)]
     (row,) = stream_rows({("a", 8, None): taken})
     assert row.host_some is not None
     assert (row.host_some.frames, row.host_some.frame_ms, row.host_some.share) == pytest.approx((1, 8, 0.75))
 
 
-def test_a_model_without_labels_has_no_top1():
+def test_a_model_without_labels_has_no_top1() -> None:
     (row,) = stream_rows({("a", 8, None): [sample(agrees=None)]})
     assert row.fidelity.top1 is None
     assert "same top-1\n      8    none     10.0     0          0  0.9900    0.9900  0.9900           -" in (
@@ -105,8 +121,8 @@ def test_a_model_without_labels_has_no_top1():
     )
 
 
-def test_core_budgets_are_compared_within_a_clip_and_a_patch_budget():
-    samples = {
+def test_core_budgets_are_compared_within_a_clip_and_a_patch_budget() -> None:
+    samples: Samples = {
         ("a", 8, None): [sample(full=0.010, streamed=0.002)],
         ("a", 8, 16): [sample(full=0.010, streamed=0.001)],
         ("a", 64, None): [sample(full=0.020, streamed=0.005)],
@@ -121,29 +137,31 @@ def test_core_budgets_are_compared_within_a_clip_and_a_patch_budget():
     assert list(spreads({("a", 8, None): [sample()]})) == []
 
 
-def test_the_pool_weighs_frames_and_leaves_out_other_clips():
-    samples = {
+def test_the_pool_weighs_frames_and_leaves_out_other_clips() -> None:
+    samples: Samples = {
         ("a", 8, None): [sample(full=0.010, streamed=0.001)] * 3,
         ("b", 8, None): [sample(full=0.010, streamed=0.009)],
         ("synthetic:pan", 8, None): [sample(full=0.010, streamed=0.1)],
     }
     first, *others = stream_rows(pooled(samples, ["a", "b"], "both"))
-    assert (first.clip, first.frames, first.ratio) == ("both", 4, pytest.approx(0.3))
+    assert (first.clip, first.frames) == ("both", 4)
+    assert first.ratio == pytest.approx(0.3)
     assert [row.clip for row in others] == ["a", "b", "synthetic:pan"]
 
 
 # -- frames
 
 
-def test_turns_keep_order_and_hold_few_bytes():
+def test_turns_keep_order_and_hold_few_bytes() -> None:
     alive = []
 
-    def frames():
+    def frames() -> Iterator[NDArray[np.uint8]]:
         for index in range(41):
             alive.append(index)
             yield np.full((10, 10, 3), index, np.uint8)
 
-    seen, longest = [], 0
+    seen: list[int] = []
+    longest = 0
     for turn in turns(frames(), most_bytes=20 * 300):
         longest = max(longest, len(alive) - len(seen))
         seen += [int(frame[0, 0, 0]) for frame in turn]
@@ -152,7 +170,7 @@ def test_turns_keep_order_and_hold_few_bytes():
     assert longest == 20  # frames decoded ahead of those taken
 
 
-def test_clips_are_what_the_user_named_each_once(tmp_path):
+def test_clips_are_what_the_user_named_each_once(tmp_path: Path) -> None:
     found = find_clips([CLIP, "synthetic:pan", CLIP, "synthetic"], frames=7)
     others = [f"synthetic:{name}" for name in SCENES if name != "pan"]
     assert [clip.name for clip in found] == ["clip.mp4", "synthetic:pan", *others]
@@ -166,7 +184,7 @@ def test_clips_are_what_the_user_named_each_once(tmp_path):
     assert steps([*whole, replace(whole[0], frames=None)], 3) is None
 
 
-def test_files_of_one_name_are_told_apart(tmp_path):
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     copies = []
     for folder in ("one", "two"):
         copies.append(tmp_path / folder / "clip.mp4")
@@ -184,7 +202,7 @@ def test_files_of_one_name_are_told_apart(tmp_path):
         (__file__, "is not an image or a video"),
     ],
 )
-def test_what_is_no_clip_is_refused(spec, message):
+def test_what_is_no_clip_is_refused(spec: str, message: str) -> None:
     with pytest.raises(VecaError, match=message):
         find_clips([spec])
 
@@ -192,22 +210,22 @@ def test_what_is_no_clip_is_refused(spec, message):
 # -- measuring
 
 
-def test_the_engines_time_is_counted_and_nothing_else(monkeypatch):
+def test_the_engines_time_is_counted_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
 
     class Slow:
         threads = 3
 
-        def step(self, seconds, cache=None):
+        def step(self, seconds: float, cache: str | None = None) -> tuple[Any, ...]:
             now[0] += seconds
             return seconds, cache
 
-        def encode(self, image, cores):
+        def encode(self, image: Any, cores: int) -> None:
             now[0] += 1
             raise VecaError("no")
 
     monkeypatch.setattr(streams, "perf_counter", lambda: now[0])
-    engine = TimedEngine(Slow())
+    engine = TimedEngine(cast(Any, Slow()))
     assert engine.step(2.0, cache="rows") == (2.0, "rows")
     now[0] += 100
     assert engine.step(0.5) == (0.5, None)
@@ -216,11 +234,21 @@ def test_the_engines_time_is_counted_and_nothing_else(monkeypatch):
     assert (engine.seconds, engine.threads) == (3.5, 3)
 
 
-def test_a_lane_takes_every_frame_both_ways_with_either_first(model, monkeypatch):
+def test_a_lane_takes_every_frame_both_ways_with_either_first(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lane, order = Lane(model, 8, ChangeSettings(), SIZE), []
     full, update = lane._full, lane._stream.update
-    monkeypatch.setattr(lane, "_full", lambda frame: order.append("full") or full(frame))
-    monkeypatch.setattr(lane._stream, "update", lambda frame: order.append("streamed") or update(frame))
+
+    def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(frame: NDArray[np.uint8]) -> Any:
+            order.append(name)
+            return call(frame)
+
+        return run
+
+    monkeypatch.setattr(lane, "_full", noted("full", full))
+    monkeypatch.setattr(lane._stream, "update", noted("streamed", update))
     frames = list(synthetic_frames("static", 4, shape=(72, 72)))
     lane.take(frames[:2])
     lane.take(frames[2:], stream_first=True)
@@ -235,31 +263,33 @@ def test_a_lane_takes_every_frame_both_ways_with_either_first(model, monkeypatch
         assert 0.9 < other.cosine < 1
 
 
-def test_lanes_take_turns_and_come_in_reverse_every_second_time(model, monkeypatch):
+def test_lanes_take_turns_and_come_in_reverse_every_second_time(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "TURN_FRAMES", 2)
     order, advanced = [], []
 
     class Quiet:
-        def __init__(self, cores):
+        def __init__(self, cores: int) -> None:
             self.cores = cores
 
-        def take(self, frames, stream_first):
+        def take(self, frames: list[Any], stream_first: bool) -> None:
             order.append((self.cores, [int(frame[0, 0, 0]) for frame in frames], stream_first))
 
     frames = iter([np.full((64, 64, 3), index, np.uint8) for index in range(3)])
-    run_clip(model, [Quiet(8), Quiet(64)], frames, SIZE, lambda: advanced.append(1))
+    run_clip(model, cast(Any, [Quiet(8), Quiet(64)]), frames, SIZE, lambda: advanced.append(1))
     assert order == [(8, [0, 1], False), (64, [0, 1], False), (64, [2], True), (8, [2], True)]
     assert len(advanced) == 6
 
 
 @pytest.fixture(scope="module")
-def measured(default_model_file, tmp_path_factory):
+def measured(default_model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     """Two recordings and a synthetic stream, few frames, two core budgets, two patch budgets."""
     subject = prepare(Request(default_model_file, cores=(8, 64), image_sizes=(SIZE,)), tmp_path_factory.mktemp("s"))
     clip, pan = find_clips([CLIP, "synthetic:pan"], frames=6)
 
     @contextmanager
-    def still():
+    def still() -> Iterator[Iterator[Any]]:
         yield synthetic_frames("static", 5, shape=(72, 72))
 
     clips, advanced = [clip, pan, Clip("still", False, None, still)], []
@@ -267,7 +297,7 @@ def measured(default_model_file, tmp_path_factory):
     return result, len(advanced)
 
 
-def test_every_clip_is_measured_at_every_budget(measured):
+def test_every_clip_is_measured_at_every_budget(measured: tuple[Any, ...]) -> None:
     result, advanced = measured
     assert advanced == 4 * (6 + 6 + 5)
     assert (result.pool, result.patches, result.threads, result.image_size) == ("all 2 recordings", 16, 1, SIZE)
@@ -280,7 +310,7 @@ def test_every_clip_is_measured_at_every_budget(measured):
     assert [(s.clip, s.patch_budget) for s in result.spreads] == [(n, b) for n in names for b in (None, 4)]
 
 
-def test_what_streaming_does_to_a_clip_shows_in_its_row(measured):
+def test_what_streaming_does_to_a_clip_shows_in_its_row(measured: tuple[Any, ...]) -> None:
     rows = {(row.clip, row.cores, row.patch_budget): row for row in measured[0].rows}
     still, clip = rows["still", 8, None], rows["clip.mp4", 8, None]
     assert (still.keyframes, still.idle, still.patches) == (1, 4, 16 / 5)
@@ -293,7 +323,7 @@ def test_what_streaming_does_to_a_clip_shows_in_its_row(measured):
         assert row.fidelity.worst <= row.fidelity.p5 <= row.fidelity.mean
 
 
-def test_a_single_clip_needs_no_pool_and_bad_budgets_are_refused(default_model_file, tmp_path):
+def test_a_single_clip_needs_no_pool_and_bad_budgets_are_refused(default_model_file: Path, tmp_path: Path) -> None:
     subject = prepare(Request(default_model_file, cores=(8,), image_sizes=(SIZE,)), tmp_path)
     clips = find_clips(["synthetic:static"], frames=2)
     result = measure_streams(subject, read_machine(), clips, threads=1)
@@ -305,7 +335,7 @@ def test_a_single_clip_needs_no_pool_and_bad_budgets_are_refused(default_model_f
 # -- for readers
 
 
-def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured):
+def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured: tuple[Any, ...]) -> None:
     report = describe(measured[0])
     lines = report.text().splitlines()
     assert max(map(len, lines[1:])) <= 100
@@ -332,14 +362,14 @@ def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured):
         ({"threads": 4}, 0.001, ["4 threads share 2 processors"]),
     ],
 )
-def test_warnings(changes, streamed, expected):
+def test_warnings(changes: dict[str, Any], streamed: float, expected: list[Any]) -> None:
     result = replace(a_result({("a", 8, None): [sample(full=0.010, streamed=streamed)]}), **changes)
     found = describe(result).warnings
     assert len(found) == len(expected)
     assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
 
 
-def test_the_picture_shows_each_budget_where_it_was_measured(measured, tmp_path):
+def test_the_picture_shows_each_budget_where_it_was_measured(measured: tuple[Any, ...], tmp_path: Path) -> None:
     path = tmp_path / "streams.svg"
     draw(path, measured[0])
     assert path.read_text().lstrip().startswith("<?xml")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,10 +26,10 @@ from veca_edge.sensors.state import DeviceState, ThermalLevel
 class Clock:
     """Seconds that pass only when told to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
@@ -36,30 +38,32 @@ class Meter(PlainReader):
 
     name = "meter"
 
-    def __init__(self, watts):
+    def __init__(self, watts: float | None) -> None:
         self.watts = watts
 
-    def read(self):
+    def read(self) -> dict[str, Any]:
         return {} if self.watts is None else {"power": Sensed(self.watts, "a meter")}
 
 
-def lane_that_slows_down(clock, cores, slower=0.0):
+def lane_that_slows_down(clock: Clock, cores: int, slower: float = 0.0) -> Lane:
     """Calls of 10 ms that take so much longer per second of the clock."""
 
-    def call():
+    def call() -> None:
         clock.now += 0.010 * (1 + slower * clock.now)
 
     return Lane(cores, 256, call)
 
 
-def run(seconds, slower=0.0, lanes=1, state=lambda: DeviceState(0.0)):
+def run(
+    seconds: float, slower: float = 0.0, lanes: int = 1, state: Callable[..., Any] = lambda: DeviceState(0.0)
+) -> tuple[Any, ...]:
     clock = Clock()
     made = [lane_that_slows_down(clock, 8 * (index + 1), slower) for index in range(lanes)]
     weather, took = run_lanes(made, seconds, state, clock=clock)
     return made, weather, took
 
 
-def test_lanes_take_turns():
+def test_lanes_take_turns() -> None:
     (few, many), _, took = run(12.0, lanes=2)
     assert took == pytest.approx(12.0, abs=0.011)
     assert [len(lane.taken) for lane in (few, many)] == pytest.approx([600, 600], abs=3)
@@ -69,11 +73,11 @@ def test_lanes_take_turns():
     assert later[0] == pytest.approx(2 * TURN, abs=0.03)
 
 
-def test_drift_compares_the_last_fifth_with_the_first():
+def test_drift_compares_the_last_fifth_with_the_first() -> None:
     (lane,), _, _ = run(60.0, slower=1 / 60)  # twice as slow in the end
     found = endurance(lane)
     # Slower calls are fewer: the n-th of N takes 2 ** (n / N) times as long as the first.
-    assert (found.first, found.last) == (pytest.approx(10 * 2**0.1, rel=0.01), pytest.approx(10 * 2**0.9, rel=0.01))
+    assert (found.first, found.last) == pytest.approx((10 * 2**0.1, 10 * 2**0.9), rel=0.01)
     assert found.drift == pytest.approx(found.last / found.first)
     assert verdict(found.drift) == f"{found.drift - 1:.0%} slower"
     assert len(found.history) == BINS
@@ -84,14 +88,14 @@ def test_drift_compares_the_last_fifth_with_the_first():
 @pytest.mark.parametrize(
     ("drift", "words"), [(1.04, "steady"), (0.96, "steady"), (1.3, "30% slower"), (0.8, "20% faster")]
 )
-def test_verdict(drift, words):
+def test_verdict(drift: float, words: str) -> None:
     assert verdict(drift) == words
 
 
-def test_an_interrupt_keeps_what_was_measured():
+def test_an_interrupt_keeps_what_was_measured() -> None:
     clock = Clock()
 
-    def call():
+    def call() -> None:
         clock.now += 0.01
         if clock.now > 1:
             raise KeyboardInterrupt
@@ -102,12 +106,12 @@ def test_an_interrupt_keeps_what_was_measured():
     assert took == pytest.approx(1.0, abs=0.011)
 
 
-def a_result(minutes=0.5, watts=None):
+def a_result(minutes: float = 0.5, watts: float | None = None) -> SustainedBenchmark:
     """Half a minute on a device that warms from 40 to 55 degrees while its clock falls to 80 %."""
     clock = Clock()
     lane = lane_that_slows_down(clock, 64, slower=1 / 30)
 
-    def state():
+    def state() -> DeviceState:
         share = clock.now / 30
         temperatures = (("skin", 30.0), ("soc", 40 + 15 * share))
         return DeviceState(
@@ -137,7 +141,7 @@ def a_result(minutes=0.5, watts=None):
     )
 
 
-def test_the_report_says_what_the_device_did():
+def test_the_report_says_what_the_device_did() -> None:
     text = describe(a_result()).text()
     assert " slower\n" in text
     assert "hottest sensor             40.0 °C     52.5 °C" in text
@@ -150,7 +154,7 @@ def test_the_report_says_what_the_device_did():
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_the_report_admits_an_interrupt_and_other_work():
+def test_the_report_admits_an_interrupt_and_other_work() -> None:
     result = replace(a_result(minutes=30), other_work=1.0)
     interrupted, others = describe(result).warnings
     assert interrupted == "interrupted after 0.5 of 30 minutes"
@@ -158,10 +162,10 @@ def test_the_report_admits_an_interrupt_and_other_work():
 
 
 @pytest.mark.parametrize(("watts", "expected"), [(12.0, 120.0), (None, None)])
-def test_energy_is_power_times_time_by_calls(watts, expected):
+def test_energy_is_power_times_time_by_calls(watts: float | None, expected: float | None) -> None:
     clock = Clock()
 
-    def call():
+    def call() -> None:
         clock.now += 0.01
 
     with Monitor([Meter(watts)]) as monitor:

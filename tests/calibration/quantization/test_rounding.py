@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.calibration.benchmark.small_models import photo_set, photos, small_checkpoint
+from tests.known import known
 from veca_edge.calibration.quantization.emulation import Simulation, as_layer, as_stored
 from veca_edge.calibration.quantization.losses import Judge
 from veca_edge.calibration.quantization.rounding import Moments, learned_rounding, measure_moments, reconstructed
@@ -45,7 +46,7 @@ def test_a_layer_answers_better_than_with_nearest_values(precision: Precision, c
     exact = inputs @ matrix.T
 
     def error(rounded: Weight) -> float:
-        return float(np.square(inputs @ rounded.values.T + rounded.bias - exact).mean())
+        return float(np.square(inputs @ rounded.values.T + known(rounded.bias) - exact).mean())
 
     learned = reconstructed(weight, precision, _moments(inputs))
     assert error(learned) < 0.6 * error(nearest(weight, precision))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from veca_edge.calibration.quantization.selection import as_recipe, downhill, last_within
+from veca_edge.converters.recipes import Precision
 
-SIZES = {(layer, kind): size for layer in "ab" for kind, size in (("fp32", 400), ("int8", 100), ("int4", 60))}
+BYTES: dict[Precision, int] = {"fp32": 400, "int8": 100, "int4": 60}
+Losses = dict[tuple[str, Precision], float]
+SIZES = {(layer, kind): size for layer in "ab" for kind, size in BYTES.items()}
 
 
 def test_the_cheapest_byte_goes_first() -> None:
-    losses = {("a", "int8"): 0.1, ("a", "int4"): 0.2, ("b", "int8"): 0.01, ("b", "int4"): 1.0}
+    losses: Losses = {("a", "int8"): 0.1, ("a", "int4"): 0.2, ("b", "int8"): 0.01, ("b", "int4"): 1.0}
     steps = downhill(losses, SIZES)
     assert [(step["a"], step["b"]) for step in steps] == [
         ("fp32", "fp32"),
@@ -22,7 +25,7 @@ def test_the_cheapest_byte_goes_first() -> None:
 
 
 def test_a_precision_that_is_beaten_in_both_is_left_out() -> None:
-    losses = {("a", "int8"): 0.5, ("a", "int4"): 0.1, ("b", "int8"): 0.5, ("b", "int4"): 0.6}
+    losses: Losses = {("a", "int8"): 0.5, ("a", "int4"): 0.1, ("b", "int8"): 0.5, ("b", "int4"): 0.6}
     steps = downhill(losses, SIZES)
     assert all(step["a"] != "int8" for step in steps)
     assert any(step["b"] == "int8" for step in steps)
@@ -30,13 +33,13 @@ def test_a_precision_that_is_beaten_in_both_is_left_out() -> None:
 
 def test_a_layer_that_cannot_be_int4_stays_int8() -> None:
     sizes = {key: size for key, size in SIZES.items() if key != ("b", "int4")}
-    losses = {("a", "int8"): 0.1, ("a", "int4"): 0.2, ("b", "int8"): 0.1}
+    losses: Losses = {("a", "int8"): 0.1, ("a", "int4"): 0.2, ("b", "int8"): 0.1}
     assert downhill(losses, sizes)[-1] == {"a": "int4", "b": "int8"}
 
 
 @pytest.mark.parametrize("least", range(6))
 def test_the_last_step_that_holds_is_found(least: int) -> None:
-    steps = [{"a": "int8", "step": str(index)} for index in range(6)]  # type: ignore[dict-item]
+    steps = [{"a": "int8", "step": str(index)} for index in range(6)]
     asked = []
 
     def holds(step: dict[str, str]) -> bool:

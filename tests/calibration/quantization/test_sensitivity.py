@@ -107,7 +107,7 @@ def test_accuracy_is_counted_in_pairs() -> None:
 def test_a_limit_holds_for_cosines_and_accuracy() -> None:
     labels = np.array([0, 1])
     loss = loss_of([Scores(np.full(2, 0.1), np.full(2, 0.3), labels, labels)], 8, labels)
-    assert (loss.accuracy, loss.drop) == (0.0, pytest.approx(0.2))
+    assert (loss.accuracy, loss.drop) == pytest.approx((0.0, 0.2))
     worse = loss_of([Scores(np.zeros(2), np.zeros(2), np.array([0, 0]), labels)], 8, labels)
     assert worse.drop == worse.accuracy == 0.5
 

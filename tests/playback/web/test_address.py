@@ -17,7 +17,7 @@ from veca_edge.playback.web.address import Address, HostNames, is_local, listen,
         ("[::1]:8080", "::1", 8080, "[::1]:8080"),
     ],
 )
-def test_addresses(text, host, port, shown):
+def test_addresses(text: str, host: str, port: int, shown: str) -> None:
     assert parse_address(text) == Address(host, port)
     assert str(parse_address(text)) == shown
 
@@ -25,12 +25,12 @@ def test_addresses(text, host, port, shown):
 @pytest.mark.parametrize(
     "text", ["", "x", ":8080", "65536", "-1", "8080 ", "²", "::1:8080", "[]:80", "a:b:1", "ö:1"]
 )
-def test_bad_addresses(text):
+def test_bad_addresses(text: str) -> None:
     with pytest.raises(VecaError, match="--serve takes a port"):
         parse_address(text)
 
 
-def test_port_in_use_is_one_line():
+def test_port_in_use_is_one_line() -> None:
     with listen(Address("127.0.0.1", 0)) as first:
         port = first.getsockname()[1]
         with pytest.raises(VecaError, match=f"cannot listen on 127.0.0.1:{port}: it is in use"):
@@ -38,18 +38,18 @@ def test_port_in_use_is_one_line():
 
 
 @pytest.mark.parametrize("host", ["nothing.invalid", "198.51.100.7", "a" * 70 + ".invalid"])
-def test_hosts_of_other_machines(host):
+def test_hosts_of_other_machines(host: str) -> None:
     with pytest.raises(VecaError, match=r"no host of this name|no such address|cannot listen"):
         listen(Address(host, 0))
 
 
 @pytest.mark.parametrize(("host", "local"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
-def test_who_can_reach_it(host, local):
+def test_who_can_reach_it(host: str, local: bool) -> None:
     with listen(Address(host, 0)) as listening:
         assert is_local(listening) == local
 
 
-def test_url_carries_the_token_where_browsers_send_it_to_nobody():
+def test_url_carries_the_token_where_browsers_send_it_to_nobody() -> None:
     with listen(Address("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         assert page_url(listening, None) == f"http://127.0.0.1:{port}/"
@@ -76,5 +76,5 @@ def test_url_carries_the_token_where_browsers_send_it_to_nobody():
         ("user@127.0.0.1", False),
     ],
 )
-def test_names_that_a_browser_may_use(header, allowed):
+def test_names_that_a_browser_may_use(header: str, allowed: bool) -> None:
     assert HostNames(Address("robot.example", 1)).allow(header) == allowed

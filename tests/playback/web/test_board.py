@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.known import known
 from tests.playback.web.web_fixtures import BUDGETS, CHOICES, shown
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.web import board as boards
@@ -16,11 +18,11 @@ from veca_edge.playback.web.board import Board
 class Clock:
     now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def test_status_says_everything():
+def test_status_says_everything() -> None:
     board = Board()
     assert board.status(-1) == {
         "version": 0, "phase": "starting", "message": "", "picture": None, "run": None, "trail": [],
@@ -41,14 +43,14 @@ def test_status_says_everything():
     assert now["chosen"] == {"cores": None, "view": "labels", "paused": False}
 
 
-def test_status_without_a_governor_and_with_odd_numbers():
+def test_status_without_a_governor_and_with_odd_numbers() -> None:
     board = Board()
     board.show(shown(point=None, state=None, reason="", latency=float("inf")))
     now = json.loads(json.dumps(board.status(-1), allow_nan=False))["now"]
     assert (now["rate"], now["patch_budget"], now["latency_ms"], now["device"]["battery"]) == (None,) * 4
 
 
-def test_only_the_newest_picture_is_kept():
+def test_only_the_newest_picture_is_kept() -> None:
     board = Board()
     for index in range(3):
         board.show(shown(index))
@@ -60,7 +62,7 @@ def test_only_the_newest_picture_is_kept():
     assert board.status(-1)["now"]["index"] == 9
 
 
-def test_curves_keep_the_slowest_frame_of_each_step():
+def test_curves_keep_the_slowest_frame_of_each_step() -> None:
     clock = Clock()
     board = Board(clock)
     for step in range(1, 9):
@@ -76,7 +78,7 @@ def test_curves_keep_the_slowest_frame_of_each_step():
     assert len(board.status(-1)["trail"]) == boards.TRAIL
 
 
-def test_wishes_reach_the_run_once_and_the_last_one_wins():
+def test_wishes_reach_the_run_once_and_the_last_one_wins() -> None:
     board, state = Board(), ViewState(64, BUDGETS, auto=True)
     assert board.steer(state, 0) == state
     board.wish({"cores": 8, "view": "plain"})
@@ -86,7 +88,7 @@ def test_wishes_reach_the_run_once_and_the_last_one_wins():
     assert board.steer(state, 0) == state
 
 
-def test_a_wish_ends_the_wait_for_one():
+def test_a_wish_ends_the_wait_for_one() -> None:
     board, state = Board(), ViewState(64, BUDGETS)
     threading.Timer(0.05, board.wish, [{"paused": True}]).start()
     begin = time.monotonic()
@@ -97,7 +99,7 @@ def test_a_wish_ends_the_wait_for_one():
     assert 0.04 < time.monotonic() - begin < 1
 
 
-def test_nobody_looks_until_someone_asks():
+def test_nobody_looks_until_someone_asks() -> None:
     clock = Clock()
     board = Board(clock)
     assert not board.watched
@@ -109,7 +111,7 @@ def test_nobody_looks_until_someone_asks():
     assert not board.watched
 
 
-def test_messages_are_one_line_and_short():
+def test_messages_are_one_line_and_short() -> None:
     board = Board()
     board.tell("a\n b" + "x" * 1000)
     assert board.status(-1)["message"].startswith("a bx")
@@ -119,7 +121,7 @@ def test_messages_are_one_line_and_short():
     assert (told["phase"], told["message"], told["summary"]) == ("ended", "went away", {"frames": 3})
 
 
-def test_listener_hears_of_every_change():
+def test_listener_hears_of_every_change() -> None:
     board, heard = Board(), []
     board.listen(lambda: heard.append(board.version))
     board.begin(CHOICES)
@@ -131,7 +133,7 @@ def test_listener_hears_of_every_change():
 @pytest.mark.parametrize(
     ("shape", "size", "sides"), [((48, 64, 3), 480, (64, 48)), ((2000, 1000, 3), 800, (400, 800))]
 )
-def test_pictures_keep_their_shape(shape, size, sides):
+def test_pictures_keep_their_shape(shape: tuple[Any, ...], size: int, sides: tuple[Any, ...]) -> None:
     import cv2
 
     from veca_edge.playback.web.board import Picture
@@ -141,10 +143,10 @@ def test_pictures_keep_their_shape(shape, size, sides):
     image[:, : shape[1] // 2, 0] = 255  # red on the left
     encoder = Encoder()
     data = encoder.encode(Picture(1, image), size)
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    decoded = known(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
     assert decoded.shape[1::-1] == sides
     assert decoded[0, 0, 2] > 200 > 50 > decoded[0, -1, 2]
     assert encoder.encode(Picture(1, image), size) is data  # encoded once
-    whole = cv2.imdecode(np.frombuffer(encoder.encode(Picture(1, image), WHOLE), np.uint8), cv2.IMREAD_COLOR)
+    whole = known(cv2.imdecode(np.frombuffer(encoder.encode(Picture(1, image), WHOLE), np.uint8), 1))
     assert (whole[..., ::-1] == image).all()
     assert encoder.encode(Picture(2, image), size) is not data

@@ -82,7 +82,7 @@ def text(view: Browser, name: str) -> str:
     return str(view.run(f"document.getElementById({name!r}).textContent"))
 
 
-def test_picture_numbers_and_controls(page, tmp_path):
+def test_picture_numbers_and_controls(page: Any, tmp_path: Path) -> None:
     with Run() as run:
         view = page()
         view.open(run.web.url)
@@ -106,7 +106,7 @@ def test_picture_numbers_and_controls(page, tmp_path):
         assert hosts == {run.web.url.split("/")[2]}  # nothing from elsewhere
 
 
-def test_by_keyboard(page):
+def test_by_keyboard(page: Any) -> None:
     with Run() as run:
         view = page()
         view.open(run.web.url)
@@ -127,7 +127,7 @@ def test_by_keyboard(page):
         assert run.model.calls[-1] == 32
 
 
-def test_on_a_phone(page):
+def test_on_a_phone(page: Any) -> None:
     with Run() as run:
         view = page(width=360, height=740, phone=True)
         view.open(run.web.url)
@@ -139,7 +139,7 @@ def test_on_a_phone(page):
         assert min(heights) >= 40  # a finger's width
 
 
-def test_token(page):
+def test_token(page: Any) -> None:
     with Run("a-token-for-the-tests") as run:
         view = page()
         view.open(run.web.url.partition("#")[0])
@@ -155,7 +155,7 @@ def test_token(page):
         assert not any("a-token" in url.partition("#")[0] for url in other.requested())
 
 
-def test_the_end_and_the_next_run(page):
+def test_the_end_and_the_next_run(page: Any) -> None:
     with Run(frames=30) as run:
         view = page()
         view.open(run.web.url)
@@ -167,7 +167,7 @@ def test_the_end_and_the_next_run(page):
         assert text(view, "card-title") == "All frames are done"  # though the server has gone
 
 
-def test_another_site_gets_nothing(page, tmp_path):
+def test_another_site_gets_nothing(page: Any, tmp_path: Path) -> None:
     """A page of another server, even one on the same machine, tries to read, to steer and to show."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     with Run() as run, ThreadingHTTPServer(("127.0.0.1", 0), handler) as elsewhere:

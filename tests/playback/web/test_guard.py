@@ -10,18 +10,18 @@ from veca_edge.playback.web.guard import Allowance, Guard, address_key, check_to
 class Clock:
     now = 100.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def test_tokens():
+def test_tokens() -> None:
     assert check_token(new_token()) != check_token(new_token())
     for bad in ("", "short", "with spaces in it and long", "ünicode-and-long-enough", "x" * 129):
         with pytest.raises(VecaError, match="a token is 16 to 128"):
             check_token(bad)
 
 
-def test_allowance_refills_and_forgets_the_oldest():
+def test_allowance_refills_and_forgets_the_oldest() -> None:
     clock = Clock()
     allowance = Allowance(2, 0.5, clock)
     assert [allowance.take("a") for _ in range(3)] == [True, True, False]
@@ -34,11 +34,11 @@ def test_allowance_refills_and_forgets_the_oldest():
     assert allowance.left("a") == 2
 
 
-def test_without_a_token_everyone_is_known():
+def test_without_a_token_everyone_is_known() -> None:
     assert Guard(None).knows("a", None)
 
 
-def test_wrong_tokens_run_out_per_address():
+def test_wrong_tokens_run_out_per_address() -> None:
     clock = Clock()
     token = new_token()
     watch = Guard(token, clock)
@@ -53,7 +53,7 @@ def test_wrong_tokens_run_out_per_address():
     assert watch.may_guess("a")
 
 
-def test_connections_are_counted_per_address_and_in_all():
+def test_connections_are_counted_per_address_and_in_all() -> None:
     watch = Guard(None)
     assert all(watch.enter("a") for _ in range(guard.CONNECTIONS_PER_ADDRESS))
     assert not watch.enter("a")
@@ -74,5 +74,5 @@ def test_connections_are_counted_per_address_and_in_all():
         ("odd", "odd"),
     ],
 )
-def test_one_machine_is_one_address(host, key):
+def test_one_machine_is_one_address(host: str, key: str) -> None:
     assert address_key(host) == key

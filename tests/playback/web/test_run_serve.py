@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def state(port: int, until: str, seconds: float = 20.0) -> dict[str, Any]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_watch_steer_and_stop(tmp_path, number, status):
+def test_watch_steer_and_stop(tmp_path: Path, number: Signals, status: int) -> None:
     arguments = ("--serve", "0", "--loop", "--cores", "64", "--log", "o.jsonl", "--save", "o.mp4", "--json")
     with run(tmp_path, *arguments) as (process, host, port, token):
         assert (host, token) == ("127.0.0.1", "")
@@ -110,7 +111,7 @@ def test_watch_steer_and_stop(tmp_path, number, status):
     assert len((tmp_path / "o.jsonl").read_text().splitlines()) == summary["frames"]
 
 
-def test_the_end_of_a_clip_is_told_and_the_process_ends(tmp_path):
+def test_the_end_of_a_clip_is_told_and_the_process_ends(tmp_path: Path) -> None:
     with run(tmp_path, "--serve", "0", "--frames", "20") as (process, _, port, _):
         told: dict[str, Any] = {"version": -1, "phase": ""}
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -124,7 +125,7 @@ def test_the_end_of_a_clip_is_told_and_the_process_ends(tmp_path):
         assert out.startswith("20 frames in ")
 
 
-def test_tokens(tmp_path):
+def test_tokens(tmp_path: Path) -> None:
     with run(tmp_path, "--serve", "0.0.0.0:0", "--loop") as (_, _, port, token):
         assert re.fullmatch("[0-9a-f]{24}", token)
         assert ask(port, "/state")[0] == 401
@@ -145,14 +146,14 @@ def test_tokens(tmp_path):
         (("--serve", "nothing.invalid:1"), "no host of this name"),
     ],
 )
-def test_bad_usage_is_one_line(arguments, message):
+def test_bad_usage_is_one_line(arguments: tuple[Any, ...], message: str) -> None:
     done = CliRunner().invoke(main, ["run", "model.pte", "--source", CLIP, "--headless", *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_port_in_use_is_one_line():
+def test_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = CliRunner().invoke(main, ["run", "model.pte", "--source", CLIP, "--serve", str(port)])
@@ -160,7 +161,7 @@ def test_port_in_use_is_one_line():
     assert done.stderr == f"veca-edge: cannot listen on 127.0.0.1:{port}: it is in use: choose another port\n"
 
 
-def test_a_token_in_the_environment_is_no_error_without_a_page(monkeypatch):
+def test_a_token_in_the_environment_is_no_error_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VECA_EDGE_TOKEN", "long-enough-to-be-one")
     done = CliRunner().invoke(main, ["run", "missing.pte", "--source", CLIP, "--headless"])
     assert "--token" not in done.stderr

@@ -5,12 +5,15 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.playback.web.web_fixtures import CHOICES, Client, shown
+from tests.known import known
+from tests.playback.web.web_fixtures import CHOICES, Answer, Client, shown
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.web import guard, server, site
@@ -22,7 +25,7 @@ STATE = ViewState(None, CHOICES.budgets, auto=True)
 LARGE = np.random.default_rng(0).integers(0, 255, (960, 1280, 3), np.uint8)  # about a megabyte as a JPEG
 
 
-def once(view: WebView, path: str, **headers: str):
+def once(view: WebView, path: str, **headers: Any) -> Answer:
     """A question on a connection of its own."""
     client = Client(view)
     try:
@@ -31,11 +34,11 @@ def once(view: WebView, path: str, **headers: str):
         client.close()
 
 
-def control(client: Client, wishes: object, **more: str):
+def control(client: Client, wishes: object, **more: Any) -> Answer:
     return client.ask("/control", "POST", json.dumps(wishes).encode(), **more)
 
 
-def test_the_page_and_all_it_needs(web, connect):
+def test_the_page_and_all_it_needs(web: WebView, connect: Callable[..., Any]) -> None:
     page = connect(web).ask("/")
     assert page.status == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -53,20 +56,20 @@ def test_the_page_and_all_it_needs(web, connect):
     assert " style=" not in text
 
 
-def test_state_and_picture(web, connect):
+def test_state_and_picture(web: WebView, connect: Callable[..., Any]) -> None:
     client = connect(web)
     told = client.ask("/state").json()
     assert (told["phase"], told["run"]["model"], told["now"]["index"]) == ("running", "tiny", 7)
     frame = client.ask("/frame")
     assert frame.headers["content-type"] == "image/jpeg"
     assert int(frame.headers["x-picture"]) == told["picture"]
-    assert cv2.imdecode(np.frombuffer(frame.body, np.uint8), 1).shape == (48, 64, 3)
+    assert known(cv2.imdecode(np.frombuffer(frame.body, np.uint8), 1)).shape == (48, 64, 3)
     snapshot = client.ask("/snapshot")
     assert snapshot.headers["content-type"] == "image/png"
-    assert (cv2.imdecode(np.frombuffer(snapshot.body, np.uint8), 1) == 7).all()
+    assert (known(cv2.imdecode(np.frombuffer(snapshot.body, np.uint8), 1)) == 7).all()
 
 
-def test_questions_wait_for_news(web, connect):
+def test_questions_wait_for_news(web: WebView, connect: Callable[..., Any]) -> None:
     client = connect(web)
     version = client.ask("/state").json()["version"]
     threading.Timer(0.2, web.board.show, [shown(8)]).start()
@@ -77,7 +80,9 @@ def test_questions_wait_for_news(web, connect):
     assert client.ask(f"/state?after={version}").json()["now"]["index"] == 8
 
 
-def test_without_news_there_is_no_answer_but_the_connection_lasts(web, connect, monkeypatch):
+def test_without_news_there_is_no_answer_but_the_connection_lasts(
+    web: WebView, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(site, "HOLD", 0.1)
     client = connect(web)
     for path in ("/state?after=999999", "/frame?after=999999"):
@@ -85,7 +90,9 @@ def test_without_news_there_is_no_answer_but_the_connection_lasts(web, connect, 
     assert client.ask("/state").status == 200
 
 
-def test_a_viewer_makes_the_run_draw(web, connect, monkeypatch):
+def test_a_viewer_makes_the_run_draw(
+    web: WebView, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(site, "HOLD", 1.0)
     assert not web.board.watched
     client = connect(web)
@@ -96,7 +103,7 @@ def test_a_viewer_makes_the_run_draw(web, connect, monkeypatch):
         time.sleep(0.01)
 
 
-def test_controls_reach_the_run(web, connect):
+def test_controls_reach_the_run(web: WebView, connect: Callable[..., Any]) -> None:
     client = connect(web)
     for wishes, expected in (
         ({"cores": 16}, (16, "labels", False)),
@@ -116,12 +123,12 @@ def test_controls_reach_the_run(web, connect):
         {"cores": 8, "snapshot": True}, {"budgets": [1]},
     ],
 )  # fmt: skip
-def test_controls_out_of_range(web, connect, wishes):
+def test_controls_out_of_range(web: WebView, connect: Callable[..., Any], wishes: Any) -> None:
     assert control(connect(web), wishes).status == 400
     assert web.board.steer(STATE, 0) == STATE
 
 
-def test_controls_that_this_run_does_not_offer(connect):
+def test_controls_that_this_run_does_not_offer(connect: Callable[..., Any]) -> None:
     with WebView(Address("127.0.0.1", 0)) as web:
         assert control(connect(web), {"paused": True}).status == 409  # nothing runs yet
         web.board.begin(type(CHOICES)("m", "s", (8, 16), False, True, ("labels",)))
@@ -131,11 +138,11 @@ def test_controls_that_this_run_does_not_offer(connect):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 1000, b"\xff\xfe", b'{"cores": 1e999}', b"9" * 1000])
-def test_controls_that_are_no_json(web, connect, body):
+def test_controls_that_are_no_json(web: WebView, connect: Callable[..., Any], body: bytes) -> None:
     assert connect(web).ask("/control", "POST", body, Content_Type="application/json").status == 400
 
 
-def test_other_sites_get_nothing(web, connect):
+def test_other_sites_get_nothing(web: WebView, connect: Callable[..., Any]) -> None:
     """What a page of another site can make a browser send."""
     body = b'{"cores": 8}'
     assert connect(web).ask("/control", "POST", body, Content_Type="text/plain").status == 415
@@ -157,7 +164,7 @@ def test_other_sites_get_nothing(web, connect):
     assert connect(web).ask("/state", Origin=f"http://127.0.0.1:{port}", Sec_Fetch_Site="same-origin").status == 200
 
 
-def test_nothing_without_the_token(locked, connect):
+def test_nothing_without_the_token(locked: WebView, connect: Callable[..., Any]) -> None:
     assert locked.url.endswith("/#a-token-for-the-tests")
     for path in ("/state", "/frame", "/snapshot"):
         assert connect(locked).ask(path, without=("Authorization",)).status == 401
@@ -168,14 +175,14 @@ def test_nothing_without_the_token(locked, connect):
     assert connect(locked).ask("/state").status == 200
 
 
-def test_guessing_stops_soon(locked):
+def test_guessing_stops_soon(locked: WebView) -> None:
     answers = [once(locked, "/state", Authorization=f"Bearer {number:024}").status for number in range(30)]
     assert answers.count(401) in (10, 11)
     assert answers[-1] == 429
     assert once(locked, "/state").status == 429  # the right one too: else guessing would go on
 
 
-def test_a_network_needs_a_token_and_this_machine_does_not():
+def test_a_network_needs_a_token_and_this_machine_does_not() -> None:
     with WebView(Address("0.0.0.0", 0)) as open_one:
         assert open_one.token
         assert len(open_one.token) == 24
@@ -214,7 +221,7 @@ def test_a_network_needs_a_token_and_this_machine_does_not():
         (b"GET /state?" + b"a=1&" * 9 + b"a=1 HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\n\r\n", 400),
     ],
 )
-def test_bad_requests(web, connect, request_bytes, status):
+def test_bad_requests(web: WebView, connect: Callable[..., Any], request_bytes: bytes, status: int) -> None:
     client = connect(web)
     client.send(request_bytes)
     answer = client.answer()
@@ -224,7 +231,7 @@ def test_bad_requests(web, connect, request_bytes, status):
     assert answer.body == b"" or answer.body.count(b"\n") >= 1
 
 
-def test_any_bytes_at_all(web, connect):
+def test_any_bytes_at_all(web: WebView, connect: Callable[..., Any]) -> None:
     """Damaged requests: every answer is one of HTTP's or none, and the server goes on."""
     numbers = random.Random(5)
     good = b"GET /state?after=-1 HTTP/1.1\r\nHost: localhost\r\nX-Veca-Edge: 1\r\nContent-Length: 0\r\n\r\n"
@@ -245,7 +252,7 @@ def test_any_bytes_at_all(web, connect):
     assert not web._failed
 
 
-def test_too_many_requests(monkeypatch):
+def test_too_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "REQUESTS", 20.0)
     monkeypatch.setattr(guard, "REQUESTS_PER_SECOND", 10.0)
     with WebView(Address("127.0.0.1", 0)) as web:
@@ -258,13 +265,13 @@ def test_too_many_requests(monkeypatch):
         assert once(web, "/state").status == 200
 
 
-def test_snapshots_are_dear(web, connect):
+def test_snapshots_are_dear(web: WebView, connect: Callable[..., Any]) -> None:
     statuses = [connect(web).ask("/snapshot").status for _ in range(10)]
     assert statuses[0] == 200
     assert 429 in statuses
 
 
-def test_too_many_connections(web, connect):
+def test_too_many_connections(web: WebView, connect: Callable[..., Any]) -> None:
     held = [connect(web) for _ in range(guard.CONNECTIONS_PER_ADDRESS)]
     for client in held:
         assert client.ask("/state").status == 200
@@ -278,7 +285,9 @@ def test_too_many_connections(web, connect):
         time.sleep(0.05)
 
 
-def test_a_client_that_sends_slowly_is_let_go(web, connect, monkeypatch):
+def test_a_client_that_sends_slowly_is_let_go(
+    web: WebView, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "REQUEST_WAIT", 0.3)
     silent, slow = connect(web), connect(web)
     begin = time.monotonic()
@@ -290,7 +299,9 @@ def test_a_client_that_sends_slowly_is_let_go(web, connect, monkeypatch):
     assert time.monotonic() - begin < 2
 
 
-def test_a_client_that_reads_nothing_holds_nobody_up(web, connect, monkeypatch):
+def test_a_client_that_reads_nothing_holds_nobody_up(
+    web: WebView, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "SEND_WAIT", 1.0)
     stuck = connect(web)
     stuck.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -311,7 +322,7 @@ def test_a_client_that_reads_nothing_holds_nobody_up(web, connect, monkeypatch):
         time.sleep(0.05)
 
 
-def test_two_clients_see_the_same(web, connect):
+def test_two_clients_see_the_same(web: WebView, connect: Callable[..., Any]) -> None:
     first, second = connect(web), connect(web)
     assert control(first, {"paused": True}).status == 204
     paused = web.board.steer(STATE, 1)
@@ -321,7 +332,7 @@ def test_two_clients_see_the_same(web, connect):
     assert first.ask("/frame").body == second.ask("/frame").body
 
 
-def test_viewers_learn_that_the_run_has_ended(web, connect):
+def test_viewers_learn_that_the_run_has_ended(web: WebView, connect: Callable[..., Any]) -> None:
     client, answers = connect(web), []
     version = client.ask("/state").json()["version"]
     waiting = threading.Thread(target=lambda: answers.append(client.ask(f"/state?after={version}").json()))
@@ -336,7 +347,7 @@ def test_viewers_learn_that_the_run_has_ended(web, connect):
         Client(web).ask("/state")
 
 
-def test_an_error_of_the_run_is_told(connect):
+def test_an_error_of_the_run_is_told(connect: Callable[..., Any]) -> None:
     answers = []
 
     def follow(web: WebView) -> None:
@@ -353,7 +364,7 @@ def test_an_error_of_the_run_is_told(connect):
     assert (answers[0]["phase"], answers[0]["message"]) == ("ended", "camera 0 went away")
 
 
-def test_a_fault_in_the_server_is_told_once(connect, monkeypatch):
+def test_a_fault_in_the_server_is_told_once(connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with WebView(Address("127.0.0.1", 0), say=said.append) as web:
         monkeypatch.setattr(Board, "status", lambda board, after: 1 / 0)
@@ -362,7 +373,7 @@ def test_a_fault_in_the_server_is_told_once(connect, monkeypatch):
     assert said == ["the web view failed: ZeroDivisionError: division by zero"]
 
 
-def test_nothing_is_left_behind():
+def test_nothing_is_left_behind() -> None:
     before = threading.active_count()
     for _ in range(3):
         with WebView(Address("127.0.0.1", 0)) as web:

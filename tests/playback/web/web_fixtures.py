@@ -33,7 +33,13 @@ def shown(index: int = 0, picture: NDArray[np.uint8] | None = None, **more: Any)
     chosen = more.pop("chosen", ViewState(None, BUDGETS, auto=True))
     computed = np.zeros((4, 4), np.bool_)
     computed[0] = True
-    given = {"cores": 32, "latency": 0.01, "point": POINT, "reason": "battery 50 %", "state": DEVICE} | more
+    given: dict[str, Any] = {
+        "cores": 32,
+        "latency": 0.01,
+        "point": POINT,
+        "reason": "battery 50 %",
+        "state": DEVICE,
+    } | more
     nothing = np.zeros((4, 4, 8), np.float32)
     result = Result(
         nothing[0, 0],

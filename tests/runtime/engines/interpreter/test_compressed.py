@@ -115,7 +115,7 @@ def test_parts_that_do_not_fit_are_refused(call: Any) -> None:
         call()
 
 
-CONFIGURATIONS = {
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "int8": {"dtype": "int8", "granularity": "per_channel"},
     "int8 with offsets": {"mode": "linear", "dtype": "uint8", "granularity": "per_tensor"},
     "int4": {"dtype": "int4", "granularity": "per_block", "block_size": 8},
@@ -170,5 +170,5 @@ def test_in_a_package(write: Any, target: str, name: str) -> None:
         outputs.append(Interpreter(opened).run({"x": x})["y"])
         compressed = any(kind.startswith("constexpr") for kind in opened.functions["main"].operation_counts)
         assert compressed == (number == 0)
-    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5, atol=1e-5)
     assert np.abs(outputs[0] - x @ weight.T).max() > 1e-4

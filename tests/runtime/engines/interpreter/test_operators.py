@@ -115,9 +115,9 @@ def test_layer_norm(axes: list[int], affine: bool) -> None:
     shape = tuple(x.shape[axis] for axis in sorted(axis % 3 for axis in axes))
     gamma, beta = _random(*shape, seed=1), _random(*shape, seed=2)
     given = {"gamma": gamma, "beta": beta} if affine else {}
-    weights = (torch.from_numpy(gamma), torch.from_numpy(beta)) if affine else (None, None)
+    gain, offset = (torch.from_numpy(gamma), torch.from_numpy(beta)) if affine else (None, None)
     found = _run("layer_norm", x=x, axes=axes, epsilon=1e-3, **given)
-    _close(found, F.layer_norm(torch.from_numpy(x), shape, *weights, 1e-3), 2e-5)
+    _close(found, F.layer_norm(torch.from_numpy(x), list(shape), gain, offset, 1e-3), 2e-5)
 
 
 def test_layer_norm_of_everything_by_default() -> None:
@@ -135,9 +135,8 @@ def test_attention(mask: str | None) -> None:
         "shared": _random(1, 7, seed=5),
     }
     given = masks[mask]
-    expected = F.scaled_dot_product_attention(
-        *map(torch.from_numpy, (query, key, value)), attn_mask=None if given is None else torch.from_numpy(given)
-    )
+    q, k, v = map(torch.from_numpy, (query, key, value))
+    expected = F.scaled_dot_product_attention(q, k, v, None if given is None else torch.from_numpy(given))
     more = {} if given is None else {"attn_mask": given}
     _close(_run("scaled_dot_product_attention", query=query, key=key, value=value, **more), expected, 2e-6)
 
@@ -195,7 +194,7 @@ def test_convolution(
         dilation=dilations or 1,
         groups=groups,
     )
-    given = {"pad_type": "valid"} if pad is None else {"pad_type": "custom", "pad": pad}
+    given: dict[str, Any] = {"pad_type": "valid"} if pad is None else {"pad_type": "custom", "pad": pad}
     given |= {} if dilations is None else {"dilations": dilations}
     _close(_run("conv", x=x, weight=weight, bias=bias, strides=strides, groups=groups, **given), expected, 2e-5)
 
