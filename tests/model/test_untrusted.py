@@ -96,6 +96,7 @@ def many_layers() -> bytes:
 
 HUGE = torch.zeros(1).expand(10**7, 10**6)
 NAN = torch.full((64,), float("nan"))
+NUMBERED: dict[Any, torch.Tensor] = {**STATE, 7: torch.zeros(1)}
 CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "random bytes": (lambda: random.Random(0).randbytes(5000), "not a PyTorch checkpoint"),
@@ -128,7 +129,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty dictionary": (lambda: saved({}), r"no model weights \(found nothing\)"),
     "student is a list": (lambda: saved({"student": [1]}), "'student' is a list"),
     "student is empty": (lambda: student({}), "cannot tell hidden_dim"),
-    "number as name": (lambda: student({**STATE, 7: torch.zeros(1)}), "weight name 7 is not text"),
+    "number as name": (lambda: student(NUMBERED), "weight name 7 is not text"),
     "config is a list": (lambda: student(config=[1]), "'config' is a list"),
     "missing weights": (
         lambda: without("final_norm.bias", "blocks.1.fc1.bias", "pos_alpha", "blocks.0.fc2.bias"),

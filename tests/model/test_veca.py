@@ -40,9 +40,8 @@ def test_agrees_with_the_published_implementation(published: Veca, size: str, co
     with np.load(GOLDEN / "published-96.npz") as golden:
         pixels = golden[f"image_{size}"]
         embedding, features = golden[f"embedding_{size}_c{cores}"], golden[f"features_{size}_c{cores}"]
-    normal = (pixels.astype(np.float32) / 255 - np.array(IMAGENET_MEAN, np.float32)) / np.array(
-        IMAGENET_STD, np.float32
-    )
+    mean, deviation = np.array([IMAGENET_MEAN, IMAGENET_STD], np.float32)
+    normal = (pixels.astype(np.float32) / 255 - mean) / deviation
     output = run(published, torch.from_numpy(normal).permute(2, 0, 1)[None], cores)
     np.testing.assert_allclose(output.embedding[0], embedding, atol=1e-4, rtol=0)
     np.testing.assert_allclose(output.features[0], features, atol=1e-4, rtol=0)
