@@ -48,7 +48,7 @@ class Options:
 
     Attributes:
         image_size: pixels for the model's input, None for the model's own.
-        frames: stop after so many, None for all.
+        frames: stop after this many, None for all.
         fps_limit: frames per second at most, None for no limit.
         save: a video of what is shown, or None.
         log: a JSON-lines file, or None.
