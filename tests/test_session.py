@@ -203,7 +203,7 @@ def test_without_a_quality_table_it_says_what_to_do(golden_model_file: Path) -> 
     model.quality = {}
     with pytest.raises(VecaError, match="convert the checkpoint anew"):
         Session(model)
-    with pytest.raises(VecaError, match="'best' is no preset"):
+    with pytest.raises(VecaError, match="unknown preset 'best'"):
         Session(model, "best")
 
 

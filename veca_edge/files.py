@@ -72,9 +72,9 @@ def check_package_target(path: str | Path) -> Path:
     if not target.parent.is_dir():
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
     if is_there(target) and not target.is_dir():
-        raise VecaError(f"cannot write {name}: a file of this name is in the way")
+        raise VecaError(f"cannot write {name}: a file has this name: choose another")
     if target.is_dir() and not (target / PACKAGE_MANIFEST).is_file() and any(target.iterdir()):
-        raise VecaError(f"cannot write {name}: it is a folder, but not a package that could be replaced")
+        raise VecaError(f"cannot write {name}: it is a folder that is not a Core ML package: choose another name")
     return target
 
 
@@ -142,4 +142,4 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise VecaError(f"cannot write {shortened(path)}: {error.strerror or error}") from error

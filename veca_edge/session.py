@@ -81,7 +81,7 @@ class Session:
     """A stream of one model whose operating point the governor chooses, about once a second.
 
     One thread feeds it; `stop` and `statistics` may be called from any other. The sensors are read while `run`
-    runs; whoever calls `update` instead does so within `with session:`.
+    runs; to call `update` instead, use `with session:` around the calls.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
-        model: from a model file; streams are its way of running.
+        model: from a model file; it runs as a stream.
         governor: "quality", "balanced" or "saver", or settings of your own.
         target_fps: frames per second that the camera delivers and the app wants.
         front: the operating points to choose among; None for those of the model file with this device's latencies,

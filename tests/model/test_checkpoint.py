@@ -116,14 +116,14 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(VecaError, match=r"a\.pt: cannot be written: No space left on device"):
+    with pytest.raises(VecaError, match=r"cannot write .*a\.pt: No space left on device"):
         write_checkpoint(made(), path)
     assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
     assert path.read_bytes() == b"precious"
 
 
 def test_write_refuses_a_missing_directory_and_values_beyond_half_precision(tmp_path: Path) -> None:
-    with pytest.raises(VecaError, match="cannot be written: No such file or directory"):
+    with pytest.raises(VecaError, match=r"cannot write .*: No such file or directory"):
         write_checkpoint(made(), tmp_path / "missing" / "a.pt")
     state = weights()
     state["final_norm.weight"] = torch.full((64,), 1e6)

@@ -125,7 +125,7 @@ def test_impossible_settings_are_refused(changes: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("published", "message"),
     [
-        ({}, "cannot tell hidden_dim"),
+        ({}, "hidden_dim is unknown"),
         ({"model_family": "small", "num_heads": "6"}, "num_heads is '6', expected a whole number"),
         ({"model_family": "small", "mlp_ratio": [4]}, "mlp_ratio is .* expected a number"),
         ({"model_family": "small", "mlp_ratio": float("nan")}, "ffn_dim is 0"),
@@ -133,7 +133,7 @@ def test_impossible_settings_are_refused(changes: Any, message: str) -> None:
         ({"model_family": "small", "num_query_tokens": 10**12}, "num_cores is 1000000000000"),
         ({"model_family": "small", "nested_budgets": "8,16"}, "expected a list of numbers"),
         ({"model_family": "small", "nested_budgets": (8, 128)}, "budgets: 128 cores"),
-        ({"model_family": ["small"]}, "cannot tell hidden_dim"),
+        ({"model_family": ["small"]}, "hidden_dim is unknown"),
     ],
 )
 def test_nonsense_in_a_published_configuration(published: Any, message: str) -> None:

@@ -128,14 +128,14 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "empty dictionary": (lambda: saved({}), r"no model weights \(found nothing\)"),
     "student is a list": (lambda: saved({"student": [1]}), "'student' is a list"),
-    "student is empty": (lambda: student({}), "cannot tell hidden_dim"),
+    "student is empty": (lambda: student({}), "hidden_dim is unknown"),
     "number as name": (lambda: student(NUMBERED), "weight name 7 is not text"),
     "config is a list": (lambda: student(config=[1]), "'config' is a list"),
     "missing weights": (
         lambda: without("final_norm.bias", "blocks.1.fc1.bias", "pos_alpha", "blocks.0.fc2.bias"),
         r"missing: pos_alpha, blocks\.0\.fc2\.bias, blocks\.1\.fc1\.bias and 1 more",
     ),
-    "missing first layer": (lambda: without("patch_embed.proj.weight"), "cannot tell hidden_dim"),
+    "missing first layer": (lambda: without("patch_embed.proj.weight"), "hidden_dim is unknown"),
     "promised norm is missing": (
         lambda: student(config={"patch_embed_use_ln": True}),
         r"missing: patch_embed\.norm\.weight, patch_embed\.norm\.bias;",

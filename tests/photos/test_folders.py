@@ -75,9 +75,9 @@ def test_what_is_no_photo_is_skipped_and_named(tmp_path):
     said: list[str] = []
     assert read_folder(tmp_path, said.append).train.counts().tolist() == [2, 2, 2]
     assert said == [
-        f"skipped: {label}/empty.png is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)",
-        f"skipped: {label}/huge.png is 90000x90000 pixels; the limit is 100 megapixels",
-        f"skipped: {label}/text.jpg is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)",
+        f"skipped: cannot read {label}/empty.png: it is not a JPEG, PNG, WebP, BMP or TIFF image",
+        f"skipped: {label}/huge.png is 90000x90000 pixels: use at most 100 megapixels",
+        f"skipped: cannot read {label}/text.jpg: it is not a JPEG, PNG, WebP, BMP or TIFF image",
     ]
 
 

@@ -112,7 +112,7 @@ def test_models_in_one_process_do_not_share_weights(
         ({"cores": 0}, "0 cores"),
         ({"cores": 72}, "72 cores"),
         ({"image_size": 100}, "multiple of the patch size 16"),
-        ({"image_size": 1024}, "4096 patches, the model file was made for 1024"),
+        ({"image_size": 1024}, "4096 patches are too many, the model file takes 1024"),
     ],
     ids=str,
 )

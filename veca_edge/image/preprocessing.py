@@ -60,9 +60,9 @@ class Preprocessing:
         object.__setattr__(self, "mean", _triple("mean", self.mean))
         object.__setattr__(self, "std", _triple("std", self.std))
         if not all(0 <= value <= 1 for value in self.mean):
-            raise VecaError(f"preprocessing: mean {self.mean} is not within 0 … 1")
+            raise VecaError(f"preprocessing: mean is {self.mean}, expected values from 0 to 1")
         if not all(value > 0 for value in self.std):
-            raise VecaError(f"preprocessing: std {self.std} must be above 0")
+            raise VecaError(f"preprocessing: std is {self.std}, expected values above 0")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
@@ -155,7 +155,9 @@ def kept_size(width: int, height: int, short: int, patch_size: int) -> tuple[int
     """(width, height) in pixels with the short side `short` and the long side to the nearest patch."""
     aspect = max(width, height) / min(width, height)
     if aspect > MAX_ASPECT:
-        raise VecaError(f"the image is {width}x{height}: too long for fit 'keep' (at most {MAX_ASPECT:g} to 1)")
+        raise VecaError(
+            f"the image is {width}x{height}: too long for fit 'keep', which takes up to {MAX_ASPECT:g} to 1"
+        )
     long = max(short, round(short * aspect / patch_size) * patch_size)
     return (long, short) if width >= height else (short, long)
 
@@ -183,7 +185,7 @@ def _check_size(size: int) -> int:
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
         raise VecaError(f"image size must be a whole number of pixels, got {size!r}")
     if not 1 <= size <= MAX_IMAGE_SIZE:
-        raise VecaError(f"image size {size} is not within 1 … {MAX_IMAGE_SIZE}")
+        raise VecaError(f"image size {size}: use 1 to {MAX_IMAGE_SIZE} pixels")
     return int(size)
 
 

@@ -16,7 +16,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB from a JPEG, PNG, WebP, BMP or TIFF file, turned upright as its EXIF data says.
 
     Raises:
-        VecaError: the file cannot be read, is no such image, is damaged, or has over 100 megapixels.
+        VecaError: the file cannot be read, is not an image, is damaged, or has over 100 megapixels.
     """
     try:
         data = path.read_bytes()
@@ -24,7 +24,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise VecaError(f"cannot read {path}: {error.strerror}") from None
     size = image_size(data)
     if size is None:
-        raise VecaError(f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
+        raise VecaError(f"cannot read {path}: it is not a JPEG, PNG, WebP, BMP or TIFF image")
     check_pixels(str(path), *size)
     quiet_opencv()
     import cv2
@@ -54,5 +54,5 @@ def images_in(folder: Path) -> list[Path]:
     # Names with a leading dot are leftovers of file managers ("._photo.jpg"), not pictures.
     paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
     if not paths:
-        raise VecaError(f"no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise VecaError(f"there are no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return paths

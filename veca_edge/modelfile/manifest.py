@@ -16,7 +16,7 @@ PAYLOAD_TARGET = "executorch-coreml"  # an ExecuTorch file that hands a Core ML 
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
-    """The name of the method "encode" or "step" that reserves its outputs for so many patches."""
+    """The name of the method "encode" or "step" that reserves its outputs for this many patches."""
     return kind if patches == max_patches else f"{kind}_{patches}"
 
 
@@ -91,7 +91,7 @@ class Manifest:
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
         return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
 
-    def rungs(self, kind: str) -> tuple[tuple[int, str], ...]:
+    def size_buckets(self, kind: str) -> tuple[tuple[int, str], ...]:
         """The methods "encode" or "step" as (most patches, name), ascending; the last takes `max_patches`."""
         found = (name.removeprefix(f"{kind}_") for name in self.methods if name.startswith(f"{kind}_"))
         smaller = sorted(int(text) for text in found if text.isdecimal() and 0 < int(text) < self.max_patches)
@@ -101,7 +101,7 @@ class Manifest:
         """The same with the outcome of a verification."""
         return replace(self, verification=verification)
 
-    def judged(self, quality: Mapping[str, Any]) -> Manifest:
+    def evaluated(self, quality: Mapping[str, Any]) -> Manifest:
         """The same with the quality of its operating points."""
         return replace(self, quality=quality)
 
@@ -120,7 +120,9 @@ class Manifest:
             raise VecaError("the manifest is not of veca-edge")
         version = values.pop("format_version", None)
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-            raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
+            raise VecaError(
+                f"the file has format {version}, this veca-edge reads up to {FORMAT_VERSION}: update veca-edge"
+            )
         values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
@@ -147,7 +149,7 @@ def _checked(name: str, value: Any) -> Any:
     else:
         ok = type(value) is int and 0 < value < 2**40
     if not ok:
-        raise VecaError(f"the manifest's {name} makes no sense: {str(value)[:60]!r}")
+        raise VecaError(f"the manifest's {name} is not valid: {str(value)[:60]!r}")
     return value
 
 

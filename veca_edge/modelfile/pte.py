@@ -126,7 +126,7 @@ def read_model_file(path: str | Path) -> ModelFile:
             return _read_archive(path, archive)
     except (zipfile.BadZipFile, KeyError) as error:
         raise VecaError(
-            f"{path}: no veca-edge manifest ({error}): truncated, or made by another tool; "
+            f"{path}: no veca-edge manifest ({error}): it is cut off, or was made by another tool; "
             "convert the checkpoint again with `veca-edge convert`"
         ) from None
     except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
@@ -188,7 +188,7 @@ def _check_manifest(manifest: Manifest) -> None:
     step = manifest.chunk_size
     ascending = all(a < b for a, b in pairwise(budgets))
     if not budgets or not ascending or any(c % step or not 0 < c <= manifest.num_cores for c in budgets):
-        raise VecaError("the manifest's budgets do not fit the core bank")
+        raise VecaError("the manifest's budgets do not fit its core tokens")
     if manifest.num_heads > manifest.hidden_dim or manifest.hidden_dim % manifest.num_heads:
         raise VecaError("the manifest's sizes contradict each other")
 

@@ -282,7 +282,7 @@ def _check_header(path: Path) -> None:
     except OSError as error:
         raise VecaError(f"cannot read {path}: {error.strerror}") from None
     if size is None:
-        raise VecaError(f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
+        raise VecaError(f"cannot read {path}: it is not a JPEG, PNG, WebP, BMP or TIFF image")
     check_pixels(str(path), *size)
 
 

@@ -155,7 +155,7 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     if is_package(path):
         return _from_package(path, threads, compute_units)
     if compute_units != "all":
-        raise VecaError(f"{path}: compute units are for Core ML packages")
+        raise VecaError(f"{path}: compute units are for Core ML packages: leave them out")
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 
 
@@ -192,12 +192,12 @@ def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) 
     from veca_edge.runtime.engines.coreml import CoreMLEngine
 
     if threads is not None:
-        raise VecaError(f"{path}: Core ML chooses its threads itself; leave the threads out")
+        raise VecaError(f"{path}: Core ML chooses its threads itself: leave the threads out")
     file = read_package_file(path)
     engine = CoreMLEngine(file, compute_units)
     if engine.interprets:
         warnings.warn(
-            f"{path}: there is no Core ML on this system: interpreted in numpy, slowly, for checking; "
+            f"{path}: there is no Core ML on this system, so the package runs in numpy: slow, for checking only; "
             "for speed convert the checkpoint with --target executorch",
             VecaWarning,
             stacklevel=3,

@@ -73,7 +73,7 @@ class Result:
             VecaError: the model has no head.
         """
         if self.logits is None:
-            raise VecaError("this model has no head, so it has no labels: train one with a labelled photo set")
+            raise VecaError("this model has no head, so it has no labels: fit one with `veca-edge fit-head`")
         return np.asarray(softmax(self.logits), np.float32)
 
     def top(self, k: int = 5) -> list[Prediction]:

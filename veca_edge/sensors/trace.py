@@ -110,7 +110,7 @@ def _state(line: bytes, where: str, before: list[DeviceState]) -> DeviceState:
     record = _parsed(line, where)
     strange = [key for key in record if key not in ("time", *FIELDS, *IGNORED)]
     if strange:
-        raise VecaError(f"{where}: there is no field {strange[0]!r:.80} in a device's state")
+        raise VecaError(f"{where}: unknown field {strange[0]!r:.80}")
     time = record.get("time")
     if isinstance(time, bool) or not isinstance(time, (int, float)) or not abs(time) <= LATEST:
         raise VecaError(f"{where}: time must be a number of seconds")
@@ -138,11 +138,11 @@ def _value(field: str, value: Any, where: str) -> Any:
     if field == "thermal":
         levels = {str(level): level for level in ThermalLevel}
         if not isinstance(value, str) or value not in levels:
-            raise VecaError(f"{where}: thermal {value!r:.80} is none of {', '.join(levels)}")
+            raise VecaError(f"{where}: thermal is {value!r:.80}: use {', '.join(levels)}")
         return levels[value]
     checked = checked_value(field, value)
     if checked is None:
-        raise VecaError(f"{where}: {field} cannot be {value!r:.80}")
+        raise VecaError(f"{where}: {field} is {value!r:.80}, which cannot be")
     return checked
 
 
