@@ -208,12 +208,12 @@ def test_missing_values_are_named(default_model_file: Path, tmp_path: Path) -> N
         read_model_file(path)
 
 
-def test_hostile_numbers_in_the_bank_are_refused(default_model_file: Path, tmp_path: Path) -> None:
+def test_hostile_numbers_in_the_core_tokens_are_refused(default_model_file: Path, tmp_path: Path) -> None:
     file = read_model_file(default_model_file)
     program = default_model_file.read_bytes()[: file.manifest.program_size]
-    bank = file.cores.copy()
-    bank[3, 5] = np.nan
-    write_model_file(replace(file, path=tmp_path / "nan.pte", cores=bank), program)
+    cores = file.cores.copy()
+    cores[3, 5] = np.nan
+    write_model_file(replace(file, path=tmp_path / "nan.pte", cores=cores), program)
     with pytest.raises(VecaError, match="not numbers"):
         read_model_file(tmp_path / "nan.pte")
 

@@ -31,7 +31,7 @@ def read_published(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
     reader = _Reader(config, shapes)
     values = {
         **_widths(reader),
-        **_bank(reader),
+        **_core_tokens(reader),
         **_rope(reader),
         "patch_embed_norm": bool(config.get("patch_embed_use_ln")) or "patch_embed.norm.weight" in shapes,
     }
@@ -135,7 +135,7 @@ def _heads(reader: _Reader, hidden: int) -> int:
     return max(hidden // 64, 1)
 
 
-def _bank(reader: _Reader) -> dict[str, Any]:
+def _core_tokens(reader: _Reader) -> dict[str, Any]:
     # Older files use the second name.
     name = "nested_chunk_size" if "nested_chunk_size" in reader.config else "matryoshka_chunk_size"
     chunk = reader.size(name, reader.axis("query_token_chunks.0", 1), 8)

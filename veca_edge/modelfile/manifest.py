@@ -90,7 +90,7 @@ class Manifest:
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
         return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
 
-    def rungs(self, kind: str) -> tuple[tuple[int, str], ...]:
+    def size_buckets(self, kind: str) -> tuple[tuple[int, str], ...]:
         """The methods "encode" or "step" as (most patches, name), ascending; the last takes `max_patches`."""
         found = (name.removeprefix(f"{kind}_") for name in self.methods if name.startswith(f"{kind}_"))
         smaller = sorted(int(text) for text in found if text.isdecimal() and 0 < int(text) < self.max_patches)
@@ -100,7 +100,7 @@ class Manifest:
         """The same with the outcome of a verification."""
         return replace(self, verification=verification)
 
-    def judged(self, quality: Mapping[str, Any]) -> Manifest:
+    def evaluated(self, quality: Mapping[str, Any]) -> Manifest:
         """The same with the quality of its operating points."""
         return replace(self, quality=quality)
 

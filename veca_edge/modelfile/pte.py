@@ -191,7 +191,7 @@ def _check_manifest(manifest: Manifest) -> None:
     step = manifest.chunk_size
     ascending = all(a < b for a, b in pairwise(budgets))
     if not budgets or not ascending or any(c % step or not 0 < c <= manifest.num_cores for c in budgets):
-        raise VecaError("the manifest's budgets do not fit the core bank")
+        raise VecaError("the manifest's budgets do not fit its core tokens")
     if manifest.num_heads > manifest.hidden_dim or manifest.hidden_dim % manifest.num_heads:
         raise VecaError("the manifest's sizes contradict each other")
 

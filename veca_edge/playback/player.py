@@ -53,7 +53,7 @@ class Options:
         save: a video of what is shown, or None.
         log: a JSON-lines file, or None.
         snapshots: the folder for snapshots.
-        turns: budgets that take turns, each for one second of film; () leaves the choice to the keys.
+        alternating: budgets that alternate, one second of film each; () leaves the choice to the keys.
     """
 
     image_size: int | None = None
@@ -62,7 +62,7 @@ class Options:
     save: Path | None = None
     log: Path | None = None
     snapshots: Path = Path()
-    turns: tuple[int, ...] = ()
+    alternating: tuple[int, ...] = ()
 
     def check(self, patch_size: int) -> None:
         """Raise a VecaError for a video that cannot be written, or an image size not made of whole patches."""
@@ -174,8 +174,8 @@ class Player:
 
     def _one(self, frame: Frame) -> None:
         self._measure(time.monotonic())
-        if self._options.turns:
-            self._state = replace(self._state, cores=self._turn(frame))
+        if self._options.alternating:
+            self._state = replace(self._state, cores=self._alternate(frame))
         result = self._runner(frame.image, cores=self._state.cores, image_size=self._options.image_size)
         top = result.top(LOGGED_LABELS) if result.logits is not None else []
         self._tally.add(result, top[0] if top else None)
@@ -185,10 +185,10 @@ class Player:
             self._present(self._renderer, frame, result, top)
         self._progress()
 
-    def _turn(self, frame: Frame) -> int:
+    def _alternate(self, frame: Frame) -> int:
         """The budget whose second of film this frame belongs to."""
         second = int(frame.index / (self._source.fps or LIVE_FPS))
-        return self._options.turns[second % len(self._options.turns)]
+        return self._options.alternating[second % len(self._options.alternating)]
 
     def _present(self, renderer: Renderer, frame: Frame, result: Result, labels: Sequence[Prediction]) -> None:
         """Draw, save and show; while paused, keep showing this frame."""

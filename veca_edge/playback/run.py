@@ -210,7 +210,7 @@ def _play(
         request.fps_limit,
         request.save,
         request.log,
-        turns=chosen if len(chosen) > 1 else (),
+        alternating=chosen if len(chosen) > 1 else (),
     )
     options.check(model.patch_size)
     runner: Runner
@@ -225,7 +225,7 @@ def _play(
         window = Window()
         stack.callback(window.close)
     if web is not None:
-        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(options.turns), VIEWS))
+        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(options.alternating), VIEWS))
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
     advance = stack.enter_context(meter(source.name, total if window is None else None))
     state = ViewState(None if auto else chosen[0], model.budgets, request.view, auto=auto)

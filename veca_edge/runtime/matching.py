@@ -32,12 +32,12 @@ class Matches:
         return len(self.similarity)
 
 
-def match_patches(first: Result, second: Result, least: float = 0.0) -> Matches:
+def match_patches(first: Result, second: Result, min_similarity: float = 0.0) -> Matches:
     """Pair the patches of two pictures, results of one model with any budgets and image sizes.
 
     Args:
         first, second: results.
-        least: pairs that are less alike are left out, -1..1.
+        min_similarity: cosine below which pairs are left out, -1..1.
 
     Raises:
         VecaError: the features have different widths.
@@ -49,7 +49,7 @@ def match_patches(first: Result, second: Result, least: float = 0.0) -> Matches:
     there, mutual = nearest(similarity)
     rows = np.flatnonzero(mutual)
     best = similarity[rows, there[rows]]
-    order = [index for index in np.argsort(-best, kind="stable") if best[index] >= least]
+    order = [index for index in np.argsort(-best, kind="stable") if best[index] >= min_similarity]
     chosen = rows[order]
     return Matches(patch_centres(first)[chosen], patch_centres(second)[there[chosen]], best[order])
 

@@ -178,8 +178,8 @@ def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
         raise RequestError(400, "controls are cores, view and paused")
     if "cores" in wishes:
         cores = wishes["cores"]
-        if choices.turns:
-            raise RequestError(409, "the cores take turns in this run")
+        if choices.alternating:
+            raise RequestError(409, "the cores alternate in this run and cannot be chosen")
         if not (type(cores) is int and cores in choices.budgets) and not (cores == "auto" and choices.auto):
             raise RequestError(400, f"cores can be {', '.join(map(str, choices.budgets))}")
     if "view" in wishes and wishes["view"] not in choices.views:
