@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.files import LineWriter
 from veca_edge.sensors.state import DeviceState, ThermalLevel
-from veca_edge.sensors.trace import TraceWriter, read_trace
+from veca_edge.sensors.trace import read_trace, state_record
 
 STATES = [
     DeviceState(1.5),
@@ -24,9 +25,9 @@ STATES = [
 
 def test_states_come_back(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
-    with TraceWriter(path) as writer:
+    with LineWriter(path) as writer:
         for state in STATES:
-            writer.write(state)
+            writer.write(state_record(state))
     assert writer.lines == 3
     assert read_trace(path) == STATES
     assert json.loads(path.read_text().splitlines()[1])["thermal"] == "fair"
@@ -34,9 +35,9 @@ def test_states_come_back(tmp_path: Path) -> None:
 
 def test_every_line_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
-    with TraceWriter(path) as writer:
+    with LineWriter(path) as writer:
         for count, state in enumerate(STATES, 1):
-            writer.write(state)
+            writer.write(state_record(state))
             assert read_trace(path) == STATES[:count]
 
 
@@ -62,20 +63,20 @@ def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: py
         (None, StreamError),
     ):
         path = tmp_path / "trace.jsonl"
-        writer = TraceWriter(path)
-        writer.write(STATES[0])
+        writer = LineWriter(path)
+        writer.write(state_record(STATES[0]))
         monkeypatch.setattr(writer, "_file", Interrupted(writer._file, error))
         with pytest.raises(raised):
-            writer.write(STATES[1])
+            writer.write(state_record(STATES[1]))
         assert read_trace(path) == STATES[:1]
         with pytest.raises(StreamError, match="closed"):
-            writer.write(STATES[1])
+            writer.write(state_record(STATES[1]))
 
 
 @pytest.mark.parametrize("name", ["missing/trace.jsonl", ".", "a\0b"])
 def test_places_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(VecaError, match="cannot write"):
-        TraceWriter(f"{tmp_path}/{name}")
+        LineWriter(f"{tmp_path}/{name}")
 
 
 def test_written_by_hand(tmp_path: Path) -> None:
@@ -136,4 +137,4 @@ def test_files_without_samples(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")  # noqa: PTH110
 def test_devices_are_not_written() -> None:
     with pytest.raises(VecaError, match="not a regular file"):
-        TraceWriter("/dev/full")
+        LineWriter("/dev/full")
