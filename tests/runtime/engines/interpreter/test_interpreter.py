@@ -207,13 +207,13 @@ def _not_in_that_opset(function: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_newer_opset, "opset CoreML9 is not known"),
+        (_newer_opset, "opset CoreML9 is not supported"),
         (_unknown_operator, "operators that are not supported by this interpreter: scaled_tanh"),
         (_unknown_parameter, "tanh y: this form is not supported by this interpreter: .*unexpected"),
         (_missing_parameter, "linear product: this form is not supported by this interpreter: .*weight"),
         (_unknown_attribute, "tanh y: attributes that are not supported by this interpreter: mode"),
         (_nested_block, "blocks of their own"),
-        (_unknown_type, "data type 13 is not known"),
+        (_unknown_type, "data type 13 is not supported"),
         (_other_type, "the program declares int32 2×16"),
         (_other_shape, r"linear product: it gives float32 \(2, 16\), the program declares fp32 2×17"),
         (_huge_shape, "too large"),
