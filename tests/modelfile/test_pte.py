@@ -127,6 +127,7 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], No
     [
         ({"format_version": FORMAT_VERSION + 1}, "update veca-edge"),
         ({"format": "something else"}, "not of veca-edge"),
+        ({"target": "executorch-coreml"}, "use `veca-edge convert --target coreml`"),
         ({"budgets": [8, 65]}, "budgets do not fit"),
         ({"budgets": []}, "budgets do not fit"),
         ({"budgets": "64"}, "budgets is not valid"),

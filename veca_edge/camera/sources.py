@@ -22,7 +22,7 @@ LAST_CAMERA = 2**31 - 1  # OpenCV takes a C int
 
 
 def open_source(
-    spec: str | int,
+    spec: str | int | Path,
     *,
     live: bool | None = None,
     retry: float = 10.0,
@@ -47,6 +47,8 @@ def open_source(
     """
     if retry < 0:
         raise VecaError(f"retry must be 0 or more seconds, got {retry:g}")
+    if isinstance(spec, Path):
+        return _open_path(expanded(str(spec)), live, retry, loop, notify, capture)
     if isinstance(spec, str) and spec.isascii() and spec.isdigit():
         spec = int(spec) if len(spec) < 20 else LAST_CAMERA + 1  # int() refuses thousands of digits
     if isinstance(spec, int):

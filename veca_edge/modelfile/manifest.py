@@ -12,7 +12,6 @@ from veca_edge.image.preprocessing import Preprocessing
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
-PAYLOAD_TARGET = "executorch-coreml"  # an ExecuTorch file that hands a Core ML package to the system
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
@@ -26,7 +25,7 @@ class Manifest:
 
     Attributes:
         name: for people; the checkpoint's file name without its ending.
-        target: "executorch", "coreml" (a package), or "executorch-coreml".
+        target: "executorch", or "coreml" (a package).
         quantization: "int8", "int4", "fp32" or the name of a recipe; for Core ML also "fp16", "palette6" or
             "palette4".
         family: "small", "splus", "base", "large" or "custom".

@@ -26,6 +26,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there, replacing, shortened
 from veca_edge.modelfile.manifest import Manifest
 
+TARGET = "executorch"
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
 MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice
 NPY_HEADER = 256  # bytes before an array, at most
@@ -184,6 +185,8 @@ def _npy(array: Float) -> bytes:
 
 
 def _check_manifest(manifest: Manifest) -> None:
+    if manifest.target != TARGET:
+        raise VecaError(f"made for {manifest.target}: use `veca-edge convert --target coreml` for Core ML")
     budgets = manifest.budgets
     step = manifest.chunk_size
     ascending = all(a < b for a, b in pairwise(budgets))

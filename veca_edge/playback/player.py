@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.errors import VecaError
+from veca_edge.files import LineWriter
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.remote import Remote, Shown
 from veca_edge.playback.summary import Summary, Tally, ms
 from veca_edge.playback.viewer import HELP, ViewState, apply_key
 from veca_edge.playback.views import Renderer
-from veca_edge.playback.writers import JsonlWriter, VideoWriter, check_video_path, save_png
+from veca_edge.playback.writers import VideoWriter, check_video_path, save_png
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 
 LOGGED_LABELS = 5
@@ -127,7 +128,7 @@ class Player:
         self._period: float | None = None
         self._newest: Result | None = None
         self._video: VideoWriter | None = None
-        self._log: JsonlWriter | None = None
+        self._log: LineWriter | None = None
         self._always_drawn = window is not None or options.save is not None
         self._renderer = Renderer() if self._always_drawn or remote is not None else None
 
@@ -150,7 +151,7 @@ class Player:
         try:
             with ExitStack() as files:
                 if self._options.log is not None:
-                    self._log = files.enter_context(JsonlWriter(self._options.log))
+                    self._log = files.enter_context(LineWriter(self._options.log))
                 if self._options.save is not None:
                     fps = self._source.fps or LIVE_FPS
                     self._video = files.enter_context(VideoWriter(self._options.save, fps))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
 from veca_edge.image.patches import cell_centres, cut_patches
-from veca_edge.modelfile.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.engines.weight_cache import enable_weight_cache
@@ -56,8 +56,6 @@ class Program:
     def __init__(self, file: ModelFile, threads: int) -> None:
         require("executorch", "run")
         self._path = file.path
-        if file.manifest.target == PAYLOAD_TARGET:
-            raise VecaError(f"{file.path}: made for ExecuTorch's Core ML backend, which only Apple's systems have")
         with quiet():
             import torch
 

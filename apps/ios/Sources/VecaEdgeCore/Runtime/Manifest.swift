@@ -7,7 +7,7 @@ public struct Manifest: Sendable {
 
     /// For people.
     public let name: String
-    /// "coreml" (a package), "executorch", or "executorch-coreml".
+    /// "executorch", or "coreml" (a package).
     public let target: String
     public let quantization: String
     /// Width D of a token.
