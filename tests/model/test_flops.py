@@ -25,20 +25,20 @@ DENSE = {
 
 
 @pytest.mark.parametrize("family", ELASTIC)
-def test_attention_cost_is_the_published_one(family):
+def test_attention_cost_is_the_published_one(family: str) -> None:
     config = VecaConfig.from_family(family)
     assert tuple(attention_block_gflops(config, size, 64) for size in SIZES) == ELASTIC[family]
 
 
 @pytest.mark.parametrize("family", DENSE)
-def test_dense_attention_cost_is_the_published_one(family):
+def test_dense_attention_cost_is_the_published_one(family: str) -> None:
     config = VecaConfig.from_family(family)
     assert tuple(dense_attention_block_gflops(config, size) for size in SIZES) == DENSE[family]
 
 
 @pytest.mark.parametrize("output_dim", [None, 24])
 @pytest.mark.parametrize(("hw", "cores"), [((64, 64), 8), ((32, 96), 24)])
-def test_model_cost_is_what_torch_counts(hw, cores, output_dim):
+def test_model_cost_is_what_torch_counts(hw: tuple[int, int], cores: int, output_dim: int | None) -> None:
     config = VecaConfig.from_family(
         "small", hidden_dim=32, num_heads=2, num_layers=3, num_cores=32, output_dim=output_dim
     )
@@ -50,13 +50,13 @@ def test_model_cost_is_what_torch_counts(hw, cores, output_dim):
     assert model_gflops(config, hw, cores) == pytest.approx(counter.get_total_flops() / 1e9, rel=1e-12)
 
 
-def test_head_costs_one_product_over_both_outputs():
+def test_head_costs_one_product_over_both_outputs() -> None:
     config = VecaConfig.from_family("small")
     extra = model_gflops(config, 256, 64, head_classes=1000) - model_gflops(config, 256, 64)
     assert extra == pytest.approx(2 * 768 * 1000 / 1e9)
 
 
-def test_cost_refuses_what_the_model_refuses():
+def test_cost_refuses_what_the_model_refuses() -> None:
     config = VecaConfig.from_family("small")
     with pytest.raises(VecaError, match="multiples of 16"):
         model_gflops(config, 250, 64)

@@ -46,7 +46,7 @@ def test_other_keys_change_nothing(key: int) -> None:
 
 
 def test_bad_states() -> None:
-    with pytest.raises(VecaError, match="no budget of 9 cores, only 8, 16"):
+    with pytest.raises(VecaError, match="9 cores: this model offers 8, 16"):
         ViewState(9, (8, 16))
     with pytest.raises(VecaError, match="no view 'x'"):
         ViewState(8, (8,), "x")

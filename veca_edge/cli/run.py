@@ -178,7 +178,7 @@ def command(as_json: bool, **given: Any) -> None:
     """
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
-        raise VecaError("--token has an effect with --serve only: leave it out")
+        raise VecaError("--token works with --serve only: leave it out")
     summary = run(request, partial(_load, request), print_line, _progress_bar)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), ensure_ascii=False))

@@ -206,7 +206,7 @@ def _choose(
 ) -> tuple[int, bool]:
     """The point's index, and whether the deadline forced it.
 
-    Down at once, up after a while and with a margin. What is chosen anew must be well in time; what is kept, just.
+    Down at once, up after a while and with a margin. A new choice must be well in time, a kept one only in time.
     """
     if limit <= 0:
         return 0, False

@@ -152,5 +152,5 @@ def preset(name: str) -> Settings:
         VecaError: another name.
     """
     if name not in PRESETS:
-        raise VecaError(f"{name!r} is no preset: use one of {', '.join(PRESETS)}")
+        raise VecaError(f"unknown preset {name!r}: use one of {', '.join(PRESETS)}")
     return PRESETS[name]

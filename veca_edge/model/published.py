@@ -31,7 +31,7 @@ def read_published(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
     reader = _Reader(config, shapes)
     values = {
         **_widths(reader),
-        **_bank(reader),
+        **_core_tokens(reader),
         **_rope(reader),
         "patch_embed_norm": bool(config.get("patch_embed_use_ln")) or "patch_embed.norm.weight" in shapes,
     }
@@ -42,7 +42,7 @@ def read_published(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
 def write_published(config: VecaConfig) -> dict[str, Any]:
     """The published names and values of a model's settings; `read_published` gives the same model back."""
     published = {
-        # Published code knows no "custom"; the sizes below win over any family's.
+        # Published code has no family "custom"; the sizes below win over any family's.
         "model_family": config.family if config.family in FAMILIES else "small",
         "num_query_tokens": config.num_cores,
         "hidden_dim": config.hidden_dim,
@@ -88,7 +88,7 @@ class _Reader:
         if value is None:
             value = self.table.get(name, default)
         if value is None:
-            raise VecaError(f"cannot tell {name}: the weights for it are missing; is this a complete checkpoint?")
+            raise VecaError(f"{name} is unknown: the weights for it are missing; use a complete checkpoint")
         if not isinstance(value, int) or isinstance(value, bool):
             raise VecaError(f"configuration: {name} is {value!r}, expected a whole number")
         return value
@@ -135,7 +135,7 @@ def _heads(reader: _Reader, hidden: int) -> int:
     return max(hidden // 64, 1)
 
 
-def _bank(reader: _Reader) -> dict[str, Any]:
+def _core_tokens(reader: _Reader) -> dict[str, Any]:
     # Older files use the second name.
     name = "nested_chunk_size" if "nested_chunk_size" in reader.config else "matryoshka_chunk_size"
     chunk = reader.size(name, reader.axis("query_token_chunks.0", 1), 8)

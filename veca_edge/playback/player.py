@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.errors import VecaError
+from veca_edge.files import LineWriter
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.remote import Remote, Shown
 from veca_edge.playback.summary import Summary, Tally, ms
 from veca_edge.playback.viewer import HELP, ViewState, apply_key
 from veca_edge.playback.views import Renderer
-from veca_edge.playback.writers import JsonlWriter, VideoWriter, check_video_path, save_png
+from veca_edge.playback.writers import VideoWriter, check_video_path, save_png
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 
 LOGGED_LABELS = 5
@@ -48,12 +49,12 @@ class Options:
 
     Attributes:
         image_size: pixels for the model's input, None for the model's own.
-        frames: stop after so many, None for all.
+        frames: stop after this many, None for all.
         fps_limit: frames per second at most, None for no limit.
         save: a video of what is shown, or None.
         log: a JSON-lines file, or None.
         snapshots: the folder for snapshots.
-        turns: budgets that take turns, each for one second of film; () leaves the choice to the keys.
+        alternating: budgets that alternate, one second of film each; () leaves the choice to the keys.
     """
 
     image_size: int | None = None
@@ -62,7 +63,7 @@ class Options:
     save: Path | None = None
     log: Path | None = None
     snapshots: Path = Path()
-    turns: tuple[int, ...] = ()
+    alternating: tuple[int, ...] = ()
 
     def check(self, patch_size: int) -> None:
         """Raise a VecaError for a video that cannot be written, or an image size not made of whole patches."""
@@ -127,7 +128,7 @@ class Player:
         self._period: float | None = None
         self._newest: Result | None = None
         self._video: VideoWriter | None = None
-        self._log: JsonlWriter | None = None
+        self._log: LineWriter | None = None
         self._always_drawn = window is not None or options.save is not None
         self._renderer = Renderer() if self._always_drawn or remote is not None else None
 
@@ -150,7 +151,7 @@ class Player:
         try:
             with ExitStack() as files:
                 if self._options.log is not None:
-                    self._log = files.enter_context(JsonlWriter(self._options.log))
+                    self._log = files.enter_context(LineWriter(self._options.log))
                 if self._options.save is not None:
                     fps = self._source.fps or LIVE_FPS
                     self._video = files.enter_context(VideoWriter(self._options.save, fps))
@@ -174,8 +175,8 @@ class Player:
 
     def _one(self, frame: Frame) -> None:
         self._measure(time.monotonic())
-        if self._options.turns:
-            self._state = replace(self._state, cores=self._turn(frame))
+        if self._options.alternating:
+            self._state = replace(self._state, cores=self._alternate(frame))
         result = self._runner(frame.image, cores=self._state.cores, image_size=self._options.image_size)
         top = result.top(LOGGED_LABELS) if result.logits is not None else []
         self._tally.add(result, top[0] if top else None)
@@ -185,10 +186,10 @@ class Player:
             self._present(self._renderer, frame, result, top)
         self._progress()
 
-    def _turn(self, frame: Frame) -> int:
+    def _alternate(self, frame: Frame) -> int:
         """The budget whose second of film this frame belongs to."""
         second = int(frame.index / (self._source.fps or LIVE_FPS))
-        return self._options.turns[second % len(self._options.turns)]
+        return self._options.alternating[second % len(self._options.alternating)]
 
     def _present(self, renderer: Renderer, frame: Frame, result: Result, labels: Sequence[Prediction]) -> None:
         """Draw, save and show; while paused, keep showing this frame."""

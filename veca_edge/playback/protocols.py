@@ -1,4 +1,4 @@
-"""What a player asks of whatever it runs on frames."""
+"""What a player needs of the object that it runs on frames."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class RunRequest:
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
         save, log: a video of what is shown, and a file of JSON lines.
-        frames: stop after so many, None for all.
+        frames: stop after this many, None for all.
         fps_limit: most frames per second, None for no limit.
         stream: compute only what changed, where frames follow each other.
         sensitivity, patch_budget: as in `ChangeSettings`; None for its defaults.
@@ -132,7 +132,7 @@ class RunRequest:
             raise VecaError(f"{fixed} needs a fixed --cores: with auto the governor chooses it")
         auto = can and not fixed and not isinstance(self.cores, tuple)
         if self._given(FOR_AUTO) and not auto:
-            raise VecaError(f"{self._given(FOR_AUTO)} has an effect with --cores auto only: leave it out")
+            raise VecaError(f"{self._given(FOR_AUTO)} works with --cores auto only: leave it out")
         return auto
 
     def _given(self, names: tuple[str, ...]) -> str:
@@ -152,8 +152,9 @@ def run(
 
     Args:
         load: opens the model, once the source is known to be there.
-        say: told what a person should know, a line each.
-        meter: shows how far a run of so many frames (None for unknown) is; what it gives is called after each.
+        say: prints a line for the user.
+        meter: shows progress, given a name and the number of frames (None: unknown); what it gives is called after
+            each frame.
 
     Raises:
         VecaError: something in the request cannot be had.
@@ -210,7 +211,7 @@ def _play(
         request.fps_limit,
         request.save,
         request.log,
-        turns=chosen if len(chosen) > 1 else (),
+        alternating=chosen if len(chosen) > 1 else (),
     )
     options.check(model.patch_size)
     runner: Runner
@@ -225,7 +226,7 @@ def _play(
         window = Window()
         stack.callback(window.close)
     if web is not None:
-        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(options.turns), VIEWS))
+        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(options.alternating), VIEWS))
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
     advance = stack.enter_context(meter(source.name, total if window is None else None))
     state = ViewState(None if auto else chosen[0], model.budgets, request.view, auto=auto)

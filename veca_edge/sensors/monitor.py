@@ -53,7 +53,7 @@ class Monitor:
         notify: Callable[[str], None] | None = None,
     ) -> None:
         if not 0 < interval < float("inf"):
-            raise ValueError(f"an interval of {interval} seconds")
+            raise ValueError(f"interval {interval}: use seconds above 0")
         self._clock = clock
         self._slots = [_Slot(reader, interval, clock, notify or _log.warning) for reader in readers]
         self._stop: threading.Event | None = None

@@ -148,7 +148,7 @@ def parse_head(head: bytes) -> Request:
     for text in rest:
         match = HEADER.fullmatch(text)
         if match is None or match[1].lower() in headers:
-            raise RequestError(400, "a header is malformed or there twice")
+            raise RequestError(400, "a header is malformed or repeated")
         headers[match[1].lower()] = match[2].strip(" \t")
     path, _, query = target.partition("?")
     try:
@@ -162,7 +162,7 @@ def parse_head(head: bytes) -> Request:
 def _body_length(request: Request) -> int:
     """Bytes of the body, which are read even where nobody wants them: what follows is the next request."""
     if "transfer-encoding" in request.headers:
-        raise RequestError(411, "the body must come with its length")
+        raise RequestError(411, "the body needs a Content-Length")
     text = request.headers.get("content-length", "0")
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
         raise RequestError(400, "the body's length is not a number")

@@ -21,7 +21,7 @@ class Choices:
         source: the camera's or file's name.
         budgets: core counts, ascending.
         auto: whether the model can choose the cores.
-        turns: the cores take turns by themselves and cannot be chosen.
+        alternating: the cores alternate by themselves and cannot be chosen.
         views: what can be drawn.
     """
 
@@ -29,7 +29,7 @@ class Choices:
     source: str
     budgets: tuple[int, ...]
     auto: bool
-    turns: bool
+    alternating: bool
     views: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Choices:
             "source": self.source,
             "budgets": list(self.budgets),
             "auto": self.auto,
-            "turns": self.turns,
+            "alternating": self.alternating,
             "views": list(self.views),
         }
 

@@ -89,7 +89,7 @@ def _per_side(values: Array | None, dimensions: int) -> list[int]:
 def _padding(kind: str, pad: Array | None, dimensions: int) -> list[tuple[int, int]]:
     """(before, after) per side."""
     if kind not in ("valid", "custom"):
-        raise VecaError(f"padding {kind!r} is not known to this interpreter")
+        raise VecaError(f"padding {kind!r} is not supported by this interpreter")
     numbers = [0] * 2 * dimensions if pad is None else [int(value) for value in pad.reshape(-1)]
     if len(numbers) != 2 * dimensions or min(numbers) < 0 or max(numbers) > 2**16:
         raise VecaError(f"padding {numbers[:8]} for {dimensions} sides")

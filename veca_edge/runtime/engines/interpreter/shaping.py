@@ -95,7 +95,7 @@ def slice_by_index(
 
 
 def slice_by_size(x: Array, begin: Array, size: Array) -> Array:
-    """From `begin`, so many elements; all of them for -1."""
+    """`size` elements from `begin` on; -1 for all."""
     index = []
     for first, count, length in zip(_integers(begin), _integers(size), x.shape, strict=True):
         start = first + length if first < 0 else first
@@ -107,7 +107,7 @@ def slice_by_size(x: Array, begin: Array, size: Array) -> Array:
 
 
 def tile(x: Array, reps: Array) -> Array:
-    """x, so many times along each of its axes."""
+    """x, repeated along each of its axes."""
     times = _integers(reps)
     if len(times) != x.ndim or min(times, default=1) < 1:
         raise VecaError(f"{times} repetitions of a tensor of shape {x.shape}")
