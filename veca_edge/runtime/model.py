@@ -23,6 +23,7 @@ from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
 
 if TYPE_CHECKING:
+    pass
 
 Float = NDArray[np.float32]
 
