@@ -9,12 +9,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from veca_edge.errors import StreamError, VecaError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 PACKAGE_SUFFIX = ".mlpackage"
 PACKAGE_MANIFEST = "Manifest.json"
@@ -203,7 +200,7 @@ class LineWriter:
                 with suppress(OSError):
                     self.path.unlink()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> LineWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

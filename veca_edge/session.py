@@ -29,8 +29,6 @@ from veca_edge.runtime.result import Result
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from veca_edge.runtime.model import Model
     from veca_edge.runtime.streaming.stream import Stream
 
@@ -245,7 +243,7 @@ class Session:
             stream.change = replace(stream.change, patch_budget=point.patch_budget)
         return stream
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Session:
         self._sensors.start()
         return self
 

@@ -205,11 +205,11 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "preprocessing": (lambda: student(preprocessing=3), "'preprocessing' is a int"),
     "image size": (
         lambda: student(preprocessing={"image_size": 100}),
-        "image_size is 100, expected a multiple of 16",
+        "image size 100 is not a multiple of the patch size 16",
     ),
     "fit": (lambda: student(preprocessing={"fit": "squash"}), "fit is 'squash', expected one of crop, pad"),
-    "mean": (lambda: student(preprocessing={"mean": [1, 2]}), "mean is .* expected three numbers"),
-    "std": (lambda: student(preprocessing={"std": [1, 0, 1]}), "std must be above 0"),
+    "mean": (lambda: student(preprocessing={"mean": [1, 2]}), "mean must hold three finite numbers"),
+    "std": (lambda: student(preprocessing={"std": [1, 0, 1]}), "std is .* expected values above 0"),
     "control characters": (lambda: student({**STATE, "a\nb\x1b": torch.zeros(1)}), r"a\\nb\\x1b"),
 }
 

@@ -125,7 +125,7 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, "update it"),
+        ({"format_version": FORMAT_VERSION + 1}, "update veca-edge"),
         ({"format": "something else"}, "not of veca-edge"),
         ({"target": "executorch-coreml"}, "use `veca-edge convert --target coreml`"),
         ({"budgets": [8, 65]}, "budgets do not fit"),
@@ -133,8 +133,8 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], No
         ({"budgets": "64"}, "budgets is not valid"),
         ({"budgets": [64, 8]}, "budgets do not fit"),
         ({"budgets": [8, 8]}, "budgets do not fit"),
-        ({"format_version": True}, "update it"),
-        ({"format_version": -1}, "update it"),
+        ({"format_version": True}, "update veca-edge"),
+        ({"format_version": -1}, "update veca-edge"),
         ({"name": "\x1b]0;title\x07"}, "name is not valid"),
         ({"made_with": {"a": "\x1b[31m"}}, "made_with is not valid"),
         ({"labels": [1, 2]}, "labels is not valid"),

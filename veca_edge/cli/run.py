@@ -20,7 +20,8 @@ from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.governor.settings import PRESETS
 from veca_edge.playback.player import Say
-from veca_edge.playback.run import RunRequest, run
+from veca_edge.playback.request import RunRequest
+from veca_edge.playback.run import run
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address, parse_address
 from veca_edge.runtime.model import Model

@@ -6,7 +6,7 @@ import math
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, shortened
 from veca_edge.image.opencv import FRAME_COUNT, open_capture, quiet_opencv
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
 # VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
@@ -141,7 +138,7 @@ class VideoWriter:
             )
         self._file.keep()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -23,7 +23,7 @@ from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 Float = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ class Model:
         cores = f"{self.budgets[0]} to {self.budgets[-1]}" if len(self.budgets) > 1 else f"{self.budgets[0]}"
         return f"<Model {self.name}, {labels}{cores} cores, {self.preprocessing.image_size} px, {self.engine.name}>"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Model:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -175,8 +175,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "specification as a pipe": (_pipe(SPECIFICATION), "missing"),
     "other kind of model": (lambda p: edit(p, lambda m: m.neuralNetwork.SetInParent()), "an older kind"),
     "no functions": (lambda p: edit(p, lambda m: m.mlProgram.functions.clear()), "without functions"),
-    "newer program": (lambda p: edit(p, lambda m: setattr(m.mlProgram, "version", 2)), "version 2, known is 1"),
-    "weights in bfloat16": (lambda p: edit(p, _unknown_weights), "data type 13 is not known"),
+    "newer program": (lambda p: edit(p, lambda m: setattr(m.mlProgram, "version", 2)), "version 2, expected 1"),
+    "weights in bfloat16": (lambda p: edit(p, _unknown_weights), "data type 13 is not supported"),
     "unknown default": (
         lambda p: edit(p, lambda m: setattr(m.description, "defaultFunctionName", "x")),
         "default function",

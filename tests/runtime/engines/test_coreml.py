@@ -180,7 +180,7 @@ def _foreign(path: Path) -> None:
         (_manifest(patch_size=8), "outputs of its function"),
         (_manifest(labels=["one"]), "outputs of its function"),
         (_manifest(format="other"), "not of veca-edge"),
-        (_manifest(format_version=99), "update it"),
+        (_manifest(format_version=99), "update veca-edge"),
         (_manifest(name="\x1b[31m"), "name is not valid"),
         (_foreign, "made by another tool"),
         (lambda path: (path / WEIGHTS).unlink(), "weight.bin is missing"),
