@@ -24,7 +24,7 @@ TOKENS = 2048  # patches and cores in a batch: more is no faster on a CPU, and t
 WINDOW = 8  # batches of photos that are decoded before any is computed, so that batches of each budget are full
 MAX_BYTES = 4 * 2**30  # of all features together
 
-Advance = Callable[[int], object]
+Progress = Callable[[float], None]
 Prepared = list[tuple[int, Image]]  # rows of photos, and their pixels at the model's size
 
 
@@ -122,7 +122,7 @@ def compute_features(
     photos: Photos,
     cores: NDArray[np.int64],
     say: Say = lambda _: None,
-    advance: Advance = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Features:
     """The features of all photos, taken from the cache or computed.
 
@@ -134,7 +134,7 @@ def compute_features(
         photos: n photos; those that cannot be read are named and left out.
         cores: (n, V), the core counts for each photo.
         say: receives lines about what is left out.
-        advance: called with the number of photos that were done since the last call.
+        progress: called with how much is done, 0..1.
 
     Raises:
         VecaError: too many features for the memory, out of memory, or a model with damaged weights.
@@ -148,7 +148,7 @@ def compute_features(
         )
     about = f"{_identity(checkpoint)} {json.dumps(preprocessing.to_dict())}"
     with FeatureCache(about, extractor.width, say) as cache:
-        return _Work(extractor, cache, photos, cores, say).run(advance)
+        return _Work(extractor, cache, photos, cores, say).run(progress)
 
 
 class _Work:
@@ -163,17 +163,18 @@ class _Work:
         self._keys: list[bytes] = []
         self._missing: dict[int, set[int]] = {}  # row of a photo to core counts
 
-    def run(self, advance: Advance) -> Features:
+    def run(self, progress: Progress) -> Features:
+        progress(0)
         self._look_up()
         unreadable = set(self._missing)
-        advance(len(self._photos) - len(unreadable))
         for window in self._windows():
             for cores in np.unique(self._cores):
                 for batch in self._batches(window, int(cores)):
                     self._compute(batch, int(cores))
             unreadable.difference_update(row for row, _ in window)
-            advance(len(window))
-        advance(len(unreadable))
+            if unreadable:
+                progress(1 - len(unreadable) / len(self._photos))
+        progress(1)
         everything = Features(self._photos, self._cores, self._values)
         if not unreadable:
             return everything

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def fit_head(
 
     def features(stage: str, photos: Photos, per_photo: int) -> Features:
         cores = draw_budgets(photos, chosen, per_photo)
-        return compute_features(checkpoint, preprocessing, photos, cores, say, _Share(stage, len(photos), progress))
+        return compute_features(checkpoint, preprocessing, photos, cores, say, partial(progress, stage))
 
     looks = max(FEWEST, LOOKS // len(splits.train))
     train = features("features of train", splits.train, min(looks, len(chosen)))
@@ -136,20 +137,6 @@ def fit_head(
     previous = _previous_top1(checkpoint, val)
     qualities = _qualities(chosen, logits, targets, splits.train.labels, previous)
     return FittedHead(fitted, train.photos, val.photos, choice, temperature, qualities)
-
-
-class _Share:
-    """Turns numbers of photos into the share of a stage that is done."""
-
-    def __init__(self, stage: str, total: int, progress: Progress) -> None:
-        self._stage, self._total, self._progress = stage, total, progress
-        self._done = 0
-        progress(stage, 0)
-
-    def __call__(self, photos: int) -> None:
-        if photos:
-            self._done += photos
-            self._progress(self._stage, self._done / self._total)
 
 
 def _check_readable(train: Photos, val: Photos) -> None:
