@@ -30,11 +30,11 @@ def _convert(folder: Path, name: str, **options: Any) -> Path:
     from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
-    given: dict[str, Any] = {"budgets": (8, 64), "verify": False} | options
-    (made, *_) = convert_package(
+    given: dict[str, Any] = {"budgets": (8, 64)} | options
+    made = convert_package(
         read_checkpoint(default_checkpoint_path()), folder / f"{name}.mlpackage", PackageOptions(**given)
     )
-    return Path(made.path)
+    return next(iter(made))
 
 
 @pytest.fixture(scope="module")
