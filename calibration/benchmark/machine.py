@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from veca_edge._version import __version__
-from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
+from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name
+from veca_edge.runtime.threads import usable_cores
 
 __all__ = ["BUSY_LOAD", "BUSY_OTHERS", "Machine", "OthersClock", "processor_name", "read_machine"]
 
@@ -43,7 +44,7 @@ def read_machine(packages: Sequence[str] = ()) -> Machine:
     """
     return Machine(
         processor=processor_name(),
-        usable_cores=usable_cores(),
+        usable_cores=len(usable_cores()),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         versions=_versions(packages),
         load_average=_load_average(),

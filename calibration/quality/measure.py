@@ -25,7 +25,7 @@ from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityT
 from veca_edge.image.clip import clip_frames
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
-from veca_edge.photos.evaluation import JudgePhotos, read_photos
+from veca_edge.photos.evaluation import EvaluationPhotos, read_photos
 from veca_edge.runtime.child import answer, run_child
 from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.timing import START, opener
@@ -81,7 +81,7 @@ def measure_quality(
     reference: Model,
     ways: Sequence[Way],
     frames: Sequence[Image],
-    photos: JudgePhotos,
+    photos: EvaluationPhotos,
     advance: Callable[[float], None] = lambda _: None,
 ) -> Judged:
     """Judge every way of running.

@@ -159,7 +159,7 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
         (["--ane"], "--ane is for Core ML packages: name one"),
         ([package, "--images", tmp_path], "--images is for --ane only"),
         ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
-        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of images"),
+        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
     ):
         done = _inspect(*arguments)
         assert (done.exit_code, done.stdout) == (2, ""), arguments

@@ -16,7 +16,7 @@ DEFAULT_MAX_PATCHES = 1024
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
-    """The name of the method "encode" or "step" that reserves its outputs for so many patches."""
+    """The name of the method "encode" or "step" that reserves its outputs for this many patches."""
     return kind if patches == max_patches else f"{kind}_{patches}"
 
 
@@ -112,7 +112,9 @@ class Manifest:
             raise VecaError("the manifest is not of veca-edge")
         version = values.pop("format_version", None)
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-            raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
+            raise VecaError(
+                f"the file has format {version}, this veca-edge reads up to {FORMAT_VERSION}: update veca-edge"
+            )
         values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
@@ -139,7 +141,7 @@ def _checked(name: str, value: Any) -> Any:
     else:
         ok = type(value) is int and 0 < value < 2**40
     if not ok:
-        raise VecaError(f"the manifest's {name} makes no sense: {str(value)[:60]!r}")
+        raise VecaError(f"the manifest's {name} is not valid: {str(value)[:60]!r}")
     return value
 
 

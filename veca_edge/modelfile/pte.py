@@ -148,7 +148,7 @@ def read_model_file(path: str | Path) -> ModelFile:
             return _read_archive(path, archive)
     except (zipfile.BadZipFile, KeyError) as error:
         raise VecaError(
-            f"{path}: no veca-edge manifest ({error}): truncated, or made by another tool; "
+            f"{path}: no veca-edge manifest ({error}): it is cut off, or was made by another tool; "
             "convert the checkpoint again with `veca-edge convert`"
         ) from None
     except (OSError, EOFError, NotImplementedError, RuntimeError) as error:

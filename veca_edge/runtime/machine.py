@@ -24,13 +24,6 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         return platform.processor() or platform.machine() or "unknown processor"
 
 
-def usable_cores() -> int:
-    """Logical processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class OthersClock:
     """Counts the processor time that others use between its making and `cores`; Linux only."""
 

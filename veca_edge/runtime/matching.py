@@ -44,7 +44,7 @@ def match_patches(first: Result, second: Result, min_similarity: float = 0.0) ->
     """
     widths = first.features.shape[-1], second.features.shape[-1]
     if widths[0] != widths[1]:
-        raise VecaError(f"features of {widths[0]} and {widths[1]} values: match results of one model")
+        raise VecaError(f"features of {widths[0]} and {widths[1]} values do not match: use results of one model")
     similarity = directions(first.features) @ directions(second.features).T
     there, mutual = nearest(similarity)
     rows = np.flatnonzero(mutual)

@@ -20,7 +20,8 @@ from veca_edge.files import replacing
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
-from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
+from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name
+from veca_edge.runtime.threads import usable_cores
 from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_ways
 from veca_edge.runtime.trust import cache_folder
 
@@ -158,7 +159,7 @@ def this_device(threads: int) -> Device:
     parts = [f"veca-edge {__version__}"]
     with suppress(PackageNotFoundError):
         parts.append(f"executorch {version('executorch')}")
-    return Device(processor_name(), usable_cores(), threads, ", ".join(parts))
+    return Device(processor_name(), len(usable_cores()), threads, ", ".join(parts))
 
 
 def _path(model: Model) -> Path | None:

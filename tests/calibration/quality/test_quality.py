@@ -126,7 +126,7 @@ def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path)
 
 
 def test_a_folder_that_is_not_there_is_one_line(default_model_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(VecaError, match="no such folder of images"):
+    with pytest.raises(VecaError, match="no such folder of photos"):
         quality_in_child(default_model_file, default_checkpoint_path(), images=tmp_path / "none")
 
 

@@ -246,8 +246,8 @@ def test_places_that_cannot_be_written_are_told_before_the_work(tmp_path: Path) 
     for name, message in {
         "missing/m.mlpackage": "there is no folder",
         "m.pte": "ends in .mlpackage",
-        "file.mlpackage": "a file of this name is in the way",
-        "folder.mlpackage": "not a package that could be replaced",
+        "file.mlpackage": "a file has this name",
+        "folder.mlpackage": "not a Core ML package: choose another name",
     }.items():
         with pytest.raises(VecaError, match=message):
             _convert(random_checkpoint(), tmp_path / name)

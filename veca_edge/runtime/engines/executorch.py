@@ -155,7 +155,7 @@ class ExecutorchEngine:
         self._program.check_shapes(file.manifest)
         self._buckets = {kind: file.manifest.size_buckets(kind) for kind in ("encode", "step")}
         self._centres: dict[tuple[int, int], Float] = {}
-        # What stands for "nothing remembered": two hidden rows, since XNNPACK knows no empty tensors.
+        # What stands for "nothing remembered": two hidden rows, since XNNPACK has no empty tensors.
         manifest = file.manifest
         shape = (manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads)
         rows = np.zeros(shape, np.float32)
@@ -204,13 +204,13 @@ class ExecutorchEngine:
         return [self._file.cores[:cores], self._file.coordinates[:cores]]
 
     def _method(self, kind: str, patches: int) -> str:
-        """A method that takes so many patches: one that is loaded, else the one that reserves the least memory."""
+        """A method that takes these patches: a loaded one, else the one that reserves the least memory."""
         enough = [name for most, name in self._buckets[kind] if patches <= most]
         if enough:
             return next((name for name in enough if name in self._program.loaded), enough[0])
         raise VecaError(
-            f"{patches} patches, the model file was made for {self._file.manifest.max_patches}: use a smaller "
-            "image size, or convert with --max-patches"
+            f"{patches} patches are too many, the model file takes {self._file.manifest.max_patches}: "
+            "use a smaller image size, or convert with a larger --max-patches"
         )
 
     def close(self) -> None:

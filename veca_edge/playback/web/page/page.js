@@ -71,7 +71,7 @@ async function followState() {
 
 async function trouble(error) {
   if (error.code === 401) {
-    askForToken(token ? "That token is not right." : "");
+    askForToken(token ? "This token is wrong." : "");
     await new Promise((done) => { admitted = done; });
   } else if (error.code) {
     lose(error.message, true);
@@ -195,7 +195,7 @@ function lose(text, told) {
   for (const id of ["pause", "snapshot", "cores-choice", "view-choice"]) $(id).disabled = true;
   if (ended && !told) return; // the server is expected to be gone
   setPhase("lost", "no connection");
-  showCard(told ? "The device refuses" : "No connection", text, true);
+  showCard(told ? "The device refused the request" : "No connection", text, true);
 }
 
 function askForToken(text) {
