@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.paths import GOLDEN
+from tests.paths import CLIP, GOLDEN
+from veca_edge import Model, load
+from veca_edge.camera.frames import Frame
+from veca_edge.camera.sources import open_source
 
 
 def pytest_configure() -> None:
@@ -54,11 +57,24 @@ def photo() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
+def frames() -> list[Frame]:
+    """All frames of the packaged clip."""
+    with open_source(str(CLIP)) as source:
+        return list(source)
+
+
+@pytest.fixture(scope="session")
 def default_model_file() -> Path:
     """The packaged model, converted to int8 as at the first `veca-edge run`."""
     from veca_edge.conversion.default import default_model_path
 
     return default_model_path()
+
+
+@pytest.fixture(scope="session")
+def model(default_model_file: Path) -> Model:
+    """It, loaded. Whoever changes it loads one of their own."""
+    return load(default_model_file)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from veca_edge.files import replacing
+from veca_edge.files import cache_folder, replacing
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -25,3 +25,11 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "new"
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VECA_EDGE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/veca-edge")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "veca-edge"

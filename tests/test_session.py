@@ -50,11 +50,6 @@ class Device:
 
 
 @pytest.fixture(scope="module")
-def model(default_model_file: Path) -> Model:
-    return veca_edge.load(default_model_file)
-
-
-@pytest.fixture(scope="module")
 def frames() -> list[Image]:
     return clip_frames(START, FEWEST + WARM_UP)
 

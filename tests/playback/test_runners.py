@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-import veca_edge
 from veca_edge.governor.points import Front, OperatingPoint
-from veca_edge.photos.samples import sample_images
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.runtime.model import Model
@@ -18,16 +13,6 @@ from veca_edge.sensors.state import DeviceState
 from veca_edge.session import Session
 
 POINT = OperatingPoint(8, 64, 16, 30.0, 0.9, 0.01, 0.02, 1.0)
-
-
-@pytest.fixture(scope="module")
-def model(default_model_file: Path) -> Model:
-    return veca_edge.load(default_model_file)
-
-
-@pytest.fixture(scope="module")
-def photo() -> NDArray[np.uint8]:
-    return sample_images()[0]
 
 
 class NoSensors:

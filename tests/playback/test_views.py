@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.camera.fakes import FakeModel, picture
+from tests.fakes import FakeModel, picture
 from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
 from veca_edge.playback.painting import FeaturePainter, core_colours, paint_core_attention
 from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.camera.fakes import names, picture
+from tests.fakes import names, picture
 from tests.known import known
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import veca_edge
+from veca_edge import Model
 from veca_edge.errors import VecaError
 from veca_edge.runtime.matching import match_patches, patch_centres
 from veca_edge.runtime.result import Result
@@ -77,8 +76,7 @@ def test_results_of_different_models_are_refused(features: NDArray[np.float32]) 
         match_patches(result(features), result(features[..., :16]))
 
 
-def test_with_a_real_model_at_two_budgets(default_model_file: Path, photo: NDArray[np.uint8]) -> None:
-    model = veca_edge.load(default_model_file)
+def test_with_a_real_model_at_two_budgets(model: Model, photo: NDArray[np.uint8]) -> None:
     few, many = model(photo, cores=8), model(photo, cores=64)
     matches = match_patches(few, replace(many))
     same = (matches.first == matches.second).all(1).mean()

@@ -7,20 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import Clock
+
 Grow = Callable[..., str]
-
-
-class Clock:
-    """Seconds that only a test moves."""
-
-    def __init__(self, now: float = 100.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture

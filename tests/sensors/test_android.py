@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
 from veca_edge.sensors.android import FORECAST, HEADROOM_AGE, AndroidReader, Chaquopy, Pyjnius, bridge_class
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
 from veca_edge.sensors.linux_cpu import (
     FIRST_SPAN,
     INTERVAL,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
 from veca_edge.sensors.linux_thermal import RESCAN, Limits, ThermalReader
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel

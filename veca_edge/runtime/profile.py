@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError
-from veca_edge.files import replacing
+from veca_edge.files import cache_folder, replacing
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
 from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name
 from veca_edge.runtime.threads import usable_cores
 from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_ways
-from veca_edge.runtime.trust import cache_folder
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model

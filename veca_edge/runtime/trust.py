@@ -8,24 +8,16 @@ digest of all their bytes, so this costs a few seconds once per file.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from veca_edge.errors import VecaError
+from veca_edge.files import cache_folder
 from veca_edge.modelfile.pte import ModelFile
 from veca_edge.runtime.child import answer, run_child
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
-
-
-def cache_folder() -> Path:
-    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("VECA_EDGE_CACHE"):
-        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
 
 
 def remember(file: ModelFile) -> None:

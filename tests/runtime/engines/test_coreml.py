@@ -108,7 +108,7 @@ def test_a_package_for_ios17_has_one_function(folder: Path, photo: Image) -> Non
 
 
 def test_streams_and_threads_say_what_to_do(package: Path) -> None:
-    with pytest.raises(VecaError, match=r"streams need a \.pte file"):
+    with pytest.raises(VecaError, match=r"cannot stream, since it does not come from a \.pte file"):
         _load(package).stream()
     with pytest.raises(VecaError, match="Core ML chooses its threads itself"):
         veca_edge.load(package, threads=2)
