@@ -99,7 +99,7 @@ def test_again_there_is_nothing_to_do_and_new_settings_are_noticed(
     assert json.loads(again.stdout)["step"] == 54
     other = run.invoke(main, [*same, "--set", "seed=2"])
     assert other.exit_code == 2
-    assert other.stderr.strip().endswith("or go on nevertheless with --resume changed")
+    assert other.stderr.strip().endswith("or continue with --resume changed")
 
 
 def test_minutes_save_and_stop(photos: Path, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_print_config_explains_every_setting() -> None:
     result = CliRunner().invoke(main, ["train", "--print-config", "--config", "everyday-cpu", "--set", "seed=8"])
     assert result.exit_code == 0
     assert "seed = 8  " in result.output
-    assert "# decides every draw" in result.output
+    assert "# seed of every random draw" in result.output
 
 
 @pytest.mark.parametrize(

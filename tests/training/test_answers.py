@@ -143,7 +143,7 @@ def test_answers_of_another_set_are_refused(tmp_path):
     recipe, photos = tiny_recipe(tmp_path, *CHANGES), store(24)
     path = tmp_path / "answers.npy"
     keep_answers(path, teacher, photos, recipe, autocast_for(recipe, CPU), CPU)
-    with pytest.raises(VecaError, match="of other photos or another recipe"):
+    with pytest.raises(VecaError, match="belongs to other photos or another recipe"):
         KeptAnswers(path, 23, recipe, CPU)
 
 

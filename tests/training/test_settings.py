@@ -72,9 +72,9 @@ def test_settings_are_changed_by_name():
 def test_bad_settings_are_one_line(assignment, message):
     assignments = [assignment]
     if assignment == "augment.mixup=0.7":
-        assignments, message = [*assignments, "augment.cutmix=0.7"], "at most 1 together"
+        assignments, message = [*assignments, "augment.cutmix=0.7"], "must be at most 1"
     if assignment == "seed.a=1":
-        assignments, message = ["seed=1", *assignments], "seed is no table of settings"
+        assignments, message = ["seed=1", *assignments], "seed is not a table of settings"
     with pytest.raises(VecaError, match=message) as caught:
         load_recipe(None, assignments)
     assert "\n" not in str(caught.value)

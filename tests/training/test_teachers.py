@@ -92,7 +92,7 @@ def test_a_callable_can_teach(tmp_path, monkeypatch):
         "no_such_module:make": "No module named 'no_such_module'",
         "my_teacher": "give an .npz, a .pt2 program, or module:callable",
         "missing.npz": "missing.npz: No such file or directory",
-        "missing.pt2": "teacher missing.pt2 is not a program of torch.export",
+        "missing.pt2": "teacher missing.pt2 is not a program from torch.export",
     }.items():
         with pytest.raises(VecaError, match=message):
             load_teacher(source, CPU, ())

@@ -137,7 +137,7 @@ def test_a_finished_run_has_nothing_left_to_do(whole):
 def test_another_run_is_not_continued_by_accident(whole, change):
     run = trainer(whole[0], "epochs=20", "loss.soft_labels=1", change)
     with pytest.raises(
-        VecaError, match=rf"other settings \({change.split('=')[0]}\): start anew with --resume never"
+        VecaError, match=rf"other settings \({change.split('=')[0]}\): start over with --resume never"
     ):
         run.restore()
     assert run.restore(changed=True)
@@ -147,7 +147,7 @@ def test_other_photos_and_other_sizes_are_refused(whole):
     same = "epochs=20", "loss.soft_labels=1"
     with pytest.raises(VecaError, match=r"other settings \(the photos\)"):
         trainer(whole[0], *same, train=store(21)).restore()
-    with pytest.raises(VecaError, match=r"does not fit: .*start anew with --resume never"):
+    with pytest.raises(VecaError, match=r"does not fit: .*start over with --resume never"):
         trainer(whole[0], *same, "model.num_layers=3").restore(changed=True)
     trainer(whole[0], "epochs=20", "loss.soft_labels=1", "log_every=5", "save_minutes=1").restore()
 
@@ -164,7 +164,7 @@ def test_damaged_and_hostile_states_are_refused(whole, tmp_path):
     torch.save({"student": {}}, foreign)
     contents = (data[: len(data) // 2], b"", b"x", hostile.read_bytes(), foreign.read_bytes())
     for content, message in zip(
-        contents, ("cut short", "empty", "damaged", "pickled code", "no state"), strict=True
+        contents, ("cut short", "empty", "damaged", "pickled code", "not the state"), strict=True
     ):
         (tmp_path / "model.state.pt").write_bytes(content)
         with pytest.raises(VecaError, match=rf"model\.state\.pt.*{message}.*--resume never"):
@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
 
     run = trainer(tmp_path, teacher=breaking)
     with pytest.raises(
-        TrainingError, match=r"not a number by step 5: .*model\.state\.pt keeps the last good state"
+        TrainingError, match=r"not a number by step 5: .*model\.state\.pt holds the last good state"
     ):
         run.run()
     assert TrainingError("").exit_status == 1
@@ -293,7 +293,7 @@ def test_bf16_learns_too(tmp_path):
 
 
 def test_a_teacher_of_other_labels_is_refused(tmp_path):
-    with pytest.raises(VecaError, match="the teacher knows 3 labels, the photos have 4"):
+    with pytest.raises(VecaError, match="the teacher has 3 labels, the photos have 4"):
         trainer(tmp_path, labels=("a", "b", "c", "d"))
 
 
@@ -327,5 +327,5 @@ def test_the_log_is_json(whole):
 
 def test_sizes_that_do_not_fit_are_refused(tmp_path):
     task = Task(tiny_recipe(tmp_path), store(24), store(6), LABELS)
-    with pytest.raises(VecaError, match="batch_size 12 does not divide among 5 processes"):
+    with pytest.raises(VecaError, match="batch_size 12 cannot be divided among 5 processes"):
         Trainer(task, RunFiles(tmp_path / "model.pt"), replace(ALONE, size=5))

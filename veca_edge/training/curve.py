@@ -1,4 +1,4 @@
-"""A picture of a training run: the loss, and the accuracy on the `val` photos."""
+"""A picture of a training run: loss, and accuracy on the `val` photos."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(path: Path, log: Path) -> None:
     with plt.rc_context({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):
         figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
         left.plot([line["step"] for line in losses], [line["loss"] for line in losses], color=INK, lw=1.1)
-        _dress(left, "loss, mean of the steps between two lines")
+        _dress(left, "loss, mean over the steps of a log line")
         _accuracies(right, validations)
         _dress(right, "top-1 on val, %")
         save_figure(figure, path)

@@ -213,7 +213,7 @@ def test_photos_may_keep_their_aspect_ratio(photos):
 def test_a_model_that_computes_no_numbers_is_refused(photos):
     checkpoint = tiny_checkpoint()
     checkpoint.state["blocks.1.fc2.weight"] *= 1e38
-    with pytest.raises(VecaError, match="at 8 cores and 32 px the model computes values that are not numbers"):
+    with pytest.raises(VecaError, match="at 8 cores and 32 px the model computes values that are not finite"):
         features_of(checkpoint, photos, np.full((20, 1), 8))
 
 

@@ -1,4 +1,4 @@
-"""A picture of which labels are taken for which."""
+"""A picture of how often each label is mistaken for each other label."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ INCHES_PER_LABEL = 0.17
 
 
 def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple[str, ...], title: str) -> None:
-    """Draw how often photos of each label are taken for each other label.
+    """Draw how often photos of each label are mistaken for each other label.
 
-    Of more than 80 labels it shows those with the most mistakes.
+    If there are more than 80 labels, those with the most mistakes are shown.
 
     Args:
         path: its ending says the format: .png, .svg, .pdf.
@@ -37,7 +37,7 @@ def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple
     shown = _shown(answers, targets, len(labels))
     shares = confusion_shares(answers, targets, shown)
     side = 2.6 + INCHES_PER_LABEL * len(shown)
-    # Labels are anyone's text: no formulas in them, and no word about letters that the font lacks.
+    # Labels are arbitrary text: it holds no formulas, and letters that the font lacks are no reason for a warning.
     style = plt.rc_context({"font.size": 8, "axes.edgecolor": FAINT, "text.color": INK, "text.parse_math": False})
     with style, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
@@ -48,7 +48,7 @@ def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple
 
 
 def confusion_shares(answers: Targets, targets: Targets, shown: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of the photos of each shown label (row), the share taken for each shown label (column).
+    """Of the photos of each shown label (row), the share with each shown label as answer (column).
 
     Args:
         answers, targets: (n,).
@@ -81,8 +81,8 @@ def _paint(axis: Any, shares: NDArray[np.float64], names: list[str]) -> None:
     axis.set_yticks([place - 0.5 for place in places[1:]], minor=True)
     axis.grid(which="minor", color=FAINT, lw=0.3)
     axis.tick_params(which="both", length=0, colors=SOFT)
-    axis.set_xlabel("taken for", color=INK)
-    axis.set_ylabel("photos of", color=INK)
+    axis.set_xlabel("answer", color=INK)
+    axis.set_ylabel("label", color=INK)
     for row, column in np.argwhere(shares >= 0.095):
         colour = "white" if shares[row, column] > 0.6 else INK
         text = f"{100 * shares[row, column]:.0f}"
