@@ -8,17 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import FakeClock
 from veca_edge.runtime import machine
 from veca_edge.runtime.machine import OthersClock, processor_name
-
-
-class FakeClock:
-    """Seconds that the test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_other_work_is_what_is_busy_beyond_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,10 +99,10 @@ def quantized(
 def _calibrated(
     source: Checkpoint, options: ConvertOptions, images: Path, given: Mapping[str, Any], stages: Stages | None
 ) -> ConvertOptions:
-    from veca_edge.calibration.benchmark.machine import read_machine
     from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
     from veca_edge.calibration.quantization.findings import Goal
     from veca_edge.photos.calibration import read_calibration
+    from veca_edge.runtime.machine import read_machine
 
     machine = read_machine()
     photos = read_calibration(source, images, say=say)
