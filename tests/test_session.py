@@ -7,18 +7,21 @@ import threading
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import veca_edge
+from tests.paths import CLIP
 from veca_edge import Model, Session, VecaError
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.camera.sources import open_source
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.image.clip import clip_frames
+from veca_edge.model.checkpoint import default_checkpoint_path
 from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, START, WARM_UP
 from veca_edge.sensors.state import DeviceState, ThermalLevel
@@ -122,6 +125,34 @@ def test_a_source_can_be_given_as_it_is(model: Model, front: Front) -> None:
     assert [result.point is not None for result in results] == [True] * 3
 
 
+@pytest.mark.parametrize("name", [str(CLIP), CLIP])
+def test_a_path_is_opened_and_closed(model: Model, front: Front, name: str | Path) -> None:
+    session = _session(model, front, Device())
+    results = list(itertools.islice(session.run(name), 3))
+    assert [len(result.labels) for result in results] == [53] * 3
+    assert repr(session).startswith(f"<Session of {model.name}, C ")
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (3.5, "cannot take frames from a float: give a path"),
+        (None, "cannot take frames from a NoneType"),
+        ("nowhere.mp4", "there is no file or folder"),
+        (np.zeros((8, 8, 3), np.uint8), r"session\.update\(image\)"),
+        ([5], "expected an image as a numpy array, got int"),
+    ],
+)
+def test_what_is_no_source_is_refused(model: Model, front: Front, frames: Any, message: str) -> None:
+    with pytest.raises(VecaError, match=message):
+        list(_session(model, front, Device()).run(frames))
+
+
+def test_a_checkpoint_cannot_be_governed() -> None:
+    with pytest.raises(VecaError, match="convert the checkpoint"):
+        Session(veca_edge.load(default_checkpoint_path()))
+
+
 def test_heat_and_an_empty_battery_cost_quality_at_once(model: Model, front: Front, frames: list[Image]) -> None:
     device = Device()
     session = _session(model, front, device)
@@ -203,7 +234,7 @@ def test_without_a_quality_table_it_says_what_to_do(golden_model_file: Path) -> 
     model.quality = {}
     with pytest.raises(VecaError, match="convert the checkpoint anew"):
         Session(model)
-    with pytest.raises(VecaError, match="'best' is no preset"):
+    with pytest.raises(VecaError, match="unknown preset 'best'"):
         Session(model, "best")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import StreamError, VecaError
 
 PACKAGE_SUFFIX = ".mlpackage"
 PACKAGE_MANIFEST = "Manifest.json"
@@ -72,9 +74,9 @@ def check_package_target(path: str | Path) -> Path:
     if not target.parent.is_dir():
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
     if is_there(target) and not target.is_dir():
-        raise VecaError(f"cannot write {name}: a file of this name is in the way")
+        raise VecaError(f"cannot write {name}: a file has this name: choose another")
     if target.is_dir() and not (target / PACKAGE_MANIFEST).is_file() and any(target.iterdir()):
-        raise VecaError(f"cannot write {name}: it is a folder, but not a package that could be replaced")
+        raise VecaError(f"cannot write {name}: it is a folder that is not a Core ML package: choose another name")
     return target
 
 
@@ -142,4 +144,64 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise VecaError(f"cannot write {shortened(path)}: {error.strerror or error}") from error
+
+
+class LineWriter:
+    """JSON lines in a file, each written as a whole at once.
+
+    Unlike other outputs the file has its name from the start: recordings run for hours on devices that may switch
+    off from heat, and what was recorded until then is what counts. However it ends, all lines are complete. An
+    older file is there until the first line is written.
+
+    Raises:
+        VecaError: the folder is missing or not writable, or the path is a folder or a device.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = check_target(path)
+        self.lines = 0
+        self._new = not is_there(self.path)
+        try:
+            self._file: BinaryIO | None = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise VecaError(f"cannot write {shortened(self.path)}: {error.strerror}") from None
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a line; a StreamError if it cannot be written, after which the file ends with the line before."""
+        if self._file is None:
+            raise StreamError(f"{self.path} is closed")
+        try:
+            line = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        except ValueError:
+            raise StreamError(f"a value for {shortened(self.path)} is not a finite number") from None
+        end = self._file.tell() if self.lines else 0
+        try:
+            if not self.lines:
+                self._file.truncate(0)
+            if self._file.write(line) != len(line):
+                raise OSError(0, "the disk is full")
+        except BaseException as error:
+            with suppress(OSError):
+                os.truncate(self._file.fileno(), end)
+            self.close()
+            if isinstance(error, OSError):
+                reason = f"{error.strerror}; it holds the {self.lines} lines before"
+                raise StreamError(f"cannot write {shortened(self.path)}: {reason}") from None
+            raise
+        self.lines += 1
+
+    def close(self) -> None:
+        """Close the file; without a line there is none, unless there was one before."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+            if self._new and not self.lines:
+                with suppress(OSError):
+                    self.path.unlink()
+
+    def __enter__(self) -> LineWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

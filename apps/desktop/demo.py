@@ -11,11 +11,10 @@ import sys
 import cv2
 
 import veca_edge
-from veca_edge.conversion.default import default_model_path
 
 
 def main(source: int | str, headless: bool) -> None:
-    stream = veca_edge.load(default_model_path(print)).stream(cores=32)
+    stream = veca_edge.load().stream(cores=32)
     video = cv2.VideoCapture(source)
     while True:
         there, frame = video.read()

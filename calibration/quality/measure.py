@@ -29,7 +29,7 @@ from veca_edge.image.clip import clip_frames
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile, read_model_file
-from veca_edge.photos.evaluation import JudgePhotos, read_photos
+from veca_edge.photos.evaluation import EvaluationPhotos, read_photos
 from veca_edge.runtime.child import child_command, follow_child
 from veca_edge.runtime.machine import read_machine
 from veca_edge.runtime.model import Model, load
@@ -86,7 +86,7 @@ def measure_quality(
     reference: Model,
     ways: Sequence[Way],
     frames: Sequence[Image],
-    photos: JudgePhotos,
+    photos: EvaluationPhotos,
     advance: Callable[[float], None] = lambda _: None,
 ) -> Judged:
     """Judge every way of running.

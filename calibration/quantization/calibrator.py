@@ -83,7 +83,7 @@ class Calibrator:
         variants = self._variants()
         # Before anything is measured, because that takes minutes.
         beside = 0 if goal is None or goal.max_size is None else self._beside(goal.max_size, size_of)
-        judge = Judge(self._reference, self._photos.judge, self.budgets, self._stage("whole model"))
+        judge = Judge(self._reference, self._photos.evaluate, self.budgets, self._stage("whole model"))
         report = self._measured(machine, judge, variants)
         if goal is None:
             return report
@@ -117,7 +117,7 @@ class Calibrator:
     def _measured(self, machine: Machine, judge: Judge, variants: Mapping[str, Mapping[Kind, Layer]]) -> Report:
         """Single layers and the ready recipes."""
         count = int(SENSITIVITY_GFLOPS / gflops_of(self._checkpoint))
-        some = self._photos.judge.first(min(MOST, max(FEWEST, count)))
+        some = self._photos.evaluate.first(min(MOST, max(FEWEST, count)))
         rows = measure_sensitivity(self._reference, variants, some, self.budgets, self._stage("layers"))
         path, config = self._checkpoint.path, self._checkpoint.config
         name = config.family if path is None else path.name

@@ -41,14 +41,11 @@ class Dialect:
         target: oldest system that is to run it. iOS 18 has attention as one op, and blocks of scales.
         half: whether to compute in float16; outputs are float32 always.
         labels: names of the head's classes for a Core ML classifier, () for logits.
-        pixels: whether functions take pixels (H, W, 3) and give features (N, D'), as the methods of an ExecuTorch
-            file do, instead of a picture (1, 3, H, W) and (1, N, D').
     """
 
     target: MinimumTarget
     half: bool
     labels: tuple[str, ...] = ()
-    pixels: bool = False
 
 
 class PackageGraph:
@@ -70,11 +67,10 @@ class PackageGraph:
 
         Returns:
             image float32 (1, 3, height, width), RGB 0..255, to embedding (1, D'), features (1, N, D'), and with a
-            head logits (1, K), or label and probabilities in their place. See `Dialect.pixels`.
+            head logits (1, K), or label and probabilities in their place.
         """
         height, width = rows * self._config.patch_size, columns * self._config.patch_size
-        shape = (height, width, 3) if self._dialect.pixels else (1, 3, height, width)
-        image = mb.placeholder(shape=shape, dtype=types.fp32)
+        image = mb.placeholder(shape=(1, 3, height, width), dtype=types.fp32)
         opset = {"iOS18": targets.iOS18, "iOS17": targets.iOS17}[self._dialect.target]
         with Function({IMAGE: image}, opset) as function:
             writer = _Writer(self._config, self._weights, self._dialect, self._shared)
@@ -123,9 +119,6 @@ class _Writer:
     def _embed(self, image: Var, count: int) -> Var:
         """Pixels centred, scaled and cut into tokens (1, N, D)."""
         weights, size = self._weights, self._config.patch_size
-        if self._dialect.pixels:
-            planes = mb.transpose(x=image, perm=self._c([2, 0, 1]), name="planes")
-            image = mb.expand_dims(x=planes, axes=self._c([0]), name="picture")
         if self._dialect.half:
             image = mb.cast(x=image, dtype=self._c("fp16"), name="pixels")
         # Pixel values and their differences are exact in float16, or nearly so; scaled first they would not be.
@@ -228,8 +221,7 @@ class _Writer:
         parts = [1, cores - 1, count] if cores > 1 else [1, count]
         first, *_, features = self._split(x, parts, 1, "parts")
         embedding = mb.squeeze(x=first, axes=self._c([1]), name="first")
-        given = mb.squeeze(x=features, axes=self._c([0]), name="rows") if self._dialect.pixels else features
-        outputs = [self._output(embedding, EMBEDDING), self._output(given, FEATURES)]
+        outputs = [self._output(embedding, EMBEDDING), self._output(features, FEATURES)]
         if weights.head is None:
             return outputs
         mean = mb.reduce_mean(x=features, axes=self._c([1]), keep_dims=self._c(False), name="mean")

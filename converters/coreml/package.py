@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,7 +171,7 @@ def _function_description(name: str, function: Function, about: Manifest) -> Any
     words = _words(about, shape[-2] // about.patch_size)
     made = proto.Model_pb2.FunctionDescription(
         name=name,
-        input=[_feature(IMAGE, words[IMAGE], _input_type(shape))],
+        input=[_feature(IMAGE, words[IMAGE], _image_type(*shape[2:]))],
         output=[_feature(var.name, words[var.name], _output_type(var)) for var in function.outputs],
     )
     if any(var.name == LABEL for var in function.outputs):
@@ -183,20 +183,10 @@ def _feature(name: str, words: str, kind: Any) -> Any:
     return proto.Model_pb2.FeatureDescription(name=name, shortDescription=words, type=kind)
 
 
-def _input_type(shape: Sequence[int]) -> Any:
-    """A picture, or for ExecuTorch its pixels as a tensor (H, W, 3)."""
+def _image_type(height: int, width: int) -> Any:
     kind = proto.FeatureTypes_pb2.FeatureType()
-    if len(shape) == 3:
-        return _tensor_type(shape)
-    kind.imageType.height, kind.imageType.width = shape[2:]
+    kind.imageType.height, kind.imageType.width = height, width
     kind.imageType.colorSpace = proto.FeatureTypes_pb2.ImageFeatureType.RGB
-    return kind
-
-
-def _tensor_type(shape: Sequence[int]) -> Any:
-    kind = proto.FeatureTypes_pb2.FeatureType()
-    kind.multiArrayType.shape.extend(shape)
-    kind.multiArrayType.dataType = proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32
     return kind
 
 
@@ -208,7 +198,8 @@ def _output_type(var: Any) -> Any:
         kind.dictionaryType.stringKeyType.SetInParent()
     else:
         assert var.dtype == types.fp32, f"output {var.name} is {var.dtype}"
-        return _tensor_type(var.shape)
+        kind.multiArrayType.shape.extend(var.shape)
+        kind.multiArrayType.dataType = proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32
     return kind
 
 

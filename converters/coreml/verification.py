@@ -8,9 +8,8 @@ makes of it.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,7 @@ from veca_edge.converters.verification import (
     summary,
 )
 from veca_edge.errors import VecaError
-from veca_edge.files import is_package
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.modelfile.manifest import PAYLOAD_TARGET, Manifest
 from veca_edge.modelfile.mlpackage import (
     EMBEDDING,
     FEATURES,
@@ -42,8 +39,6 @@ from veca_edge.modelfile.mlpackage import (
     PackageFile,
     read_package_file,
 )
-from veca_edge.modelfile.mlprogram.package import Package, open_package
-from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter, Precision
 
 # Enough for every kind of failure that was seen; the interpreter takes a second an image where a phone takes 5 ms.
@@ -59,7 +54,7 @@ def verify_package_in_child(
     """Run `verify_package` in a child process, which gives all its memory back.
 
     Args:
-        path: the package, or an ExecuTorch file that holds one.
+        path: the package.
         checkpoint: its source.
         progress: called with how much is done, 0..1.
         images: a folder of images; None for some of the packaged samples.
@@ -70,56 +65,8 @@ def verify_package_in_child(
     return compare_in_child("veca_edge.converters.coreml.verification", path, checkpoint, progress, images)
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What is compared.
-
-    Attributes:
-        package: the opened package.
-        manifest: of the package, or of the ExecuTorch file that it lies in.
-        functions: name, budget and image size in pixels of every function.
-        pixels: whether they take pixels (H, W, 3) in float32 instead of pictures, see `Dialect`.
-    """
-
-    package: Package
-    manifest: Manifest
-    functions: tuple[tuple[str, int, int], ...]
-    pixels: bool = False
-
-
-def package_subject(file: PackageFile) -> Subject:
-    """A package of ours, all its functions."""
-    budgets = file.manifest.budgets
-    functions = ((name, c, size[0]) for c in budgets for size, name in file.sizes(c).items())
-    return Subject(file.package, file.manifest, tuple(functions))
-
-
-def payload_subject(path: Path, folder: Path) -> Subject:
-    """The package in an ExecuTorch file.
-
-    Args:
-        path: the file.
-        folder: to unpack it into.
-
-    Raises:
-        VecaError: damaged, or another kind of file.
-    """
-    from veca_edge.converters.coreml.payload import unpack_payload
-
-    manifest = read_model_file(path).manifest
-    if manifest.target != PAYLOAD_TARGET:
-        raise VecaError(f"{path}: holds no Core ML package")
-    with path.open("rb") as file:
-        program = file.read(manifest.program_size)
-    package = open_package(unpack_payload(program, folder))
-    functions = tuple((f"cores_{cores}", cores, manifest.image_size) for cores in manifest.budgets)
-    if {name for name, *_ in functions} != set(manifest.methods) or set(package.functions) != set(manifest.methods):
-        raise VecaError(f"{path}: its functions are not those of its manifest")
-    return Subject(package, manifest, functions, pixels=True)
-
-
 def verify_package(
-    subject: Subject,
+    file: PackageFile,
     checkpoint: Checkpoint,
     images: Sequence[Image],
     progress: Callable[[float], None] | None = None,
@@ -127,7 +74,7 @@ def verify_package(
     """Compare every function with PyTorch in float32.
 
     Args:
-        subject: the package.
+        file: the package.
         checkpoint: its source.
         images: uint8 (H, W, 3), RGB, any sizes.
         progress: called with how much is done, 0..1.
@@ -135,15 +82,15 @@ def verify_package(
     Raises:
         VecaError: the package holds what the interpreter does not know.
     """
-    manifest, reference, rows = subject.manifest, Reference(checkpoint), []
+    manifest, reference, rows = file.manifest, Reference(checkpoint), []
     precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"
-    total, done = len(subject.functions) * len(images), 0
-    for name, cores, size in subject.functions:
-        interpreter, ranges, scores = Interpreter(subject.package, name, precision), Ranges(small=False), []
+    functions = [(name, c, size[0]) for c in manifest.budgets for size, name in file.sizes(c).items()]
+    total, done = len(functions) * len(images), 0
+    for name, cores, size in functions:
+        interpreter, ranges, scores = Interpreter(file.package, name, precision), Ranges(small=False), []
         for image in images:
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, size).image
-            given = fitted.astype(np.float32) if subject.pixels else fitted
-            found = interpreter.run({IMAGE: given}, ranges.note)
+            found = interpreter.run({IMAGE: fitted}, ranges.note)
             scores.append(score(_outputs(found), reference(fitted, cores)))
             done += 1
             if progress is not None:
@@ -170,11 +117,7 @@ def _outputs(found: Mapping[str, Any]) -> Outputs:
 
 
 def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
-    with tempfile.TemporaryDirectory() as folder:
-        opened = (
-            package_subject(read_package_file(path)) if is_package(path) else payload_subject(path, Path(folder))
-        )
-        return verify_package(opened, checkpoint, images, progress)
+    return verify_package(read_package_file(path), checkpoint, images, progress)
 
 
 if __name__ == "__main__":

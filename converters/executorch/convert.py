@@ -222,7 +222,7 @@ def _checked(
         if options.judge is not None:
             remember(read_model_file(hidden))
             judged = options.judge(draft, checkpoint, lambda done: report("judging", done))
-            manifest = manifest.judged(judged)
+            manifest = manifest.evaluated(judged)
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink(missing_ok=True)

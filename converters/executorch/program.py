@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from executorch.exir._serialize._named_data_store import NamedDataStore
@@ -53,64 +53,6 @@ class Method:
     bounds: GraphBuilder | None = None
 
 
-def execution_plan(
-    name: str,
-    inputs: Sequence[tuple[int, ...]],
-    outputs: Sequence[tuple[int, ...]],
-    delegate: BackendDelegate,
-    dynamic: bool = False,
-) -> ExecutionPlan:
-    """A method that is one call of a delegate.
-
-    Inputs are read where the caller has them; outputs lie one after another in a planned buffer.
-
-    Args:
-        name: of the method.
-        inputs, outputs: shapes of float32 tensors, upper bounds if `dynamic`.
-        delegate: what computes.
-        dynamic: whether the sizes may change from call to call.
-    """
-    values, offset = [_tensor(shape, dynamic, None) for shape in inputs], ALIGNMENT
-    for shape in outputs:
-        values.append(_tensor(shape, dynamic, offset))
-        offset += math.ceil(4 * math.prod(shape) / ALIGNMENT) * ALIGNMENT
-    everything, count = list(range(len(values))), len(inputs)
-    return ExecutionPlan(
-        name=name,
-        container_meta_type=ContainerMetadata("", ""),
-        values=values,
-        inputs=everything[:count],
-        outputs=everything[count:],
-        chains=[Chain([], [], [Instruction(DelegateCall(0, everything))], None)],
-        operators=[],
-        delegates=[delegate],
-        non_const_buffer_sizes=[0, offset],
-    )
-
-
-def serialize_program(plans: list[ExecutionPlan], payloads: Sequence[bytes], blobs: Mapping[str, bytes]) -> bytes:
-    """The .pte of these methods.
-
-    Args:
-        plans: the methods.
-        payloads: what their delegates refer to by index.
-        blobs: named data, each stored once.
-    """
-    store = NamedDataStore()
-    for key, blob in blobs.items():
-        store.add_named_data(key, blob, ALIGNMENT)
-    program = Program(
-        version=SCHEMA_VERSION,
-        execution_plan=plans,
-        constant_buffer=[Buffer(b"")],  # index 0 stands for "not a constant"
-        backend_delegate_data=[BackendDelegateInlineData(payload) for payload in payloads],
-        segments=[],
-        constant_segment=SubsegmentOffsets(segment_index=0, offsets=[]),
-    )
-    named = store.get_named_data_store_output()
-    return bytes(serialize_pte_binary(PTEFile(program, named_data=named), extract_delegate_segments=True))
-
-
 def assemble(methods: Mapping[str, Method], constants: ConstantStore) -> bytes:
     """The .pte with these methods, every constant and every graph stored once.
 
@@ -119,12 +61,37 @@ def assemble(methods: Mapping[str, Method], constants: ConstantStore) -> bytes:
         constants: the store that the graphs' constants were put in.
     """
     graphs = list({id(m.graph): m.graph for m in methods.values()}.values())
-    plans = [_plan(name, m, graphs.index(m.graph)) for name, m in methods.items()]
-    return serialize_program(plans, [graph.serialize() for graph in graphs], constants.blobs)
+    store = NamedDataStore()
+    for key, blob in constants.blobs.items():
+        store.add_named_data(key, blob, ALIGNMENT)
+    program = Program(
+        version=SCHEMA_VERSION,
+        execution_plan=[_plan(name, method, graphs.index(method.graph)) for name, method in methods.items()],
+        constant_buffer=[Buffer(b"")],  # index 0 stands for "not a constant"
+        backend_delegate_data=[BackendDelegateInlineData(graph.serialize()) for graph in graphs],
+        segments=[],
+        constant_segment=SubsegmentOffsets(segment_index=0, offsets=[]),
+    )
+    named = store.get_named_data_store_output()
+    return bytes(serialize_pte_binary(PTEFile(program, named_data=named), extract_delegate_segments=True))
 
 
 def _plan(name: str, method: Method, index: int) -> ExecutionPlan:
+    """One call of a delegate: inputs are read where the caller has them, outputs lie in one planned buffer."""
     shapes, dynamic = method.bounds or method.graph, method.bounds is not None
-    delegate = BackendDelegate("XnnpackBackend", BackendDelegateDataReference(DataLocation.INLINE, index), [])
-    inputs, outputs = [v.shape for v in shapes.inputs], [v.shape for v in shapes.outputs]
-    return execution_plan(name, inputs, outputs, delegate, dynamic)
+    values, offset = [_tensor(v.shape, dynamic, None) for v in shapes.inputs], ALIGNMENT
+    for output in shapes.outputs:
+        values.append(_tensor(output.shape, dynamic, offset))
+        offset += math.ceil(4 * math.prod(output.shape) / ALIGNMENT) * ALIGNMENT
+    everything, count = list(range(len(values))), len(shapes.inputs)
+    return ExecutionPlan(
+        name=name,
+        container_meta_type=ContainerMetadata("", ""),
+        values=values,
+        inputs=everything[:count],
+        outputs=everything[count:],
+        chains=[Chain([], [], [Instruction(DelegateCall(0, everything))], None)],
+        operators=[],
+        delegates=[BackendDelegate("XnnpackBackend", BackendDelegateDataReference(DataLocation.INLINE, index), [])],
+        non_const_buffer_sizes=[0, offset],
+    )

@@ -95,7 +95,7 @@ class _Comparison:
         """Every method's score on one image (H, W, 3) of the file's image size."""
         expected = self._expected(image, cores)
         inputs = self._inputs(image, cores)
-        for most, method in self._file.manifest.rungs("encode"):
+        for most, method in self._file.manifest.size_buckets("encode"):
             seen = image if most >= len(inputs[0]) else self._corner(image, most)
             core, features, _ = self._program.run(method, inputs if seen is image else self._inputs(seen, cores))
             wanted = expected if seen is image else self._expected(seen, cores)
@@ -121,10 +121,10 @@ class _Comparison:
         manifest, count = self._file.manifest, len(inputs[0])
         empty = np.zeros((manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads), np.float32)
         nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]
-        for method in (name for most, name in manifest.rungs("step") if most >= count):
+        for method in (name for most, name in manifest.size_buckets("step") if most >= count):
             core, features, _, *kept = (a.copy() for a in self._program.run(method, [*inputs, *nothing]))
             yield method, score(self._with_head(core[0], features), expected)
-        for most, method in manifest.rungs("step") if count > 1 else ():
+        for most, method in manifest.size_buckets("step") if count > 1 else ():
             new = np.arange(0, count, 2)[:most]
             mask = np.zeros(count, np.float32)
             mask[new] = HIDE

@@ -239,7 +239,7 @@ def write_model(folder: Path) -> None:
         "program_digest": manifest.program_digest,
         "program_size": manifest.program_size,
         "labels": labels,
-        "encode_rungs": [name for _, name in manifest.rungs("encode")],
+        "encode_rungs": [name for _, name in manifest.size_buckets("encode")],
         "cores": file.cores.ravel().tolist(),
         "coordinates": file.coordinates.ravel().tolist(),
         "head_weight": head.weight.ravel().tolist(),

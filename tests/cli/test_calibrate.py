@@ -49,7 +49,7 @@ def test_it_shows_layers_wholes_and_what_was_chosen(
     for name in ("int8", "int4"):
         assert sum(line.startswith(f"{name} ") for line in lines) == 2
     assert "chosen: " in result.stdout
-    assert "3 photos to learn from, 3 to judge by" in result.stdout
+    assert "3 photos to learn from, 3 to evaluate on" in result.stdout
     assert "recipe.json: the recipe" in result.stdout
     names = {path.name for path in folder.iterdir()}
     assert names >= {"layers.png", "recipe.json"}
@@ -87,7 +87,7 @@ def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["calibrate", "nowhere.pt"], "nowhere.pt"),
-        (["calibrate", GOLDEN, "--images", "nowhere"], "no such folder of images"),
+        (["calibrate", GOLDEN, "--images", "nowhere"], "no such folder of photos"),
         (["calibrate", GOLDEN, "--output", "x.json"], "give --max-drop or --max-size"),
         (["calibrate", GOLDEN, "--max-drop", "1%", "--max-size", "1MB"], "give one of them"),
         (["calibrate", GOLDEN, "--plot", "x.txt"], "ends in .png, .svg or .pdf"),

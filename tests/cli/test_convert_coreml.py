@@ -72,13 +72,12 @@ def test_verify_repeats_the_comparison(both: tuple[Path, subprocess.CompletedPro
             "--max-patches is for --target executorch only",
         ),
         (["convert", GOLDEN, "--target", "coreml", "--no-judge"], "--judge is for --target executorch only"),
-        (["convert", GOLDEN, "--target", "coreml", "--backend", "xnnpack"], "--backend is for --target executorch"),
+        (
+            ["convert", GOLDEN, "--backend", "coreml"],
+            "--backend coreml is no longer available: use --target coreml",
+        ),
         (["convert", GOLDEN, "--minimum-target", "iOS17"], "--minimum-target is for --target coreml only"),
         (["convert", GOLDEN, "--classifier"], "--classifier is for --target coreml only"),
-        (
-            ["convert", GOLDEN, "--backend", "coreml", "--max-patches", 64],
-            "--max-patches is for --target executorch only",
-        ),
         (
             ["convert", GOLDEN, "--quantize", "palette4"],
             "palette4 is for Core ML: XNNPACK takes int8, int4 or fp32",

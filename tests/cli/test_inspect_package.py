@@ -159,7 +159,7 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
         (["--ane"], "--ane is for Core ML packages: name one"),
         ([package, "--images", tmp_path], "--images is for --ane only"),
         ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
-        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of images"),
+        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
     ):
         done = _inspect(*arguments)
         assert (done.exit_code, done.stdout) == (2, ""), arguments
@@ -168,13 +168,13 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
 
 def test_a_verification_holds_the_largest_value_and_warns(package: Path) -> None:
     from veca_edge.cli.tables import verification_lines
-    from veca_edge.converters.coreml.verification import package_subject, verify_package
+    from veca_edge.converters.coreml.verification import verify_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
     from veca_edge.modelfile.mlpackage import read_package_file
     from veca_edge.photos.samples import sample_images
 
-    subject, source = package_subject(read_package_file(package)), read_checkpoint(default_checkpoint_path())
-    facts = verify_package(subject, source, sample_images()[:1]).to_dict()
+    file, source = read_package_file(package), read_checkpoint(default_checkpoint_path())
+    facts = verify_package(file, source, sample_images()[:1]).to_dict()
     assert [row["largest"] for row in facts["rows"]] == [255, 255]
     assert not any(line.startswith("warning") for line in verification_lines(facts))
     facts["rows"][1]["largest"] = 2e4

@@ -88,7 +88,7 @@ def test_a_machine_without_sensors() -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert sum(line.endswith("unknown") for line in lines) == len(FIELDS)
-    assert lines[-1] == "This device shows no sensors; frame times alone have to do."
+    assert lines[-1] == "This device has no readable sensors: the governor goes by frame times alone."
 
 
 @pytest.mark.usefixtures("phone")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+import veca_edge
 from veca_edge.conversion import default
 from veca_edge.conversion.default import default_model_path
 from veca_edge.errors import VecaError
@@ -48,8 +51,23 @@ def test_a_folder_in_its_place_is_named(made: tuple[Path, list[Path]]) -> None:
         default_model_path()
 
 
-def test_a_cache_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_it_is_converted_into_a_temporary_folder(
+    made: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(VecaError, match="as cache folder"):
-        default_model_path()
+    told: list[str] = []
+    path = default_model_path(told.append)
+    assert path.exists()
+    assert not path.is_relative_to(tmp_path / "file")
+    assert "VECA_EDGE_CACHE" in told[0]
+
+
+def test_load_without_a_path_opens_it_and_says_what_takes_long(
+    made: tuple[Path, list[Path]], capsys: pytest.CaptureFixture[str], photo: NDArray[np.uint8]
+) -> None:
+    with veca_edge.load() as model:
+        assert model(photo).top(1)[0].label == "milk"
+    assert "closed" in repr(model)
+    with pytest.raises(VecaError, match="is closed: load the model again"):
+        model(photo)

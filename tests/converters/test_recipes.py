@@ -83,5 +83,5 @@ def test_files_that_cannot_be_read_or_written_are_told(tmp_path: Path) -> None:
         QuantizationRecipe.read(tmp_path / "missing.json")
     with pytest.raises(VecaError, match="cannot read"):
         QuantizationRecipe.read(tmp_path)
-    with pytest.raises(VecaError, match="cannot be written"):
+    with pytest.raises(VecaError, match="cannot write"):
         MIXED.write(tmp_path / "missing" / "recipe.json")

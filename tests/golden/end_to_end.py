@@ -1,7 +1,7 @@
 """end-to-end.json: three packaged photos through the model that comes with the package, for apps to check against.
 
 The expectation is the checkpoint in fp32 in PyTorch, after Python's preprocessing. What other engines differ by
-was measured (`python tests/golden/end_to_end.py`; README.md has the figures). The tolerances leave two to four
+was measured (`python -m tests.golden.end_to_end`; README.md has the figures). The tolerances leave two to four
 times that, far less than what a mistake in an app costs.
 """
 

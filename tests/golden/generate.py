@@ -1,4 +1,4 @@
-"""Write the golden files afresh: `python tests/golden/generate.py [--end-to-end]`; then look at the difference."""
+"""Write the golden files afresh: `python -m tests.golden.generate [--end-to-end]`; then look at the difference."""
 
 from __future__ import annotations
 

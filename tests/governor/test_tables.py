@@ -155,5 +155,5 @@ def test_settings_that_make_no_sense_are_refused(change: dict[str, Any], message
 
 def test_presets_have_names() -> None:
     assert preset("balanced") == Settings()
-    with pytest.raises(VecaError, match="'fast' is no preset: use one of balanced, quality, saver"):
+    with pytest.raises(VecaError, match="unknown preset 'fast': use one of balanced, quality, saver"):
         preset("fast")

@@ -90,10 +90,12 @@ def test_size_for_one_call() -> None:
     ("image", "message"),
     [
         ([[1]], "numpy array"),
-        (np.zeros((4, 4, 3), np.float32), "uint8"),
+        (np.zeros((4, 4, 3), np.float32), r"uint8.*\(image \* 255\)\.astype\(\"uint8\"\)"),
         (np.full((4, 4, 3), np.nan), "uint8"),
-        (np.zeros((4, 4), np.uint8), r"\(height, width, 3\)"),
-        (np.zeros((4, 4, 4), np.uint8), r"\(height, width, 3\)"),
+        (np.zeros((4, 4), np.uint8), r"\(height, width, 3\).*numpy\.stack"),
+        (np.zeros((4, 4, 4), np.uint8), r"\(height, width, 3\).*image\[\.\.\., :3\]"),
+        (np.zeros((3, 4, 9), np.uint8), r"transpose\(1, 2, 0\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"image\[0\]"),
         (np.zeros((0, 4, 3), np.uint8), "empty"),
     ],
 )

@@ -77,13 +77,13 @@ def _random(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_truncate, "truncated, or made by another tool"),
+        (_truncate, "it is cut off, or was made by another tool"),
         (_flip, "damaged"),
-        (_other_tool, "truncated, or made by another tool"),
+        (_other_tool, "it is cut off, or was made by another tool"),
         (_random, "not a model file|damaged|archive"),
         (lambda _: b"", "no weights|empty|not a"),
-        (lambda data: data[:8] + b"\0" * 5000, "truncated, or made by another tool"),
-        (lambda data: data + b"\0" * 70000, "truncated, or made by another tool"),
+        (lambda data: data[:8] + b"\0" * 5000, "it is cut off, or was made by another tool"),
+        (lambda data: data + b"\0" * 70000, "it is cut off, or was made by another tool"),
     ],
     ids=["truncated", "one byte", "no archive", "random", "empty", "header only", "trailing bytes"],
 )
@@ -125,22 +125,23 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, "update it"),
+        ({"format_version": FORMAT_VERSION + 1}, "update veca-edge"),
         ({"format": "something else"}, "not of veca-edge"),
+        ({"target": "executorch-coreml"}, "use `veca-edge convert --target coreml`"),
         ({"budgets": [8, 65]}, "budgets do not fit"),
         ({"budgets": []}, "budgets do not fit"),
-        ({"budgets": "64"}, "budgets makes no sense"),
+        ({"budgets": "64"}, "budgets is not valid"),
         ({"budgets": [64, 8]}, "budgets do not fit"),
         ({"budgets": [8, 8]}, "budgets do not fit"),
-        ({"format_version": True}, "update it"),
-        ({"format_version": -1}, "update it"),
-        ({"name": "\x1b]0;title\x07"}, "name makes no sense"),
-        ({"made_with": {"a": "\x1b[31m"}}, "made_with makes no sense"),
-        ({"labels": [1, 2]}, "labels makes no sense"),
+        ({"format_version": True}, "update veca-edge"),
+        ({"format_version": -1}, "update veca-edge"),
+        ({"name": "\x1b]0;title\x07"}, "name is not valid"),
+        ({"made_with": {"a": "\x1b[31m"}}, "made_with is not valid"),
+        ({"labels": [1, 2]}, "labels is not valid"),
         ({"labels": ["one"]}, "does not fit the manifest"),
         ({"num_cores": 10**9}, "does not fit the manifest"),
-        ({"patch_size": 0}, "patch_size makes no sense"),
-        ({"patch_size": True}, "patch_size makes no sense"),
+        ({"patch_size": 0}, "patch_size is not valid"),
+        ({"patch_size": True}, "patch_size is not valid"),
         ({"num_heads": 7}, "contradict"),
         ({"preprocessing": {"fit": "spin"}}, "fit"),
         ({"program_size": 100}, "damaged"),
@@ -207,12 +208,12 @@ def test_missing_values_are_named(default_model_file: Path, tmp_path: Path) -> N
         read_model_file(path)
 
 
-def test_hostile_numbers_in_the_bank_are_refused(default_model_file: Path, tmp_path: Path) -> None:
+def test_hostile_numbers_in_the_core_tokens_are_refused(default_model_file: Path, tmp_path: Path) -> None:
     file = read_model_file(default_model_file)
     program = default_model_file.read_bytes()[: file.manifest.program_size]
-    bank = file.cores.copy()
-    bank[3, 5] = np.nan
-    write_model_file(replace(file, path=tmp_path / "nan.pte", cores=bank), program)
+    cores = file.cores.copy()
+    cores[3, 5] = np.nan
+    write_model_file(replace(file, path=tmp_path / "nan.pte", cores=cores), program)
     with pytest.raises(VecaError, match="not numbers"):
         read_model_file(tmp_path / "nan.pte")
 

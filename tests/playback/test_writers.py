@@ -17,8 +17,8 @@ from tests.camera.fakes import names, picture
 from tests.known import known
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.files import check_target, same_file
-from veca_edge.playback.writers import JsonlWriter, PendingFile, VideoWriter, letterbox, save_png, video_size
+from veca_edge.files import LineWriter, check_target, same_file
+from veca_edge.playback.writers import PendingFile, VideoWriter, letterbox, save_png, video_size
 
 
 def moving(count: int = 20, height: int = 48, width: int = 64) -> Iterator[NDArray[np.uint8]]:
@@ -107,12 +107,12 @@ def test_video_survives_an_interruption(tmp_path: Path) -> None:
 
 
 def test_nothing_written_leaves_nothing(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.mp4", 30), JsonlWriter(tmp_path / "a.jsonl"):
+    with VideoWriter(tmp_path / "a.mp4", 30), LineWriter(tmp_path / "a.jsonl"):
         pass
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("writer", [JsonlWriter, lambda path: VideoWriter(path.with_suffix(".mp4"), 30)])
+@pytest.mark.parametrize("writer", [LineWriter, lambda path: VideoWriter(path.with_suffix(".mp4"), 30)])
 def test_bad_places(tmp_path: Path, writer: Callable[..., Any] | type[Any]) -> None:
     with pytest.raises(VecaError, match="there is no folder"):
         writer(tmp_path / "missing" / "a")
@@ -125,7 +125,7 @@ def test_bad_places(tmp_path: Path, writer: Callable[..., Any] | type[Any]) -> N
 
 def test_devices_are_not_replaced() -> None:
     with pytest.raises(VecaError, match="not a regular file"):
-        JsonlWriter(os.devnull)
+        LineWriter(os.devnull)
 
 
 def odd_names(folder: Path) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_odd_targets_are_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     paths = odd_names(tmp_path)
     assert list(paths) == ODD_NAMES
     before = names(tmp_path)
-    for function in (check_target, PendingFile, JsonlWriter):
+    for function in (check_target, PendingFile, LineWriter):
         with pytest.raises(VecaError) as caught:
             function(paths[kind])
         assert caught.value.exit_status == 2
@@ -185,7 +185,7 @@ def test_checked_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("name", ["a" * 240, "a." + "b" * 238, "a" * 251 + ".mp4", "ä" * 120])
 def test_long_names(tmp_path: Path, name: str) -> None:
-    with JsonlWriter(tmp_path / name) as writer:
+    with LineWriter(tmp_path / name) as writer:
         writer.write({"a": 1})
     assert names(tmp_path) == [name]
 
@@ -245,7 +245,7 @@ def test_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a: str, b: s
 def test_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(VecaError, match="cannot write"):
-        JsonlWriter(tmp_path / "a.jsonl")
+        LineWriter(tmp_path / "a.jsonl")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.gif"])
@@ -264,23 +264,27 @@ def test_bad_frame_rates(tmp_path: Path, fps: float) -> None:
 def test_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real.jsonl").write_text("old")
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
-    with JsonlWriter(tmp_path / "link.jsonl") as writer:
+    with LineWriter(tmp_path / "link.jsonl") as writer:
         writer.write({"a": 1})
     assert (tmp_path / "link.jsonl").is_symlink()
     assert (tmp_path / "real.jsonl").read_text() == '{"a": 1}\n'
 
 
-def test_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+def test_an_old_log_stays_until_the_first_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text("old")
-    with JsonlWriter(path) as writer:
+    path.write_text("old and longer than the new line")
+    with LineWriter(path) as writer:
+        assert path.read_text().startswith("old")
         writer.write({"label": "Äpfel 苹果"})
-        assert path.read_text() == "old"
-    assert json.loads(path.read_text(encoding="utf-8")) == {"label": "Äpfel 苹果"}
+        assert json.loads(path.read_text(encoding="utf-8")) == {"label": "Äpfel 苹果"}
+    path.write_text("old")
+    with LineWriter(path):
+        pass
+    assert path.read_text() == "old"
 
 
 def test_log_refuses_what_is_not_a_number(tmp_path: Path) -> None:
-    with JsonlWriter(tmp_path / "a.jsonl") as writer:
+    with LineWriter(tmp_path / "a.jsonl") as writer:
         writer.write({"a": 1})
         with pytest.raises(StreamError, match="finite"):
             writer.write({"a": float("nan")})
@@ -290,13 +294,14 @@ def test_log_refuses_what_is_not_a_number(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from veca_edge.playback.writers import JsonlWriter, VideoWriter
+from veca_edge.files import LineWriter
+from veca_edge.playback.writers import VideoWriter
 from veca_edge.errors import StreamError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 random = np.random.default_rng(0)
 try:
-    with JsonlWriter("a.jsonl") if sys.argv[1] == "log" else VideoWriter("a.mp4", 30) as writer:
+    with LineWriter("a.jsonl") if sys.argv[1] == "log" else VideoWriter("a.mp4", 30) as writer:
         for _ in range(60):
             writer.write({"a": "x" * 2000} if sys.argv[1] == "log"
                          else random.integers(0, 256, (120, 160, 3), np.uint8))
@@ -314,7 +319,37 @@ def test_full_disk(tmp_path: Path, kind: str) -> None:
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
     assert "writ" in done.stdout
-    assert names(tmp_path) == []
+    if kind == "log":  # what fitted is kept
+        lines = (tmp_path / "a.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == [{"a": "x" * 2000}] * 14
+        assert "it holds the 14 lines before" in done.stdout
+    else:  # an .mp4 without its end cannot be played
+        assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills")
+def test_a_killed_run_leaves_what_can_be_used(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -9, done.stderr
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 60
+    (video,) = tmp_path.glob("a.part-*.mkv")
+    with open_source(video) as source:
+        assert len(list(source)) > 20
+
+
+KILLED = """
+import os, signal
+import numpy as np
+from veca_edge.files import LineWriter
+from veca_edge.playback.writers import VideoWriter
+random = np.random.default_rng(0)
+log, video = LineWriter("a.jsonl"), VideoWriter("a.mkv", 30)
+for number in range(60):
+    log.write({"number": number})
+    video.write(random.integers(0, 256, (120, 160, 3), np.uint8))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_snapshot(tmp_path: Path) -> None:

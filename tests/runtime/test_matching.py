@@ -56,7 +56,7 @@ def test_the_best_come_first_and_weak_ones_are_left_out(features: NDArray[np.flo
     matches = match_patches(result(features), result(noisy))
     assert (np.diff(matches.similarity) <= 0).all()
     middle = float(np.median(matches.similarity))
-    fewer = match_patches(result(features), result(noisy), least=middle)
+    fewer = match_patches(result(features), result(noisy), min_similarity=middle)
     assert 0 < len(fewer) < len(matches)
     assert (fewer.similarity >= middle).all()
 
@@ -68,7 +68,7 @@ def test_pictures_of_different_sizes_match(features: NDArray[np.float32]) -> Non
 
 def test_a_picture_of_one_colour_matches_nothing_in_particular() -> None:
     flat = result(np.ones((2, 2, 8)))
-    matches = match_patches(flat, flat, least=0.5)
+    matches = match_patches(flat, flat, min_similarity=0.5)
     assert len(matches) == 0
 
 

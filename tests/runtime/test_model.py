@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,17 @@ def test_a_photo_is_recognised(default_model: Model, photo: NDArray[np.uint8]) -
     assert default_model(photo).top(1)[0].label == "milk"
 
 
+def test_how_things_are_shown(default_model: Model, eager_model: Model, photo: NDArray[np.uint8]) -> None:
+    assert repr(default_model) == f"<Model {default_model.name}, 53 labels, 8 to 64 cores, 128 px, executorch>"
+    result = default_model(photo, cores=32)
+    assert re.fullmatch(r"<Result milk \d+ %, 32 cores, 128 px, \d+\.\d ms>", repr(result))
+    bare = replace(result, logits=None, image_size=(128, 192))
+    assert repr(bare).startswith("<Result of 192 values, 32 cores, 128 x 192 px, ")
+    assert repr(default_model.stream(cores=8)) == f"<Stream of {default_model.name}, 8 cores, 128 px>"
+    with pytest.raises(VecaError, match=r"convert the checkpoint"):
+        eager_model.stream()
+
+
 def test_shapes_and_types(default_model: Model) -> None:
     image = np.zeros((200, 360, 3), np.uint8)
     result = default_model(image, cores=16, image_size=192)
@@ -112,7 +125,7 @@ def test_models_in_one_process_do_not_share_weights(
         ({"cores": 0}, "0 cores"),
         ({"cores": 72}, "72 cores"),
         ({"image_size": 100}, "multiple of the patch size 16"),
-        ({"image_size": 1024}, "4096 patches, the model file was made for 1024"),
+        ({"image_size": 1024}, "4096 patches are too many, the model file takes 1024"),
     ],
     ids=str,
 )

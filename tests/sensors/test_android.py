@@ -6,9 +6,11 @@ import math
 import sys
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tests.sensors.conftest import Clock
 from veca_edge.sensors.android import FORECAST, HEADROOM_AGE, AndroidReader, Chaquopy, Pyjnius, bridge_class
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel
@@ -19,19 +21,21 @@ NOMINAL, FAIR, SERIOUS, CRITICAL = ThermalLevel
 class PowerManager:
     """Gives NaN to a second question within half a second, whichever it is."""
 
-    def __init__(self, clock, status=0, save=False, headrooms=(0.5, 0.7)):
+    def __init__(
+        self, clock: Clock, status: int = 0, save: bool = False, headrooms: tuple[float, float] = (0.5, 0.7)
+    ) -> None:
         self._clock, self._status, self._save = clock, status, save
         self.headrooms = headrooms
         self._last = -math.inf
-        self.asked = []
+        self.asked: list[tuple[float, int]] = []
 
-    def isPowerSaveMode(self):  # noqa: N802 - Android's names
+    def isPowerSaveMode(self) -> bool:  # noqa: N802 - Android's names
         return self._save
 
-    def getCurrentThermalStatus(self):  # noqa: N802
+    def getCurrentThermalStatus(self) -> int:  # noqa: N802
         return self._status
 
-    def getThermalHeadroom(self, seconds):  # noqa: N802
+    def getThermalHeadroom(self, seconds: int) -> float:  # noqa: N802
         self.asked.append((self._clock(), seconds))
         hasty, self._last = self._clock() - self._last < 0.5, self._clock()
         return math.nan if hasty else self.headrooms[seconds == FORECAST]
@@ -40,55 +44,60 @@ class PowerManager:
 class OldPowerManager:
     """Before API 29."""
 
-    def isPowerSaveMode(self):  # noqa: N802
+    def isPowerSaveMode(self) -> bool:  # noqa: N802
         return True
 
 
 class BatteryManager:
-    def __init__(self, percent=80, charging=False):
+    def __init__(self, percent: int = 80, charging: bool = False) -> None:
         self._percent, self._charging = percent, charging
 
-    def getIntProperty(self, number):  # noqa: N802
+    def getIntProperty(self, number: int) -> int:  # noqa: N802
         assert number == 4  # BATTERY_PROPERTY_CAPACITY
         return self._percent
 
-    def isCharging(self):  # noqa: N802
+    def isCharging(self) -> bool:  # noqa: N802
         return self._charging
 
 
 class Intent:
-    def __init__(self, **extras):
+    def __init__(self, **extras: int) -> None:
         self._extras = extras
 
-    def getIntExtra(self, name, default):  # noqa: N802
+    def getIntExtra(self, name: str, default: int) -> int:  # noqa: N802
         return self._extras.get(name, default)
 
 
 class Bridge:
     name = "stand-in"
 
-    def __init__(self, power, battery=None, intent=None):
+    def __init__(
+        self,
+        power: OldPowerManager | PowerManager,
+        battery: BatteryManager | None = None,
+        intent: Intent | None = None,
+    ) -> None:
         self._services = {
             ("power", "android.os.PowerManager"): power,
             ("batterymanager", "android.os.BatteryManager"): battery or BatteryManager(),
         }
         self._intent, self.detached = intent, 0
 
-    def service(self, name, kind):
+    def service(self, name: str, kind: str) -> BatteryManager | OldPowerManager | PowerManager:
         return self._services[name, kind]
 
-    def battery_intent(self):
+    def battery_intent(self) -> Intent | None:
         return self._intent
 
-    def detach(self):
+    def detach(self) -> None:
         self.detached += 1
 
 
-def reader_of(bridge, clock):
+def reader_of(bridge: Bridge, clock: Clock) -> AndroidReader:
     return AndroidReader(lambda: bridge, clock)
 
 
-def values(reader):
+def values(reader: AndroidReader) -> dict[str, Any]:
     return {field: sensed.value for field, sensed in reader.read().items()}
 
 
@@ -96,17 +105,17 @@ def values(reader):
     ("status", "level"),
     [(0, NOMINAL), (1, FAIR), (2, FAIR), (3, SERIOUS), (4, CRITICAL), (5, CRITICAL), (6, CRITICAL)],
 )
-def test_thermal_status(clock, status, level):
+def test_thermal_status(clock: Clock, status: int, level: ThermalLevel) -> None:
     assert values(reader_of(Bridge(PowerManager(clock, status)), clock))["thermal"] is level
 
 
-def test_a_status_that_is_not_documented_is_unknown(clock, told):
+def test_a_status_that_is_not_documented_is_unknown(clock: Clock, told: list[str]) -> None:
     reading = reader_of(Bridge(PowerManager(clock, -1)), clock).read()
     assert PlausibilityFilter("Android", told.append)(reading)["thermal"].value is None
     assert len(told) == 1
 
 
-def test_headroom_and_forecast_take_turns_and_never_hurry(clock):
+def test_headroom_and_forecast_take_turns_and_never_hurry(clock: Clock) -> None:
     power = PowerManager(clock)
     reader = reader_of(Bridge(power), clock)
     first = values(reader)
@@ -120,7 +129,7 @@ def test_headroom_and_forecast_take_turns_and_never_hurry(clock):
     assert [seconds for _, seconds in power.asked] == [0, FORECAST, 0, FORECAST]
 
 
-def test_nan_is_unknown_once_the_last_answer_is_old(clock, told):
+def test_nan_is_unknown_once_the_last_answer_is_old(clock: Clock, told: list[str]) -> None:
     power = PowerManager(clock)
     reader = reader_of(Bridge(power), clock)
     reader.read()
@@ -133,7 +142,7 @@ def test_nan_is_unknown_once_the_last_answer_is_old(clock, told):
     assert (found["headroom"].value, found["forecast"].value, told) == (None, None, [])
 
 
-def test_old_phones_tell_less(clock):
+def test_old_phones_tell_less(clock: Clock) -> None:
     found = values(reader_of(Bridge(OldPowerManager()), clock))
     assert found == {"low_power": True, "battery": 0.8, "charging": False}
 
@@ -147,7 +156,15 @@ def test_old_phones_tell_less(clock):
         (-(2**31), {}, None, None, None),
     ],
 )
-def test_battery(clock, told, percent, extras, battery, charging, temperatures):
+def test_battery(
+    clock: Clock,
+    told: list[str],
+    percent: int,
+    extras: dict[str, Any],
+    battery: float | None,
+    charging: bool | None,
+    temperatures: tuple[tuple[str, float]] | None,
+) -> None:
     bridge = Bridge(PowerManager(clock), BatteryManager(percent), Intent(**extras))
     found = PlausibilityFilter("Android", told.append)(reader_of(bridge, clock).read())
     assert (found["battery"].value, found["charging"].value) == (battery, charging)
@@ -155,12 +172,12 @@ def test_battery(clock, told, percent, extras, battery, charging, temperatures):
     assert told == []
 
 
-def test_without_the_broadcast_the_manager_is_asked(clock):
+def test_without_the_broadcast_the_manager_is_asked(clock: Clock) -> None:
     bridge = Bridge(PowerManager(clock), BatteryManager(charging=True), intent=None)
     assert values(reader_of(bridge, clock))["charging"] is True
 
 
-def test_the_thread_is_detached_in_the_end(clock):
+def test_the_thread_is_detached_in_the_end(clock: Clock) -> None:
     bridge = Bridge(PowerManager(clock))
     reader = reader_of(bridge, clock)
     reader.close()
@@ -171,14 +188,14 @@ def test_the_thread_is_detached_in_the_end(clock):
 
 
 class Context:
-    def getSystemService(self, name):  # noqa: N802
+    def getSystemService(self, name: str) -> str:  # noqa: N802
         return f"service {name}"
 
-    def registerReceiver(self, receiver, filters):  # noqa: N802
+    def registerReceiver(self, receiver: None, filters: str) -> tuple[None, str]:  # noqa: N802
         return receiver, filters
 
 
-def java_classes(name):
+def java_classes(name: str) -> Any:
     """Both bridges give classes by name; the same few stand behind them."""
     context = Context()
     return {
@@ -193,7 +210,7 @@ def java_classes(name):
 
 
 @pytest.mark.parametrize("module", ["java", "jnius"])
-def test_the_real_bridges_find_services(monkeypatch, module):
+def test_the_real_bridges_find_services(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     calls = []
     fake = SimpleNamespace(
         __spec__=SimpleNamespace(),
@@ -205,7 +222,7 @@ def test_the_real_bridges_find_services(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, fake)
     make = bridge_class()
     assert make is {"java": Chaquopy, "jnius": Pyjnius}[module]
-    bridge = make()
+    bridge: Any = make()
     kind = "the class" if module == "java" else "android.os.PowerManager"
     assert bridge.service("power", "android.os.PowerManager") == (kind, "service power")
     assert bridge.battery_intent() == (None, "filter android.intent.action.BATTERY_CHANGED")
@@ -213,5 +230,5 @@ def test_the_real_bridges_find_services(monkeypatch, module):
     assert calls == ["detach"]
 
 
-def test_without_a_bridge_there_is_none():
+def test_without_a_bridge_there_is_none() -> None:
     assert bridge_class() is None

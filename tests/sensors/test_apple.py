@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,13 +34,13 @@ LIMITED = NO_WARNING + (
 SETTINGS = "System-wide power settings:\nCurrently in use:\n standby              1\n lowpowermode         {}\n"
 
 
-def with_properties(state, low):
+def with_properties(state: int, low: bool) -> Callable[..., Any]:
     """As rubicon-objc: `isLowPowerModeEnabled` is the getter's name, so it is a method."""
     info = SimpleNamespace(thermalState=state, isLowPowerModeEnabled=lambda: low)
     return {"NSProcessInfo": SimpleNamespace(processInfo=info)}.__getitem__
 
 
-def with_methods(state, low):
+def with_methods(state: int, low: bool) -> Callable[..., Any]:
     """As pyobjc: all are methods."""
     info = SimpleNamespace(thermalState=lambda: state, isLowPowerModeEnabled=lambda: low)
     return {"NSProcessInfo": SimpleNamespace(processInfo=lambda: info)}.__getitem__
@@ -46,25 +49,25 @@ def with_methods(state, low):
 @pytest.mark.parametrize("bridge", [with_properties, with_methods])
 @pytest.mark.parametrize("level", list(ThermalLevel))
 @pytest.mark.parametrize("low", [False, True])
-def test_process_info(bridge, level, low):
+def test_process_info(bridge: Callable[..., Any], level: ThermalLevel, low: bool) -> None:
     reading = ProcessInfoReader(bridge(int(level), low)).read()
     assert (reading["thermal"].value, reading["low_power"].value) == (level, low)
 
 
-def test_old_systems_have_no_low_power_mode():
+def test_old_systems_have_no_low_power_mode() -> None:
     info = SimpleNamespace(thermalState=1)
     reading = ProcessInfoReader(lambda _: SimpleNamespace(processInfo=info)).read()
     assert set(reading) == {"thermal"}
 
 
-def test_a_state_that_is_not_documented_is_unknown(told):
+def test_a_state_that_is_not_documented_is_unknown(told: list[str]) -> None:
     clean = PlausibilityFilter("ProcessInfo", told.append)
     reader = ProcessInfoReader(with_methods(7, False))
     assert [clean(reader.read())["thermal"].value for _ in range(3)] == [None] * 3
     assert len(told) == 1
 
 
-def test_classes_come_from_either_bridge(monkeypatch):
+def test_classes_come_from_either_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rubicon", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "rubicon.objc", SimpleNamespace(ObjCClass="rubicon {}".format))
     monkeypatch.setitem(sys.modules, "Foundation", None)
@@ -82,11 +85,11 @@ class Device:
         self.batteryMonitoringEnabled = False
 
     @property
-    def batteryLevel(self):  # noqa: N802 - Apple's name
+    def batteryLevel(self) -> float:  # noqa: N802 - Apple's name
         return self._level if self.batteryMonitoringEnabled else -1.0
 
     @property
-    def batteryState(self):  # noqa: N802
+    def batteryState(self) -> int:  # noqa: N802
         return self._state if self.batteryMonitoringEnabled else 0
 
 
@@ -94,18 +97,18 @@ class Device:
     ("level", "state", "battery", "charging"),
     [(0.5, 1, 0.5, False), (0.25, 2, 0.25, True), (1.0, 3, 1.0, True), (-1.0, 0, None, None), (0.0, 9, 0.0, None)],
 )
-def test_device(told, level, state, battery, charging):
+def test_device(told: list[str], level: float, state: int, battery: float | None, charging: bool | None) -> None:
     reader = DeviceReader(lambda _: SimpleNamespace(currentDevice=Device(level, state)))
     reading = PlausibilityFilter(reader.name, told.append)(reader.read())
     assert (reading["battery"].value, reading["charging"].value) == (battery, charging)
     assert told == []  # -1 is Apple's word for unknown
 
 
-def pmset(batt=NO_BATTERY, therm=NO_WARNING, settings=""):
+def pmset(batt: str = NO_BATTERY, therm: str = NO_WARNING, settings: str = "") -> Callable[..., Any]:
     return {("batt",): batt, ("therm",): therm, (): settings}.__getitem__
 
 
-def run(tool):
+def run(tool: Callable[..., Any]) -> dict[str, Any]:
     return {field: sensed.value for field, sensed in PmsetReader(lambda *given: tool(given)).read().items()}
 
 
@@ -119,7 +122,7 @@ def run(tool):
         (pmset("", ""), {}),
     ],
 )
-def test_pmset(tool, found):
+def test_pmset(tool: Callable[..., Any], found: dict[str, Any]) -> None:
     assert run(tool) == found
 
 
@@ -133,19 +136,24 @@ def test_pmset(tool, found):
         (" displaysleep         10\n", None),
     ],
 )
-def test_low_power_mode(settings, low):
+def test_low_power_mode(settings: str, low: bool | None) -> None:
     assert low_power_mode(settings) is low
 
 
 @pytest.mark.parametrize(("pressure", "level"), list(enumerate([*ThermalLevel, ThermalLevel.CRITICAL])))
-def test_thermal_pressure(pressure, level):
-    asked = []
-    reader = PressureReader(lambda name: asked.append(name) or pressure)
+def test_thermal_pressure(pressure: int, level: ThermalLevel) -> None:
+    asked: list[str] = []
+
+    def state_of(name: str) -> int:
+        asked.append(name)
+        return pressure
+
+    reader = PressureReader(state_of)
     assert reader.read()["thermal"].value is level
     assert asked == ["com.apple.system.thermalpressurelevel"]
 
 
-def test_pressure_that_is_not_documented_or_not_announced(told):
+def test_pressure_that_is_not_documented_or_not_announced(told: list[str]) -> None:
     clean = PlausibilityFilter("thermal pressure", told.append)
     assert clean(PressureReader(lambda _: 10).read())["thermal"].value is None
     assert len(told) == 1
@@ -167,7 +175,7 @@ uint32_t notify_get_state(int token, uint64_t *state) {
 """
 
 
-def test_the_system_library_is_called_as_declared(tmp_path):
+def test_the_system_library_is_called_as_declared(tmp_path: Path) -> None:
     """Through a library with the same two functions, where there is a compiler."""
     source, library = tmp_path / "notify.c", tmp_path / "libnotify.so"
     source.write_text(LIBRARY)

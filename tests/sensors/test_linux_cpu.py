@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.sensors.conftest import Clock
 from veca_edge.sensors.linux_cpu import (
     FIRST_SPAN,
     INTERVAL,
@@ -21,17 +24,17 @@ POLICY = "sys/devices/system/cpu/cpufreq/policy"
 CAP = "sys/class/powercap/intel-rapl"
 
 
-def test_no_cpufreq(grow):
+def test_no_cpufreq(grow: Callable[..., str]) -> None:
     assert CpufreqReader(grow()).read() == {}
 
 
-def test_one_clock_for_all(grow):
+def test_one_clock_for_all(grow: Callable[..., str]) -> None:
     root = grow(f"{POLICY}0", scaling_cur_freq=900000, cpuinfo_max_freq=1800000, related_cpus="0 1 2 3")
     sensed = CpufreqReader(root).read()["frequency"]
     assert (sensed.value, sensed.source) == (0.5, "/sys/devices/system/cpu/cpufreq/{policy0}")
 
 
-def test_big_cores_count_and_little_ones_do_not(grow):
+def test_big_cores_count_and_little_ones_do_not(grow: Callable[..., str]) -> None:
     grow(f"{POLICY}0", scaling_cur_freq=300000, cpuinfo_max_freq=1800000, related_cpus="0 1 2 3")
     grow(f"{POLICY}4", scaling_cur_freq=1200000, cpuinfo_max_freq=2400000, related_cpus="4 5 6")
     root = grow(f"{POLICY}7", scaling_cur_freq=2800000, cpuinfo_max_freq=2800000, related_cpus="7")
@@ -39,7 +42,7 @@ def test_big_cores_count_and_little_ones_do_not(grow):
     assert CpufreqReader(root).read()["frequency"].value == pytest.approx(share)
 
 
-def test_cores_that_are_off_are_left_out(grow, tmp_path):
+def test_cores_that_are_off_are_left_out(grow: Callable[..., str], tmp_path: Path) -> None:
     grow(f"{POLICY}0", scaling_cur_freq=1000, cpuinfo_max_freq=2000, related_cpus="0")
     root = grow(f"{POLICY}1", scaling_cur_freq=2000, cpuinfo_max_freq=2000, related_cpus="1")
     reader = CpufreqReader(root)
@@ -52,28 +55,28 @@ def test_cores_that_are_off_are_left_out(grow, tmp_path):
     assert reader.read()["frequency"].value == 0.5
 
 
-def test_a_maximum_of_nothing_is_no_maximum(grow):
+def test_a_maximum_of_nothing_is_no_maximum(grow: Callable[..., str]) -> None:
     assert CpufreqReader(grow(f"{POLICY}0", scaling_cur_freq=1000, cpuinfo_max_freq=0)).read() == {}
 
 
-def test_servers_are_sampled(grow, tmp_path):
+def test_servers_are_sampled(grow: Callable[..., str], tmp_path: Path) -> None:
     for number in range(64):
         grow(f"{POLICY}{number}", cpuinfo_max_freq=3000000, scaling_cur_freq=1)
     names = [policy.name for policy in big_policies(str(tmp_path / "sys/devices/system/cpu/cpufreq"))]
     assert names == [f"policy{number}" for number in range(0, 64, 64 // MOST_POLICIES)]
 
 
-def package(grow, number, energy, **more):
+def package(grow: Callable[..., str], number: int, energy: int | str, **more: Any) -> str:
     return grow(
         f"{CAP}:{number}", name=f"package-{number}", energy_uj=energy, max_energy_range_uj=1_000_000_000, **more
     )
 
 
-def powercap(root, clock) -> PowercapReader:
+def powercap(root: str, clock: Clock) -> PowercapReader:
     return PowercapReader(root, clock, pause=clock.advance)
 
 
-def test_power_is_energy_over_time(grow, clock):
+def test_power_is_energy_over_time(grow: Callable[..., str], clock: Clock) -> None:
     root = package(grow, 0, 500_000_000)
     reader = powercap(root, clock)
     sensed = reader.read()["power"]
@@ -83,10 +86,10 @@ def test_power_is_energy_over_time(grow, clock):
     assert reader.read()["power"].value == pytest.approx(15.0)
 
 
-def test_the_first_read_already_measures(grow, clock):
+def test_the_first_read_already_measures(grow: Callable[..., str], clock: Clock) -> None:
     root = package(grow, 0, 0)
 
-    def pause(seconds):
+    def pause(seconds: float) -> None:
         assert seconds == FIRST_SPAN
         clock.advance(seconds)
         package(grow, 0, 1_000_000)
@@ -94,7 +97,7 @@ def test_the_first_read_already_measures(grow, clock):
     assert PowercapReader(root, clock, pause).read()["power"].value == pytest.approx(1.0 / FIRST_SPAN)
 
 
-def test_a_counter_that_starts_over(grow, clock):
+def test_a_counter_that_starts_over(grow: Callable[..., str], clock: Clock) -> None:
     root = package(grow, 0, 995_000_000)
     reader = powercap(root, clock)
     reader.read()
@@ -103,7 +106,7 @@ def test_a_counter_that_starts_over(grow, clock):
     assert reader.read()["power"].value == pytest.approx(10.0)
 
 
-def test_a_counter_that_goes_back_without_a_range_is_unknown(grow, clock):
+def test_a_counter_that_goes_back_without_a_range_is_unknown(grow: Callable[..., str], clock: Clock) -> None:
     root = package(grow, 0, 995_000_000)
     grow(f"{CAP}:0", max_energy_range_uj=None)
     reader = powercap(root, clock)
@@ -114,7 +117,7 @@ def test_a_counter_that_goes_back_without_a_range_is_unknown(grow, clock):
     assert reader.read()["power"].value is None
 
 
-def test_packages_add_up_once_each(grow, clock):
+def test_packages_add_up_once_each(grow: Callable[..., str], clock: Clock) -> None:
     package(grow, 0, 0)
     package(grow, 1, 0)
     grow(f"{CAP}:0:0", name="core", energy_uj=0)  # part of the package
@@ -131,7 +134,7 @@ def test_packages_add_up_once_each(grow, clock):
     assert reader.read()["power"].value == pytest.approx(12.0)
 
 
-def test_the_platform_where_there_are_no_packages(grow, clock):
+def test_the_platform_where_there_are_no_packages(grow: Callable[..., str], clock: Clock) -> None:
     reader = powercap(grow(f"{CAP}:1", name="psys", energy_uj=0), clock)
     reader.read()
     clock.advance(1.0)
@@ -140,7 +143,7 @@ def test_the_platform_where_there_are_no_packages(grow, clock):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "nan", "12 34"])
-def test_nonsense_is_unknown_and_mends(grow, clock, text):
+def test_nonsense_is_unknown_and_mends(grow: Callable[..., str], clock: Clock, text: str) -> None:
     root = package(grow, 0, 0)
     reader = powercap(root, clock)
     reader.read()
@@ -151,15 +154,17 @@ def test_nonsense_is_unknown_and_mends(grow, clock, text):
     assert last == pytest.approx(3.0)
 
 
-def test_a_clock_that_stands_still_divides_by_nothing(grow, clock):
+def test_a_clock_that_stands_still_divides_by_nothing(grow: Callable[..., str], clock: Clock) -> None:
     root = package(grow, 0, 0)
     assert PowercapReader(root, clock, pause=lambda _: None).read()["power"].value is None
 
 
-def test_counters_that_may_not_be_read_are_unknown_with_the_reason(grow, clock, monkeypatch):
+def test_counters_that_may_not_be_read_are_unknown_with_the_reason(
+    grow: Callable[..., str], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = package(grow, 0, 0)
 
-    def refuse(path, *rest):
+    def refuse(path: str, *rest: int) -> int | None:
         if str(path).endswith("energy_uj"):
             raise PermissionError(13, "Permission denied")
         return original(path, *rest)
@@ -176,7 +181,7 @@ def test_counters_that_may_not_be_read_are_unknown_with_the_reason(grow, clock, 
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the administrator may read everything")
-def test_the_kernel_refuses_in_the_same_way(grow, clock):
+def test_the_kernel_refuses_in_the_same_way(grow: Any, clock: Any) -> None:
     root = package(grow, 0, 0)
     (Path(root) / f"{CAP}:0" / "energy_uj").chmod(0)
     assert powercap(root, clock).read()["power"].source.endswith("permission denied")

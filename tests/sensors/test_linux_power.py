@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from veca_edge.sensors.linux_power import PowerSupplyReader
@@ -13,11 +16,11 @@ def values(root: str) -> dict[str, object]:
     return {field: sensed.value for field, sensed in PowerSupplyReader(root).read().items()}
 
 
-def test_a_machine_without_supplies_has_nothing(grow):
+def test_a_machine_without_supplies_has_nothing(grow: Callable[..., str]) -> None:
     assert values(grow()) == {}
 
 
-def test_a_laptop_on_its_battery(grow):
+def test_a_laptop_on_its_battery(grow: Callable[..., str]) -> None:
     grow(f"{SUPPLY}/AC", type="Mains", online=0)
     battery = {"energy_now": 30_000_000, "energy_full": 40_000_000, "capacity": 70, "power_now": 12_500_000}
     root = grow(f"{SUPPLY}/BAT0", type="Battery", present=1, status="Discharging", **battery)
@@ -30,24 +33,26 @@ def test_a_laptop_on_its_battery(grow):
     assert reading["battery"].source == "/sys/class/power_supply/BAT0"
 
 
-def test_charge_where_there_is_no_energy(grow):
+def test_charge_where_there_is_no_energy(grow: Callable[..., str]) -> None:
     flow = {"status": "Discharging", "current_now": -2_000_000, "voltage_now": 4_000_000}  # minus: out
     root = grow(f"{SUPPLY}/battery", type="Battery", charge_now=1_500_000, charge_full=3_000_000, **flow)
     assert values(root) == {"battery": 0.5, "charging": False, "power": 8.0}
 
 
-def test_capacity_alone(grow):
+def test_capacity_alone(grow: Callable[..., str]) -> None:
     root = grow(f"{SUPPLY}/battery", type="Battery", capacity=42, status="Charging")
     assert values(root) == {"battery": 0.42, "charging": True, "power": None}
 
 
 @pytest.mark.parametrize(("now", "full"), [(-1, 40), (0, 0), (50, 40), (10, -1), ("", 40), ("N/A", 40)])
-def test_a_gauge_that_has_not_learned_gives_way_to_the_percentage(grow, now, full):
+def test_a_gauge_that_has_not_learned_gives_way_to_the_percentage(
+    grow: Callable[..., str], now: int | str, full: int
+) -> None:
     root = grow(f"{SUPPLY}/BAT0", type="Battery", energy_now=now, energy_full=full, capacity=60)
     assert values(root)["battery"] == 0.6
 
 
-def test_two_batteries_count_by_their_size(grow):
+def test_two_batteries_count_by_their_size(grow: Callable[..., str]) -> None:
     grow(f"{SUPPLY}/BAT0", type="Battery", energy_now=20, energy_full=20, status="Unknown")
     root = grow(
         f"{SUPPLY}/BAT1", type="Battery", energy_now=10, energy_full=80, status="Discharging", power_now=5e6
@@ -56,13 +61,13 @@ def test_two_batteries_count_by_their_size(grow):
     assert values(root)["charging"] is False
 
 
-def test_two_batteries_of_different_kinds_count_by_percentage(grow):
+def test_two_batteries_of_different_kinds_count_by_percentage(grow: Callable[..., str]) -> None:
     grow(f"{SUPPLY}/BAT0", type="Battery", energy_now=20, energy_full=20, capacity=100)
     root = grow(f"{SUPPLY}/BAT1", type="Battery", charge_now=1, charge_full=2, capacity=50)
     assert values(root)["battery"] == 0.75
 
 
-def test_power_is_unknown_unless_every_discharging_battery_tells(grow):
+def test_power_is_unknown_unless_every_discharging_battery_tells(grow: Callable[..., str]) -> None:
     grow(f"{SUPPLY}/BAT0", type="Battery", capacity=50, status="Discharging", power_now=4_000_000)
     root = grow(f"{SUPPLY}/BAT1", type="Battery", capacity=50, status="Discharging")
     assert values(root)["power"] is None
@@ -70,7 +75,7 @@ def test_power_is_unknown_unless_every_discharging_battery_tells(grow):
     assert values(root)["power"] == 7.0
 
 
-def test_mice_and_empty_bays_do_not_count(grow):
+def test_mice_and_empty_bays_do_not_count(grow: Callable[..., str]) -> None:
     grow(f"{SUPPLY}/hidpp_battery_0", type="Battery", scope="Device", capacity=5, status="Discharging")
     root = grow(f"{SUPPLY}/BAT1", type="Battery", present=0, capacity=0)
     assert values(root) == {}
@@ -94,7 +99,9 @@ def test_mice_and_empty_bays_do_not_count(grow):
         ({"AC": ("Mains", 1)}, None, True),
     ],
 )
-def test_external_power(grow, supplies, status, charging):
+def test_external_power(
+    grow: Callable[..., str], supplies: dict[str, Any], status: str | None, charging: bool | None
+) -> None:
     root = grow()
     for name, (kind, online) in supplies.items():
         grow(f"{SUPPLY}/{name}", type=kind, online=online)
@@ -104,6 +111,6 @@ def test_external_power(grow, supplies, status, charging):
 
 
 @pytest.mark.parametrize(("profile", "low"), [("low-power", True), ("balanced", False), ("performance", False)])
-def test_the_power_profile(grow, profile, low):
+def test_the_power_profile(grow: Callable[..., str], profile: str, low: bool) -> None:
     root = grow("sys/firmware/acpi", platform_profile=profile)
     assert values(root) == {"low_power": low}

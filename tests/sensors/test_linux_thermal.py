@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.sensors.conftest import Clock
 from veca_edge.sensors.linux_thermal import RESCAN, Limits, ThermalReader
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel
@@ -15,7 +18,9 @@ ZONES = "sys/class/thermal/thermal_zone"
 NOMINAL, FAIR, SERIOUS, CRITICAL = ThermalLevel
 
 
-def zone(grow, number, kind, temp, *trips, **more):
+def zone(
+    grow: Callable[..., str], number: int, kind: str, temp: int | str, *trips: tuple[Any, ...], **more: str
+) -> str:
     files = {"type": kind, "temp": temp, **more}
     for index, (trip, celsius) in enumerate(trips):
         files[f"trip_point_{index}_type"] = trip
@@ -27,11 +32,11 @@ def values(reader: ThermalReader) -> dict[str, object]:
     return {field: sensed.value for field, sensed in reader.read().items()}
 
 
-def test_no_zones(grow):
+def test_no_zones(grow: Callable[..., str]) -> None:
     assert ThermalReader(grow()).read() == {}
 
 
-def test_every_zone_by_name_and_the_hottest_by_its_own_trips(grow):
+def test_every_zone_by_name_and_the_hottest_by_its_own_trips(grow: Callable[..., str]) -> None:
     zone(grow, 0, "acpitz", 27800, ("critical", 119000))
     zone(grow, 1, "cpu-thermal", 84000, ("active", 50000), ("passive", 85000), ("critical", 105000))
     zone(grow, 2, "battery", 46000, ("passive", 45000))
@@ -66,35 +71,35 @@ def test_every_zone_by_name_and_the_hottest_by_its_own_trips(grow):
         (Limits(None, None), 120, None),
     ],
 )
-def test_the_rule(limits, celsius, level):
+def test_the_rule(limits: Limits, celsius: float, level: ThermalLevel | None) -> None:
     assert limits.level(celsius) is level
 
 
-def test_zones_without_trips_give_temperatures_and_no_level(grow):
+def test_zones_without_trips_give_temperatures_and_no_level(grow: Callable[..., str]) -> None:
     root = zone(grow, 0, "soc", 99000)
     assert values(ThermalReader(root)) == {"temperatures": (("soc", 99.0),), "thermal": None}
 
 
 @pytest.mark.parametrize("unset", [0, -274000, 2**31 - 1, "nonsense"])
-def test_trips_that_are_not_set_do_not_count(grow, unset):
+def test_trips_that_are_not_set_do_not_count(grow: Callable[..., str], unset: int | str) -> None:
     root = zone(grow, 0, "x86_pkg_temp", 60000, ("passive", unset), ("critical", 100000))
     assert values(ThermalReader(root))["thermal"] is NOMINAL
 
 
-def test_the_first_of_several_passive_trips_counts(grow):
+def test_the_first_of_several_passive_trips_counts(grow: Callable[..., str]) -> None:
     trips = (("passive", 90000), ("passive", 70000), ("critical", 110000))
     root = zone(grow, 0, "cpu", 75000, *trips, policy="step_wise")
     assert values(ThermalReader(root))["thermal"] is SERIOUS
 
 
-def test_the_power_allocator_holds_its_last_trip(grow):
+def test_the_power_allocator_holds_its_last_trip(grow: Callable[..., str]) -> None:
     trips = (("passive", 70000), ("passive", 85000), ("critical", 110000))
     root = zone(grow, 0, "cpu", 75000, *trips, policy="power_allocator")
     assert values(ThermalReader(root))["thermal"] is NOMINAL
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
-def test_zones_that_answer_with_errors_are_left_out(grow, tmp_path):
+def test_zones_that_answer_with_errors_are_left_out(grow: Callable[..., str], tmp_path: Path) -> None:
     zone(grow, 0, "modem", 0)
     zone(grow, 1, "gpu", 0)
     zone(grow, 2, "gone", 0)
@@ -110,7 +115,7 @@ def test_zones_that_answer_with_errors_are_left_out(grow, tmp_path):
 
 
 @pytest.mark.parametrize("temp", [-274000, 10**9 * 1000, 200000, "", "N/A"])
-def test_a_zone_that_lies_makes_no_level(grow, told, temp):
+def test_a_zone_that_lies_makes_no_level(grow: Callable[..., str], told: list[str], temp: int | str) -> None:
     zone(grow, 0, "liar", temp, ("passive", 80000), ("critical", 100000))
     root = zone(grow, 1, "cpu", 50000, ("passive", 80000))
     reader = ThermalReader(root)
@@ -122,7 +127,7 @@ def test_a_zone_that_lies_makes_no_level(grow, told, temp):
     assert len(told) == isinstance(temp, int)  # text is no value at all, a number is a lie
 
 
-def test_zones_that_come_later_are_found(grow, clock):
+def test_zones_that_come_later_are_found(grow: Callable[..., str], clock: Clock) -> None:
     root = zone(grow, 0, "cpu", 50000)
     reader = ThermalReader(root, clock)
     reader.read()
@@ -133,7 +138,7 @@ def test_zones_that_come_later_are_found(grow, clock):
     assert values(reader)["temperatures"] == (("cpu", 50.0), ("wifi", 40.0))
 
 
-def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow, clock):
+def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow: Callable[..., str], clock: Clock) -> None:
     zone(grow, 0, "cpu", 50000)
     root = zone(grow, 1, "wifi", 40000)
     reader = ThermalReader(root, clock)
@@ -145,12 +150,20 @@ def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow, clock):
     assert values(reader)["temperatures"] == (("cpu", 50.0), ("wifi", 41.0))
 
 
-def test_files_stay_open_until_the_reader_is_closed(grow, monkeypatch):
+def test_files_stay_open_until_the_reader_is_closed(
+    grow: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = zone(grow, 0, "cpu", 50000)
     reader = ThermalReader(root)
     reader.read()
-    opened, original = [], os.open
-    monkeypatch.setattr(os, "open", lambda path, *rest: opened.append(path) or original(path, *rest))
+    opened: list[str] = []
+    original = os.open
+
+    def noted(path: str, *rest: int) -> int:
+        opened.append(path)
+        return original(path, *rest)
+
+    monkeypatch.setattr(os, "open", noted)
     zone(grow, 0, "cpu", 51000)
     assert values(reader)["temperatures"] == (("cpu", 51.0),)
     assert opened == []
@@ -159,7 +172,7 @@ def test_files_stay_open_until_the_reader_is_closed(grow, monkeypatch):
     assert opened == [f"{root}/{ZONES}0/temp"]
 
 
-def test_where_there_is_nothing_it_looks_seldom(grow):
+def test_where_there_is_nothing_it_looks_seldom(grow: Callable[..., str]) -> None:
     reader = ThermalReader(grow())
     reader.read()
     assert reader.interval == RESCAN

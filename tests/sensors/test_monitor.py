@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.sensors.conftest import Clock
 from veca_edge.sensors.monitor import STALE, Monitor
 from veca_edge.sensors.reading import Reading, Sensed
 from veca_edge.sensors.state import DeviceState
@@ -42,13 +43,13 @@ def eventually(holds: Callable[[], bool], seconds: float = 3.0) -> bool:
     return holds()
 
 
-def test_no_readers_are_a_state_of_unknowns(clock):
+def test_no_readers_are_a_state_of_unknowns(clock: Clock) -> None:
     with Monitor([], clock=clock) as monitor:
         assert monitor.wait(0)
         assert monitor.state == DeviceState(time=100.0)
 
 
-def test_values_come_with_their_sources(clock):
+def test_values_come_with_their_sources(clock: Clock) -> None:
     readers = [Source(lambda: 0.5, "gauge"), Source(lambda: 7.0, "meter", "power")]
     with Monitor(readers, FAST, clock) as monitor:
         assert monitor.wait(3)
@@ -58,7 +59,7 @@ def test_values_come_with_their_sources(clock):
     assert {field: item.source for field, item in look.sensed.items()} == {"battery": "gauge", "power": "meter"}
 
 
-def test_new_values_arrive(clock):
+def test_new_values_arrive(clock: Clock) -> None:
     source = Source(lambda: 0.5)
     with Monitor([source], FAST, clock) as monitor:
         monitor.wait(3)
@@ -66,7 +67,7 @@ def test_new_values_arrive(clock):
         assert eventually(lambda: monitor.state.battery == 0.4)
 
 
-def test_before_the_first_answer_all_is_unknown(clock, told):
+def test_before_the_first_answer_all_is_unknown(clock: Clock, told: list[str]) -> None:
     gate = threading.Event()
     with Monitor([Source(lambda: gate.wait(5) and 0.5)], FAST, clock, told.append) as monitor:
         assert monitor.state == DeviceState(time=100.0)
@@ -76,7 +77,7 @@ def test_before_the_first_answer_all_is_unknown(clock, told):
     assert told == []
 
 
-def test_a_reader_that_hangs_goes_unknown_with_one_warning_and_comes_back(clock, told):
+def test_a_reader_that_hangs_goes_unknown_with_one_warning_and_comes_back(clock: Clock, told: list[str]) -> None:
     gate = threading.Event()
     gate.set()
     hanging = Source(lambda: gate.wait(10) and 0.5, "slow")
@@ -102,7 +103,7 @@ def test_a_reader_that_hangs_goes_unknown_with_one_warning_and_comes_back(clock,
     assert len(told) == 1
 
 
-def test_a_reader_that_never_answers_is_told_of(clock, told):
+def test_a_reader_that_never_answers_is_told_of(clock: Clock, told: list[str]) -> None:
     gate = threading.Event()
     with Monitor([Source(lambda: gate.wait(10) and 0.5)], FAST, clock, told.append) as monitor:
         clock.advance(2 * STALE)
@@ -111,7 +112,7 @@ def test_a_reader_that_never_answers_is_told_of(clock, told):
         gate.set()
 
 
-def test_a_reader_that_fails_goes_unknown_with_one_warning_and_comes_back(clock, told):
+def test_a_reader_that_fails_goes_unknown_with_one_warning_and_comes_back(clock: Clock, told: list[str]) -> None:
     def fail() -> float:
         raise OSError("the bus is gone")
 
@@ -127,7 +128,7 @@ def test_a_reader_that_fails_goes_unknown_with_one_warning_and_comes_back(clock,
     assert told == ["sensors: source: OSError: the bus is gone; its values are unknown until it works"]
 
 
-def test_failing_again_and_again_becomes_rare(clock, told):
+def test_failing_again_and_again_becomes_rare(clock: Clock, told: list[str]) -> None:
     source = Source(lambda: 1 / 0)
     with Monitor([source], FAST, clock, told.append) as monitor:
         monitor.wait(3)
@@ -137,7 +138,7 @@ def test_failing_again_and_again_becomes_rare(clock, told):
 
 
 @pytest.mark.parametrize("nonsense", [None, 5, [1], {"battery": 0.5}, {"fan": Sensed(1, "")}])
-def test_a_reader_that_returns_no_reading_has_failed(clock, told, nonsense):
+def test_a_reader_that_returns_no_reading_has_failed(clock: Clock, told: list[str], nonsense: Any) -> None:
     source = Source(lambda: 0)
     source.read = lambda: nonsense  # type: ignore[method-assign]
     with Monitor([source], FAST, clock, told.append) as monitor:
@@ -146,7 +147,7 @@ def test_a_reader_that_returns_no_reading_has_failed(clock, told, nonsense):
     assert len(told) == 1
 
 
-def test_a_reader_that_lies_is_unknown_with_one_warning(clock, told):
+def test_a_reader_that_lies_is_unknown_with_one_warning(clock: Clock, told: list[str]) -> None:
     source = Source(lambda: 1e9)
     with Monitor([source], FAST, clock, told.append) as monitor:
         assert eventually(lambda: source.reads > 2)
@@ -156,7 +157,7 @@ def test_a_reader_that_lies_is_unknown_with_one_warning(clock, told):
     assert told == ["sensors: source: battery 1000000000.0 is not plausible and counts as unknown"]
 
 
-def test_warnings_go_to_the_log_if_nobody_takes_them(clock, caplog):
+def test_warnings_go_to_the_log_if_nobody_takes_them(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     with Monitor([Source(lambda: -1)], FAST, clock) as monitor:
         monitor.wait(3)
     assert [record.getMessage() for record in caplog.records] == [
@@ -164,7 +165,7 @@ def test_warnings_go_to_the_log_if_nobody_takes_them(clock, caplog):
     ]
 
 
-def test_a_warning_that_finds_no_way_out_ends_nothing(clock):
+def test_a_warning_that_finds_no_way_out_ends_nothing(clock: Clock) -> None:
     def refuse(message: str) -> None:
         raise BrokenPipeError(message)
 
@@ -175,9 +176,14 @@ def test_a_warning_that_finds_no_way_out_ends_nothing(clock):
         assert eventually(lambda: monitor.state.battery == 0.5)
 
 
-def test_readers_are_closed_in_their_own_thread(clock):
-    threads = []
-    source = Source(lambda: threads.append(threading.current_thread()) or 0.5)
+def test_readers_are_closed_in_their_own_thread(clock: Clock) -> None:
+    threads: list[threading.Thread] = []
+
+    def read() -> float:
+        threads.append(threading.current_thread())
+        return 0.5
+
+    source = Source(read)
     source.close = lambda: threads.append(threading.current_thread())  # type: ignore[method-assign]
     with Monitor([source], FAST, clock) as monitor:
         monitor.wait(3)
@@ -186,7 +192,7 @@ def test_readers_are_closed_in_their_own_thread(clock):
     assert threads[0].daemon
 
 
-def test_stopping_does_not_wait_for_a_reader_that_hangs(clock, told):
+def test_stopping_does_not_wait_for_a_reader_that_hangs(clock: Clock, told: list[str]) -> None:
     gate = threading.Event()
     source = Source(lambda: gate.wait(10) and 0.5)
     monitor = Monitor([source], FAST, clock, told.append)
@@ -202,7 +208,7 @@ def test_stopping_does_not_wait_for_a_reader_that_hangs(clock, told):
     assert told == []  # nothing is wrong with a monitor that was stopped
 
 
-def test_stopping_is_quick_and_can_be_undone(clock):
+def test_stopping_is_quick_and_can_be_undone(clock: Clock) -> None:
     source = Source(lambda: 0.5)
     source.interval = 60.0
     monitor = Monitor([source], FAST, clock)
@@ -217,7 +223,7 @@ def test_stopping_is_quick_and_can_be_undone(clock):
     assert source.reads == 2
 
 
-def test_readers_may_ask_for_more_time(clock):
+def test_readers_may_ask_for_more_time(clock: Clock) -> None:
     source = Source(lambda: 0.5)
     source.interval = 60.0
     with Monitor([source], FAST, clock) as monitor:
@@ -231,6 +237,6 @@ def test_readers_may_ask_for_more_time(clock):
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
-def test_intervals_must_be_possible(interval):
+def test_intervals_must_be_possible(interval: float) -> None:
     with pytest.raises(ValueError, match="interval"):
         Monitor([], interval)

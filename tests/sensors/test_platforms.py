@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,10 +19,10 @@ BRIDGES = ("java", "jnius", "rubicon", "Foundation", "psutil")
 
 
 @pytest.fixture
-def installed(monkeypatch):
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Makes exactly these packages look installed."""
 
-    def only(*names):
+    def only(*names: str) -> None:
         for name in BRIDGES:
             module = SimpleNamespace(__spec__=SimpleNamespace()) if name in names else None
             if module is None:
@@ -27,7 +30,7 @@ def installed(monkeypatch):
             else:
                 monkeypatch.setitem(sys.modules, name, module)
 
-        def find(name):
+        def find(name: str) -> Any:
             return SimpleNamespace() if name in names else None
 
         monkeypatch.setattr("veca_edge.sensors.platforms.find_spec", find)
@@ -57,17 +60,19 @@ LINUX = ["thermal zones", "cpufreq", "powercap", "power supplies"]
         ("freebsd14", (), []),
     ],
 )
-def test_readers(installed, tmp_path, platform, packages, names):
+def test_readers(
+    installed: Callable[..., Any], tmp_path: Path, platform: str, packages: tuple[Any, ...], names: list[Any]
+) -> None:
     installed(*packages)
     assert [reader.name for reader in detect(platform, str(tmp_path))] == names
 
 
-def test_a_raspberry_pi_has_one_more(grow):
+def test_a_raspberry_pi_has_one_more(grow: Callable[..., str]) -> None:
     root = grow("proc/device-tree", model="Raspberry Pi 4 Model B\0")
     assert [reader.name for reader in detect("linux", root)] == ["Raspberry Pi firmware", *LINUX]
 
 
-def test_android_is_told_apart(monkeypatch):
+def test_android_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("ANDROID_ARGUMENT", raising=False)
     monkeypatch.delattr(sys, "getandroidapilevel", raising=False)
@@ -80,7 +85,9 @@ def test_android_is_told_apart(monkeypatch):
 
 
 @pytest.mark.parametrize("platform", ["linux", "android", "ios", "darwin", "win32"])
-def test_anywhere_without_anything_there_are_only_unknowns(installed, tmp_path, platform):
+def test_anywhere_without_anything_there_are_only_unknowns(
+    installed: Callable[..., Any], tmp_path: Path, platform: str
+) -> None:
     """The readers of other platforms fail here, or find nothing; the monitor bears it."""
     installed()
     readers = detect(platform, str(tmp_path))
@@ -92,7 +99,7 @@ def test_anywhere_without_anything_there_are_only_unknowns(installed, tmp_path, 
     assert len(told) <= len(readers)
 
 
-def test_the_package_takes_the_standard_library_only():
+def test_the_package_takes_the_standard_library_only() -> None:
     code = (
         "import sys; before = set(sys.modules); import veca_edge.sensors; "
         "print({n.split('.')[0] for n in set(sys.modules) - before} - set(sys.stdlib_module_names))"
@@ -101,7 +108,7 @@ def test_the_package_takes_the_standard_library_only():
     assert {name for name in eval(done.stdout) if not name.startswith("_")} <= {"veca_edge", "numpy"}
 
 
-def test_looking_is_cheap(grow):
+def test_looking_is_cheap(grow: Callable[..., str]) -> None:
     """Below 1 ms of processor time per look: 0.1 % of a core."""
     for number in range(20):
         trips = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +18,12 @@ LIES = [-1, -1.0, math.nan, math.inf, -math.inf, 1e9, 10**400, "0.5", [], True, 
 
 @pytest.mark.parametrize("field", ["battery", "headroom", "forecast", "frequency", "power"])
 @pytest.mark.parametrize("value", LIES, ids=str)
-def test_lies_become_unknown(field, value):
+def test_lies_become_unknown(field: str, value: Any) -> None:
     assert checked_value(field, value) is None
 
 
 @pytest.mark.parametrize("value", [-274, -41, 150.1, math.nan, 1e9, "50", None, False], ids=str)
-def test_lies_about_temperatures(value):
+def test_lies_about_temperatures(value: bool | float | str | None) -> None:
     assert checked_temperature(value) is None
 
 
@@ -44,13 +45,13 @@ def test_lies_about_temperatures(value):
         ("low_power", "yes", None),
     ],
 )
-def test_values(field, value, expected):
+def test_values(field: str, value: Any, expected: ThermalLevel | bool | float | None) -> None:
     checked = checked_value(field, value)
     assert checked == expected
     assert type(checked) is type(expected)
 
 
-def test_one_warning_per_field(told):
+def test_one_warning_per_field(told: list[str]) -> None:
     clean = PlausibilityFilter("thing", told.append)
     for value in (-1, 1e9, 0.5, math.nan):
         clean({"battery": Sensed(value, "there"), "power": Sensed(-5, "there")})
@@ -60,13 +61,13 @@ def test_one_warning_per_field(told):
     ]
 
 
-def test_unknown_is_no_lie(told):
+def test_unknown_is_no_lie(told: list[str]) -> None:
     sensed = Sensed(None, "why")
     assert PlausibilityFilter("thing", told.append)({"battery": sensed}) == {"battery": sensed}
     assert told == []
 
 
-def test_single_temperatures_are_dropped(told):
+def test_single_temperatures_are_dropped(told: list[str]) -> None:
     clean = PlausibilityFilter("thing", told.append)
     pairs = (("a", -274.0), ("b", 50), ("c", math.nan), ("d", None))
     assert clean({"temperatures": Sensed(pairs, "there")})["temperatures"].value == (("b", 50.0),)
@@ -74,12 +75,12 @@ def test_single_temperatures_are_dropped(told):
     assert told == ["sensors: thing: -274.0 °C of a is not plausible and counts as unknown"]
 
 
-def test_a_field_that_does_not_exist_is_an_error(told):
+def test_a_field_that_does_not_exist_is_an_error(told: list[str]) -> None:
     with pytest.raises(ValueError, match="no field 'fan'"):
         PlausibilityFilter("thing", told.append)({"fan": Sensed(1, "")})
 
 
-def test_merging():
+def test_merging() -> None:
     first = {
         "battery": Sensed(None, "no idea"),
         "thermal": Sensed(ThermalLevel.FAIR, "flags"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from veca_edge.sensors.raspberry_pi import ThrottledReader, is_raspberry_pi, parse_flags
@@ -11,7 +13,7 @@ FILE = "sys/devices/platform/soc/soc:firmware"
 NOMINAL, FAIR, SERIOUS, _ = ThermalLevel
 
 
-def no_tool():
+def no_tool() -> None:
     raise AssertionError("the file comes first")
 
 
@@ -29,7 +31,7 @@ def no_tool():
         ("5000d", FAIR),
     ],
 )
-def test_flags_in_sysfs(grow, flags, level):
+def test_flags_in_sysfs(grow: Callable[..., str], flags: str, level: ThermalLevel | None) -> None:
     reader = ThrottledReader(grow(FILE, get_throttled=flags), no_tool)
     sensed = reader.read()["thermal"]
     assert sensed.value is level
@@ -38,18 +40,18 @@ def test_flags_in_sysfs(grow, flags, level):
     assert reader.interval == 1.0
 
 
-def test_newer_boards_have_an_address_in_the_name(grow):
+def test_newer_boards_have_an_address_in_the_name(grow: Callable[..., str]) -> None:
     folder = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware"
     assert ThrottledReader(grow(folder, get_throttled="8"), no_tool).read()["thermal"].value is FAIR
 
 
-def test_the_tool_where_there_is_no_file(grow):
+def test_the_tool_where_there_is_no_file(grow: Callable[..., str]) -> None:
     reader = ThrottledReader(grow(), lambda: "throttled=0x20002\n")
     assert reader.read()["thermal"].value is SERIOUS
     assert reader.interval >= 10  # a process each time
 
 
-def test_neither_file_nor_tool(grow):
+def test_neither_file_nor_tool(grow: Callable[..., str]) -> None:
     root = grow("sys/class/hwmon/hwmon1", name="rpi_volt", in0_lcrit_alarm=0)
     reader = ThrottledReader(root, lambda: None)
     assert reader.read() == {}
@@ -59,12 +61,12 @@ def test_neither_file_nor_tool(grow):
 
 
 @pytest.mark.parametrize("text", ["", "error=1", "throttled=", "throttled=0xzz", "throttled=0x123456789"])
-def test_what_is_no_number_is_unknown(grow, text):
+def test_what_is_no_number_is_unknown(grow: Callable[..., str], text: str) -> None:
     assert parse_flags(text) is None
     assert ThrottledReader(grow(), lambda: text).read() == {}
 
 
-def test_the_board_is_told_by_its_name(grow):
+def test_the_board_is_told_by_its_name(grow: Callable[..., str]) -> None:
     assert not is_raspberry_pi(grow())
     assert is_raspberry_pi(grow("proc/device-tree", model="Raspberry Pi 5 Model B Rev 1.0\0"))
     assert not is_raspberry_pi(grow("proc/device-tree", model="Radxa ROCK 5B\0"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.files import LineWriter
 from veca_edge.sensors.state import DeviceState, ThermalLevel
-from veca_edge.sensors.trace import TraceWriter, read_trace
+from veca_edge.sensors.trace import read_trace, state_record
 
 STATES = [
     DeviceState(1.5),
@@ -20,35 +23,35 @@ STATES = [
 ]
 
 
-def test_states_come_back(tmp_path):
+def test_states_come_back(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
-    with TraceWriter(path) as writer:
+    with LineWriter(path) as writer:
         for state in STATES:
-            writer.write(state)
+            writer.write(state_record(state))
     assert writer.lines == 3
     assert read_trace(path) == STATES
     assert json.loads(path.read_text().splitlines()[1])["thermal"] == "fair"
 
 
-def test_every_line_is_there_as_soon_as_it_is_written(tmp_path):
+def test_every_line_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
-    with TraceWriter(path) as writer:
+    with LineWriter(path) as writer:
         for count, state in enumerate(STATES, 1):
-            writer.write(state)
+            writer.write(state_record(state))
             assert read_trace(path) == STATES[:count]
 
 
-def test_an_interrupted_write_leaves_whole_lines(tmp_path):
+def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted:
         """Writes half, as a signal or a full disk would have it."""
 
-        def __init__(self, file, error):
+        def __init__(self, file: Any, error: KeyboardInterrupt | OSError | None) -> None:
             self._file, self._error = file, error
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             return getattr(self._file, name)
 
-        def write(self, data):
+        def write(self, data: bytes) -> int | None:
             self._file.write(data[: len(data) // 2])
             if self._error:
                 raise self._error
@@ -60,23 +63,23 @@ def test_an_interrupted_write_leaves_whole_lines(tmp_path):
         (None, StreamError),
     ):
         path = tmp_path / "trace.jsonl"
-        writer = TraceWriter(path)
-        writer.write(STATES[0])
-        writer._file = Interrupted(writer._file, error)
+        writer = LineWriter(path)
+        writer.write(state_record(STATES[0]))
+        monkeypatch.setattr(writer, "_file", Interrupted(writer._file, error))
         with pytest.raises(raised):
-            writer.write(STATES[1])
+            writer.write(state_record(STATES[1]))
         assert read_trace(path) == STATES[:1]
         with pytest.raises(StreamError, match="closed"):
-            writer.write(STATES[1])
+            writer.write(state_record(STATES[1]))
 
 
 @pytest.mark.parametrize("name", ["missing/trace.jsonl", ".", "a\0b"])
-def test_places_that_cannot_be_written(tmp_path, name):
+def test_places_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(VecaError, match="cannot write"):
-        TraceWriter(f"{tmp_path}/{name}")
+        LineWriter(f"{tmp_path}/{name}")
 
 
-def test_written_by_hand(tmp_path):
+def test_written_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_text('{"time": 0}\n\n{"time": 1, "battery": 1, "power": null, "sources": {"battery": "x"}}')
     assert read_trace(path) == [DeviceState(0.0), DeviceState(1.0, battery=1.0)]
@@ -95,13 +98,13 @@ def test_written_by_hand(tmp_path):
         ('{"time": NaN}\n', "time must be a number of seconds"),
         ('{"time": 1e999}\n', "time must be a number of seconds"),
         ('{"time": 0.5}\n', "time goes back from 1 to 0.5"),
-        ('{"time": 2, "batery": 1}\n', "there is no field 'batery'"),
-        ('{"time": 2, "battery": 1.5}\n', "battery cannot be 1.5"),
-        ('{"time": 2, "battery": "full"}\n', "battery cannot be 'full'"),
-        ('{"time": 2, "charging": 1}\n', "charging cannot be 1"),
-        ('{"time": 2, "power": 1e9}\n', "power cannot be 1000000000.0"),
-        ('{"time": 2, "thermal": "hot"}\n', "thermal 'hot' is none of nominal, fair, serious, critical"),
-        ('{"time": 2, "thermal": ["fair"]}\n', "thermal ['fair'] is none of"),
+        ('{"time": 2, "batery": 1}\n', "unknown field 'batery'"),
+        ('{"time": 2, "battery": 1.5}\n', "battery is 1.5"),
+        ('{"time": 2, "battery": "full"}\n', "battery is 'full'"),
+        ('{"time": 2, "charging": 1}\n', "charging is 1"),
+        ('{"time": 2, "power": 1e9}\n', "power is 1000000000.0"),
+        ('{"time": 2, "thermal": "hot"}\n', "thermal is 'hot': use nominal, fair, serious, critical"),
+        ('{"time": 2, "thermal": ["fair"]}\n', "thermal is ['fair']: use"),
         ('{"time": 2, "temperatures": {"cpu": 50}}\n', "temperatures must be pairs"),
         ('{"time": 2, "temperatures": [["cpu", 500]]}\n', "temperatures must be pairs"),
         ('{"time": 2, "temperatures": [["cpu"]]}\n', "temperatures must be pairs"),
@@ -110,7 +113,7 @@ def test_written_by_hand(tmp_path):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_damage_is_one_line_with_the_place(tmp_path, line, problem):
+def test_damage_is_one_line_with_the_place(tmp_path: Path, line: bytes | str, problem: str) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_bytes(b'{"time": 1}\n' + (line.encode() if isinstance(line, str) else line))
     with pytest.raises(VecaError) as caught:
@@ -121,7 +124,7 @@ def test_damage_is_one_line_with_the_place(tmp_path, line, problem):
     assert len(message) < len(str(path)) + 200
 
 
-def test_files_without_samples(tmp_path):
+def test_files_without_samples(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_text("\n")
     with pytest.raises(VecaError, match="holds no samples"):
@@ -132,6 +135,6 @@ def test_files_without_samples(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")  # noqa: PTH110
-def test_devices_are_not_written():
+def test_devices_are_not_written() -> None:
     with pytest.raises(VecaError, match="not a regular file"):
-        TraceWriter("/dev/full")
+        LineWriter("/dev/full")

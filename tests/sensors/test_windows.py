@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,34 +22,34 @@ from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
         (PowerStatus(0, 1, 255, 0), {"charging": False, "low_power": False}),
     ],
 )
-def test_power_status(status, found):
+def test_power_status(status: PowerStatus, found: dict[str, Any]) -> None:
     reading = PowerStatusReader(lambda: status).read()
     assert {field: sensed.value for field, sensed in reading.items()} == found
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it works")
-def test_elsewhere_the_call_fails_as_an_exception():
+def test_elsewhere_the_call_fails_as_an_exception() -> None:
     with pytest.raises(AttributeError):
         query()
 
 
-def psutil(**functions):
+def psutil(**functions: Any) -> Any:
     return SimpleNamespace(**{name: lambda value=value: value for name, value in functions.items()})
 
 
-def values(module):
+def values(module: Any) -> dict[str, Any]:
     return {field: sensed.value for field, sensed in PsutilReader(module).read().items()}
 
 
-def test_psutil_without_any_function():
+def test_psutil_without_any_function() -> None:
     assert values(psutil()) == {}
 
 
-def test_psutil_without_sensors():
+def test_psutil_without_sensors() -> None:
     assert values(psutil(sensors_battery=None, cpu_freq=None, sensors_temperatures={})) == {}
 
 
-def test_psutil():
+def test_psutil() -> None:
     module = psutil(
         sensors_battery=SimpleNamespace(percent=93, secsleft=16628, power_plugged=False),
         cpu_freq=SimpleNamespace(current=1400.0, min=800.0, max=2800.0),
@@ -65,7 +66,7 @@ def test_psutil():
     }
 
 
-def test_psutil_where_the_maximum_and_the_plug_are_unknown():
+def test_psutil_where_the_maximum_and_the_plug_are_unknown() -> None:
     module = psutil(
         sensors_battery=SimpleNamespace(percent=50.5, secsleft=-1, power_plugged=None),
         cpu_freq=SimpleNamespace(current=1400.0, min=0.0, max=0.0),

@@ -5,13 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Notify = Callable[[str], None]
 
@@ -92,7 +88,7 @@ class Source(ABC):
             raise StopIteration
         return frame
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ POLL = 0.1  # seconds between looks at `closed`, which is set without a lock
 
 
 class Mailbox(Generic[T]):
-    """A bounded queue that knows how to end.
+    """A bounded queue that either side can end.
 
     Args:
         size: how many items it holds, at least 1.

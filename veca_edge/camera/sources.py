@@ -1,4 +1,4 @@
-"""Open whatever the user named as a stream of frames: a camera, a video, images, or a network stream."""
+"""Open a camera, a video, images or a network stream as frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAST_CAMERA = 2**31 - 1  # OpenCV takes a C int
 
 
 def open_source(
-    spec: str | int,
+    spec: str | int | Path,
     *,
     live: bool | None = None,
     retry: float = 10.0,
@@ -47,11 +47,13 @@ def open_source(
     """
     if retry < 0:
         raise VecaError(f"retry must be 0 or more seconds, got {retry:g}")
+    if isinstance(spec, Path):
+        return _open_path(expanded(str(spec)), live, retry, loop, notify, capture)
     if isinstance(spec, str) and spec.isascii() and spec.isdigit():
         spec = int(spec) if len(spec) < 20 else LAST_CAMERA + 1  # int() refuses thousands of digits
     if isinstance(spec, int):
         if not 0 <= spec <= LAST_CAMERA:
-            raise VecaError(f"there is no such camera: an index is 0 to {LAST_CAMERA}")
+            raise VecaError(f"there is no camera {spec}: use an index from 0 to {LAST_CAMERA}")
         return LiveSource(spec, f"camera {spec}", capture, retry=retry, notify=notify)
     if "://" in spec:
         return _open_url(spec, live, retry, loop, notify, capture)
@@ -64,11 +66,9 @@ def _open_url(
     try:
         parts = urlsplit(url)
     except ValueError:  # its text may hold the password
-        raise VecaError(
-            "the address of the source is not valid (check its brackets and special characters)"
-        ) from None
+        raise VecaError("the source is not a valid URL: check its brackets and special characters") from None
     if parts.scheme.lower() not in SCHEMES:
-        raise VecaError(f"cannot read {parts.scheme}:// addresses, only {', '.join(SCHEMES)}")
+        raise VecaError(f"cannot read {parts.scheme}:// addresses: use {', '.join(SCHEMES)}")
     # A password in the address stays out of messages and logs.
     name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     if live is None:
@@ -93,13 +93,13 @@ def _open_path(
     if path.is_dir():
         return ImageSource(path, loop=loop, notify=notify)
     if not is_regular(path):  # opening a FIFO would wait for someone to write to it
-        raise VecaError(f"{path} is not a file, a folder or a camera")
+        raise VecaError(f"cannot read {path}: it is not a file, a folder or a camera")
     start = _first_bytes(path)
     if image_size(start) is not None or start.startswith(b"\xff\xd8\xff"):
         return ImageSource(path, loop=loop, notify=notify)
     if b"\0" not in start:
         # ffmpeg would play any text as a film of letters, and would follow a playlist's links anywhere.
-        raise VecaError(f"{path} is not an image or a video")
+        raise VecaError(f"cannot read {path}: it is not an image or a video")
     absolute = str(path.resolve())  # a colon in a relative name would read as a protocol
     if live:
         return LiveSource(absolute, str(path), _paced(capture), retry=retry, ends=True, notify=notify)

@@ -118,12 +118,12 @@ class VideoSource(ThreadedSource):
         self.frames_total = None if loop else self._expected
 
     def _unopened(self) -> str:
-        return f"{self.name} is neither an image nor a video that can be read, or it is damaged"
+        return f"cannot read {self.name}: it is not an image or a video, or it is damaged"
 
     def _produce(self) -> None:
         index = self._play(0)
         if not index and not self._mailbox.closed:
-            raise VecaError(f"no frame of {self.name} could be decoded: is it a video, or is it damaged?")
+            raise VecaError(f"no frame of {self.name} could be decoded: check that it is a video and not damaged")
         self._compare(index)
         while self._loop and not self._mailbox.closed:
             self._capture.release()
@@ -183,8 +183,9 @@ class LiveSource(ThreadedSource):
         self._ends = ends
 
     def _unopened(self) -> str:
-        hint = "is it plugged in, free, and allowed?" if isinstance(self._spec, int) else "is it reachable?"
-        return f"cannot open {self.name}: {hint}"
+        camera = isinstance(self._spec, int)
+        hint = "plugged in, not in use, and allowed" if camera else "reachable"
+        return f"cannot open {self.name}: check that it is {hint}"
 
     def _produce(self) -> None:
         index = 0
@@ -212,9 +213,11 @@ class LiveSource(ThreadedSource):
             if self._capture.isOpened():
                 _, frame = self._grab(self._capture)
                 if frame is not None:
-                    self.notify(f"{self.name} is back after {time.monotonic() - lost:.1f} s")
+                    self.notify(f"{self.name} sends frames again after {time.monotonic() - lost:.1f} s")
                     return frame
             pause = min(pause * 2, LONGEST_BACKOFF, max(FIRST_BACKOFF, deadline - time.monotonic()))
         if self._halt.is_set() or self._mailbox.closed:
             return None
-        raise StreamError(f"{self.name} went away and did not come back within {self._retry:g} s")
+        raise StreamError(
+            f"{self.name} stopped and did not come back within {self._retry:g} s: check it, or raise --retry"
+        )

@@ -183,9 +183,9 @@ def _chosen_lines(report: Report, chosen: Whole) -> Iterator[str]:
 
 
 def _photos(report: Report) -> str:
-    learn, judge = report.photos["learn"], report.photos["judge"]
-    labelled = " labelled" if judge["labelled"] else ""
-    text = f"{learn['photos']} photos to learn from, {judge['photos']}{labelled} to judge by"
+    learn, evaluate = report.photos["learn"], report.photos["evaluate"]
+    labelled = " labelled" if evaluate["labelled"] else ""
+    text = f"{learn['photos']} photos to learn from, {evaluate['photos']}{labelled} to evaluate on"
     text = f"{report.photos['source']}: {text}"
     return text + ("" if report.accuracy is None else f"; accuracy in float32 {_accuracy(report.accuracy)}")
 

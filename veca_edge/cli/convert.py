@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.products import PACKAGE, PAYLOAD, PRODUCTS, XNNPACK
+from veca_edge.cli.products import PACKAGE, PRODUCTS, XNNPACK
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.quantization import check_quantization, limit_options, recipe_name
 from veca_edge.errors import VecaError, require
@@ -37,7 +37,6 @@ real images before it gets its name. Exit status: 2 for bad input or a result ou
 
 # What an option is for, where it is not for everything.
 OPTIONS = {
-    "backend": (XNNPACK, PAYLOAD),
     "max_patches": (XNNPACK,),
     "judge": (XNNPACK,),
     "calibration": (XNNPACK,),
@@ -48,6 +47,12 @@ OPTIONS = {
 }
 
 
+def _refuse_coreml_backend(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    """There was a choice once; XNNPACK is what is left of it."""
+    if name == "coreml":
+        raise VecaError("--backend coreml is no longer available: use --target coreml, which writes a package")
+
+
 @click.command("convert", epilog=EPILOG)
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -56,9 +61,9 @@ OPTIONS = {
 @click.option(
     "--backend",
     type=click.Choice(["xnnpack", "coreml"]),
-    default="xnnpack",
-    show_default=True,
-    help="What an ExecuTorch file runs on.",
+    callback=_refuse_coreml_backend,
+    expose_value=False,
+    hidden=True,
 )
 @click.option(
     "--output",
@@ -144,8 +149,7 @@ def command(context: click.Context, /, checkpoint: Path | None, as_json: bool, *
 
 def _products(given: Mapping[str, Any]) -> tuple[str, ...]:
     """What is to be made."""
-    executorch = PAYLOAD if given["backend"] == "coreml" else XNNPACK
-    return {"executorch": (executorch,), "coreml": (PACKAGE,), "all": (executorch, PACKAGE)}[given["target"]]
+    return {"executorch": (XNNPACK,), "coreml": (PACKAGE,), "all": (XNNPACK, PACKAGE)}[given["target"]]
 
 
 def _check_options(context: click.Context, products: tuple[str, ...], given: Mapping[str, Any]) -> None:
@@ -170,7 +174,7 @@ def _output(product: str, source: Path, given: Mapping[str, Any], several: bool)
     path: Path | None = given["output"]
     if path is None:
         name = recipe_name(given, product == XNNPACK)
-        path = Path(f"{source.stem}-{name}{'-coreml' if product == PAYLOAD else ''}{ending}")
+        path = Path(f"{source.stem}-{name}{ending}")
     elif several:
         stem = path.with_suffix("") if path.suffix in (".pte", ".mlpackage") else path
         path = Path(f"{stem}{ending}")

@@ -18,7 +18,7 @@ GROUPS = {
     "Run": {
         "run": "Run a model on a camera, a video, or images.",
         "sensors": "Show this device's battery, heat and power.",
-        "profile": "Measure what the governor needs to know about this device.",
+        "profile": "Measure how long each run configuration takes on this device.",
         "match": "Find corresponding places in two pictures.",
     },
     "Convert": {

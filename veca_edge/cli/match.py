@@ -1,4 +1,4 @@
-"""`veca-edge match`: which places of two pictures look alike."""
+"""`veca-edge match`: corresponding places in two pictures."""
 
 from __future__ import annotations
 
@@ -53,15 +53,20 @@ class MatchRequest:
 @click.command("match", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--model", type=click.Path(path_type=Path), metavar="FILE", help="Model file. [default: packaged]")
-@click.option("--cores", type=click.IntRange(min=1), metavar="N", help="Core budget. [default: the largest]")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    show_default="the demo model that comes with the package",
+    help="Compare with this model.",
+)
+@click.option("--cores", type=click.IntRange(min=1), show_default="the largest", help="Set the core budget.")
 @click.option(
     "--image-size",
     type=click.IntRange(min=1),
     default=SIZE,
     show_default=True,
-    metavar="PIXELS",
-    help="Side of the model's input.",
+    help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @click.option("--most", type=click.IntRange(min=1), default=60, show_default=True, help="Keep this many matches.")
 @click.option(
@@ -73,12 +78,13 @@ class MatchRequest:
     show_default=True,
     help="Leave out matches with a smaller cosine similarity.",
 )
-@click.option("--save", type=click.Path(path_type=Path), metavar="PNG", help="Draw the matches.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--save", type=click.Path(path_type=Path), metavar="PNG", help="Draw the matches to a PNG file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the matches as JSON.")
 def command(as_json: bool, **given: Any) -> None:
-    """Pair the places of two pictures that look alike.
+    """Find places in two pictures that look alike.
 
-    Patches of FIRST and SECOND match if each is the other's most similar one by its patch feature.
+    Patches of FIRST and SECOND match if each is the most similar patch to the other, by the cosine of their
+    features.
     """
     request = MatchRequest(**given)
     if request.save is not None and check_target(request.save).suffix.lower() != ".png":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from veca_edge.model.checkpoint import Checkpoint
 
 # Each is called by the options that ask for it.
-XNNPACK, PACKAGE, PAYLOAD = "--target executorch", "--target coreml", "--target executorch --backend coreml"
+XNNPACK, PACKAGE = "--target executorch", "--target coreml"
 
 Facts = dict[str, Any]
 
@@ -121,45 +121,11 @@ def _package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"{facts['seconds']:.1f} s"
 
 
-def _make_payload(source: Checkpoint, path: Path, given: Mapping[str, Any], stages: Stages | None) -> Facts:
-    from veca_edge.runtime.native import quiet
-
-    with quiet():
-        import executorch.backends.apple.coreml.compiler  # noqa: F401 - quietly, before anything else does
-
-        from veca_edge.converters.coreml.convert import PackageOptions
-        from veca_edge.converters.coreml.executorch import convert_payload
-    options = PackageOptions(
-        quantize=given["quantize"],
-        recipe=named_recipe(given),
-        budgets=given["budgets"],
-        image_sizes=given["image_sizes"],
-        force=given["force"],
-    )
-    file = convert_payload(source, path, options, stages)
-    return {
-        "output": str(path),
-        "bytes": path.stat().st_size,
-        "methods": list(file.manifest.methods),
-        "verification": file.manifest.verification,
-    }
-
-
-def _payload_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    yield ""
-    yield from verification_lines(facts["verification"])
-    yield ""
-    methods = facts["methods"]
-    yield f"{len(methods)} methods ({', '.join(methods)}): one Core ML delegate each, all on one package"
-    yield f"{facts['output']}: {facts['bytes'] / 1e6:.2f} MB, {facts['seconds']:.1f} s"
-
-
 def _first(sizes: tuple[int, ...] | None) -> int | None:
     return sizes[0] if sizes else None
 
 
 PRODUCTS = {
     XNNPACK: Product(".pte", (("executorch", "convert"),), _make_executorch, _executorch_lines),
-    PAYLOAD: Product(".pte", (("executorch", "convert"), ("coremltools", "coreml")), _make_payload, _payload_lines),
     PACKAGE: Product(".mlpackage", (("coremltools", "coreml"),), _make_package, _package_lines),
 }

@@ -20,7 +20,8 @@ from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.governor.settings import PRESETS
 from veca_edge.playback.player import Say
-from veca_edge.playback.run import RunRequest, run
+from veca_edge.playback.request import RunRequest
+from veca_edge.playback.run import run
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address, parse_address
 from veca_edge.runtime.model import Model
@@ -178,7 +179,7 @@ def command(as_json: bool, **given: Any) -> None:
     """
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
-        raise VecaError("--token has an effect with --serve only: leave it out")
+        raise VecaError("--token works with --serve only: leave it out")
     summary = run(request, partial(_load, request), print_line, _progress_bar)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), ensure_ascii=False))

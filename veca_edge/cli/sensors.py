@@ -15,10 +15,11 @@ import click
 
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
+from veca_edge.files import LineWriter
 from veca_edge.sensors.monitor import Look, Monitor
 from veca_edge.sensors.platforms import detect
 from veca_edge.sensors.report import json_record, one_line, table_lines
-from veca_edge.sensors.trace import TraceWriter
+from veca_edge.sensors.trace import state_record
 
 EPILOG = """\b
 Examples:
@@ -57,7 +58,7 @@ def command(watch: bool, as_json: bool, record: Path | None, interval: float, sa
         raise VecaError("--samples needs --watch or --record")
     warnings: SimpleQueue[str] = SimpleQueue()
     with ExitStack() as stack:
-        writer = stack.enter_context(TraceWriter(record)) if record is not None else None
+        writer = stack.enter_context(LineWriter(record)) if record is not None else None
         monitor = stack.enter_context(Monitor(detect(), min(interval, 1.0), notify=warnings.put))
         show = _display(watch or writer is None, watch, as_json)
         try:
@@ -65,7 +66,7 @@ def command(watch: bool, as_json: bool, record: Path | None, interval: float, sa
             for look in _looks(monitor, interval, samples if going_on else 1):
                 show.update(look, _drained(warnings))
                 if writer is not None:
-                    writer.write(look.state)
+                    writer.write(state_record(look.state))
         except KeyboardInterrupt:
             click.get_current_context().exit(INTERRUPTED)
         finally:

@@ -71,16 +71,10 @@ def _opened(path: Path) -> tuple[Manifest, Callable[..., Any]]:
 
         return read_package_file(path).manifest, partial(verify_package_in_child, path)
     require("executorch", "convert")
-    from veca_edge.modelfile.manifest import PAYLOAD_TARGET
     from veca_edge.modelfile.pte import read_model_file
     from veca_edge.runtime.native import quiet
 
     file = read_model_file(path)
-    if file.manifest.target == PAYLOAD_TARGET:
-        require("coremltools", "coreml")
-        from veca_edge.converters.coreml.verification import verify_package_in_child
-
-        return file.manifest, partial(verify_package_in_child, path)
     with quiet():
         from veca_edge.converters.executorch.verification import verify_in_child
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -11,9 +15,39 @@ from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
+from veca_edge.runtime import model as runtime
+from veca_edge.runtime.engines.engine import ComputeUnits
+from veca_edge.runtime.model import Model
 from veca_edge.runtime.trust import cache_folder
 
 CHECKPOINT = "everyday.pt"
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    compute_units: ComputeUnits = "all",
+    say: Callable[[str], None] | None = None,
+) -> Model:
+    """Open a model: a file or package made by `veca-edge convert`, or a checkpoint, which runs in eager PyTorch.
+
+    Args:
+        path: the file; None for the model that comes with the package, which is converted at its first use (about
+            half a minute) and kept in the cache folder.
+        threads, compute_units: as in `veca_edge.runtime.model.load`.
+        say: receives lines about that conversion; None to print them on stderr.
+
+    Raises:
+        VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
+    """
+    if path is None:
+        path = default_model_path(_to_stderr if say is None else say)
+    return runtime.load(path, threads=threads, compute_units=compute_units)
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
@@ -23,14 +57,32 @@ def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
         say: receives one line of progress at a time.
 
     Raises:
-        VecaError: the converter is not installed, or the cache folder cannot be written.
+        VecaError: the converter is not installed, or a folder lies where the file belongs.
     """
     with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as checkpoint:
         digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-        path = cache_folder() / f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
+        name = f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
+        path = cache_folder() / name
         if not _usable(path, digest):
+            path = _writable(cache_folder(), say) / name
             _convert(checkpoint, path, say)
     return path
+
+
+def _writable(folder: Path, say: Callable[[str], None]) -> Path:
+    """The cache folder if files can be made in it, else a temporary one that is removed when Python ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        temporary = Path(tempfile.mkdtemp(prefix="veca-edge-"))
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        say(
+            f"cannot write into the cache folder {shortened(folder)} ({error.strerror}): the model will be "
+            "converted again next time; the environment variable VECA_EDGE_CACHE names another folder"
+        )
+        return temporary
 
 
 def _usable(path: Path, digest: str) -> bool:
@@ -55,10 +107,4 @@ def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     from veca_edge.model.checkpoint import read_checkpoint
 
     say(f"converting the default model once, into {path}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VecaError(
-            f"cannot use {shortened(path.parent)} as cache folder: {error.strerror}; VECA_EDGE_CACHE names another"
-        ) from None
     convert(read_checkpoint(checkpoint), path, ConvertOptions(judge=quality_in_child))

@@ -38,7 +38,7 @@ class Memory:
     calm: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
     """What to do until the next decision.
 
@@ -53,3 +53,7 @@ class Decision:
     reason: str
     stop_camera: bool
     memory: Memory
+
+    def __repr__(self) -> str:
+        """<Decision C 8, 128 px, all patches, 30 fps: battery 15 %>"""
+        return f"<Decision {self.point}: {self.reason}{', stop the camera' if self.stop_camera else ''}>"

@@ -1,4 +1,4 @@
-"""The ways of running that the governor chooses among: measured points, and the front of those worth choosing."""
+"""The operating points that the governor chooses among, and the front of those worth choosing."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ WORTH = 0.002
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One way of running, at one frame rate.
+    """A run configuration at one frame rate.
 
     Attributes:
         cores: active cores.
         image_size: pixels.
         patch_budget: most patches computed per frame, or None for all of them every time (nothing remembered).
         rate: frames per second.
-        quality: 0..1; 1 is the best way of running at the target rate.
+        quality: 0..1; 1 is the best run configuration at the target rate.
         latency: median seconds of a frame, unthrottled.
         slow: seconds that one frame in twenty exceeds (keyframes), unthrottled.
         power: watts, or, where they cannot be measured, the share of time that the processor is busy (mean seconds
-            of a frame times rate). Either way one unit for all points of a front: only ratios are used.
+            of a frame times rate). It is one unit for all points of a front: only ratios are used.
         patches: computed per frame while that was measured, mean.
         base, patch_time: a frame in which n patches are computed takes `base + patch_time * n` seconds; both 0 if
             unknown.
@@ -113,7 +113,7 @@ class Front:
             indifference: difference in quality that does not count, 0 for none.
 
         Raises:
-            VecaError: no points, or a number among them that makes no sense.
+            VecaError: no points, or one with a number that is impossible.
         """
         given = list(points)
         for point in given:
@@ -152,10 +152,10 @@ def smoothness(share: float) -> float:
 def operating_points(
     quality: QualityTable, latency: LatencyTable, target_rate: float, divisors: Sequence[int] = DIVISORS
 ) -> list[OperatingPoint]:
-    """Points for every way of running that both tables know, at the target rate and the ones below it.
+    """Points for every run configuration that both tables hold, at the target rate and the ones below it.
 
-    Quality is the way's fidelity, times what a result of this rate is worth on average until the next one comes
-    (`Freshness`, as a share of the target rate's), times `smoothness`.
+    Quality is the configuration's fidelity, times what a result of this rate is worth on average until the next one
+    comes (`Freshness`, as a share of the target rate's), times `smoothness`.
 
     Args:
         quality: from the model file.
@@ -164,7 +164,7 @@ def operating_points(
         divisors: the target rate is divided by these.
 
     Raises:
-        VecaError: the tables have no way in common.
+        VecaError: the tables have no configuration in common.
     """
     if not 0 < target_rate <= 1000:
         raise VecaError(f"a target of {target_rate} frames per second: use more than 0, up to 1000")
@@ -191,7 +191,9 @@ def _point(timing: LatencyRow, quality: float, rate: float) -> OperatingPoint:
 def _check(point: OperatingPoint) -> None:
     values = (point.rate, point.latency, point.slow, point.power)
     if not all(math.isfinite(value) and value > 0 for value in values) or not math.isfinite(point.quality):
-        raise VecaError(f"an operating point makes no sense: {point}")
+        raise VecaError(
+            f"impossible operating point {point}: use finite numbers, and more than 0 for all but the quality"
+        )
 
 
 def _pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:

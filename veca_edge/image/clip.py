@@ -34,5 +34,5 @@ def clip_frames(start: int, count: int) -> list[NDArray[np.uint8]]:
         finally:
             capture.release()
     if not frames:
-        raise VecaError("OpenCV cannot decode the packaged clip: install opencv-python-headless anew")
+        raise VecaError("OpenCV cannot decode the packaged clip: reinstall opencv-python-headless")
     return frames

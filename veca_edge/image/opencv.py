@@ -107,7 +107,7 @@ def check_pixels(name: str, width: float, height: float) -> None:
     """Refuse pictures so large that decoding them could use up the memory."""
     if width * height > MAX_PIXELS:
         raise VecaError(
-            f"{name} is {int(width)}x{int(height)} pixels; the limit is {MAX_PIXELS // 1_000_000} megapixels"
+            f"{name} is {int(width)}x{int(height)} pixels: use at most {MAX_PIXELS // 1_000_000} megapixels"
         )
 
 

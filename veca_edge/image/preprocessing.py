@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.image.scaling import averaged, interpolated
+from veca_edge.numbers import finite
 
 FITS = ("crop", "pad", "stretch", "keep")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -56,13 +56,13 @@ class Preprocessing:
     def __post_init__(self) -> None:
         _check_size(self.image_size)
         if self.fit not in FITS:
-            raise VecaError(f"preprocessing: fit is {self.fit!r}, expected one of {', '.join(FITS)}")
+            raise VecaError(f"preprocessing: fit is {self.fit!r:.60}, expected one of {', '.join(FITS)}")
         object.__setattr__(self, "mean", _triple("mean", self.mean))
         object.__setattr__(self, "std", _triple("std", self.std))
         if not all(0 <= value <= 1 for value in self.mean):
-            raise VecaError(f"preprocessing: mean {self.mean} is not within 0 … 1")
+            raise VecaError(f"preprocessing: mean is {self.mean}, expected values from 0 to 1")
         if not all(value > 0 for value in self.std):
-            raise VecaError(f"preprocessing: std {self.std} must be above 0")
+            raise VecaError(f"preprocessing: std is {self.std}, expected values above 0")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
@@ -134,15 +134,33 @@ def halved(image: Image) -> Image:
 
 
 def check_image(image: Image) -> None:
-    """Raise a VecaError unless `image` is a non-empty (H, W, 3) uint8 array."""
+    """Raise a VecaError, with a remedy, unless `image` is a non-empty (H, W, 3) uint8 array."""
     if not isinstance(image, np.ndarray):
-        raise VecaError(f"expected an image as a numpy array, got {type(image).__name__}")
+        raise VecaError(
+            f"expected an image as a numpy array, got {type(image).__name__}: numpy.asarray(image) converts most "
+            "images, veca_edge.open_source(path) reads files"
+        )
     if image.dtype != np.uint8:
-        raise VecaError(f"expected an image with 8 bits per channel (uint8, 0 … 255), got {image.dtype}")
+        remedy = '(image * 255).astype("uint8") if they are 0 … 1' if image.dtype.kind == "f" else "scale them"
+        raise VecaError(f"expected 8 bits per channel (uint8, 0 … 255), got {image.dtype} values: {remedy}")
     if image.ndim != 3 or image.shape[2] != 3:
-        raise VecaError(f"expected an RGB image of shape (height, width, 3), got {image.shape}")
+        raise VecaError(f"expected an RGB image of shape (height, width, 3), got {image.shape}{_shape_hint(image)}")
     if image.size == 0:
         raise VecaError(f"the image is empty: shape {image.shape}")
+
+
+def _shape_hint(image: NDArray[Any]) -> str:
+    """What turns an array of this shape into an image; "" if nothing obvious does."""
+    shape = image.shape
+    if len(shape) == 4:
+        return ": give one image of the batch at a time, image[0]"
+    if len(shape) == 2:
+        return ": for a grey image numpy.stack([image] * 3, axis=-1)"
+    if len(shape) == 3 and shape[2] == 4:
+        return ": leave the transparency out, image[..., :3]"
+    if len(shape) == 3 and shape[0] == 3:
+        return ": channels go last, image.transpose(1, 2, 0)"
+    return ""
 
 
 def centre_square(width: int, height: int) -> Box:
@@ -155,7 +173,9 @@ def kept_size(width: int, height: int, short: int, patch_size: int) -> tuple[int
     """(width, height) in pixels with the short side `short` and the long side to the nearest patch."""
     aspect = max(width, height) / min(width, height)
     if aspect > MAX_ASPECT:
-        raise VecaError(f"the image is {width}x{height}: too long for fit 'keep' (at most {MAX_ASPECT:g} to 1)")
+        raise VecaError(
+            f"the image is {width}x{height}: too long for fit 'keep', which takes up to {MAX_ASPECT:g} to 1"
+        )
     long = max(short, round(short * aspect / patch_size) * patch_size)
     return (long, short) if width >= height else (short, long)
 
@@ -181,16 +201,16 @@ def _scale(image: Image, width: int, height: int) -> Image:
 
 def _check_size(size: int) -> int:
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise VecaError(f"image size must be a whole number of pixels, got {size!r}")
+        raise VecaError(f"image size must be a whole number of pixels, got {size!r:.60}")
     if not 1 <= size <= MAX_IMAGE_SIZE:
-        raise VecaError(f"image size {size} is not within 1 … {MAX_IMAGE_SIZE}")
+        raise VecaError(f"image size {size}: use 1 to {MAX_IMAGE_SIZE} pixels")
     return int(size)
 
 
 def _triple(name: str, values: Any) -> tuple[float, float, float]:
     """Three finite floats, or a VecaError."""
-    if not isinstance(values, (list, tuple)) or len(values) != 3:
-        raise VecaError(f"preprocessing: {name} must hold three numbers, got {values!r}")
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v) for v in values):
-        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r}")
-    return float(values[0]), float(values[1]), float(values[2])
+    found = [finite(value) for value in values] if isinstance(values, (list, tuple)) else []
+    if len(found) != 3 or None in found:
+        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r:.60}")
+    first, second, third = (float(value or 0) for value in found)
+    return first, second, third

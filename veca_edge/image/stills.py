@@ -11,21 +11,20 @@ from veca_edge.errors import VecaError
 from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
 from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
 
+HEADER = 65_536  # bytes that hold the header of nearly every photo
+
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB from a JPEG, PNG, WebP, BMP or TIFF file, turned upright as its EXIF data says.
 
     Raises:
-        VecaError: the file cannot be read, is no such image, is damaged, or has over 100 megapixels.
+        VecaError: the file cannot be read, is not an image, is damaged, or has over 100 megapixels.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise VecaError(f"cannot read {path}: {error.strerror}") from None
-    size = image_size(data)
-    if size is None:
-        raise VecaError(f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
-    check_pixels(str(path), *size)
+    _check_size(path, image_size(data))
     quiet_opencv()
     import cv2
 
@@ -38,11 +37,34 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return to_rgb(image)
 
 
+def check_header(path: Path) -> None:
+    """Raise a VecaError unless a file begins like an image that `read_image` reads; what follows may be damaged."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEADER)
+            # Some cameras put a large preview in front of a JPEG's size, and TIFF may keep it at the end.
+            size = image_size(head) or (image_size(head + file.read()) if len(head) == HEADER else None)
+    except OSError as error:
+        raise VecaError(f"cannot read {path}: {error.strerror}") from None
+    _check_size(path, size)
+
+
+def _check_size(path: Path, size: tuple[int, int] | None) -> None:
+    if size is None:
+        raise VecaError(f"cannot read {path}: it is not a JPEG, PNG, WebP, BMP or TIFF image")
+    check_pixels(str(path), *size)
+
+
 def _fault(data: bytes) -> str:
     """What is wrong with an image that does not decode: a TIFF may be sound but hold floats."""
     if data.startswith((b"II*\0", b"MM\0*")):
         return "damaged or of a kind that is not supported (8 or 16 bits per channel)"
     return "damaged: it could not be decoded"
+
+
+def has_image_name(path: Path) -> bool:
+    """Whether a file is called like an image; "._photo.jpg" is a leftover of a file manager."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -51,8 +73,7 @@ def images_in(folder: Path) -> list[Path]:
         entries = [path for path in sorted(folder.iterdir()) if path.is_file()]
     except OSError as error:
         raise VecaError(f"cannot read {folder}: {error.strerror}") from None
-    # Names with a leading dot are leftovers of file managers ("._photo.jpg"), not pictures.
-    paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    paths = [path for path in entries if has_image_name(path)]
     if not paths:
-        raise VecaError(f"no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise VecaError(f"there are no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return paths

@@ -51,7 +51,7 @@ class VecaConfig:
         ffn_dim: hidden width of the gated MLP, `int(D * mlp_ratio)`; `fc1` is twice as wide.
         patch_size: side of a square patch in pixels.
         in_channels: 3; this SDK reads RGB models.
-        num_cores: size M of the ordered core bank.
+        num_cores: ordered core tokens M that the model has.
         chunk_size: cores come in chunks of this many.
         budgets: trained core counts, ascending multiples of the chunk size.
         budget_weights: how often training draws each budget, relative to each other.
@@ -104,7 +104,7 @@ class VecaConfig:
         """Return `cores` if a model can run with that many, else raise VecaError.
 
         Args:
-            cores: a multiple of the chunk size, from one chunk to the whole bank.
+            cores: a multiple of the chunk size, from one chunk to all cores.
         """
         if cores % self.chunk_size or not 1 <= cores <= self.num_cores:
             step, last = self.chunk_size, self.num_cores
@@ -177,7 +177,7 @@ def family_of(sizes: Mapping[str, Any], named: str | None = None) -> str:
 
 
 def default_budgets(num_cores: int, chunk_size: int) -> tuple[int, ...]:
-    """Every core count a bank of `num_cores` in chunks of `chunk_size` can run with."""
+    """Every core count that `num_cores` core tokens in chunks of `chunk_size` can run with."""
     return tuple(range(chunk_size, num_cores + 1, chunk_size)) if chunk_size > 0 else ()
 
 

@@ -17,6 +17,7 @@ from veca_edge.model.config import (
     default_weights,
     family_of,
 )
+from veca_edge.numbers import finite
 
 if TYPE_CHECKING:
     from veca_edge.model.config import VecaConfig
@@ -31,7 +32,7 @@ def read_published(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
     reader = _Reader(config, shapes)
     values = {
         **_widths(reader),
-        **_bank(reader),
+        **_core_tokens(reader),
         **_rope(reader),
         "patch_embed_norm": bool(config.get("patch_embed_use_ln")) or "patch_embed.norm.weight" in shapes,
     }
@@ -42,7 +43,7 @@ def read_published(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
 def write_published(config: VecaConfig) -> dict[str, Any]:
     """The published names and values of a model's settings; `read_published` gives the same model back."""
     published = {
-        # Published code knows no "custom"; the sizes below win over any family's.
+        # Published code has no family "custom"; the sizes below win over any family's.
         "model_family": config.family if config.family in FAMILIES else "small",
         "num_query_tokens": config.num_cores,
         "hidden_dim": config.hidden_dim,
@@ -88,7 +89,7 @@ class _Reader:
         if value is None:
             value = self.table.get(name, default)
         if value is None:
-            raise VecaError(f"cannot tell {name}: the weights for it are missing; is this a complete checkpoint?")
+            raise VecaError(f"{name} is unknown: the weights for it are missing; use a complete checkpoint")
         if not isinstance(value, int) or isinstance(value, bool):
             raise VecaError(f"configuration: {name} is {value!r}, expected a whole number")
         return value
@@ -97,9 +98,10 @@ class _Reader:
         if name not in self.config:
             return default
         value = self.config[name]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise VecaError(f"configuration: {name} is {value!r}, expected a number")
-        return None if value is None else float(value)
+        number = finite(value)
+        if value is not None and number is None:
+            raise VecaError(f"configuration: {name} is {value!r:.60}, expected a number")
+        return number
 
 
 def _widths(reader: _Reader) -> dict[str, Any]:
@@ -108,8 +110,8 @@ def _widths(reader: _Reader) -> dict[str, Any]:
     ffn = reader.axis("blocks.0.fc2.weight", 1)
     if ffn is None:
         ratio = reader.number("mlp_ratio", reader.table.get("mlp_ratio", MLP_RATIO))
-        # Bounded before the product: an infinite ratio has no integer.
-        ffn = int(hidden * min(max(ratio or 0.0, 0.0), LIMITS["ffn_dim"])) if ratio == ratio else 0
+        # Bounded before the product: a huge ratio has no integer.
+        ffn = int(hidden * min(max(ratio or 0.0, 0.0), LIMITS["ffn_dim"]))
     output = reader.axis("output_proj.weight", 0)
     if output is None and reader.config.get("distill_output_dim") is not None:
         wanted = reader.size("distill_output_dim", None)
@@ -135,7 +137,7 @@ def _heads(reader: _Reader, hidden: int) -> int:
     return max(hidden // 64, 1)
 
 
-def _bank(reader: _Reader) -> dict[str, Any]:
+def _core_tokens(reader: _Reader) -> dict[str, Any]:
     # Older files use the second name.
     name = "nested_chunk_size" if "nested_chunk_size" in reader.config else "matryoshka_chunk_size"
     chunk = reader.size(name, reader.axis("query_token_chunks.0", 1), 8)

@@ -113,7 +113,7 @@ class Veca(nn.Module):  # type: ignore[misc]
 
         Args:
             images: float (B, 3, H, W), normalised; H and W are multiples of the patch size, square or not.
-            cores: active cores, a multiple of the chunk size up to the whole bank; None for the whole bank.
+            cores: active cores, a multiple of the chunk size up to all that there are; None for all.
             kept: int64 (B, n), the patches of each image that are seen; None for all N.
 
         Returns:
@@ -145,7 +145,7 @@ class Veca(nn.Module):  # type: ignore[misc]
         return VecaOutput(self.output_proj(x[:, 0]), self.output_proj(x[:, count:]))
 
     def active_cores(self, cores: int) -> tuple[Tensor, Tensor]:
-        """The first `cores` tokens of the bank (1, C, D) and their raw coordinates (1, C, 2)."""
+        """The first `cores` core tokens (1, C, D) and their raw coordinates (1, C, 2)."""
         chunks = self.config.check_cores(cores) // self.config.chunk_size
         tokens = torch.cat(list(self.query_token_chunks)[:chunks], dim=1)
         return tokens, torch.cat(list(self.qcoord_chunks)[:chunks], dim=1)

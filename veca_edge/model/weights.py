@@ -79,10 +79,10 @@ def check_state(state: Mapping[str, Tensor], config: VecaConfig) -> dict[str, Te
     expected = expected_shapes(config)
     missing = [name for name in expected if name not in state]
     if missing:
-        raise VecaError(f"weights are missing: {_several(missing)}; is this a complete VECA checkpoint?")
+        raise VecaError(f"weights are missing: {_several(missing)}; use a complete VECA checkpoint")
     unknown = [name for name in state if name not in expected]
     if unknown:
-        raise VecaError(f"weights that no VECA model has: {_several(unknown)}; is this another architecture?")
+        raise VecaError(f"weights that no VECA model has: {_several(unknown)}; use a VECA checkpoint")
     for name, shape in expected.items():
         check_shape(name, state[name], shape)
     return {name: to_float32(name, state[name]) for name in expected}

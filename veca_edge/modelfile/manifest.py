@@ -12,11 +12,10 @@ from veca_edge.image.preprocessing import Preprocessing
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
-PAYLOAD_TARGET = "executorch-coreml"  # an ExecuTorch file that hands a Core ML package to the system
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
-    """The name of the method "encode" or "step" that reserves its outputs for so many patches."""
+    """The name of the method "encode" or "step" that reserves its outputs for this many patches."""
     return kind if patches == max_patches else f"{kind}_{patches}"
 
 
@@ -26,7 +25,7 @@ class Manifest:
 
     Attributes:
         name: for people; the checkpoint's file name without its ending.
-        target: "executorch", "coreml" (a package), or "executorch-coreml".
+        target: "executorch", or "coreml" (a package).
         quantization: "int8", "int4", "fp32" or the name of a recipe; for Core ML also "fp16", "palette6" or
             "palette4".
         family: "small", "splus", "base", "large" or "custom".
@@ -91,7 +90,7 @@ class Manifest:
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
         return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
 
-    def rungs(self, kind: str) -> tuple[tuple[int, str], ...]:
+    def size_buckets(self, kind: str) -> tuple[tuple[int, str], ...]:
         """The methods "encode" or "step" as (most patches, name), ascending; the last takes `max_patches`."""
         found = (name.removeprefix(f"{kind}_") for name in self.methods if name.startswith(f"{kind}_"))
         smaller = sorted(int(text) for text in found if text.isdecimal() and 0 < int(text) < self.max_patches)
@@ -101,7 +100,7 @@ class Manifest:
         """The same with the outcome of a verification."""
         return replace(self, verification=verification)
 
-    def judged(self, quality: Mapping[str, Any]) -> Manifest:
+    def evaluated(self, quality: Mapping[str, Any]) -> Manifest:
         """The same with the quality of its operating points."""
         return replace(self, quality=quality)
 
@@ -120,7 +119,9 @@ class Manifest:
             raise VecaError("the manifest is not of veca-edge")
         version = values.pop("format_version", None)
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-            raise VecaError(f"made for format {version}, this veca-edge reads up to {FORMAT_VERSION}: update it")
+            raise VecaError(
+                f"the file has format {version}, this veca-edge reads up to {FORMAT_VERSION}: update veca-edge"
+            )
         values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
@@ -147,7 +148,7 @@ def _checked(name: str, value: Any) -> Any:
     else:
         ok = type(value) is int and 0 < value < 2**40
     if not ok:
-        raise VecaError(f"the manifest's {name} makes no sense: {str(value)[:60]!r}")
+        raise VecaError(f"the manifest's {name} is not valid: {str(value)[:60]!r}")
     return value
 
 

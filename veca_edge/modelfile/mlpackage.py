@@ -81,7 +81,7 @@ def read_package_file(path: str | Path) -> PackageFile:
     manifest = find_manifest(package)
     if manifest is None:
         raise VecaError(
-            f"{package.path}: no veca-edge manifest: made by another tool; convert a checkpoint with "
+            f"{package.path}: no veca-edge manifest: it was made by another tool; convert a checkpoint with "
             "`veca-edge convert --target coreml`"
         )
     return PackageFile(package, manifest)

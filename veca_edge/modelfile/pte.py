@@ -26,6 +26,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there, replacing, shortened
 from veca_edge.modelfile.manifest import Manifest
 
+TARGET = "executorch"
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
 MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice
 NPY_HEADER = 256  # bytes before an array, at most
@@ -126,7 +127,7 @@ def read_model_file(path: str | Path) -> ModelFile:
             return _read_archive(path, archive)
     except (zipfile.BadZipFile, KeyError) as error:
         raise VecaError(
-            f"{path}: no veca-edge manifest ({error}): truncated, or made by another tool; "
+            f"{path}: no veca-edge manifest ({error}): it is cut off, or was made by another tool; "
             "convert the checkpoint again with `veca-edge convert`"
         ) from None
     except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
@@ -184,11 +185,13 @@ def _npy(array: Float) -> bytes:
 
 
 def _check_manifest(manifest: Manifest) -> None:
+    if manifest.target != TARGET:
+        raise VecaError(f"made for {manifest.target}: use `veca-edge convert --target coreml` for Core ML")
     budgets = manifest.budgets
     step = manifest.chunk_size
     ascending = all(a < b for a, b in pairwise(budgets))
     if not budgets or not ascending or any(c % step or not 0 < c <= manifest.num_cores for c in budgets):
-        raise VecaError("the manifest's budgets do not fit the core bank")
+        raise VecaError("the manifest's budgets do not fit its core tokens")
     if manifest.num_heads > manifest.hidden_dim or manifest.hidden_dim % manifest.num_heads:
         raise VecaError("the manifest's sizes contradict each other")
 

@@ -1,11 +1,10 @@
-"""Images to calibrate with: some to learn rounding from, others to judge by, squared as the model sees them."""
+"""Photos to calibrate with: some to learn rounding from, others to evaluate on, squared as the model sees them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
-from veca_edge.files import expanded, shortened
-from veca_edge.image.preprocessing import Image, Preprocessing
-from veca_edge.image.stills import images_in
+from veca_edge.files import shortened
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.flops import model_gflops
-from veca_edge.photos.folders import UNLABELLED, Photos, Skipped, decode_all, has_folders, joined, read_folder
+from veca_edge.photos.decoding import Image, Say, readable
+from veca_edge.photos.folders import Photos, read_any_folder
+from veca_edge.photos.samples import packaged_folder
 
 LEARN = 128  # images that tell enough of what layers see
-JUDGE_GFLOPS = 256.0  # of a pass over the images that judge: seconds
-FEWEST = 2  # one to learn from, one to judge by
+EVALUATION_GFLOPS = 256.0  # of a pass over the images that are evaluated on: seconds
 SEED = 0
 MOST_BYTES = 2**30  # of pixels in memory, for each of the two
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +52,10 @@ class PhotoSet:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Photos to learn from, others to judge by, and where they are from."""
+    """Photos to learn from, others to evaluate on, and where they are from."""
 
     learn: PhotoSet
-    judge: PhotoSet
+    evaluate: PhotoSet
     source: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +65,7 @@ class Calibration:
             "seed": SEED,
             **{
                 name: {"photos": len(part), "labelled": part.targets is not None, "digest": part.digest}
-                for name, part in (("learn", self.learn), ("judge", self.judge))
+                for name, part in (("learn", self.learn), ("evaluate", self.evaluate))
             },
         }
 
@@ -79,12 +76,13 @@ def read_calibration(
     """Read calibration images.
 
     A folder of images, or of folders of images named after labels, or with `train` and `val` folders of those: then
-    train is learned from and val judges. Otherwise half of the images learn and half judge. A seeded draw picks.
+    train is learned from, and val evaluated on. Otherwise half of the images are for each. A seeded draw picks.
 
     Args:
         checkpoint: says how images are fitted, and which labels the model knows.
         folder: the images; None for the packaged samples.
-        count: most images to learn from, and most to judge by; None for 128, and for 16 to 256 by the model's cost.
+        count: most images to learn from, and most to evaluate on; None for 128, and for 16 to 256 by the model's
+            cost.
         say: receives lines about what was skipped or left aside.
 
     Raises:
@@ -94,17 +92,17 @@ def read_calibration(
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
     if preprocessing.fit == "keep":  # a batch has one shape
         preprocessing = replace(preprocessing, fit="crop")
-    most_of_each = (LEARN, _judging_photos(checkpoint)) if count is None else (count, count)
-    with _folder(folder) as place:
-        learn, judge = (
+    most_of_each = (LEARN, _evaluation_photos(checkpoint)) if count is None else (count, count)
+    with packaged_folder() if folder is None else nullcontext(folder) as place:
+        learn, evaluate = (
             _read(photos, checkpoint, preprocessing, most, say)
-            for photos, most in zip(find_photos(place, say), most_of_each, strict=True)
+            for photos, most in zip(read_any_folder(place, say, SEED), most_of_each, strict=True)
         )
-    return Calibration(learn, judge, "packaged samples" if folder is None else shortened(folder))
+    return Calibration(learn, evaluate, "packaged samples" if folder is None else shortened(folder))
 
 
-def _judging_photos(checkpoint: Checkpoint) -> int:
-    return min(256, max(16, int(JUDGE_GFLOPS / gflops_of(checkpoint))))
+def _evaluation_photos(checkpoint: Checkpoint) -> int:
+    return min(256, max(16, int(EVALUATION_GFLOPS / gflops_of(checkpoint))))
 
 
 def gflops_of(checkpoint: Checkpoint) -> float:
@@ -113,75 +111,25 @@ def gflops_of(checkpoint: Checkpoint) -> float:
     return model_gflops(checkpoint.config, size, checkpoint.config.num_cores)
 
 
-@contextmanager
-def _folder(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield folder
-        return
-    with resources.as_file(resources.files("veca_edge.assets") / "photos") as samples:
-        yield samples
-
-
-def find_photos(folder: Path, say: Say) -> tuple[Photos, Photos]:
-    """Photos to learn from and to judge by, in random order.
-
-    Raises:
-        VecaError: no such folder, or fewer than two images in it.
-    """
-    folder = expanded(folder)
-    if not folder.is_dir():
-        raise VecaError(f"{shortened(folder)}: no such folder of images")
-    if not has_folders(folder):
-        return _halves(_loose(images_in(folder)))
-    splits = read_folder(folder, lambda line: None if "held out" in line else say(line), SEED)
-    if (folder / "val").is_dir():
-        return _shuffled(splits.train), _shuffled(splits.val)
-    return _halves(joined([splits.train, splits.val]))
-
-
-def _loose(paths: Sequence[Path]) -> Photos:
-    return Photos(tuple(paths), np.full(len(paths), UNLABELLED, np.int64), ())
-
-
-def _shuffled(photos: Photos) -> Photos:
-    return photos.select(np.random.default_rng(SEED).permutation(len(photos)))
-
-
-def _halves(photos: Photos) -> tuple[Photos, Photos]:
-    if len(photos) < FEWEST:
-        raise VecaError(f"{len(photos)} image to calibrate with: give {FEWEST} or more")
-    mixed = _shuffled(photos)
-    learn = mixed.select(range(0, len(mixed), 2))
-    return learn, mixed.select(range(1, len(mixed), 2))
-
-
 def _read(photos: Photos, checkpoint: Checkpoint, preprocessing: Preprocessing, count: int, say: Say) -> PhotoSet:
     """Decode photos until there are `count`; those that cannot be read are named and skipped."""
-    patch_size, pixels, kept = checkpoint.config.patch_size, list[Image](), list[int]()
     count = min(count, max(1, MOST_BYTES // (3 * preprocessing.image_size**2)))
 
     def prepare(image: Image) -> Image:
-        return preprocessing.resize(image, patch_size).image
+        return preprocessing.resize(image, checkpoint.config.patch_size).image
 
-    with Skipped(say) as skipped:
-        for index, photo in enumerate(decode_all(photos.paths, prepare)):
-            if isinstance(photo, VecaError):
-                skipped(photo)
-                continue
-            pixels.append(photo)
-            kept.append(index)
-            if len(kept) == count:
-                break
+    with closing(readable(photos.paths, prepare, say)) as found:
+        kept = list(islice(found, count))
     if not kept:
         raise VecaError(f"none of the {len(photos)} images to calibrate with could be read")
-    chosen = photos.select(kept)
-    targets = _known(chosen, checkpoint.labels)
-    return PhotoSet(np.stack(pixels), targets, chosen.digest(preprocessing.image_size))
+    chosen = photos.select([index for index, _ in kept])
+    pixels = np.stack([image for _, image in kept])
+    return PhotoSet(pixels, _known(chosen, checkpoint.labels), chosen.digest(preprocessing.image_size))
 
 
 def _known(photos: Photos, labels: tuple[str, ...]) -> NDArray[np.int64] | None:
     """The photos' targets as indices into the model's labels, None if one is not among them."""
-    by_name = {label: index for index, label in enumerate(labels)}
-    if not all(target != UNLABELLED and photos.labels[target] in by_name for target in photos.targets):
+    names = photos.label_names()
+    if not set(names) <= set(labels):
         return None
-    return np.array([by_name[photos.labels[target]] for target in photos.targets], np.int64)
+    return np.array([labels.index(name) for name in names if name is not None], np.int64)

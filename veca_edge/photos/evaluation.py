@@ -1,11 +1,9 @@
-"""Photos to judge a finished file by, as they are: the packaged ones, or those of a folder that judge."""
+"""Photos to evaluate a finished file on, as they are: the packaged ones, or those that a folder keeps for it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +12,22 @@ from numpy.typing import NDArray
 from veca_edge.errors import VecaError, require
 from veca_edge.image.scaling import averaged
 from veca_edge.image.stills import images_in
-from veca_edge.photos.calibration import SEED, find_photos
-from veca_edge.photos.folders import decode_all
+from veca_edge.photos.calibration import SEED
+from veca_edge.photos.decoding import Image, readable
+from veca_edge.photos.folders import Photos, read_any_folder
+from veca_edge.photos.samples import packaged_folder
 
 SIDE = 768  # pixels; larger photos are averaged by whole factors, so that all of them fit into memory
 
-Image = NDArray[np.uint8]
-
 
 @dataclass(frozen=True, eq=False)
-class JudgePhotos:
+class EvaluationPhotos:
     """Decoded photos and where they come from.
 
     Attributes:
         images: n photos, uint8 (H, W, 3), RGB, of any sizes below twice `SIDE`.
         labels: n names of their folders, or None for photos that no folder labels.
-        found: photos that could judge; a seeded sample of them was taken.
+        found: photos that could be evaluated on; a seeded sample of them was taken.
         skipped: of the sample, those that could not be read.
         digest: SHA-256 over names and contents of the n files, hexadecimal.
         seed: of the sample.
@@ -48,12 +46,12 @@ class JudgePhotos:
         return np.array([index.get(label, -1) for label in self.labels], np.int64)
 
 
-def read_photos(folder: Path | None, most: int) -> JudgePhotos:
-    """Read photos to judge by.
+def read_photos(folder: Path | None, most: int) -> EvaluationPhotos:
+    """Read photos to evaluate on.
 
     Args:
-        folder: with a folder per label or without; those in it judge that `find_photos` lets judge, because a file
-            that was calibrated on the others must not be judged by what it learned. None for the packaged ones.
+        folder: as `read_any_folder` takes it; the photos that calibration learns from are left out, because a file
+            must not be evaluated on them. None for the packaged ones.
         most: photos that are taken at most.
 
     Raises:
@@ -61,27 +59,24 @@ def read_photos(folder: Path | None, most: int) -> JudgePhotos:
     """
     require("cv2", "run")
     if folder is None:
-        with resources.as_file(resources.files("veca_edge.assets") / "photos") as packaged:
-            paths = images_in(packaged)
-            return _read(paths, [None] * len(paths), most)
-    judge = find_photos(folder, lambda line: None)[1]
-    return _read(judge.paths, [judge.labels[target] if target >= 0 else None for target in judge.targets], most)
+        with packaged_folder() as packaged:
+            return _read(Photos.unlabelled(images_in(packaged)), most)
+    return _read(read_any_folder(folder, lambda line: None, SEED)[1], most)
 
 
-def _read(paths: Sequence[Path], labels: Sequence[str | None], most: int) -> JudgePhotos:
+def _read(photos: Photos, most: int) -> EvaluationPhotos:
     """The first so many of the photos, less those that cannot be read."""
-    digest, images, kept = hashlib.sha256(), [], []
-    taken = paths[:most]
-    for path, label, image in zip(taken, labels, decode_all(taken, _reduced), strict=False):
-        if isinstance(image, VecaError):
-            continue
+    taken, digest, images, kept = photos.select(range(min(most, len(photos)))), hashlib.sha256(), [], []
+    for index, image in readable(taken.paths, _reduced, lambda line: None):
+        path = taken.paths[index]
         images.append(image)
-        kept.append(label)
+        kept.append(index)
         digest.update("/".join(path.parts[-2:]).encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     if not images:
-        raise VecaError(f"none of the {len(taken)} photos to judge by can be read")
-    return JudgePhotos(tuple(images), tuple(kept), len(paths), len(taken) - len(images), digest.hexdigest())
+        raise VecaError(f"none of the {len(taken)} photos to evaluate on can be read")
+    labels = taken.select(kept).label_names()
+    return EvaluationPhotos(tuple(images), labels, len(photos), len(taken) - len(images), digest.hexdigest())
 
 
 def _reduced(image: Image) -> Image:

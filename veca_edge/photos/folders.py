@@ -1,37 +1,24 @@
-"""Photos in labelled folders: found, checked, split and decoded. Folders come from users, so nothing is trusted."""
+"""Folders of photos: found, checked and split. Folders come from users, so nothing is trusted."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import unicodedata
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, shortened
-from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
-from veca_edge.image.opencv import check_pixels, quiet_opencv
-from veca_edge.image.stills import read_image
-from veca_edge.runtime.threads import default_threads
+from veca_edge.image.stills import check_header, has_image_name, images_in
+from veca_edge.photos.decoding import Say, Skipped
 
 UNLABELLED = -1  # the target of a photo without a label
 HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own
-HEADER = 65_536  # bytes that hold the header of nearly every photo
-NAMED = 5  # skipped files that are named before the rest is only counted
-AHEAD = 4  # photos per thread that are decoded before they are asked for
-
-Image = NDArray[np.uint8]
-Say = Callable[[str], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +26,7 @@ class Photos:
     """One split of a photo set.
 
     Attributes:
-        paths: n files, by label and then by name.
+        paths: n files, by label and then by name unless said otherwise.
         targets: int64 (n,), index into `labels`, or -1 for a photo without a label.
         labels: K names, sorted; shared by all splits of a set.
     """
@@ -48,6 +35,12 @@ class Photos:
     targets: NDArray[np.int64]
     labels: tuple[str, ...]
 
+    @classmethod
+    def unlabelled(cls, paths: Iterable[Path], labels: tuple[str, ...] = ()) -> Photos:
+        """Photos without labels of their own."""
+        found = tuple(paths)
+        return cls(found, np.full(len(found), UNLABELLED, np.int64), labels)
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -55,6 +48,14 @@ class Photos:
         """The photos of these indices, in this order; the labels stay."""
         chosen = np.asarray(rows, np.int64)
         return Photos(tuple(self.paths[row] for row in chosen), self.targets[chosen], self.labels)
+
+    def shuffled(self, seed: int) -> Photos:
+        """The same photos in a random order."""
+        return self.select(np.random.default_rng(seed).permutation(len(self)))
+
+    def label_names(self) -> tuple[str | None, ...]:
+        """Each photo's label; None without one."""
+        return tuple(None if target == UNLABELLED else self.labels[target] for target in self.targets)
 
     def digest(self, side: int) -> str:
         """SHA-256 of the list as squares of `side` pixels: file names with their folders, targets; no pixels."""
@@ -70,39 +71,15 @@ class Photos:
 
 @dataclass(frozen=True)
 class Splits:
-    """A photo set: what to learn from, what to judge by, and photos without labels (often none)."""
+    """A photo set: photos to learn from, to evaluate on, and without labels (often none)."""
 
     train: Photos
     val: Photos
     unlabelled: Photos
 
 
-class Skipped:
-    """Names the first few files that are skipped, and counts the others.
-
-    Use it as a context manager: leaving it says how many were not named.
-    """
-
-    def __init__(self, say: Say) -> None:
-        self.count = 0
-        self._say = say
-
-    def __call__(self, reason: object) -> None:
-        """Note one skipped file, with a line that names it."""
-        self.count += 1
-        if self.count <= NAMED:
-            self._say(f"skipped: {reason}")
-
-    def __enter__(self) -> Skipped:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.count > NAMED:
-            self._say(f"skipped: {self.count - NAMED} more of the kind")
-
-
 def read_folder(folder: Path, say: Say = lambda _: None, seed: int = 0) -> Splits:
-    """Find the photos of a folder.
+    """Find the photos of a labelled folder.
 
     The folder holds `train/<label>/` and `val/<label>/`, or just `<label>/`: then a tenth of each label's photos
     is held out as val. `unlabelled/` beside them may hold photos without labels, in folders of any depth. A label
@@ -117,35 +94,35 @@ def read_folder(folder: Path, say: Say = lambda _: None, seed: int = 0) -> Split
         VecaError: no such folder, fewer than two labels with photos, an empty val, a val label that train lacks, or
             a folder name that cannot be printed.
     """
-    folder = expanded(folder)
-    if not folder.is_dir():
-        raise VecaError(f"{shortened(folder)}: no such folder of photos")
-    train_folder, val_folder = folder / "train", folder / "val"
+    folder = _existing(folder)
     with Skipped(say) as skipped:
-        if not has_folders(train_folder):
-            if has_folders(val_folder):
-                raise VecaError(
-                    f"{shortened(folder)} has a val folder, but no train folder with a folder per label"
-                )
-            train, val = _labelled(folder, say, skipped, leave_out=("unlabelled",)), None
-        else:
-            train = _labelled(train_folder, say, skipped)
-            val = _labelled(val_folder, say, skipped) if val_folder.is_dir() else None
-        labels = tuple(sorted(train))
-        check_labels(labels, folder)
-        if val is None:
-            train, val = _held_out(train, seed)
-            say(f"{shortened(folder)} has no val folder: one photo in {HOLD_OUT} of each label is held out")
-        if unknown := sorted(set(val) - set(labels)):
-            raise VecaError(f"{shortened(val_folder)} has a label that train lacks: {unknown[0]}")
-        loose = tuple(_usable(_all_below(folder / "unlabelled"), skipped))
-    unlabelled = Photos(loose, np.full(len(loose), UNLABELLED, np.int64), labels)
-    splits = Splits(_photos(train, labels), _photos(val, labels), unlabelled)
-    if not len(splits.val):
-        raise VecaError(
-            f"{shortened(folder)} has no photo to judge by: put some in val, or two or more in each label"
-        )
+        splits, held_out = _read_labelled(folder, say, skipped, seed)
+    if held_out:
+        say(f"{shortened(folder)} has no val folder: one photo in {HOLD_OUT} of each label is held out")
     return splits
+
+
+def read_any_folder(folder: Path, say: Say, seed: int) -> tuple[Photos, Photos]:
+    """Photos to learn from and to evaluate on, in random order, from a folder with or without labels.
+
+    Where there is a `val` folder, it is what is evaluated on; otherwise half of the photos.
+
+    Args:
+        folder: as for `read_folder`, or one that holds photos alone.
+        say: receives lines about what was skipped.
+        seed: for the order, and thereby the halves.
+
+    Raises:
+        VecaError: as `read_folder` does for folders of folders; no such folder, or fewer than two images in it.
+    """
+    folder = _existing(folder)
+    if not _has_folders(folder):
+        return _halves(Photos.unlabelled(images_in(folder)), seed)
+    with Skipped(say) as skipped:
+        splits, held_out = _read_labelled(folder, say, skipped, seed)
+    if held_out:
+        return _halves(joined([splits.train, splits.val]), seed)
+    return splits.train.shuffled(seed), splits.val.shuffled(seed)
 
 
 def joined(parts: Sequence[Photos]) -> Photos:
@@ -154,61 +131,40 @@ def joined(parts: Sequence[Photos]) -> Photos:
     return Photos(paths, np.concatenate([part.targets for part in parts]), parts[0].labels)
 
 
-def decode(path: Path) -> Image:
-    """A photo: uint8 (H, W, 3), RGB, upright.
-
-    Raises:
-        VecaError: it cannot be read, is damaged, or has over 100 megapixels.
-    """
-    return read_image(path)
+def _existing(folder: Path) -> Path:
+    folder = expanded(folder)
+    if not folder.is_dir():
+        raise VecaError(f"{shortened(folder)}: no such folder of photos")
+    return folder
 
 
-def decode_all(
-    paths: Sequence[Path], prepare: Callable[[Image], T], threads: int | None = None
-) -> Iterator[T | VecaError]:
-    """Decode photos in worker threads, a few ahead of what is asked for.
-
-    Args:
-        paths: the files.
-        prepare: what to do with each decoded photo, also in the worker; a VecaError it raises is that photo's.
-        threads: workers; None for the number of big cores.
-
-    Yields:
-        In the order of `paths`: what `prepare` returned, or the VecaError that says why there is nothing.
-    """
-
-    def work(path: Path) -> T | VecaError:
-        try:
-            return prepare(decode(path))
-        except VecaError as error:
-            return error
-
-    quiet_opencv()  # here, because two threads cannot import OpenCV for the first time at once
-    count = threads or default_threads()
-    rest = iter(paths)
-    with ThreadPoolExecutor(count, "decode") as pool:
-        waiting: deque[Future[T | VecaError]] = deque(
-            pool.submit(work, path) for path in islice(rest, AHEAD * count)
+def _read_labelled(folder: Path, say: Say, skipped: Skipped, seed: int) -> tuple[Splits, bool]:
+    """The splits, and whether val was held out because there is no folder of that name."""
+    train_folder, val_folder = folder / "train", folder / "val"
+    if _has_folders(train_folder):
+        train = _labelled(train_folder, say, skipped)
+        val = _labelled(val_folder, say, skipped) if val_folder.is_dir() else None
+    elif _has_folders(val_folder):
+        raise VecaError(f"{shortened(folder)} has a val folder, but no train folder with a folder per label")
+    else:
+        train, val = _labelled(folder, say, skipped, leave_out=("unlabelled",)), None
+    labels = tuple(sorted(train))
+    _check_labels(labels, folder)
+    held_out = val is None
+    if val is None:
+        train, val = _held_out(train, seed)
+    if unknown := sorted(set(val) - set(labels)):
+        raise VecaError(f"{shortened(val_folder)} has a label that train lacks: {unknown[0]}")
+    if not any(val.values()):
+        raise VecaError(
+            f"{shortened(folder)} has no photo to evaluate on: put some in val, or two or more in each label"
         )
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, path) for path in islice(rest, 1))
-        finally:
-            for future in waiting:
-                future.cancel()
+    unlabelled = Photos.unlabelled(_usable(_all_below(folder / "unlabelled"), skipped), labels)
+    return Splits(_photos(train, labels), _photos(val, labels), unlabelled), held_out
 
 
-def check_labels(labels: Sequence[str], folder: Path) -> None:
-    """Refuse a set with which nothing can be told apart.
-
-    Args:
-        labels: those that have photos.
-        folder: where they come from, for the message.
-
-    Raises:
-        VecaError: fewer than two labels.
-    """
+def _check_labels(labels: Sequence[str], folder: Path) -> None:
+    """Refuse a set in which there is nothing to tell apart."""
     if len(labels) < 2:
         have = f"only one label with photos ({labels[0]})" if labels else "no photo in a folder of a label"
         raise VecaError(f"{shortened(folder)} has {have}: give two or more folders, each named after its label")
@@ -253,6 +209,14 @@ def _held_out(found: dict[str, list[Path]], seed: int) -> tuple[dict[str, list[P
     return train, val
 
 
+def _halves(photos: Photos, seed: int) -> tuple[Photos, Photos]:
+    """Two halves in random order."""
+    if len(photos) < 2:
+        raise VecaError(f"{len(photos)} photo is too few: give one to learn from and one to evaluate on, or more")
+    mixed = photos.shuffled(seed)
+    return mixed.select(range(0, len(mixed), 2)), mixed.select(range(1, len(mixed), 2))
+
+
 def _photos(found: dict[str, list[Path]], labels: tuple[str, ...]) -> Photos:
     paths = tuple(path for label in labels for path in found.get(label, ()))
     counts = [len(found.get(label, ())) for label in labels]
@@ -262,31 +226,18 @@ def _photos(found: dict[str, list[Path]], labels: tuple[str, ...]) -> Photos:
 def _usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
     """Those whose header is a photo's; what is inside shows when they are decoded."""
     for path in paths:
-        # Folders, pipes and hidden leftovers ("._photo.jpg", "Thumbs.db") are no photos and need no word.
-        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+        # Folders, pipes and leftovers ("Thumbs.db") are no photos, and nobody needs to be told.
+        if not has_image_name(path) or not path.is_file():
             continue
         try:
-            _check_header(path)
+            check_header(path)
         except VecaError as error:
             skipped(error)
         else:
             yield path
 
 
-def _check_header(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEADER)
-            # Some cameras put a large preview in front of a JPEG's size, and TIFF may keep it at the end.
-            size = image_size(head) or (image_size(head + file.read()) if len(head) == HEADER else None)
-    except OSError as error:
-        raise VecaError(f"cannot read {path}: {error.strerror}") from None
-    if size is None:
-        raise VecaError(f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF)")
-    check_pixels(str(path), *size)
-
-
-def has_folders(folder: Path) -> bool:
+def _has_folders(folder: Path) -> bool:
     """Whether this is a folder with folders in it, hidden ones aside; VecaError if it cannot be read."""
     return folder.is_dir() and any(entry.is_dir() for entry in _entries(folder))
 

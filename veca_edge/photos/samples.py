@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from veca_edge.errors import VecaError, require
 from veca_edge.image.stills import images_in, read_image
+from veca_edge.photos.decoding import Image
 
-Image = NDArray[np.uint8]
+
+def packaged_folder() -> AbstractContextManager[Path]:
+    """The folder of the packaged photos, a context: they may lie in an archive."""
+    return resources.as_file(resources.files("veca_edge.assets") / "photos")
 
 
 def sample_images() -> list[Image]:
     """The packaged photos: uint8 (144, 144, 3), RGB."""
-    with resources.as_file(resources.files("veca_edge.assets") / "photos") as folder:
+    with packaged_folder() as folder:
         return read_images(folder)
 
 
@@ -28,5 +30,5 @@ def read_images(folder: Path) -> list[Image]:
     """
     require("cv2", "run")
     if not folder.is_dir():
-        raise VecaError(f"{folder}: no such folder of images")
+        raise VecaError(f"{folder}: no such folder of photos")
     return [read_image(path) for path in images_in(folder)]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from veca_edge.errors import VecaError
-from veca_edge.image.preprocessing import Image, Preprocessing
-from veca_edge.photos.folders import Photos, Skipped, decode_all, joined
+from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.photos.decoding import Image, Say, readable
+from veca_edge.photos.folders import Photos, joined
 
 MOST_OF_MEMORY = 0.7  # of the machine's, for photos
 MOST_OF_DEVICE = 0.3  # of an accelerator's free memory
@@ -42,40 +43,34 @@ class PhotoStore:
         return self
 
 
-def load_photos(
-    parts: list[Photos], side: int, say: Callable[[str], None], progress: Progress = lambda _: None
-) -> PhotoStore:
+def load_photos(parts: list[Photos], side: int, say: Say, progress: Progress = lambda _: None) -> PhotoStore:
     """Decode photos into squares of `side` pixels: the short side scaled to it, the middle kept.
 
     Args:
         parts: splits with the same labels, taken one after the other.
         side: pixels.
-        say: receives a line per photo that is skipped, the first few by name.
+        say: receives lines about photos that are skipped.
         progress: called with how much is done, 0..1.
 
     Raises:
         VecaError: none can be read, or they would not fit into memory.
     """
     photos = joined(parts)
-    paths = photos.paths
-    _check_memory(len(paths), side)
+    _check_memory(len(photos), side)
     square = Preprocessing(image_size=side)
 
     def prepare(image: Image) -> Image:
         return square.resize(image, patch_size=1).image
 
-    pixels = torch.empty((len(paths), 3, side, side), dtype=torch.uint8)
+    pixels = torch.empty((len(photos), 3, side, side), dtype=torch.uint8)
     kept: list[int] = []
-    with Skipped(say) as skipped:
-        for index, photo in enumerate(decode_all(paths, prepare)):
-            if isinstance(photo, VecaError):
-                skipped(photo)
-            else:
-                pixels[len(kept)] = torch.from_numpy(photo).permute(2, 0, 1)
-                kept.append(index)
-            progress((index + 1) / len(paths))
+    for index, photo in readable(photos.paths, prepare, say):
+        progress(index / len(photos))
+        pixels[len(kept)] = torch.from_numpy(photo).permute(2, 0, 1)
+        kept.append(index)
     if not kept:
-        raise VecaError(f"none of the {len(paths)} photos could be read")
+        raise VecaError(f"none of the {len(photos)} photos could be read")
+    progress(1)
     chosen = photos.select(kept)
     return PhotoStore(pixels[: len(kept)], torch.from_numpy(chosen.targets), chosen.digest(side))
 

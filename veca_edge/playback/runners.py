@@ -17,7 +17,7 @@ class ModelRunner:
     """Computes every frame as a whole, at the largest budget if none is named."""
 
     def __init__(self, model: Model) -> None:
-        self.name, self.budgets, self.patch_size = model.name, model.budgets, model.patch_size
+        self.name, self.budgets = model.name, model.budgets
         self._model = model
 
     @property

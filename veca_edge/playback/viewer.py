@@ -50,10 +50,10 @@ class ViewState:
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
-            raise VecaError(f"there is no view {self.view!r}, only {', '.join(VIEWS)}")
+            raise VecaError(f"unknown view {self.view!r}: use {', '.join(VIEWS)}")
         if self.cores not in self.budgets and not (self.auto and self.cores is None):
             offered = ", ".join(map(str, self.budgets))
-            raise VecaError(f"this model has no budget of {self.cores} cores, only {offered}")
+            raise VecaError(f"{self.cores} cores: this model offers {offered}")
 
 
 def apply_key(state: ViewState, key: int) -> ViewState:
@@ -102,7 +102,7 @@ class Window:
             # Without OpenCV's tool bar, which takes its place from the picture.
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
-            raise VecaError(f"cannot open a window ({error.err}): use --headless") from None
+            raise VecaError(f"cannot open a window ({error.err}): use --headless or --serve") from None
         self._shape: tuple[int, ...] | None = None
 
     def show(self, image: NDArray[np.uint8]) -> None:
@@ -138,9 +138,9 @@ def check_window(environment: Mapping[str, str] | None = None, platform: str = s
     if not cv2.currentUIFramework():
         raise VecaError(
             "this OpenCV has no windows: pip install 'veca-edge[window]' (after pip uninstall "
-            "opencv-python-headless), or use --headless"
+            "opencv-python-headless), or use --headless or --serve"
         )
     environment = os.environ if environment is None else environment
     # The window toolkit would end the whole process when it finds no screen.
     if platform.startswith("linux") and not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
-        raise VecaError("there is no screen here (DISPLAY is not set): use --headless")
+        raise VecaError("there is no screen (DISPLAY is not set): use --headless or --serve")

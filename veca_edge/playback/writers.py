@@ -1,14 +1,12 @@
-"""Files that a run leaves behind. Each grows under a temporary name and gets its own when it is complete."""
+"""Pictures and videos that a run leaves behind. Each grows under another name and gets its own when complete."""
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +14,6 @@ from numpy.typing import NDArray
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, shortened
 from veca_edge.image.opencv import FRAME_COUNT, open_capture, quiet_opencv
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
 # VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
@@ -36,10 +31,11 @@ class PendingFile:
 
     def __init__(self, path: str | Path) -> None:
         self.target = check_target(path)
-        # Encoders choose the container by the ending. The rest is random, not the process's number: in a
-        # container numbers repeat, and what a killed run left behind would be in the way.
+        # Encoders choose the container by the ending. The rest is random, not the process's number: in a container
+        # numbers repeat, and what a killed run left behind would be in the way. It is not hidden, since that can be
+        # played, unless it is an .mp4 or a .mov, whose index comes last.
         suffix = self.target.suffix if self.target.suffix.lower() in CODECS else ""
-        self.path = self.target.with_name(f".{secrets.token_hex(4)}.part{suffix}")
+        self.path = self.target.with_name(f"{self.target.stem[:32]}.part-{secrets.token_hex(4)}{suffix}")
         try:
             self.path.open("xb").close()
         except OSError as error:
@@ -133,73 +129,16 @@ class VideoWriter:
             return
         found = _frames_in(self._file.path)
         if found < self.frames:
-            self._file.discard()
+            if not found:
+                self._file.discard()
+            rest = f"; they are in {shortened(self._file.path)}" if found else ""
             raise StreamError(
-                f"{self.path} was not written: {found} of {self.frames} frames arrived (is the disk full?)"
+                f"{shortened(self.path)} was not written: {found} of {self.frames} frames arrived (is the disk "
+                f"full?){rest}"
             )
         self._file.keep()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class JsonlWriter:
-    """One JSON object per line, UTF-8.
-
-    Use it in a `with` statement: however that ends, the lines are kept; without any line there is no file.
-
-    Raises:
-        VecaError: the folder is missing or not writable, or the path is a folder or a device.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self._file = PendingFile(path)
-        self.path = self._file.target
-        self.lines = 0
-        self._stream: IO[str] | None = None
-        try:
-            self._stream = self._file.path.open("w", encoding="utf-8", newline="\n")
-        except OSError as error:
-            self._abandon(error)
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Add a line; a StreamError if it cannot be written, after which nothing is left behind."""
-        if self._stream is None:
-            raise StreamError(f"{self.path} is closed")
-        try:
-            self._stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-        except OSError as error:
-            self._abandon(error)
-        except ValueError:
-            raise StreamError(f"a result for {self.path} is not a finite number") from None
-        self.lines += 1
-
-    def close(self) -> None:
-        """Finish the file and give it its name."""
-        stream, self._stream = self._stream, None
-        if stream is None:
-            return
-        try:
-            stream.close()
-        except OSError as error:
-            self._abandon(error)
-        if self.lines:
-            self._file.keep()
-        else:
-            self._file.discard()
-
-    def _abandon(self, error: OSError) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            with suppress(OSError):  # the same fault again: what is still buffered does not fit either
-                stream.close()
-        self._file.discard()
-        raise StreamError(f"cannot write {shortened(self.path)}: {error.strerror}") from None
-
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

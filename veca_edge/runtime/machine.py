@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from veca_edge._version import __version__
+from veca_edge.runtime.threads import usable_cores
 
 BUSY_LOAD = 0.5  # load average at which other work is likely to show in timings
 BUSY_OTHERS = 0.25  # processors' worth of other work at which it is likely to show in timings
@@ -44,7 +45,7 @@ def read_machine(packages: Sequence[str] = ()) -> Machine:
     """
     return Machine(
         processor=processor_name(),
-        usable_cores=usable_cores(),
+        usable_cores=len(usable_cores()),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         versions=_versions(packages),
         load_average=_load_average(),
@@ -79,13 +80,6 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         return board.read_text().strip("\0\n ")
     except OSError:
         return platform.processor() or platform.machine() or "unknown processor"
-
-
-def usable_cores() -> int:
-    """Logical processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class OthersClock:

@@ -32,24 +32,24 @@ class Matches:
         return len(self.similarity)
 
 
-def match_patches(first: Result, second: Result, least: float = 0.0) -> Matches:
+def match_patches(first: Result, second: Result, min_similarity: float = 0.0) -> Matches:
     """Pair the patches of two pictures, results of one model with any budgets and image sizes.
 
     Args:
         first, second: results.
-        least: pairs that are less alike are left out, -1..1.
+        min_similarity: cosine below which pairs are left out, -1..1.
 
     Raises:
         VecaError: the features have different widths.
     """
     widths = first.features.shape[-1], second.features.shape[-1]
     if widths[0] != widths[1]:
-        raise VecaError(f"features of {widths[0]} and {widths[1]} values: match results of one model")
+        raise VecaError(f"features of {widths[0]} and {widths[1]} values do not match: use results of one model")
     similarity = directions(first.features) @ directions(second.features).T
     there, mutual = nearest(similarity)
     rows = np.flatnonzero(mutual)
     best = similarity[rows, there[rows]]
-    order = [index for index in np.argsort(-best, kind="stable") if best[index] >= least]
+    order = [index for index in np.argsort(-best, kind="stable") if best[index] >= min_similarity]
     chosen = rows[order]
     return Matches(patch_centres(first)[chosen], patch_centres(second)[there[chosen]], best[order])
 

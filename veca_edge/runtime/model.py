@@ -56,6 +56,21 @@ class Model:
         self.budgets = budgets
         self.labels = labels
         self._head = head
+        self._closed = False
+
+    def __repr__(self) -> str:
+        """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
+        if self._closed:
+            return f"<Model {self.name}, closed>"
+        labels = f"{len(self.labels)} labels, " if self.labels else ""
+        cores = f"{self.budgets[0]} to {self.budgets[-1]}" if len(self.budgets) > 1 else f"{self.budgets[0]}"
+        return f"<Model {self.name}, {labels}{cores} cores, {self.preprocessing.image_size} px, {self.engine.name}>"
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __call__(self, image: NDArray[np.uint8], cores: int | None = None, image_size: int | None = None) -> Result:
         """Run the model on an image.
@@ -66,9 +81,11 @@ class Model:
             image_size: pixels in place of the preprocessing's, a multiple of the patch size.
 
         Raises:
-            VecaError: not such an image, a budget the model does not offer, or an impossible image size.
+            VecaError: not such an image, a budget the model does not offer, an impossible image size, or a model
+                that is closed.
         """
         start = perf_counter()
+        self.check_open()
         cores = self.check_budget(cores)
         fitted = self.preprocessing.resize(image, self.patch_size, image_size)
         height, width = fitted.image.shape[:2]
@@ -111,12 +128,25 @@ class Model:
             VecaError: a budget the model does not offer, or another cache type, or a checkpoint or Core ML package
                 (streams need an ExecuTorch file).
         """
-        if not self.streams:
-            raise VecaError("streams need a .pte file: convert the checkpoint with `veca-edge convert`")
+        self.check_streams()
         if cache not in get_args(CacheType):
             raise VecaError(f"cache {cache!r}: use {' or '.join(get_args(CacheType))}")
         engine, settings = cast(StepEngine, self.engine), change or ChangeSettings()
         return Stream(self, engine, self.check_budget(cores), image_size, settings, cache)
+
+    def check_streams(self) -> None:
+        """Raise a VecaError unless this model can stream, and so be governed."""
+        self.check_open()
+        if not self.streams:
+            raise VecaError(
+                f"{self.name} cannot stream, since it does not come from a .pte file: convert the checkpoint with "
+                "`veca-edge convert` and load the file that it writes"
+            )
+
+    def check_open(self) -> None:
+        """Raise a VecaError if the model was closed."""
+        if self._closed:
+            raise VecaError(f"{self.name} is closed: load the model again")
 
     def check_budget(self, cores: int | None) -> int:
         """`cores` if the model offers it, the largest budget for None, else VecaError."""
@@ -130,8 +160,10 @@ class Model:
         return None if self._head is None else self._head.logits(embedding, features)
 
     def close(self) -> None:
-        """Give the engine's memory back."""
-        self.engine.close()
+        """Give the engine's memory back; the model cannot be used any more."""
+        if not self._closed:
+            self._closed = True
+            self.engine.close()
 
 
 def load(path: str | Path, *, threads: int | None = None, compute_units: ComputeUnits = "all") -> Model:
@@ -155,7 +187,7 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     if is_package(path):
         return _from_package(path, threads, compute_units)
     if compute_units != "all":
-        raise VecaError(f"{path}: compute units are for Core ML packages")
+        raise VecaError(f"{path}: compute units are for Core ML packages: leave them out")
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 
 
@@ -192,12 +224,12 @@ def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) 
     from veca_edge.runtime.engines.coreml import CoreMLEngine
 
     if threads is not None:
-        raise VecaError(f"{path}: Core ML chooses its threads itself; leave the threads out")
+        raise VecaError(f"{path}: Core ML chooses its threads itself: leave the threads out")
     file = read_package_file(path)
     engine = CoreMLEngine(file, compute_units)
     if engine.interprets:
         warnings.warn(
-            f"{path}: there is no Core ML on this system: interpreted in numpy, slowly, for checking; "
+            f"{path}: there is no Core ML on this system, so the package runs in numpy: slow, for checking only; "
             "for speed convert the checkpoint with --target executorch",
             VecaWarning,
             stacklevel=3,

@@ -26,7 +26,7 @@ class Prediction:
     probability: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The outputs for one image.
 
@@ -65,6 +65,15 @@ class Result:
     reason: str = ""
     state: DeviceState | None = None
 
+    def __repr__(self) -> str:
+        """<Result banana 56 %, 32 cores, 128 px, 3.1 ms>"""
+        if self.logits is None or not self.labels:
+            what = f"of {len(self.embedding)} values"
+        else:
+            best = self.top(1)[0]
+            what = f"{best.label} {best.probability:.0%}".replace("%", " %")
+        return f"<Result {what}, {self.cores} cores, {pixels(self.image_size)}, {self.latency * 1e3:.1f} ms>"
+
     @property
     def probabilities(self) -> Float:
         """Softmax of the logits: float32 (K,).
@@ -73,7 +82,7 @@ class Result:
             VecaError: the model has no head.
         """
         if self.logits is None:
-            raise VecaError("this model has no head, so it has no labels: train one with a labelled photo set")
+            raise VecaError("this model has no head, so it has no labels: fit one with `veca-edge fit-head`")
         return np.asarray(softmax(self.logits), np.float32)
 
     def top(self, k: int = 5) -> list[Prediction]:
@@ -85,6 +94,12 @@ class Result:
         probabilities = self.probabilities
         best = np.argsort(-probabilities, kind="stable")[: max(0, k)]
         return [Prediction(self.labels[i], float(probabilities[i])) for i in best]
+
+
+def pixels(size: tuple[int, int]) -> str:
+    """An image size (height, width) for people: "128 px", or "128 x 192 px" if it is no square."""
+    height, width = size
+    return f"{height} px" if height == width else f"{height} x {width} px"
 
 
 def softmax(logits: NDArray[Floating]) -> NDArray[Floating]:

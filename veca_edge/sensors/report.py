@@ -44,7 +44,7 @@ def table_lines(look: Look) -> Iterator[str]:
         yield f"{name:<{width}}  {f'{celsius:.1f} °C':<{VALUE_WIDTH}}".rstrip()
     if not any(item.value is not None for item in look.sensed.values()):
         yield ""
-        yield "This device shows no sensors; frame times alone have to do."
+        yield "This device has no readable sensors: the governor goes by frame times alone."
 
 
 def one_line(state: DeviceState, start: float) -> str:

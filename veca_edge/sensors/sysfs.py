@@ -37,7 +37,7 @@ def read_int(path: str) -> int | None:
 class KeptFiles:
     """Files that are read every second stay open, which takes a third of the time of opening them each time.
 
-    The kernel makes the text anew at every read from the start, and answers ENODEV once the device is gone. For one
+    The kernel makes new text at every read from the start, and answers ENODEV once the device is gone. For one
     thread only.
     """
 
@@ -56,7 +56,7 @@ class KeptFiles:
 
         Raises:
             OSError: as the kernel says: EAGAIN, EINVAL, EIO, ENODATA of a sensor without a value, EACCES of one
-                that is not for everyone. The file is opened anew the next time.
+                that is not for everyone. The file is opened again the next time.
         """
         descriptor = self._open.get(path)
         if descriptor is None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, Checkpoint
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import Head, Veca, VecaOutput, take_rows
 from veca_edge.training.losses import Distillation, Learned, compute_losses

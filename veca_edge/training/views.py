@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.settings import AugmentSettings
 

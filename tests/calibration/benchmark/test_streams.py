@@ -190,7 +190,7 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
         ("nowhere.mp4", "there is no file nowhere.mp4: --stream takes video files, synthetic or synthetic:NAME"),
         ("0", "there is no file 0"),
         ("synthetic:zoom", "unknown synthetic stream 'zoom'"),
-        (__file__, "is not an image or a video"),
+        (__file__, "it is not an image or a video"),
     ],
 )
 def test_what_is_no_clip_is_refused(spec: str, message: str) -> None:

@@ -128,7 +128,7 @@ def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path)
 
 def test_a_folder_that_is_not_there_is_one_line(default_model_file: Path, tmp_path: Path) -> None:
     source = read_checkpoint(default_checkpoint_path())
-    with pytest.raises(VecaError, match="no such folder of images"):
+    with pytest.raises(VecaError, match="no such folder of photos"):
         quality_in_child(read_model_file(default_model_file), source, images=tmp_path / "none")
 
 

@@ -116,6 +116,6 @@ def test_the_report_is_plain_values(report: Report) -> None:
     import json
 
     facts = json.loads(json.dumps(report.to_dict()))
-    assert facts["photos"]["judge"] == {"photos": 6, "labelled": False, "digest": "b"}
+    assert facts["photos"]["evaluate"] == {"photos": 6, "labelled": False, "digest": "b"}
     assert facts["machine"]["processor"]
     assert len(facts["sensitivity"]["rows"]) == 16 * 3 * 2

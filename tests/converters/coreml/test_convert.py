@@ -17,7 +17,7 @@ from tests.converters.checkpoints import random_checkpoint  # noqa: E402
 from veca_edge.converters.coreml import convert as module  # noqa: E402
 from veca_edge.converters.coreml.convert import PackageOptions, convert_package, distinct  # noqa: E402
 from veca_edge.converters.coreml.package import SPEC, put_in_place  # noqa: E402
-from veca_edge.converters.coreml.verification import package_subject, verify_package  # noqa: E402
+from veca_edge.converters.coreml.verification import verify_package  # noqa: E402
 from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
 from veca_edge.converters.verification import Reference, Row, Verification  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
@@ -53,7 +53,7 @@ def _convert(checkpoint: Checkpoint, path: Path, **options: Any) -> Manifest:
 
 
 def _outcome(path: Path, checkpoint: Checkpoint, images: int = 1) -> Verification:
-    return verify_package(package_subject(read_package_file(path)), checkpoint, sample_images()[:images])
+    return verify_package(read_package_file(path), checkpoint, sample_images()[:images])
 
 
 def _size(package: Path) -> int:
@@ -329,8 +329,8 @@ def test_places_that_cannot_be_written_are_told_before_the_work(tmp_path: Path) 
     for name, message in {
         "missing/m.mlpackage": "there is no folder",
         "m.pte": "ends in .mlpackage",
-        "file.mlpackage": "a file of this name is in the way",
-        "folder.mlpackage": "not a package that could be replaced",
+        "file.mlpackage": "a file has this name",
+        "folder.mlpackage": "not a Core ML package: choose another name",
     }.items():
         with pytest.raises(VecaError, match=message):
             _convert(random_checkpoint(), tmp_path / name)

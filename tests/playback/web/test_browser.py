@@ -18,7 +18,8 @@ from tests.camera.fakes import FakeModel
 from tests.playback.web import browser
 from tests.playback.web.browser import Browser
 from veca_edge.camera.sources import open_source
-from veca_edge.playback.player import Options, Player
+from veca_edge.playback.player import Player
+from veca_edge.playback.request import RunRequest
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
@@ -42,7 +43,7 @@ class Run:
         self.model = FakeModel()
         source = open_source(str(CLIP), loop="frames" not in options)
         state = ViewState(64, BUDGETS)
-        self.player = Player(self.model, source, state, Options(**options), remote=self.web.board)
+        self.player = Player(self.model, source, state, RunRequest(**options), remote=self.web.board)
         self._thread = threading.Thread(target=self._play)
 
     def __enter__(self) -> Run:

@@ -17,7 +17,7 @@ class Clock:
 def test_tokens() -> None:
     assert check_token(new_token()) != check_token(new_token())
     for bad in ("", "short", "with spaces in it and long", "ünicode-and-long-enough", "x" * 129):
-        with pytest.raises(VecaError, match="a token is 16 to 128"):
+        with pytest.raises(VecaError, match="use 16 to 128 of the characters"):
             check_token(bad)
 
 

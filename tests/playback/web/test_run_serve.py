@@ -140,10 +140,10 @@ def test_tokens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--serve", "80:80:80"), "--serve takes a port"),
-        (("--serve", "0", "--token", "short"), "a token is 16 to 128"),
-        (("--token", "long-enough-to-be-one"), "--token has an effect with --serve only"),
-        (("--serve", "nothing.invalid:1"), "no host of this name"),
+        (("--serve", "80:80:80"), "use a port or HOST:PORT"),
+        (("--serve", "0", "--token", "short"), "use 16 to 128 of the characters"),
+        (("--token", "long-enough-to-be-one"), "--token works with --serve only"),
+        (("--serve", "nothing.invalid:1"), "no host with this name"),
     ],
 )
 def test_bad_usage_is_one_line(arguments: tuple[Any, ...], message: str) -> None:

@@ -188,7 +188,7 @@ def test_a_network_needs_a_token_and_this_machine_does_not() -> None:
         assert len(open_one.token) == 24
     with WebView(Address("127.0.0.1", 0)) as local:
         assert local.token is None
-    with pytest.raises(VecaError, match="a token is 16 to 128"):
+    with pytest.raises(VecaError, match="use 16 to 128 of the characters"):
         WebView(Address("127.0.0.1", 0), "weak")
 
 

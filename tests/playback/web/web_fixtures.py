@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from veca_edge.camera.frames import Frame
 from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
-from veca_edge.playback.remote import Shown
+from veca_edge.playback.protocols import Shown
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.server import WebView

@@ -59,7 +59,7 @@ def copied(package: Path, tmp_path: Path) -> Path:
 
 
 def _load(path: Path, **more: Any) -> veca_edge.Model:
-    with pytest.warns(VecaWarning, match="there is no Core ML on this system: interpreted in numpy, slowly"):
+    with pytest.warns(VecaWarning, match="there is no Core ML on this system, so the package runs in numpy"):
         return veca_edge.load(path, **more)
 
 
@@ -180,8 +180,8 @@ def _foreign(path: Path) -> None:
         (_manifest(patch_size=8), "outputs of its function"),
         (_manifest(labels=["one"]), "outputs of its function"),
         (_manifest(format="other"), "not of veca-edge"),
-        (_manifest(format_version=99), "update it"),
-        (_manifest(name="\x1b[31m"), "name makes no sense"),
+        (_manifest(format_version=99), "update veca-edge"),
+        (_manifest(name="\x1b[31m"), "name is not valid"),
         (_foreign, "made by another tool"),
         (lambda path: (path / WEIGHTS).unlink(), "weight.bin is missing"),
     ],

@@ -12,7 +12,8 @@ import torch
 from tests.photos.labelled_photos import tiny_checkpoint, write_photos
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
-from veca_edge.photos.folders import decode, read_folder
+from veca_edge.image.stills import read_image
+from veca_edge.photos.folders import read_folder
 from veca_edge.training.heads import cache as featurecache
 from veca_edge.training.heads.features import Extractor, compute_features, draw_budgets
 
@@ -62,7 +63,7 @@ def test_they_are_what_the_head_takes(checkpoint, photos):
     model = checkpoint.build()
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
     for row in (0, 7, 19):
-        image = preprocessing.resize(decode(photos.paths[row]), 16, 32).image
+        image = preprocessing.resize(read_image(photos.paths[row]), 16, 32).image
         pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
         for index, cores in enumerate(features.cores[row].tolist()):

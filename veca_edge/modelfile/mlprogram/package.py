@@ -168,7 +168,7 @@ def _inside(package: Path, folder: Path, name: Any) -> Path:
     """A path below `folder` that neither names nor links to a place outside of the package."""
     parts = PurePosixPath(name).parts if isinstance(name, str) else ()
     if not parts or any(part in ("..", "/") or not part.isprintable() or {*part} & {*"\\:"} for part in parts):
-        raise VecaError(f"it names a file that makes no sense: {str(name)[:60]!r}")
+        raise VecaError(f"it names a file by an invalid path: {str(name)[:60]!r}")
     target = folder.joinpath(*parts)
     try:
         if not target.resolve().is_relative_to(package.resolve()):
@@ -229,7 +229,7 @@ def _package(path: Path, folder: Path, model: Any, specification_size: int) -> P
 def _weight_path(path: Path, folder: Path, name: str) -> Path:
     """The weight file of that name; the program's names begin at the specification's folder."""
     if not name.startswith(MODEL_PATH):
-        raise VecaError(f"it names a weight file that makes no sense: {name[:60]!r}")
+        raise VecaError(f"it names a weight file by an invalid path: {name[:60]!r}")
     return _inside(path, folder, name.removeprefix(MODEL_PATH))
 
 

@@ -111,7 +111,7 @@ def read_program(program: Any) -> dict[str, Function]:
         VecaError: of another version, or contradicting itself.
     """
     if program.version != PROGRAM_VERSION:
-        raise VecaError(f"a program of version {program.version}, known is {PROGRAM_VERSION}")
+        raise VecaError(f"a program of version {program.version}, expected {PROGRAM_VERSION}")
     if not program.functions:
         raise VecaError("a program without functions")
     return {_name(name): _function(name, program.functions[name]) for name in sorted(program.functions)}
@@ -168,7 +168,7 @@ def _constant(value: Any) -> Operand:
         items = [_constant(item) for item in value.immediateValue.list.values]
         arrays = [item for item in items if isinstance(item, np.ndarray) and item.ndim == 0]
         if len(arrays) != len(items):
-            raise VecaError("a list of other things than single values")
+            raise VecaError("a list that holds more than single values")
         return np.array([array.item() for array in arrays])
     if kind != "tensorType":
         raise VecaError(f"a constant that is a {kind}, not a tensor")
@@ -198,5 +198,5 @@ def _immediate(message: Any, tensor: TensorType) -> Array:
 def _name(text: str) -> str:
     """A name, if it can be shown to people."""
     if not text or not text.isprintable():
-        raise VecaError(f"a name that makes no sense: {text[:40]!r}")
+        raise VecaError(f"an invalid name: {text[:40]!r}")
     return text

@@ -95,10 +95,10 @@ def element_of(name: str) -> Element:
     """An element type by name.
 
     Raises:
-        VecaError: not known here.
+        VecaError: not supported.
     """
     if name not in _BY_NAME:
-        raise VecaError(f"{name} is not known to this interpreter")
+        raise VecaError(f"{name} is not supported by this interpreter")
     return _BY_NAME[name]
 
 

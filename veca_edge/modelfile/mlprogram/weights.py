@@ -67,7 +67,7 @@ class WeightFile:
         size = tensor.nbytes
         try:
             if not HEADER.size <= offset <= self.size - METADATA.size:
-                raise VecaError("no blob can lie there")
+                raise VecaError("there is no room for a blob")
             with self.path.open("rb") as file:
                 file.seek(offset)
                 head = file.read(METADATA.size)
@@ -82,7 +82,7 @@ class WeightFile:
     def _start(self, head: bytes, stored_as: int | None, size: int, padding: int) -> int:
         """Where a blob's bytes begin, if its metadata agrees with what is asked for."""
         if len(head) < METADATA.size:
-            raise VecaError("it ends before")
+            raise VecaError("the file ends there")
         sentinel, kind, stored, start, stored_padding = METADATA.unpack(head)
         if sentinel != SENTINEL:
             raise VecaError("no blob begins there")

@@ -15,8 +15,8 @@ BACKLOG = 32  # connections that the system holds until they are taken
 HOST_HEADER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 REASONS = {
     errno.EADDRINUSE: "it is in use: choose another port",
-    errno.EACCES: "that is not allowed: ports below 1024 are for the administrator",
-    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "it is reserved for the administrator: choose a port from 1024 on",
+    errno.EADDRNOTAVAIL: "this machine does not have this address: use one of its own, or 0.0.0.0 for all",
 }
 
 
@@ -47,7 +47,7 @@ def parse_address(text: str) -> Address:
     name = host[1:-1] if bracketed else host
     good = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
     if not good or (colon and not name) or (":" in name) != bracketed or not name.isascii():
-        raise VecaError(f"--serve takes a port or HOST:PORT, such as 8080 or 0.0.0.0:8080, not {text[:80]!r}")
+        raise VecaError(f"--serve {text[:80]!r}: use a port or HOST:PORT, for example 8080 or 0.0.0.0:8080")
     return Address(name if colon else LOOPBACK, int(port))
 
 
@@ -62,7 +62,9 @@ def listen(address: Address) -> socket.socket:
         family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         return socket.create_server((str(place[0]), address.port), family=family, backlog=BACKLOG)
     except socket.gaierror:
-        raise VecaError(f"--serve {address}: there is no host of this name") from None
+        raise VecaError(
+            f"--serve {address}: there is no host with this name: use one of this machine's addresses"
+        ) from None
     except (OSError, UnicodeError) as error:
         number = error.errno if isinstance(error, OSError) else None
         reason = REASONS.get(number or 0) or getattr(error, "strerror", None) or str(error)

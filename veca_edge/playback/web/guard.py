@@ -28,12 +28,14 @@ def new_token() -> str:
 def check_token(token: str) -> str:
     """The token; a VecaError if it is short enough to be guessed or would not survive in an address."""
     if TOKEN.fullmatch(token) is None:
-        raise VecaError("a token is 16 to 128 of the characters A-Z a-z 0-9 . _ ~ -")
+        raise VecaError(
+            "the token is too weak or not usable in a URL: use 16 to 128 of the characters A-Z a-z 0-9 . _ ~ -"
+        )
     return token
 
 
 class Allowance:
-    """A store per key that each use takes from and time refills. Knows a limited number of keys.
+    """A store per key that each use takes from and time refills. Holds a limited number of keys.
 
     Args:
         full: what a key can hold and starts with.

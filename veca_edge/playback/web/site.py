@@ -76,16 +76,20 @@ class Site:
         if not self._guard.may_ask(address):
             raise RequestError(429, "too many requests: slow down")
         if not self._names.allow(request.headers.get("host", "")):
-            raise RequestError(421, "open this page by the machine's address, as it was printed")
+            raise RequestError(421, "open this page by the address that was printed at the device")
         if request.path in self._files:
             if request.method != "GET":
-                raise RequestError(405, "only GET")
+                raise RequestError(405, "use GET")
             body, kind = self._files[request.path]
             return Response(200, body, kind, PAGE_HEADERS)
         handler = self._handlers.get((request.method, request.path))
         if handler is None:
             known = any(path == request.path for _, path in self._handlers)
-            raise RequestError(405, "not this way") if known else RequestError(404, "there is no such page")
+            raise (
+                RequestError(405, "this method is not allowed here")
+                if known
+                else RequestError(404, "there is no such page")
+            )
         self._admit(address, request)
         return await handler(address, request)
 
@@ -94,11 +98,13 @@ class Site:
         host, origin = request.headers["host"], request.headers.get("origin")
         strange = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
         if HEADER not in request.headers or strange or (origin is not None and origin != f"http://{host}"):
-            raise RequestError(403, "this is for the page of this server")
+            raise RequestError(403, "only the page of this server may ask for this")
         if not self._guard.may_guess(address):
             raise RequestError(429, "too many wrong tokens: wait a minute")
         if not self._guard.knows(address, request.headers.get("authorization")):
-            raise RequestError(401, "the token is missing or wrong: open the address that was printed")
+            raise RequestError(
+                401, "the token is missing or wrong: open the address that was printed at the device"
+            )
 
     async def _state(self, address: str, request: Request) -> Response:
         after = _number(request, "after", -1)
@@ -111,7 +117,7 @@ class Site:
     async def _frame(self, address: str, request: Request) -> Response:
         after, size = _number(request, "after", -1), _number(request, "size", SIZES[-1])
         if size not in SIZES:
-            raise RequestError(400, f"the sizes are {', '.join(map(str, SIZES))}")
+            raise RequestError(400, f"unknown size: use {', '.join(map(str, SIZES))}")
         picture = await self._picture(after, HOLD)
         if picture is None or picture.number <= after:
             return Response(204, lasting=True)
@@ -130,11 +136,11 @@ class Site:
 
     async def _control(self, address: str, request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise RequestError(415, "controls are JSON")
+            raise RequestError(415, "controls must be JSON")
         try:
             wishes = json.loads(request.body)
         except (ValueError, RecursionError):
-            raise RequestError(400, "this is not JSON") from None
+            raise RequestError(400, "the body is not JSON") from None
         choices = self._board.choices
         if choices is None or self._board.ended:
             raise RequestError(409, "nothing is running")
@@ -175,22 +181,24 @@ def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
         RequestError: it is something else, or not on offer.
     """
     if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= {"cores", "view", "paused"}:
-        raise RequestError(400, "controls are cores, view and paused")
+        raise RequestError(400, "unknown control: use cores, view or paused")
     if "cores" in wishes:
         cores = wishes["cores"]
-        if choices.turns:
-            raise RequestError(409, "the cores take turns in this run")
+        if choices.alternating:
+            raise RequestError(409, "the cores alternate in this run and cannot be chosen")
         if not (type(cores) is int and cores in choices.budgets) and not (cores == "auto" and choices.auto):
-            raise RequestError(400, f"cores can be {', '.join(map(str, choices.budgets))}")
+            raise RequestError(
+                400, f"this run does not offer these cores: use {', '.join(map(str, choices.budgets))}"
+            )
     if "view" in wishes and wishes["view"] not in choices.views:
-        raise RequestError(400, f"views are {', '.join(choices.views)}")
+        raise RequestError(400, f"unknown view: use {', '.join(choices.views)}")
     if type(wishes.get("paused", False)) is not bool:
-        raise RequestError(400, "paused is true or false")
+        raise RequestError(400, "paused must be true or false")
     return {key: None if value == "auto" else value for key, value in wishes.items()}
 
 
 def _number(request: Request, name: str, otherwise: int) -> int:
     text = request.query.get(name, str(otherwise))
     if NUMBER.fullmatch(text) is None:
-        raise RequestError(400, f"{name} is a number")
+        raise RequestError(400, f"{name} must be a number")
     return int(text)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from veca_edge.playback.remote import Shown
+from veca_edge.playback.protocols import Shown
 from veca_edge.playback.summary import ms
 
 LABELS = 5
@@ -21,7 +21,7 @@ class Choices:
         source: the camera's or file's name.
         budgets: core counts, ascending.
         auto: whether the model can choose the cores.
-        turns: the cores take turns by themselves and cannot be chosen.
+        alternating: the cores alternate by themselves and cannot be chosen.
         views: what can be drawn.
     """
 
@@ -29,19 +29,8 @@ class Choices:
     source: str
     budgets: tuple[int, ...]
     auto: bool
-    turns: bool
+    alternating: bool
     views: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "model": self.model,
-            "source": self.source,
-            "budgets": list(self.budgets),
-            "auto": self.auto,
-            "turns": self.turns,
-            "views": list(self.views),
-        }
 
 
 def frame_status(shown: Shown) -> dict[str, Any]:

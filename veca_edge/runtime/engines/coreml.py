@@ -140,7 +140,7 @@ class Device:
         units = ComputeUnit[compute_units.upper()]
         try:
             compiled = compile_model(str(file.package.path), str(Path(self._folder.name) / "model.mlmodelc"))
-            # A package of one function for iOS 17 knows no function names.
+            # A package of one function for iOS 17 has no function names.
             self._models: dict[str, Any] = {
                 name: CompiledMLModel(compiled, compute_units=units, function_name=None if name == MAIN else name)
                 for name in file.package.functions

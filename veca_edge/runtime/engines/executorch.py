@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, require
 from veca_edge.image.patches import cell_centres, cut_patches
-from veca_edge.modelfile.manifest import PAYLOAD_TARGET, Manifest
+from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.engines.weight_cache import enable_weight_cache
@@ -56,8 +56,6 @@ class Program:
     def __init__(self, file: ModelFile, threads: int) -> None:
         require("executorch", "run")
         self._path = file.path
-        if file.manifest.target == PAYLOAD_TARGET:
-            raise VecaError(f"{file.path}: made for ExecuTorch's Core ML backend, which only Apple's systems have")
         with quiet():
             import torch
 
@@ -101,7 +99,7 @@ class Program:
         for name, value in found.items():
             if value != getattr(manifest, name):
                 raise VecaError(f"{self._path}: the manifest's {name} is not the program's ({value})")
-        for most, name in (*manifest.rungs("encode"), *manifest.rungs("step")):
+        for most, name in (*manifest.size_buckets("encode"), *manifest.size_buckets("step")):
             if self._module.method_meta(name).input_tensor_meta(0).sizes()[0] != most:
                 raise VecaError(f"{self._path}: the program's {name} is not for {most} patches")
 
@@ -155,9 +153,9 @@ class ExecutorchEngine:
         self._file = file
         self._program: ElasticProgram = Program(file, self.threads) if program is None else program
         self._program.check_shapes(file.manifest)
-        self._rungs = {kind: file.manifest.rungs(kind) for kind in ("encode", "step")}
+        self._buckets = {kind: file.manifest.size_buckets(kind) for kind in ("encode", "step")}
         self._centres: dict[tuple[int, int], Float] = {}
-        # What stands for "nothing remembered": two hidden rows, since XNNPACK knows no empty tensors.
+        # What stands for "nothing remembered": two hidden rows, since XNNPACK has no empty tensors.
         manifest = file.manifest
         shape = (manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads)
         rows = np.zeros(shape, np.float32)
@@ -167,7 +165,7 @@ class ExecutorchEngine:
         size = self._file.manifest.patch_size
         method = self._method("encode", image.shape[0] // size * (image.shape[1] // size))
         inputs = [cut_patches(image, size), self.positions(image.shape[0] // size, image.shape[1] // size)]
-        core, features, attention = self._program.run(method, [*inputs, *self._bank(cores)])
+        core, features, attention = self._program.run(method, [*inputs, *self._core_tokens(cores)])
         return Encoded(core[0].copy(), features.copy(), attention.mean(axis=0))
 
     def step(
@@ -185,15 +183,15 @@ class ExecutorchEngine:
         """
         method = self._method("step", len(patches))
         remembered = self._nothing if cache is None or mask is None else [mask, *cache.rows()]
-        outputs = self._program.run(method, [patches, positions, *self._bank(cores), *remembered])
+        outputs = self._program.run(method, [patches, positions, *self._core_tokens(cores), *remembered])
         core, features, attention, *new = outputs
         return Stepped(core[0].copy(), features, attention.mean(axis=0), tuple(new[0::2]), tuple(new[1::2]))
 
     def try_all(self, patches: Float) -> Iterator[Float]:
         """Run every method that takes any size on a few patches (n, p * p * 3): their features (n, D')."""
-        inputs = [patches, self.positions(len(patches), 1), *self._bank(self._file.manifest.budgets[-1])]
+        inputs = [patches, self.positions(len(patches), 1), *self._core_tokens(self._file.manifest.budgets[-1])]
         for kind, more in (("encode", []), ("step", self._nothing)):
-            for _, name in self._rungs[kind]:
+            for _, name in self._buckets[kind]:
                 yield self._program.run(name, [*inputs, *more])[1]
 
     def positions(self, rows: int, columns: int) -> Float:
@@ -202,17 +200,17 @@ class ExecutorchEngine:
             self._centres[rows, columns] = cell_centres(rows, columns)
         return self._centres[rows, columns]
 
-    def _bank(self, cores: int) -> list[Float]:
+    def _core_tokens(self, cores: int) -> list[Float]:
         return [self._file.cores[:cores], self._file.coordinates[:cores]]
 
     def _method(self, kind: str, patches: int) -> str:
-        """A method that takes so many patches: one that is loaded, else the one that reserves the least memory."""
-        enough = [name for most, name in self._rungs[kind] if patches <= most]
+        """A method that takes these patches: a loaded one, else the one that reserves the least memory."""
+        enough = [name for most, name in self._buckets[kind] if patches <= most]
         if enough:
             return next((name for name in enough if name in self._program.loaded), enough[0])
         raise VecaError(
-            f"{patches} patches, the model file was made for {self._file.manifest.max_patches}: use a smaller "
-            "image size, or convert with --max-patches"
+            f"{patches} patches are too many, the model file takes {self._file.manifest.max_patches}: "
+            "use a smaller image size, or convert with a larger --max-patches"
         )
 
     def close(self) -> None:

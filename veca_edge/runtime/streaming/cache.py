@@ -65,7 +65,7 @@ class PatchCache:
     def rows(self) -> Iterator[Float]:
         """Keys, values of the first layer, keys, values of the second, ... as `step` takes them: float32.
 
-        A float32 cache is handed over as it lies in memory. A float16 cache is converted anew for every step.
+        A float32 cache is handed over as it lies in memory. A float16 cache is converted for every step.
         """
         for keys, values in zip(self.keys, self.values, strict=True):
             yield keys.astype(np.float32, copy=False)

@@ -19,21 +19,21 @@ Index = NDArray[np.intp]
 NOISE_MARGIN = 1.5
 # The estimate is a low quantile over patches, so that moving ones do not count, corrected for being low.
 NOISE_QUANTILE = 0.25
-# Estimates over which the noise is averaged. So many frames in a row are looked at first, then one in so many:
+# Estimates over which the noise is averaged. At first as many frames in a row are looked at, then one in as many:
 # noise changes with the light, which is slow.
 NOISE_MEMORY = 8
 # Noise is rough: what differs smoothly from pixel to pixel is motion. Resizing smooths noise too, but by less than
 # this factor in standard deviation.
 ROUGHNESS = 2.5
-# So many patches are enough for the noise.
+# This many patches are enough for the noise.
 NOISE_SAMPLE = 16
 # A step costs the cores whatever its patches, so the rotation joins steps that are made anyway; without any it
-# waits until so many frames' worth is due.
+# waits until this many frames' worth is due.
 ROTATION_FRAMES = 8
-# The engine plans anew whenever it gets another number of patches, which takes it as long as some patches do. So
+# The engine makes a new plan whenever it gets another number of patches, which takes as long as some patches do. So
 # numbers come in steps of 8, larger ones of at least an eighth, and the oldest patches fill what is over.
 STEP = 8
-# A patch that changed by so many times the sensitivity does not wait.
+# A patch that changed by this many times the sensitivity does not wait.
 STRONG = 2.0
 
 
@@ -47,7 +47,7 @@ class ChangeSettings:
         patience: frames that faint changes (all below twice the sensitivity) may wait so that one step computes
             several of them; 0 computes them at once.
         patch_budget: most patches computed per frame (keyframes apart), 2 or more, or None for no limit.
-        refresh_frames: every patch is computed about once in so many frames, changed or not. A patch budget
+        refresh_frames: every patch is computed about once in this many frames, changed or not. A patch budget
             below 4 / refresh_frames of all patches makes that longer: a quarter of the budget is for this.
         keyframe_share: if more than this share of the patches changed, all are computed.
         drift: if the embedding's cosine to the last keyframe's falls below this, the next frame is a keyframe: the
@@ -71,9 +71,9 @@ class ChangeSettings:
         if self.refresh_frames < 1:
             raise VecaError(f"refresh after {self.refresh_frames} frames: use 1 or more")
         if not 0 < self.keyframe_share <= 1:
-            raise VecaError(f"keyframe share {self.keyframe_share}: use a fraction above 0, up to 1")
+            raise VecaError(f"keyframe share {self.keyframe_share}: use a share above 0, up to 1")
         if not -1 <= self.drift < 1:
-            raise VecaError(f"drift {self.drift}: use a cosine from -1 up to, but not, 1")
+            raise VecaError(f"drift {self.drift}: use a cosine from -1 to below 1")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Stream:
         self._remembers = True
         self.cache: PatchCache | None = None
 
+    def __repr__(self) -> str:
+        """<Stream of everyday, 32 cores, 128 px>"""
+        size = self.image_size or self._model.preprocessing.image_size
+        return f"<Stream of {self._model.name}, {self._cores} cores, {size} px>"
+
     @property
     def cores(self) -> int:
         """The core budget; setting another one makes the next frame a keyframe."""
@@ -117,9 +122,10 @@ class Stream:
             frame: uint8 (H, W, 3), RGB, any size.
 
         Raises:
-            VecaError: not such an image. The stream goes on as if the frame had not come.
+            VecaError: not such an image: the stream goes on as if the frame had not come. Or the model is closed.
         """
         start = perf_counter()
+        self._model.check_open()
         model, size = self._model, self._model.patch_size
         fitted = model.preprocessing.resize(frame, size, self.image_size)
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)

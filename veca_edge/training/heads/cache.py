@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.files import shortened
-from veca_edge.photos.folders import Say
+from veca_edge.photos.decoding import Say
 from veca_edge.runtime.trust import cache_folder
 
 FORMAT = 1

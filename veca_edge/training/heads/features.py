@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.photos.folders import Image, Photos, Say, Skipped, decode_all
+from veca_edge.photos.decoding import Image, Say, readable
+from veca_edge.photos.folders import Photos
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 
 TOKENS = 2048  # patches and cores in a batch: more is no faster on a processor, and takes memory
@@ -146,41 +147,37 @@ def compute_features(
             f"more than {MAX_BYTES >> 30}: give fewer --budgets or fewer photos"
         )
     about = f"{_identity(checkpoint)} {json.dumps(preprocessing.to_dict())}"
-    with FeatureCache(about, extractor.width, say) as cache, Skipped(say) as skipped:
-        return _Work(extractor, cache, photos, cores, skipped).run(advance)
+    with FeatureCache(about, extractor.width, say) as cache:
+        return _Work(extractor, cache, photos, cores, say).run(advance)
 
 
 class _Work:
     """One call of `compute_features`."""
 
     def __init__(
-        self,
-        extractor: Extractor,
-        cache: FeatureCache,
-        photos: Photos,
-        cores: NDArray[np.int64],
-        skipped: Skipped,
+        self, extractor: Extractor, cache: FeatureCache, photos: Photos, cores: NDArray[np.int64], say: Say
     ) -> None:
-        self._extractor, self._cache, self._skipped = extractor, cache, skipped
+        self._extractor, self._cache, self._say = extractor, cache, say
         self._photos, self._cores = photos, cores
         self._values = np.empty((*cores.shape, extractor.width), np.float16)
         self._keys: list[bytes] = []
         self._missing: dict[int, set[int]] = {}  # row of a photo to core counts
-        self._bad: set[int] = set()  # rows of photos that cannot be read
 
     def run(self, advance: Advance) -> Features:
         self._look_up()
-        advance(len(self._photos) - len(self._missing))
+        unreadable = set(self._missing)
+        advance(len(self._photos) - len(unreadable))
         for window in self._windows():
             for cores in np.unique(self._cores):
                 for batch in self._batches(window, int(cores)):
                     self._compute(batch, int(cores))
+            unreadable.difference_update(row for row, _ in window)
             advance(len(window))
-        advance(len(self._bad))
+        advance(len(unreadable))
         everything = Features(self._photos, self._cores, self._values)
-        if not self._bad:
+        if not unreadable:
             return everything
-        return everything.select(np.array([row for row in range(len(self._photos)) if row not in self._bad], int))
+        return everything.select(np.array([row for row in range(len(self._photos)) if row not in unreadable], int))
 
     def _look_up(self) -> None:
         for row, path in enumerate(self._photos.paths):
@@ -198,17 +195,9 @@ class _Work:
     def _windows(self) -> Iterator[Prepared]:
         """Photos with something missing, decoded, some batches at a time."""
         rows = list(self._missing)
-        paths = [self._photos.paths[row] for row in rows]
-        pairs = zip(rows, decode_all(paths, self._extractor.prepare), strict=True)
-        while window := list(islice(pairs, WINDOW * self._extractor.batch_size)):
-            good: Prepared = []
-            for row, image in window:
-                if isinstance(image, VecaError):
-                    self._skipped(image)
-                    self._bad.add(row)
-                else:
-                    good.append((row, image))
-            yield good
+        photos = readable([self._photos.paths[row] for row in rows], self._extractor.prepare, self._say)
+        while window := list(islice(photos, WINDOW * self._extractor.batch_size)):
+            yield [(rows[index], image) for index, image in window]
 
     def _batches(self, window: Prepared, cores: int) -> Iterator[Prepared]:
         """Those of a window that lack a core count, by shape: one shape, unless photos keep their aspect ratio."""

@@ -126,7 +126,7 @@ public final class ExecuTorchEngine: StepEngine {
 
     /// A method that takes so many patches: one that is loaded, else the one that reserves the least memory.
     private func method(_ kind: String, _ patches: Int) throws -> String {
-        let enough = file.manifest.rungs(kind).filter { patches <= $0.most }.map(\.name)
+        let enough = file.manifest.sizeBuckets(kind).filter { patches <= $0.most }.map(\.name)
         guard let least = enough.first else {
             throw VecaError.notOffered(
                 "\(patches) patches, the model file was made for \(file.manifest.maxPatches): use a smaller image "

@@ -8,8 +8,8 @@ final class ManifestTests: XCTestCase {
         XCTAssertEqual(manifest.budgets, [8, 16])
         XCTAssertEqual(manifest.preprocessing, try Preprocessing(imageSize: 48))
         XCTAssertNil(manifest.quality)
-        XCTAssertEqual(manifest.rungs("step").map(\.most), [64, 128, 256])
-        XCTAssertEqual(manifest.rungs("step").map(\.name), ["step_64", "step_128", "step"])
+        XCTAssertEqual(manifest.sizeBuckets("step").map(\.most), [64, 128, 256])
+        XCTAssertEqual(manifest.sizeBuckets("step").map(\.name), ["step_64", "step_128", "step"])
     }
 
     func testAQualityTable() throws {

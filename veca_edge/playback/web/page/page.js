@@ -71,7 +71,7 @@ async function followState() {
 
 async function trouble(error) {
   if (error.code === 401) {
-    askForToken(token ? "That token is not right." : "");
+    askForToken(token ? "This token is wrong." : "");
     await new Promise((done) => { admitted = done; });
   } else if (error.code) {
     lose(error.message, true);
@@ -152,7 +152,7 @@ function showPhase() {
   setPhase(phase, { live: "live", paused: "paused", waiting: "waiting", ended: "ended", starting: "starting" }[phase]);
   const running = status.phase === "running";
   for (const id of ["pause", "snapshot", "view-choice"]) $(id).disabled = !running;
-  $("cores-choice").disabled = !running || status.run.turns;
+  $("cores-choice").disabled = !running || status.run.alternating;
   if (phase === "ended") {
     const sum = status.summary;
     const done = sum ? `${sum.frames} frames in ${sum.seconds.toFixed(1)} s, ${sum.fps.toFixed(1)} fps. The page goes on with the next run.` : "";
@@ -195,7 +195,7 @@ function lose(text, told) {
   for (const id of ["pause", "snapshot", "cores-choice", "view-choice"]) $(id).disabled = true;
   if (ended && !told) return; // the server is expected to be gone
   setPhase("lost", "no connection");
-  showCard(told ? "The device refuses" : "No connection", text, true);
+  showCard(told ? "The device refused the request" : "No connection", text, true);
 }
 
 function askForToken(text) {
@@ -213,7 +213,7 @@ function setText(id, text) {
 function showNumbers(now, run) {
   const auto = now.chosen.cores === null && run && run.auto;
   setText("cores", String(now.cores));
-  setText("cores-of", auto ? "auto" : run && run.turns ? "taking turns" : "");
+  setText("cores-of", auto ? "auto" : run && run.alternating ? "alternating" : "");
   setText("latency", now.latency_ms.toFixed(now.latency_ms < 100 ? 1 : 0));
   setText("latency-of", trail.length ? `ms, peak ${Math.max(...trail.map((step) => step[1])).toFixed(0)}` : "ms");
   setText("fps", now.fps === null ? "–" : now.fps.toFixed(now.fps < 10 ? 1 : 0));

@@ -16,7 +16,7 @@ from veca_edge.files import shortened
 from veca_edge.modelfile.mlprogram.package import Feature, Package
 from veca_edge.modelfile.mlprogram.program import Operand, Operation, Reference, Stored, Variable
 from veca_edge.modelfile.mlprogram.values import Array, TensorType, element_of, round_to_half
-from veca_edge.runtime.engines.interpreter import compressed, elementwise, layers, shaping
+from veca_edge.runtime.engines.interpreter import compressed, operators
 
 Precision = Literal["fp32", "fp16"]
 Observer: TypeAlias = Callable[[Operation, Variable, Array], object]
@@ -24,12 +24,7 @@ Operator: TypeAlias = Callable[..., "Array | tuple[Array, ...]"]
 
 OPSETS = ("CoreML7", "CoreML8")  # of iOS 17 and iOS 18
 NEWER_OPERATORS = {"constexpr_blockwise_shift_scale", "scaled_dot_product_attention"}  # of iOS 18
-OPERATORS: Mapping[str, Operator] = {
-    **elementwise.OPERATORS,
-    **shaping.OPERATORS,
-    **layers.OPERATORS,
-    **compressed.OPERATORS,
-}
+OPERATORS: Mapping[str, Operator] = {**operators.OPERATORS, **compressed.OPERATORS}
 LISTS = ("values",)  # parameters that take several operands
 MAX_BYTES = 2**32  # of all values alive at once; the largest VECA takes a third of that
 
@@ -121,10 +116,10 @@ class Interpreter:
         """Refuse what is not known, all of it in one message."""
         function = self.function
         if function.opset not in OPSETS:
-            raise VecaError(f"opset {function.opset} is not known to this interpreter, only {', '.join(OPSETS)}")
+            raise VecaError(f"opset {function.opset} is not supported by this interpreter: use {', '.join(OPSETS)}")
         unknown = sorted(function.operation_counts.keys() - OPERATORS.keys())
         if unknown:
-            raise VecaError(f"operators that are not known to this interpreter: {', '.join(unknown)[:200]}")
+            raise VecaError(f"operators that are not supported by this interpreter: {', '.join(unknown)[:200]}")
         early = sorted(function.operation_counts.keys() & NEWER_OPERATORS) if function.opset == OPSETS[0] else []
         if early:
             raise VecaError(f"operators that opset {function.opset} does not have: {', '.join(early)}")
@@ -136,7 +131,7 @@ class Interpreter:
             _check_parameters(operation)
         made = [v.name for v in chain(function.inputs, *(o.outputs for o in function.operations))]
         if len(made) != len(set(made)):
-            raise VecaError("two variables of one name")
+            raise VecaError("two variables have one name")
         missing = [name for name in function.outputs if name not in made]
         if missing or not function.outputs:
             raise VecaError(f"it does not compute its output {', '.join(missing)[:80]}")
@@ -211,7 +206,7 @@ class Interpreter:
         if isinstance(operand, Reference):
             value = values.get(operand.name, self._constants.get(operand.name))
             if value is None:
-                raise VecaError(f"it reads {operand.name[:80]}, which is not computed before")
+                raise VecaError(f"it reads {operand.name[:80]}, which no earlier operation computes")
             return value
         array = self.package.read(operand) if isinstance(operand, Stored) else operand
         return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
@@ -242,16 +237,16 @@ def _check_parameters(operation: Operation) -> None:
     """
     if operation.nested:
         raise VecaError(
-            f"{_title(operation)}: operations with blocks of their own are not known to this interpreter"
+            f"{_title(operation)}: operations with blocks of their own are not supported by this interpreter"
         )
     if operation.attributes and not operation.kind.startswith("const"):
         names = ", ".join(operation.attributes)
-        raise VecaError(f"{_title(operation)}: attributes that are not known to this interpreter: {names[:80]}")
+        raise VecaError(f"{_title(operation)}: attributes that are not supported by this interpreter: {names[:80]}")
     parameters = _parameters(operation)
     try:
         inspect.signature(OPERATORS[operation.kind]).bind(**parameters)
     except TypeError as error:
-        raise VecaError(f"{_title(operation)}: not known to this interpreter in this form: {error}") from None
+        raise VecaError(f"{_title(operation)}: this form is not supported by this interpreter: {error}") from None
     for name, operands in parameters.items():
         if not operands or (len(operands) > 1 and name not in LISTS):
             raise VecaError(f"{_title(operation)}: {len(operands)} operands for {name}")
@@ -286,7 +281,7 @@ def _image(value: Array, feature: Feature, tensor: TensorType) -> Array:
     height, width = feature.shape
     if feature.element not in ("RGB", "BGR") or tensor.shape != (1, 3, height, width):
         raise VecaError(
-            f"input {feature.name}: {feature.element} images of {tensor} are not known to this interpreter"
+            f"input {feature.name}: {feature.element} images of {tensor} are not supported by this interpreter"
         )
     if value.shape != (height, width, 3) or value.dtype != np.uint8:
         raise VecaError(f"input {feature.name} is {value.dtype} {value.shape}, expected uint8 {(height, width, 3)}")

@@ -7,7 +7,7 @@ public struct Manifest: Sendable {
 
     /// For people.
     public let name: String
-    /// "coreml" (a package), "executorch", or "executorch-coreml".
+    /// "executorch", or "coreml" (a package).
     public let target: String
     public let quantization: String
     /// Width D of a token.
@@ -92,12 +92,12 @@ public struct Manifest: Sendable {
         }
         let ascending = zip(budgets, budgets.dropFirst()).allSatisfy { $0 < $1 }
         guard ascending, let least = budgets.first, let most = budgets.last, least > 0, most <= numCores else {
-            throw VecaError.badModelFile("the manifest's budgets do not fit the core bank")
+            throw VecaError.badModelFile("the manifest's budgets do not fit its core tokens")
         }
     }
 
     /// The methods "encode" or "step" with the most patches that each takes, ascending; the last takes `maxPatches`.
-    public func rungs(_ kind: String) -> [(most: Int, name: String)] {
+    public func sizeBuckets(_ kind: String) -> [(most: Int, name: String)] {
         let smaller = methods.compactMap { method -> Int? in
             guard method.hasPrefix("\(kind)_") else { return nil }
             return Int(method.dropFirst(kind.count + 1))

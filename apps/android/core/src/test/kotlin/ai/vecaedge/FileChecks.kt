@@ -12,11 +12,11 @@ fun Checks.files(model: File, folder: File) {
     json()
     val file = ModelFile.read(model)
     val manifest = file.manifest
-    same(file.cores.size, manifest.numCores * manifest.hiddenDim, "the core bank")
+    same(file.cores.size, manifest.numCores * manifest.hiddenDim, "the core tokens")
     same(file.coordinates.size, manifest.numCores * 2, "the coordinates")
     same(file.head!!.bias.size, manifest.labels.size, "the head")
     that(QualityTable.of(manifest.quality).rows.isNotEmpty()) { "no quality table" }
-    that(manifest.rungs("encode").last().method == "encode") { "the rungs are ${manifest.rungs("encode")}" }
+    that(manifest.sizeBuckets("encode").last().method == "encode") { "the size buckets are ${manifest.sizeBuckets("encode")}" }
     damaged(model, manifest, File(folder, "damaged.pte"))
     fails<VecaError.File>("a missing file") { ModelFile.read(File(folder, "missing.pte")) }
     fails<VecaError.File>("an empty latency table") { LatencyTable.of(emptyList<Any>()) }

@@ -13,13 +13,13 @@ class ElasticEngine(private val file: ModelFile, private val program: Program) :
 
     private val manifest = file.manifest
     override val heads = manifest.numHeads
-    private val rungs = listOf("encode", "step").associateWith(manifest::rungs)
+    private val sizeBuckets = listOf("encode", "step").associateWith(manifest::sizeBuckets)
     private val loaded = mutableSetOf<String>()
     private val centres = mutableMapOf<Pair<Int, Int>, FloatArray>()
     private val patchMemory = Scratch()
     private val positionMemory = Scratch()
     private val maskMemory = Scratch()
-    private val bank = directFloats(file.cores.size).apply { put(file.cores) }
+    private val coreTokens = directFloats(file.cores.size).apply { put(file.cores) }
     private val coordinates = directFloats(file.coordinates.size).apply { put(file.coordinates) }
 
     /** What stands for "nothing remembered": two hidden rows, since XNNPACK knows no empty tensors. */
@@ -70,7 +70,7 @@ class ElasticEngine(private val file: ModelFile, private val program: Program) :
         val inputs = listOf(
             patchMemory.tensor(patches, count, patches.size / count),
             positionMemory.tensor(positions, count, 2),
-            Floats(listOf(cores, manifest.hiddenDim), bank.first(cores * manifest.hiddenDim)),
+            Floats(listOf(cores, manifest.hiddenDim), coreTokens.first(cores * manifest.hiddenDim)),
             Floats(listOf(cores, 2), coordinates.first(cores * 2)),
         )
         val outputs = program.run(method, inputs + remembered)
@@ -98,7 +98,7 @@ class ElasticEngine(private val file: ModelFile, private val program: Program) :
 
     /** A method that takes so many patches: one that is loaded, else the one that reserves the least memory. */
     private fun method(kind: String, patches: Int): String {
-        val enough = rungs.getValue(kind).filter { patches <= it.patches }.map { it.method }
+        val enough = sizeBuckets.getValue(kind).filter { patches <= it.patches }.map { it.method }
         return enough.find { it in loaded } ?: enough.firstOrNull() ?: throw VecaError.Argument(
             "$patches patches, the model file was made for ${manifest.maxPatches}: use a smaller image size, or " +
                 "convert with --max-patches",

@@ -8,7 +8,7 @@ private const val FORMAT = "veca-edge model"
 private const val FORMAT_VERSION = 1
 
 /** A method that takes at most so many patches. */
-data class Rung(val patches: Int, val method: String)
+data class SizeBucket(val patches: Int, val method: String)
 
 /**
  * Sizes, settings and origin of a model file.
@@ -51,16 +51,16 @@ data class Manifest(
         if (target != "executorch") throw VecaError.File("made for $target, this library runs executorch")
         val fits = budgets.isNotEmpty() && budgets.zipWithNext().all { it.first < it.second } &&
             budgets.all { it % chunkSize == 0 && it in 1..numCores }
-        if (!fits) throw VecaError.File("the manifest's budgets do not fit the core bank")
+        if (!fits) throw VecaError.File("the manifest's budgets do not fit its core tokens")
         if (hiddenDim % numHeads != 0) throw VecaError.File("the manifest's sizes contradict each other")
     }
 
     /** The methods "encode" or "step" with the patches they take, ascending; the last takes [maxPatches]. */
-    fun rungs(kind: String): List<Rung> {
+    fun sizeBuckets(kind: String): List<SizeBucket> {
         val smaller = methods.filter { it.startsWith("${kind}_") }
             .mapNotNull { it.removePrefix("${kind}_").toIntOrNull() }
             .filter { it in 1 until maxPatches }.sorted()
-        return smaller.map { Rung(it, "${kind}_$it") } + Rung(maxPatches, kind)
+        return smaller.map { SizeBucket(it, "${kind}_$it") } + SizeBucket(maxPatches, kind)
     }
 
     companion object {

@@ -1,0 +1,96 @@
+"""Photos decoded in worker threads; what cannot be read is skipped with a reason."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError
+from veca_edge.image.opencv import quiet_opencv
+from veca_edge.image.stills import read_image
+from veca_edge.runtime.threads import default_threads
+
+NAMED = 5  # skipped files that are named before the rest is only counted
+AHEAD = 4  # photos per thread that are decoded before they are asked for
+
+Image = NDArray[np.uint8]
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+class Skipped:
+    """Names the first few files that are skipped, and counts the others.
+
+    Use it as a context manager: leaving it says how many were not named.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._count = 0
+        self._say = say
+
+    def __call__(self, reason: object) -> None:
+        """Note one skipped file, with a line that names it."""
+        self._count += 1
+        if self._count <= NAMED:
+            self._say(f"skipped: {reason}")
+
+    def __enter__(self) -> Skipped:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._count > NAMED:
+            self._say(f"skipped: {self._count - NAMED} more")
+
+
+def readable(
+    paths: Sequence[Path], prepare: Callable[[Image], T], say: Say, threads: int | None = None
+) -> Generator[tuple[int, T]]:
+    """Decode photos a few ahead of what is asked for; those that cannot be read are named and skipped.
+
+    Args:
+        paths: the files.
+        prepare: what to do with each decoded photo, uint8 (H, W, 3) RGB, also in a worker thread; a photo for which
+            it raises a VecaError is skipped.
+        say: receives lines about what is skipped.
+        threads: workers; None for the number of big cores.
+
+    Yields:
+        In the order of `paths`: a photo's index and what `prepare` returned.
+    """
+    with Skipped(say) as skipped:
+        for index, result in enumerate(_decoded(paths, prepare, threads or default_threads())):
+            if isinstance(result, VecaError):
+                skipped(result)
+            else:
+                yield index, result
+
+
+def _decoded(paths: Sequence[Path], prepare: Callable[[Image], T], threads: int) -> Iterator[T | VecaError]:
+    """For every path what `prepare` returned, or why there is nothing."""
+
+    def work(path: Path) -> T | VecaError:
+        try:
+            return prepare(read_image(path))
+        except VecaError as error:
+            return error
+
+    quiet_opencv()  # here, because two threads cannot import OpenCV for the first time at once
+    rest = iter(paths)
+    with ThreadPoolExecutor(threads, "decode") as pool:
+        waiting: deque[Future[T | VecaError]] = deque(
+            pool.submit(work, path) for path in islice(rest, AHEAD * threads)
+        )
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(work, path) for path in islice(rest, 1))
+        finally:
+            for future in waiting:
+                future.cancel()
