@@ -195,8 +195,8 @@ def score(found: Outputs, expected: Outputs) -> Score:
     if found.logits is not None and expected.logits is not None:
         agrees = bool(found.logits.argmax() == expected.logits.argmax())
     return Score(
-        embedding_cosine=float(_cosine(found.embedding, expected.embedding)),
-        feature_cosine=float(_cosine(found.features, expected.features).mean()),
+        embedding_cosine=float(cosines(found.embedding, expected.embedding)),
+        feature_cosine=float(cosines(found.features, expected.features).mean()),
         max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
         norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
         agrees=agrees,
@@ -217,8 +217,8 @@ def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
     )
 
 
-def _cosine(a: Float, b: Float) -> NDArray[np.float64]:
-    """Along the last axis, in float64."""
+def cosines(a: Float, b: Float) -> NDArray[np.float64]:
+    """Cosines along the last axis of two arrays (..., width): float64 (...)."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     lengths = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
     return np.asarray((x * y).sum(axis=-1) / np.maximum(lengths, 1e-30))

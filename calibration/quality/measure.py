@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.calibration.benchmark.machine import read_machine
 from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agreement, freshness_of, look, mean_of
 from veca_edge.calibration.quality.monotone import ascending, monotone
 from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, Way
@@ -27,6 +26,7 @@ from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import EvaluationPhotos, read_photos
 from veca_edge.runtime.child import answer, run_child
+from veca_edge.runtime.machine import read_machine
 from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.timing import START, opener
 

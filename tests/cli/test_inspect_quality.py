@@ -47,10 +47,10 @@ def test_json_and_picture(default_model_file: Path, tmp_path: Path) -> None:
 
 def test_a_name_is_no_formula(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from veca_edge.calibration.quality.plot import draw
+    from veca_edge.calibration.quality.plot import draw_quality
     from veca_edge.governor.quality import QualityTable
 
-    draw(tmp_path / "name.svg", QualityTable.from_rows([ROW]), r"$\frac")
+    draw_quality(tmp_path / "name.svg", QualityTable.from_rows([ROW]), r"$\frac")
     assert "<svg" in (tmp_path / "name.svg").read_text()
 
 

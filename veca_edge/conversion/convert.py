@@ -253,10 +253,10 @@ def _calibrated(
     say: Say,
 ) -> ConvertOptions:
     """The options with rounding learned from photos and, where there is a goal, the recipe that reaches it."""
-    from veca_edge.calibration.benchmark.machine import read_machine
     from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
     from veca_edge.calibration.quantization.findings import Goal
     from veca_edge.photos.calibration import read_calibration
+    from veca_edge.runtime.machine import read_machine
 
     machine = read_machine()  # before the work, whose traces it would show
     calibrator = Calibrator(checkpoint, read_calibration(checkpoint, photos, say=say), None, progress)
