@@ -229,10 +229,8 @@ def test_pieces_of_a_batch_see_the_same_patches(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_phase_takes_the_same_steps(tmp_path: Path) -> None:
-    for name, compiled in (("eager", "false"), ("compiled", "true")):
-        phases = (
-            f"phases=[{{sizes=[32], cores=[8], patches=0.5, compile={compiled}}}, {{sizes=[32], cores=[8, 16]}}]"
-        )
+    for name, choice in (("eager", "false"), ("compiled", "true")):
+        phases = f"phases=[{{sizes=[32], cores=[8], patches=0.5, compile={choice}}}, {{sizes=[32], cores=[8, 16]}}]"
         trainer(tmp_path / name, "epochs=4", phases).run()
     losses = ([line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("eager", "compiled"))
     eager, compiled = losses
