@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from veca_edge.training.teachers import mobilenet_shapes
 
 
 @pytest.fixture(scope="session")
-def arrays():
+def arrays() -> dict[str, Any]:
     """A MobileNetV2 with random weights that keep values in range."""
     generator = np.random.default_rng(0)
     made = {}
@@ -24,7 +27,7 @@ def arrays():
 
 
 @pytest.fixture(scope="session")
-def mobilenet(arrays, tmp_path_factory):
+def mobilenet(arrays: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file."""
     path = tmp_path_factory.mktemp("teacher") / "mobilenet.npz"
     np.savez(path, **arrays)

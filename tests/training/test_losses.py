@@ -10,23 +10,23 @@ from veca_edge.training.settings import LossSettings
 from veca_edge.training.teachers import TeacherOutput
 
 
-def noise(*shape, seed=0):
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_label_loss_is_cross_entropy_with_smoothing():
+def test_label_loss_is_cross_entropy_with_smoothing() -> None:
     logits, targets = noise(6, 5), torch.tensor([0, 1, 2, 3, 4, 0])
     expected = F.cross_entropy(logits, targets, label_smoothing=0.2)
     torch.testing.assert_close(label_loss(logits, torch.eye(5)[targets], 0.2), expected)
 
 
-def test_photos_without_a_label_count_as_nothing():
+def test_photos_without_a_label_count_as_nothing() -> None:
     logits, rows = noise(4, 5), torch.eye(5)[:4].clone()
     rows[2:] = 0
     torch.testing.assert_close(label_loss(logits, rows, 0.1), label_loss(logits[:2], rows[:2], 0.1) / 2)
 
 
-def test_projections_exist_only_where_widths_differ():
+def test_projections_exist_only_where_widths_differ() -> None:
     distillation = Distillation(8, TeacherOutput(3 + 2 * noise(50, 8), 3 + 2 * noise(50, 4, 6)))
     assert [name for name, _ in distillation.named_parameters()] == ["patches.linear.weight", "patches.linear.bias"]
     said = TeacherOutput(3 + 2 * noise(50, 8), 3 + 2 * noise(50, 4, 6))
@@ -36,7 +36,7 @@ def test_projections_exist_only_where_widths_differ():
     torch.testing.assert_close(targets.features.flatten(0, 1).std(0), torch.ones(6), atol=1e-5, rtol=0)
 
 
-def test_a_channel_that_never_moves_teaches_nothing():
+def test_a_channel_that_never_moves_teaches_nothing() -> None:
     features = noise(50, 4, 6)
     features[..., 2] = 7
     targets = Distillation(8, TeacherOutput(noise(50, 8), features)).targets(
@@ -47,7 +47,7 @@ def test_a_channel_that_never_moves_teaches_nothing():
 
 
 @pytest.mark.parametrize("patches", [4, 16, 36])
-def test_grids_are_resized_without_moving_what_is_in_them(patches):
+def test_grids_are_resized_without_moving_what_is_in_them(patches: int) -> None:
     side = 8
     ramp = ((torch.arange(side) + 0.5) / side).expand(side, side)
     grid = torch.stack((ramp, ramp.T), -1).reshape(1, side * side, 2)
@@ -58,7 +58,7 @@ def test_grids_are_resized_without_moving_what_is_in_them(patches):
     torch.testing.assert_close(resized[0, :, 1].view(new, new), expected.T, atol=0.07, rtol=0)
 
 
-def test_a_student_that_says_the_same_has_nothing_to_learn():
+def test_a_student_that_says_the_same_has_nothing_to_learn() -> None:
     said = TeacherOutput(noise(3, 8), noise(3, 4, 6), noise(3, 5))
     settings = LossSettings(labels=0, soft_labels=1)
     terms = compute_losses(Learned(said.logits, said.embedding, said.features), torch.zeros(3, 5), said, settings)
@@ -72,7 +72,7 @@ def test_a_student_that_says_the_same_has_nothing_to_learn():
     torch.testing.assert_close(total(different, settings), torch.stack(list(different.values())).sum())
 
 
-def test_each_term_has_its_weight():
+def test_each_term_has_its_weight() -> None:
     said = TeacherOutput(noise(3, 8), noise(3, 4, 6))
     learned = Learned(noise(3, 5), noise(3, 8, seed=2), noise(3, 4, 6, seed=2))
     settings = LossSettings(labels=2, embedding=3, patches=0, patches_mse=5)
@@ -82,7 +82,7 @@ def test_each_term_has_its_weight():
     assert "patches" not in terms
 
 
-def test_gradients_reach_the_student_through_both_projections():
+def test_gradients_reach_the_student_through_both_projections() -> None:
     distillation = Distillation(8, TeacherOutput(noise(9, 12), noise(9, 4, 6)))
     output = VecaOutput(noise(3, 8).requires_grad_(), noise(3, 4, 8).requires_grad_())
     learned = Learned(noise(3, 5), *distillation(output))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,10 +19,12 @@ TUNING, ASKING = "tuning the teacher", "running the teacher"
 
 
 @pytest.fixture
-def prepare(mobilenet, tmp_path):
+def prepare(mobilenet: Path, tmp_path: Path) -> Callable[..., Any]:
     """Prepares with some changes to the recipe; gives the answers and the names of the stages gone through."""
 
-    def prepare(*changes, resumes=True, stop=lambda: False, photos=24):
+    def prepare(
+        *changes: str, resumes: bool = True, stop: Callable[[], bool] = lambda: False, photos: int = 24
+    ) -> Any:
         settings = f"teacher.source={mobilenet}", "teacher.tune_epochs=1", "teacher.views=2", "batch_size=12"
         recipe, stages = tiny_recipe(tmp_path, *settings, *changes), []
         told = Listener(stage=lambda name, done: stages.append(name))
@@ -30,7 +36,7 @@ def prepare(mobilenet, tmp_path):
     return prepare
 
 
-def test_what_is_ready_is_taken_up(prepare, tmp_path):
+def test_what_is_ready_is_taken_up(prepare: Callable[..., Any], tmp_path: Path) -> None:
     answers, stages = prepare()
     assert isinstance(answers, KeptAnswers)
     assert stages == [TUNING, ASKING]
@@ -53,7 +59,9 @@ def test_what_is_ready_is_taken_up(prepare, tmp_path):
         ("seed=1", [TUNING, ASKING]),
     ],
 )
-def test_what_was_made_of_other_things_is_made_anew(prepare, change, stages):
+def test_what_was_made_of_other_things_is_made_anew(
+    prepare: Callable[..., Any], change: str, stages: list[str]
+) -> None:
     prepare("teacher.image_size=32")
     answers, seen = prepare("teacher.image_size=32", change)
     assert seen == stages
@@ -61,12 +69,12 @@ def test_what_was_made_of_other_things_is_made_anew(prepare, change, stages):
     assert prepare("teacher.image_size=32", change)[1] == []
 
 
-def test_other_photos_are_asked_about_anew(prepare):
+def test_other_photos_are_asked_about_anew(prepare: Callable[..., Any]) -> None:
     prepare()
     assert prepare(photos=21)[1] == [TUNING, ASKING]
 
 
-def test_without_kept_views_the_teacher_is_asked_live(prepare):
+def test_without_kept_views_the_teacher_is_asked_live(prepare: Callable[..., Any]) -> None:
     answers, stages = prepare("teacher.views=0")
     assert isinstance(answers, LiveAnswers)
     assert stages == [TUNING]
@@ -76,7 +84,7 @@ def test_without_kept_views_the_teacher_is_asked_live(prepare):
         prepare("teacher.source=some.module:teacher")
 
 
-def test_it_stops_when_asked_and_keeps_what_is_finished(prepare, tmp_path):
+def test_it_stops_when_asked_and_keeps_what_is_finished(prepare: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(StoppedError, match="stopped while tuning the teacher: nothing is trained yet"):
         prepare("teacher.tune_epochs=3", stop=lambda: True)
     assert not (tmp_path / "model.teacher.npz").exists()
@@ -89,7 +97,9 @@ def test_it_stops_when_asked_and_keeps_what_is_finished(prepare, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"tuned": 5, "answers": null}'])
-def test_damaged_notes_mean_that_it_is_made_anew(prepare, tmp_path, content):
+def test_damaged_notes_mean_that_it_is_made_anew(
+    prepare: Callable[..., Any], tmp_path: Path, content: bytes
+) -> None:
     prepare()
     (tmp_path / "model.prepared.json").write_bytes(content)
     assert prepare()[1] == [TUNING, ASKING]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from veca_edge.errors import VecaError
@@ -19,7 +22,7 @@ PHONE = 12e6  # bytes in half precision
 
 
 @pytest.mark.parametrize("name", [None, *recipe_names()])
-def test_recipes_survive_printing_and_reading(name, tmp_path):
+def test_recipes_survive_printing_and_reading(name: str | None, tmp_path: Path) -> None:
     recipe = load_recipe(name)
     path = tmp_path / "printed.toml"
     path.write_text(render(recipe))
@@ -29,13 +32,13 @@ def test_recipes_survive_printing_and_reading(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_packaged_recipes_make_models_for_a_phone(name):
+def test_packaged_recipes_make_models_for_a_phone(name: str) -> None:
     recipe = load_recipe(name)
     recipe.check_model(recipe.model_config())
     assert 2 * parameter_count(recipe.model_config()) <= PHONE
 
 
-def test_settings_are_changed_by_name():
+def test_settings_are_changed_by_name() -> None:
     recipe = load_recipe(
         "everyday-cpu",
         ["optimizer.lr=2e-3", "seed = 3", "teacher.source=a=b.npz", "phases=[{share=2, sizes=[64, 96]}]"],
@@ -69,7 +72,7 @@ def test_settings_are_changed_by_name():
         ("epochs", "--set epochs: give name=value"),
     ],
 )
-def test_bad_settings_are_one_line(assignment, message):
+def test_bad_settings_are_one_line(assignment: str, message: str | None) -> None:
     assignments = [assignment]
     if assignment == "augment.mixup=0.7":
         assignments, message = [*assignments, "augment.cutmix=0.7"], "must be at most 1"
@@ -90,7 +93,7 @@ def test_bad_settings_are_one_line(assignment, message):
         (b"a = " + b"[" * 100_000, "is not TOML"),
     ],
 )
-def test_bad_files_are_one_line(content, message, tmp_path):
+def test_bad_files_are_one_line(content: bytes | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     if content is not None:
         path.write_bytes(content)
@@ -109,12 +112,12 @@ def test_bad_files_are_one_line(content, message, tmp_path):
         (["phases=[{cores=[72]}]"], "72 cores: use a multiple of 8"),
     ],
 )
-def test_a_recipe_must_fit_its_model(assignments, message):
+def test_a_recipe_must_fit_its_model(assignments: Any, message: Any) -> None:
     recipe = load_recipe(None, assignments)
     with pytest.raises(VecaError, match=message):
         recipe.check_model(recipe.model_config())
 
 
-def test_what_is_only_written_makes_no_difference():
+def test_what_is_only_written_makes_no_difference() -> None:
     other = load_recipe(None, ["log_every=7", "save_minutes=1", "seed=5", "optimizer.lr=2e-3"])
     assert differences(Recipe(), other) == ["optimizer.lr", "seed"]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.known import known
 from tests.training.training_sets import TINY, write_set
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.training.state import read_log, read_state
@@ -24,7 +25,7 @@ STEPS = 24
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     (folder / "tiny.toml").write_text(TINY)
     return write_set(folder)
@@ -59,7 +60,7 @@ def lines(output: Path) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory):
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody disturbs."""
     output = tmp_path_factory.mktemp("whole") / "model.pt"
     outcome = finish(start(order(photos, output)))
@@ -67,7 +68,7 @@ def whole(photos, tmp_path_factory):
     return output
 
 
-def test_killed_and_continued_is_as_never_killed(photos, whole, tmp_path):
+def test_killed_and_continued_is_as_never_killed(photos: Path, whole: Path, tmp_path: Path) -> None:
     output, draws, kills = tmp_path / "model.pt", random.Random(), 0
     for target in sorted(draws.sample(range(1, STEPS - 1), 2)):
         child = start(order(photos, output))
@@ -81,13 +82,13 @@ def test_killed_and_continued_is_as_never_killed(photos, whole, tmp_path):
     outcome = finish(start(order(photos, output)))
     assert (outcome["step"], outcome["finished"]) == (STEPS, True)
     assert lines(output) == lines(whole)
-    expected, state = (read_state(path.with_suffix(".state.pt")) for path in (whole, output))
+    expected, state = (known(read_state(path.with_suffix(".state.pt"))) for path in (whole, output))
     for part in ("learner", "average"):
         assert all(torch.equal(value, state[part][name]) for name, value in expected[part].items())
     assert output.read_bytes() == whole.read_bytes()
 
 
-def test_two_processes_train_as_one(photos, whole, tmp_path):
+def test_two_processes_train_as_one(photos: Path, whole: Path, tmp_path: Path) -> None:
     """Sums are taken in another order, so figures agree to about 4 digits, not bit for bit."""
     output = tmp_path / "model.pt"
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "veca_edge.cli.main")
@@ -104,7 +105,7 @@ def test_two_processes_train_as_one(photos, whole, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_step_and_saves(photos, tmp_path, number, status):
+def test_a_signal_ends_the_step_and_saves(photos: Path, tmp_path: Path, number: int, status: int) -> None:
     output = tmp_path / "model.pt"
     child = start(order(photos, output, "--set", "save_minutes=9", "--set", "epochs=100000"))
     while child.poll() is None and steps_taken(output) < 3:
@@ -114,12 +115,12 @@ def test_a_signal_ends_the_step_and_saves(photos, tmp_path, number, status):
     assert child.returncode == status, error
     outcome = json.loads(out)
     assert outcome["finished"] is False
-    assert read_state(output.with_suffix(".state.pt"))["step"] == outcome["step"] == steps_taken(output)
+    assert known(read_state(output.with_suffix(".state.pt")))["step"] == outcome["step"] == steps_taken(output)
     assert read_checkpoint(output).labels == ("blue", "green", "red")
     assert {path.name for path in tmp_path.iterdir()} == {"model.pt", "model.state.pt", "model.log.jsonl"}
 
 
-def test_the_tuned_teacher_is_kept_with_the_run(photos, mobilenet, tmp_path):
+def test_the_tuned_teacher_is_kept_with_the_run(photos: Path, mobilenet: Path, tmp_path: Path) -> None:
     """Tuned once, found again by a run that goes on."""
     output = tmp_path / "model.pt"
     more = ["--teacher", str(mobilenet), "--set", "teacher.tune_epochs=1", "--set", "epochs=1"]
@@ -132,7 +133,7 @@ def test_the_tuned_teacher_is_kept_with_the_run(photos, mobilenet, tmp_path):
     assert {"embedding", "patches"} <= set(lines(output)[0])
 
 
-def test_kept_answers_need_no_teacher_any_more(photos, mobilenet, tmp_path):
+def test_kept_answers_need_no_teacher_any_more(photos: Path, mobilenet: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.pt"
     more = ["--teacher", str(mobilenet), "--set", "teacher.tune_epochs=1", "--set", "teacher.views=2"]
     for epochs in (2, 4):
@@ -149,7 +150,9 @@ def test_kept_answers_need_no_teacher_any_more(photos, mobilenet, tmp_path):
     assert answers["logits"].min() != answers["logits"].max()
 
 
-def test_a_signal_while_the_teacher_is_tuned_leaves_nothing_half_done(photos, mobilenet, tmp_path):
+def test_a_signal_while_the_teacher_is_tuned_leaves_nothing_half_done(
+    photos: Path, mobilenet: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "model.pt"
     more = ["--teacher", str(mobilenet), "--set", "teacher.tune_epochs=10000"]
     child = start(order(photos, output, *more))

@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from tests.known import known
 from tests.training.training_sets import ALONE, LABELS, store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import read_checkpoint
@@ -18,35 +22,40 @@ from veca_edge.training.state import RunFiles, read_log, read_state
 from veca_edge.training.trainer import Task, Trainer, TrainingError, autocast_for
 
 
-def teacher(images):
+def teacher(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Grey and edges of 8 x 8 pixels: more channels than a tiny student is told."""
     grey = torch.nn.functional.avg_pool2d(images, 8)
     features = torch.cat((grey, grey.square()), 1)
     return features.mean((2, 3)), features.flatten(2).transpose(1, 2), 5 * grey.mean((2, 3)).flip(1)
 
 
-def trainer(folder, *changes, **task):
+def trainer(folder: Path, *changes: str, **task: Any) -> Trainer:
     folder.mkdir(exist_ok=True)
     recipe = tiny_recipe(folder, *changes)
-    values = {"train": store(24), "val": store(6, seed=1), "labels": LABELS, "teacher": teacher} | task
+    values: dict[str, Any] = {
+        "train": store(24),
+        "val": store(6, seed=1),
+        "labels": LABELS,
+        "teacher": teacher,
+    } | task
     if values["teacher"] is not None:
         autocast = autocast_for(recipe, ALONE.device)
         values["teacher"] = LiveAnswers(values["teacher"], values["train"], recipe, autocast, ALONE.device)
     return Trainer(Task(recipe, **values), RunFiles(folder / "model.pt"), ALONE)
 
 
-def stopping_after(steps):
+def stopping_after(steps: int) -> Callable[[], bool]:
     """Asked before every step: yes from the one after `steps` on."""
     asked = iter(range(10_000))
     return lambda: next(asked) >= steps
 
 
-def lines(folder):
+def lines(folder: Path) -> list[dict[str, Any]]:
     """The log without times, which no run repeats."""
     return [{k: v for k, v in line.items() if k != "seconds"} for line in read_log(folder / "model.log.jsonl")]
 
 
-def equal(a, b):
+def equal(a: Any, b: Any) -> Any:
     """Whether two states hold the same numbers, bit for bit."""
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
@@ -57,24 +66,25 @@ def equal(a, b):
     return a == b
 
 
-def states(*folders):
+def states(*folders: Any) -> Any:
     return [
-        {k: v for k, v in read_state(folder / "model.state.pt").items() if k != "seconds"} for folder in folders
+        {k: v for k, v in known(read_state(folder / "model.state.pt")).items() if k != "seconds"}
+        for folder in folders
     ]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run from beginning to end."""
     folder = tmp_path_factory.mktemp("whole")
     run = trainer(folder, "epochs=20", "loss.soft_labels=1")
-    told = []
+    told: list[Any] = []
     assert run.run(report=told.append)
     run.export()
     return folder, run, told
 
 
-def test_losses_fall_and_every_budget_learns(whole):
+def test_losses_fall_and_every_budget_learns(whole: Any) -> None:
     folder, run, told = whole
     steps = [line for line in lines(folder) if "loss" in line]
     assert [line["step"] for line in steps] == list(range(1, 41))
@@ -91,7 +101,7 @@ def test_losses_fall_and_every_budget_learns(whole):
     assert told[-1] == run.figures == last
 
 
-def test_the_checkpoint_is_what_was_judged(whole):
+def test_the_checkpoint_is_what_was_judged(whole: Any) -> None:
     folder, run, _ = whole
     checkpoint = read_checkpoint(folder / "model.pt")
     assert checkpoint.labels == LABELS
@@ -102,13 +112,13 @@ def test_the_checkpoint_is_what_was_judged(whole):
     from veca_edge.training.views import crop, normalise, whole_views
 
     images = normalise(crop(store(6, seed=1).pixels, whole_views(6), 32))
-    logits = checkpoint.build_head()(checkpoint.build()(images, 8))
+    logits = known(checkpoint.build_head())(checkpoint.build()(images, 8))
     top1 = (logits.argmax(1) == store(6, seed=1).targets).float().mean()
     assert float(top1) == pytest.approx(run.figures["32"]["8"]["top1"])
 
 
 @pytest.mark.parametrize("stops", [(1,), (7, 3, 11)])
-def test_stopped_and_continued_is_as_never_stopped(whole, stops, tmp_path):
+def test_stopped_and_continued_is_as_never_stopped(whole: Any, stops: Any, tmp_path: Path) -> None:
     for steps in stops:
         run = trainer(tmp_path, "epochs=20", "loss.soft_labels=1")
         run.restore()
@@ -123,7 +133,7 @@ def test_stopped_and_continued_is_as_never_stopped(whole, stops, tmp_path):
     assert lines(tmp_path) == lines(whole[0])
 
 
-def test_a_finished_run_has_nothing_left_to_do(whole):
+def test_a_finished_run_has_nothing_left_to_do(whole: Any) -> None:
     folder, before, _ = whole
     log = lines(folder)
     run = trainer(folder, "epochs=20", "loss.soft_labels=1")
@@ -134,7 +144,7 @@ def test_a_finished_run_has_nothing_left_to_do(whole):
 
 
 @pytest.mark.parametrize("change", ["seed=1", "optimizer.lr=1e-3", "batch_size=24"])
-def test_another_run_is_not_continued_by_accident(whole, change):
+def test_another_run_is_not_continued_by_accident(whole: Any, change: Any) -> None:
     run = trainer(whole[0], "epochs=20", "loss.soft_labels=1", change)
     with pytest.raises(
         VecaError, match=rf"other settings \({change.split('=')[0]}\): start over with --resume never"
@@ -143,7 +153,7 @@ def test_another_run_is_not_continued_by_accident(whole, change):
     assert run.restore(changed=True)
 
 
-def test_other_photos_and_other_sizes_are_refused(whole):
+def test_other_photos_and_other_sizes_are_refused(whole: Any) -> None:
     same = "epochs=20", "loss.soft_labels=1"
     with pytest.raises(VecaError, match=r"other settings \(the photos\)"):
         trainer(whole[0], *same, train=store(21)).restore()
@@ -152,11 +162,11 @@ def test_other_photos_and_other_sizes_are_refused(whole):
     trainer(whole[0], "epochs=20", "loss.soft_labels=1", "log_every=5", "save_minutes=1").restore()
 
 
-def test_damaged_and_hostile_states_are_refused(whole, tmp_path):
+def test_damaged_and_hostile_states_are_refused(whole: Any, tmp_path: Path) -> Any:
     data = (whole[0] / "model.state.pt").read_bytes()
 
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return (print, ("executed",))
 
     hostile, foreign = tmp_path / "hostile.pt", tmp_path / "foreign.pt"
@@ -171,7 +181,7 @@ def test_damaged_and_hostile_states_are_refused(whole, tmp_path):
             trainer(tmp_path).restore()
 
 
-def test_pieces_of_a_batch_take_the_same_steps(tmp_path):
+def test_pieces_of_a_batch_take_the_same_steps(tmp_path: Path) -> None:
     """One position shift is drawn per piece, so the comparison goes without."""
     same = "model.rope_shift=0", "model.rope_rescale=1", "epochs=3"
     for name, micro_batch in (("whole", 0), ("pieces", 5)):
@@ -183,10 +193,12 @@ def test_pieces_of_a_batch_take_the_same_steps(tmp_path):
             assert b["gradient"] == pytest.approx(a["gradient"], rel=1e-3)
 
 
-def test_a_student_that_sees_some_patches_learns_from_a_teacher_that_sees_all(tmp_path, monkeypatch):
+def test_a_student_that_sees_some_patches_learns_from_a_teacher_that_sees_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     seen, whole = [], Classifier.forward
 
-    def watched(classifier, images, cores, kept=None):
+    def watched(classifier: Any, images: Any, cores: Any, kept: Any = None) -> Any:
         seen.append(kept)
         return whole(classifier, images, cores, kept)
 
@@ -204,7 +216,7 @@ def test_a_student_that_sees_some_patches_learns_from_a_teacher_that_sees_all(tm
     assert run.figures["48"]["24"]["top1"] >= 5 / 6
 
 
-def test_pieces_of_a_batch_see_the_same_patches(tmp_path):
+def test_pieces_of_a_batch_see_the_same_patches(tmp_path: Path) -> None:
     same = "model.rope_shift=0", "model.rope_rescale=1", "epochs=2", "phases=[{sizes=[48], patches=0.5}]"
     for name, micro_batch in (("whole", 0), ("pieces", 5)):
         trainer(tmp_path / name, *same, f"micro_batch={micro_batch}").run()
@@ -216,22 +228,19 @@ def test_pieces_of_a_batch_see_the_same_patches(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
-def test_a_compiled_phase_takes_the_same_steps(tmp_path):
-    for name, compiled in (("eager", "false"), ("compiled", "true")):
-        phases = (
-            f"phases=[{{sizes=[32], cores=[8], patches=0.5, compile={compiled}}}, {{sizes=[32], cores=[8, 16]}}]"
-        )
+def test_a_compiled_phase_takes_the_same_steps(tmp_path: Path) -> None:
+    for name, choice in (("eager", "false"), ("compiled", "true")):
+        phases = f"phases=[{{sizes=[32], cores=[8], patches=0.5, compile={choice}}}, {{sizes=[32], cores=[8, 16]}}]"
         trainer(tmp_path / name, "epochs=4", phases).run()
-    eager, compiled = (
-        [line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("eager", "compiled")
-    )
+    losses = ([line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("eager", "compiled"))
+    eager, compiled = losses
     assert compiled == pytest.approx(eager, rel=1e-3)
 
 
-def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
-    calls = []
+def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path: Path) -> None:
+    calls: list[int] = []
 
-    def breaking(images):
+    def breaking(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         calls.append(0)
         return tuple(part / (len(calls) < 6) for part in teacher(images))  # 1 for the statistics, then 4 steps
 
@@ -241,7 +250,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
     ):
         run.run()
     assert TrainingError("").exit_status == 1
-    assert read_state(tmp_path / "model.state.pt")["step"] == 4
+    assert known(read_state(tmp_path / "model.state.pt"))["step"] == 4
     assert not (tmp_path / "model.pt").exists()
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4]
     again = trainer(tmp_path)
@@ -253,10 +262,10 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path):
     "error",
     [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
 )
-def test_too_little_memory_says_what_to_lower(error, tmp_path, monkeypatch):
+def test_too_little_memory_says_what_to_lower(error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trainer(tmp_path)
 
-    def full(*_):
+    def full(*_: Any) -> None:
         raise error
 
     monkeypatch.setattr(Classifier, "forward", full)
@@ -266,17 +275,17 @@ def test_too_little_memory_says_what_to_lower(error, tmp_path, monkeypatch):
         run.run()
 
 
-def test_a_checkpoint_can_be_trained_further(whole, tmp_path):
+def test_a_checkpoint_can_be_trained_further(whole: Any, tmp_path: Path) -> None:
     start = read_checkpoint(whole[0] / "model.pt")
     run = trainer(tmp_path, "epochs=2", "model.num_layers=5", "optimizer.lr=1e-5", start=start)
     run.run()
     assert run.best_weights.veca.config == start.config
     assert run.figures["32"]["24"]["loss"] == pytest.approx(whole[1].figures["32"]["24"]["loss"], abs=0.1)
     others = trainer(tmp_path / "others", "epochs=2", start=start, labels=("a", "b", "c"))
-    assert not torch.equal(others.best_weights.head.linear.weight, start.head["weight"])
+    assert not torch.equal(others.best_weights.head.linear.weight, known(start.head)["weight"])
 
 
-def test_without_labels_or_without_a_teacher(tmp_path):
+def test_without_labels_or_without_a_teacher(tmp_path: Path) -> None:
     unlabelled = store(24)
     unlabelled.targets[:] = -1
     trainer(tmp_path / "a", "epochs=2", "optimizer.ema=0", train=unlabelled).run()
@@ -285,19 +294,19 @@ def test_without_labels_or_without_a_teacher(tmp_path):
     assert "embedding" not in lines(tmp_path / "b")[0]
 
 
-def test_bf16_learns_too(tmp_path):
+def test_bf16_learns_too(tmp_path: Path) -> None:
     run = trainer(tmp_path, "precision=bf16", "epochs=20")
     run.run()
     assert run.figures["32"]["24"]["top1"] >= 5 / 6
     assert all(value.dtype == torch.float32 for value in run.best_weights.state_dict().values())
 
 
-def test_a_teacher_of_other_labels_is_refused(tmp_path):
+def test_a_teacher_of_other_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VecaError, match="the teacher has 3 labels, the photos have 4"):
         trainer(tmp_path, labels=("a", "b", "c", "d"))
 
 
-def test_weight_decay_is_for_matrices_alone(tmp_path):
+def test_weight_decay_is_for_matrices_alone(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     groups = make_optimizer(run._learner, OptimizerSettings(weight_decay=0.1)).param_groups
     names = {id(value): name for name, value in run._learner.named_parameters()}
@@ -308,7 +317,7 @@ def test_weight_decay_is_for_matrices_alone(tmp_path):
     assert len(decayed) + len(groups[1]["params"]) == len(names)
 
 
-def test_the_average_follows_the_weights(tmp_path):
+def test_the_average_follows_the_weights(tmp_path: Path) -> None:
     classifier = trainer(tmp_path).best_weights
     average = Average(classifier, 0.9)
     start = classifier.head.linear.bias.clone()
@@ -320,12 +329,12 @@ def test_the_average_follows_the_weights(tmp_path):
     torch.testing.assert_close(average.classifier.head.linear.bias, start + 0.91)
 
 
-def test_the_log_is_json(whole):
+def test_the_log_is_json(whole: Any) -> None:
     for text in (whole[0] / "model.log.jsonl").read_text().splitlines():
         assert json.loads(text)["step"] >= 1
 
 
-def test_sizes_that_do_not_fit_are_refused(tmp_path):
+def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     task = Task(tiny_recipe(tmp_path), store(24), store(6), LABELS)
     with pytest.raises(VecaError, match="batch_size 12 cannot be divided among 5 processes"):
         Trainer(task, RunFiles(tmp_path / "model.pt"), replace(ALONE, size=5))

@@ -30,7 +30,7 @@ def test_growth_reports_the_steepest_step() -> None:
 
 
 def test_a_switch_is_the_extra_time_of_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, last = Clock(), [0]
+    clock, last = Clock(0.0), [0]
     monkeypatch.setattr(measuring, "perf_counter", clock)
 
     def encode(cores: int) -> None:

@@ -48,7 +48,7 @@ def lane_that_slows_down(clock: Clock, cores: int, slower: float = 0.0) -> Lane:
 def run(
     seconds: float, slower: float = 0.0, lanes: int = 1, state: Callable[..., Any] = lambda: DeviceState(0.0)
 ) -> tuple[Any, ...]:
-    clock = Clock()
+    clock = Clock(0.0)
     made = [lane_that_slows_down(clock, 8 * (index + 1), slower) for index in range(lanes)]
     conditions, took = run_lanes(made, seconds, state, clock=clock)
     return made, conditions, took
@@ -84,7 +84,7 @@ def test_verdict(drift: float, words: str) -> None:
 
 
 def test_an_interrupt_keeps_what_was_measured() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     def call() -> None:
         clock.now += 0.01
@@ -99,7 +99,7 @@ def test_an_interrupt_keeps_what_was_measured() -> None:
 
 def a_result(minutes: float = 0.5, watts: float | None = None) -> SustainedBenchmark:
     """Half a minute on a device that warms from 40 to 55 degrees while its clock falls to 80 %."""
-    clock = Clock()
+    clock = Clock(0.0)
     lane = lane_that_slows_down(clock, 64, slower=1 / 30)
 
     def state() -> DeviceState:
@@ -154,7 +154,7 @@ def test_the_report_admits_an_interrupt_and_other_work() -> None:
 
 @pytest.mark.parametrize(("watts", "expected"), [(12.0, 120.0), (None, None)])
 def test_energy_is_power_times_time_by_calls(watts: float | None, expected: float | None) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     def call() -> None:
         clock.now += 0.01

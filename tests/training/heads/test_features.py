@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from tests.known import known
 from tests.photos.labelled_photos import tiny_checkpoint, write_photos
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.image.stills import read_image
-from veca_edge.photos.folders import read_folder
+from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.photos.folders import Photos, read_folder
 from veca_edge.training.heads import cache as featurecache
-from veca_edge.training.heads.features import Extractor, compute_features, draw_budgets
+from veca_edge.training.heads.features import Extractor, Features, compute_features, draw_budgets
 
 BUDGETS = (8, 16, 24)
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of the cache's files."""
     monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "features"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
     """20 photos; the cache knows them by their place, so tests may share them."""
     return read_folder(write_photos(tmp_path_factory.mktemp("photos"), train=7)).train.select(range(20))
 
 
 @pytest.fixture(scope="module")
-def checkpoint():
+def checkpoint() -> Checkpoint:
     return tiny_checkpoint()
 
 
 @pytest.fixture
-def computed(monkeypatch) -> list[tuple[int, int]]:
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """(photos, cores) of each batch that the model computes."""
     batches: list[tuple[int, int]] = []
     compute = Extractor.compute
 
-    def counted(self, images, cores):
+    def counted(self: Extractor, images: list[NDArray[np.uint8]], cores: int) -> NDArray[np.float16]:
         batches.append((len(images), cores))
         return compute(self, images, cores)
 
@@ -52,13 +56,15 @@ def computed(monkeypatch) -> list[tuple[int, int]]:
     return batches
 
 
-def features_of(checkpoint, photos, cores=None, **settings):
+def features_of(
+    checkpoint: Checkpoint, photos: Photos, cores: NDArray[np.int64] | None = None, **settings: Any
+) -> Features:
     cores = draw_budgets(photos, BUDGETS, 3) if cores is None else cores
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing | {"image_size": 32})
-    return compute_features(checkpoint, preprocessing, photos, cores, **settings)
+    return known(compute_features(checkpoint, preprocessing, photos, cores, **settings))
 
 
-def test_they_are_what_the_head_takes(checkpoint, photos):
+def test_they_are_what_the_head_takes(checkpoint: Checkpoint, photos: Photos) -> None:
     features = features_of(checkpoint, photos)
     model = checkpoint.build()
     preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
@@ -73,7 +79,9 @@ def test_they_are_what_the_head_takes(checkpoint, photos):
             assert features.values[row, index] == pytest.approx(expected, abs=3e-3)
 
 
-def test_a_second_run_computes_nothing(checkpoint, photos, computed):
+def test_a_second_run_computes_nothing(
+    checkpoint: Checkpoint, photos: Photos, computed: list[tuple[int, int]]
+) -> None:
     steps: list[int] = []
     first = features_of(checkpoint, photos, advance=steps.append)
     assert sum(steps) == 20
@@ -84,7 +92,9 @@ def test_a_second_run_computes_nothing(checkpoint, photos, computed):
     assert (computed, sum(steps)) == ([], 20)
 
 
-def test_only_what_is_new_is_computed(checkpoint, photos, computed):
+def test_only_what_is_new_is_computed(
+    checkpoint: Checkpoint, photos: Photos, computed: list[tuple[int, int]]
+) -> None:
     one = draw_budgets(photos, BUDGETS, 1)
     features_of(checkpoint, photos, one)
     del computed[:]
@@ -92,7 +102,9 @@ def test_only_what_is_new_is_computed(checkpoint, photos, computed):
     assert sum(count for count, _ in computed) == 20
 
 
-def test_a_changed_photo_is_computed_again(checkpoint, photos, computed, tmp_path):
+def test_a_changed_photo_is_computed_again(
+    checkpoint: Checkpoint, photos: Photos, computed: list[tuple[int, int]], tmp_path: Path
+) -> None:
     copy = tmp_path / "copy.png"
     copy.write_bytes(photos.paths[0].read_bytes())
     changed = type(photos)((copy, *photos.paths[1:3]), photos.targets[:3], photos.labels)
@@ -104,7 +116,9 @@ def test_a_changed_photo_is_computed_again(checkpoint, photos, computed, tmp_pat
     assert sum(count for count, _ in computed) == 3
 
 
-def test_a_new_head_changes_nothing_another_model_all(checkpoint, photos, computed):
+def test_a_new_head_changes_nothing_another_model_all(
+    checkpoint: Checkpoint, photos: Photos, computed: list[tuple[int, int]]
+) -> None:
     features_of(checkpoint, photos)
     del computed[:]
     head = {"weight": torch.zeros(3, 64), "bias": torch.zeros(3)}
@@ -119,11 +133,13 @@ def test_a_new_head_changes_nothing_another_model_all(checkpoint, photos, comput
     assert sum(count for count, _ in computed) == 60
 
 
-def test_an_interrupted_run_keeps_what_it_has(checkpoint, photos, computed, monkeypatch):
+def test_an_interrupted_run_keeps_what_it_has(
+    checkpoint: Checkpoint, photos: Photos, computed: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("veca_edge.training.heads.features.TOKENS", 4 * (4 + 24))  # batches of four
     compute, calls = Extractor.compute, iter(range(100))
 
-    def interrupted(self, images, cores):
+    def interrupted(self: Extractor, images: list[NDArray[np.uint8]], cores: int) -> NDArray[np.float16] | None:
         if next(calls) == 5:
             raise KeyboardInterrupt
         return compute(self, images, cores)
@@ -139,7 +155,9 @@ def test_an_interrupted_run_keeps_what_it_has(checkpoint, photos, computed, monk
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", None])
-def test_a_damaged_cache_is_made_again(checkpoint, photos, folder, computed, damage):
+def test_a_damaged_cache_is_made_again(
+    checkpoint: Checkpoint, photos: Photos, folder: Path, computed: list[tuple[int, int]], damage: bytes | None
+) -> None:
     first = features_of(checkpoint, photos)
     (path,) = folder.iterdir()
     content = path.read_bytes()
@@ -151,7 +169,7 @@ def test_a_damaged_cache_is_made_again(checkpoint, photos, folder, computed, dam
     assert np.array_equal(features_of(checkpoint, photos).values, first.values)
 
 
-def test_damaged_vectors_are_not_believed(folder):
+def test_damaged_vectors_are_not_believed(folder: Path) -> None:
     said: list[str] = []
     good = np.arange(4, dtype=np.float16)
     with featurecache.FeatureCache("test", 4, said.append) as cache:
@@ -161,7 +179,7 @@ def test_damaged_vectors_are_not_believed(folder):
     assert said == []
 
 
-def test_without_a_cache_folder_it_works_all_the_same(checkpoint, photos, folder):
+def test_without_a_cache_folder_it_works_all_the_same(checkpoint: Checkpoint, photos: Photos, folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("a file where the folder should be")
     said: list[str] = []
@@ -170,7 +188,7 @@ def test_without_a_cache_folder_it_works_all_the_same(checkpoint, photos, folder
     assert "features are not kept" in said[0]
 
 
-def test_files_that_were_used_long_ago_make_room(folder, monkeypatch):
+def test_files_that_were_used_long_ago_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def known(about: str) -> bool:
         with featurecache.FeatureCache(about, 4000, print) as cache:
             return bool(cache.read(b"photo"))
@@ -188,7 +206,7 @@ def test_files_that_were_used_long_ago_make_room(folder, monkeypatch):
     assert not known("older")
 
 
-def test_unreadable_photos_are_named_and_left_out(checkpoint, photos, tmp_path):
+def test_unreadable_photos_are_named_and_left_out(checkpoint: Checkpoint, photos: Photos, tmp_path: Path) -> None:
     cut = tmp_path / "cut.png"
     cut.write_bytes(photos.paths[0].read_bytes()[:900])
     gone = tmp_path / "gone.png"
@@ -202,7 +220,7 @@ def test_unreadable_photos_are_named_and_left_out(checkpoint, photos, tmp_path):
     assert sum(steps) == 4
 
 
-def test_photos_may_keep_their_aspect_ratio(photos):
+def test_photos_may_keep_their_aspect_ratio(photos: Photos) -> None:
     checkpoint = tiny_checkpoint()
     checkpoint.preprocessing["fit"] = "keep"
     together = features_of(checkpoint, photos).values
@@ -210,26 +228,30 @@ def test_photos_may_keep_their_aspect_ratio(photos):
     assert np.array_equal(together[3], alone[0])
 
 
-def test_a_model_that_computes_no_numbers_is_refused(photos):
+def test_a_model_that_computes_no_numbers_is_refused(photos: Photos) -> None:
     checkpoint = tiny_checkpoint()
     checkpoint.state["blocks.1.fc2.weight"] *= 1e38
     with pytest.raises(VecaError, match="at 8 cores and 32 px the model computes values that are not finite"):
         features_of(checkpoint, photos, np.full((20, 1), 8))
 
 
-def test_out_of_memory_says_what_to_lower(checkpoint, photos, monkeypatch):
+def test_out_of_memory_says_what_to_lower(
+    checkpoint: Checkpoint, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("veca_edge.model.veca.Veca.forward", lambda self, images, cores: torch.empty(2**55))
     with pytest.raises(VecaError, match="out of memory at 32 px: use a smaller --image-size"):
         features_of(checkpoint, photos)
 
 
-def test_more_than_the_memory_holds_is_refused_before_any_work(checkpoint, photos, monkeypatch):
+def test_more_than_the_memory_holds_is_refused_before_any_work(
+    checkpoint: Checkpoint, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("veca_edge.training.heads.features.MAX_BYTES", 20 * 3 * 64 * 2 - 1)
     with pytest.raises(VecaError, match="20 photos at 3 budgets"):
         features_of(checkpoint, photos)
 
 
-def test_draws_cover_all_budgets_and_fewer_are_the_first_of_more(photos):
+def test_draws_cover_all_budgets_and_fewer_are_the_first_of_more(photos: Photos) -> None:
     many = photos.select(np.arange(600) % 20)
     many = type(many)(tuple(Path(f"{i}.jpg") for i in range(600)), many.targets, many.labels)
     drawn = draw_budgets(many, BUDGETS, 2)
