@@ -131,21 +131,6 @@ def test_impossible_requests_are_one_line(
         model(photo, **arguments)
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((10, 10), np.uint8),
-        np.zeros((0, 5, 3), np.uint8),
-        np.zeros((9, 9, 3)),
-        np.zeros((9, 9, 4), np.uint8),
-    ],
-    ids=["grey", "empty", "float", "four channels"],
-)
-def test_other_images_are_refused(model: Model, image: NDArray[np.uint8]) -> None:
-    with pytest.raises(VecaError):
-        model(image)
-
-
 def test_missing_file() -> None:
     with pytest.raises(VecaError, match=r"nowhere\.pte: no such file"):
         veca_edge.load("nowhere.pte")
