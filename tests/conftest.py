@@ -80,11 +80,8 @@ def model(default_model_file: Path) -> Model:
 @pytest.fixture(scope="session")
 def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden checkpoint in fp32, verified."""
-    from veca_edge.converters.executorch.convert import ConvertOptions, convert
-    from veca_edge.converters.recipes import ready_recipe
-    from veca_edge.model.checkpoint import read_checkpoint
+    from veca_edge.conversion.convert import ConvertRequest, convert
 
-    path = tmp_path_factory.mktemp("golden") / "golden.pte"
-    options = ConvertOptions(ready_recipe("fp32"), budgets=(8, 24, 64))
-    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, options)
+    path, source = tmp_path_factory.mktemp("golden") / "golden.pte", GOLDEN / "published-96.pt"
+    convert(ConvertRequest(source, output=path, quantize="fp32", budgets=(8, 24, 64), evaluate=False))
     return path

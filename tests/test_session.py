@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import veca_edge
 from tests.paths import CLIP
 from veca_edge import Model, Session, VecaError
+from veca_edge.arrays import Image
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.camera.sources import open_source
 from veca_edge.governor.decision import Decision
@@ -26,8 +26,6 @@ from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, START, WARM_UP
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.session import OverriddenSensors
-
-Image = NDArray[np.uint8]
 
 
 class Device:

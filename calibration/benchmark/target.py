@@ -220,8 +220,9 @@ def _random(family: str, request: Request, folder: Path, say: Say) -> Subject:
 
 def _converted(checkpoint: Checkpoint, plan: _Plan, quantize: str, folder: Path, say: Say) -> Subject:
     with quiet():
-        from veca_edge.converters.executorch.convert import DEFAULT_MAX_PATCHES, ConvertOptions, convert
+        from veca_edge.converters.executorch.convert import ConvertOptions, convert
     from veca_edge.converters.recipes import ready_recipe
+    from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 
     config = checkpoint.config
     own = (int(checkpoint.preprocessing["image_size"]) // config.patch_size) ** 2
@@ -229,9 +230,9 @@ def _converted(checkpoint: Checkpoint, plan: _Plan, quantize: str, folder: Path,
     origin = "random weights" if checkpoint.path is None else checkpoint.path.name
     say(f"converting {config.family} ({origin}) to {quantize}")
     path = folder / f"{config.family}-{quantize}.pte"
-    options = ConvertOptions(recipe=ready_recipe(quantize), max_patches=most, verify=False)
-    file = convert(checkpoint, path, options)
-    return _subject(f"VECA {config.family}, {origin}", path, file.manifest, checkpoint, plan)
+    options = ConvertOptions(recipe=ready_recipe(quantize), max_patches=most)
+    manifest = convert(checkpoint, path, options)
+    return _subject(f"VECA {config.family}, {origin}", path, manifest, checkpoint, plan)
 
 
 def _subject(name: str, path: Path, manifest: Manifest, checkpoint: Checkpoint | None, plan: _Plan) -> Subject:

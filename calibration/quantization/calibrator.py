@@ -208,7 +208,7 @@ def file_size(checkpoint: Checkpoint, options: ConvertOptions) -> int:
     """Bytes of the .pte that these options make, before its tables."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sized.pte"
-        convert(checkpoint, path, replace(options, verify=False))
+        convert(checkpoint, path, options)
         return path.stat().st_size
 
 

@@ -32,7 +32,7 @@ FRESH_PROCESS = {
 def few_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each costs seconds; what they do is tested where it is written."""
     monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("veca_edge.calibration.benchmark.memory._child", lambda order: FRESH_PROCESS)
+    monkeypatch.setattr("veca_edge.calibration.benchmark.memory._child", lambda path, order: FRESH_PROCESS)
     monkeypatch.setattr("veca_edge.runtime.trust.ensure_harmless", lambda file: None)
 
 
@@ -46,7 +46,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny") / "tiny.pt"
     state = random_veca(config).state_dict()
     write_checkpoint(Checkpoint(config, state, None, (), default_preprocessing()), path)
-    convert(read_checkpoint(path), path.with_suffix(".pte"), ConvertOptions(verify=False, max_patches=256))
+    convert(read_checkpoint(path), path.with_suffix(".pte"), ConvertOptions(max_patches=256))
     return path
 
 

@@ -55,9 +55,9 @@ def test_it_prints_what_the_head_is_worth(photos: Path, model: Path, tmp_path: P
     assert "\n    8  100.0 %  100.0 %  " in result.stdout
     assert "\n   16  100.0 %  100.0 %  " in result.stdout
     assert "weakest labels at 16 cores: " in result.stdout
-    assert "3 labels, 27 photos to learn from, 3 to judge by, 64 px" in result.stdout
+    assert "3 labels, 27 photos to learn from, 3 to evaluate on, 64 px" in result.stdout
     assert f"{output}: 0." in result.stdout
-    assert f"skipped: {photos}/hat/notes.jpg is not an image" in result.stderr
+    assert f"skipped: cannot read {photos}/hat/notes.jpg: it is not" in result.stderr
     assert "no val folder: one photo in 10 of each label is held out" in result.stderr
     assert "\r" not in result.stderr  # no moving figures when nobody watches
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -85,7 +85,7 @@ def test_convert_takes_it_straight_away(photos: Path, model: Path, tmp_path: Pat
 
     output, converted = tmp_path / "mine.pt", tmp_path / "mine.pte"
     assert fit_head("--data", photos, "--checkpoint", model, "--output", output).exit_code == 0
-    given = ["convert", str(output), "--output", str(converted), "--no-judge", "--quantize", "int8"]
+    given = ["convert", str(output), "--output", str(converted), "--no-evaluate", "--quantize", "int8"]
     result = CliRunner().invoke(main, given)
     assert result.exit_code == 0, result.stderr
     for label in LABELS:
@@ -108,7 +108,7 @@ def test_interrupting_it_leaves_the_output_alone(
     assert result.exit_code == 130
     lines = result.stderr.splitlines()
     assert lines[-2:] == [
-        "veca-edge: what was computed is kept: the same command goes on from there",
+        "veca-edge: features computed so far are kept: the same command continues from there",
         "veca-edge: interrupted",
     ]
     assert output.read_bytes() == b"what was there before"
@@ -124,7 +124,7 @@ def test_interrupting_it_leaves_the_output_alone(
         (["--data", "{photos}", "--checkpoint", "{model}", "--output", "{model}"], "is the checkpoint itself"),
         (["--data", "{photos}", "--checkpoint", "{photos}/x.pt", "--output", "{out}"], "x.pt"),
         (["--data", "{photos}", "--output", "{out}", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),
-        (["--data", "{photos}", "--output", "{out}.png", "--plot", "{out}.png"], "are the same file"),
+        (["--data", "{photos}", "--output", "{out}.png", "--plot", "{out}.png"], "both name"),
         (["--data", "{photos}", "--output", "{out}", "--image-size", "70"], "must be multiples of 16"),
         (["--data", "{photos}", "--output", "{out}", "--budgets", "12"], "12 cores"),
     ],

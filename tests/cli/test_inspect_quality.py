@@ -96,5 +96,5 @@ def test_options_without_use_are_refused(arguments: tuple[object, ...], message:
 def test_a_file_without_a_table_says_what_to_do(golden_model_file: Path) -> None:
     done = _inspect(golden_model_file, "--quality")
     assert done.exit_code == 2
-    assert "convert the checkpoint anew, without --no-judge" in done.stderr
+    assert "convert the checkpoint anew, without --no-evaluate" in done.stderr
     assert "not judged" in _inspect(golden_model_file).stdout

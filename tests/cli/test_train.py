@@ -78,7 +78,7 @@ def test_the_result_converts_straight_away(
     from veca_edge.image.stills import read_image
 
     made = tmp_path / "model.pte"
-    arguments = ["convert", str(trained[0]), "--output", str(made), "--no-judge"]
+    arguments = ["convert", str(trained[0]), "--output", str(made), "--no-evaluate"]
     result = subprocess.run(
         [sys.executable, "-m", "veca_edge.cli.main", *arguments], capture_output=True, text=True, check=False
     )
@@ -95,7 +95,7 @@ def test_again_there_is_nothing_to_do_and_new_settings_are_noticed(
     same = ["train", "--data", str(photos), "--output", str(trained[0]), *SETTINGS]
     again = run.invoke(main, [*same, "--json"])
     assert again.exit_code == 0, again.output
-    assert "going on after step 54 of 54" in again.stderr
+    assert "continuing after step 54 of 54" in again.stderr
     assert json.loads(again.stdout)["step"] == 54
     other = run.invoke(main, [*same, "--set", "seed=2"])
     assert other.exit_code == 2
@@ -112,7 +112,7 @@ def test_minutes_save_and_stop(photos: Path, tmp_path: Path) -> None:
         assert result.returncode == 0, result.stderr
     before, after = json.loads(first.stdout), json.loads(second.stdout)
     assert before["finished"] is after["finished"] is False
-    assert f"going on after step {before['step']} of " in second.stderr
+    assert f"continuing after step {before['step']} of " in second.stderr
     assert all(line["step"] <= after["step"] for line in read_log(output.with_suffix(".log.jsonl")))
 
 
@@ -128,7 +128,7 @@ def test_help_needs_no_framework() -> None:
 
 
 def test_print_config_explains_every_setting() -> None:
-    result = CliRunner().invoke(main, ["train", "--print-config", "--config", "everyday", "--set", "seed=8"])
+    result = CliRunner().invoke(main, ["train", "--print-config", "--config", "everyday-cpu", "--set", "seed=8"])
     assert result.exit_code == 0
     assert "seed = 8  " in result.output
     assert "# decides every draw" in result.output
@@ -144,7 +144,7 @@ def test_print_config_explains_every_setting() -> None:
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),
         (["--data", ".", "--output", "x.pt", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),
         (["--data", ".", "--output", "x.pt", "--set", "epoch=3"], "did you mean epochs"),
-        (["--data", ".", "--output", "x.pt", "--config", "evryday"], "one of everyday, everyday-cpu"),
+        (["--data", ".", "--output", "x.pt", "--config", "evryday"], "one of everyday-cpu"),
         (["--data", ".", "--output", "x.pt", "--device", "quantum"], "device quantum cannot be used"),
         (["--data", ".", "--output", "x.pt", "--device", "cuda:77"], "device cuda:77 cannot be used"),
     ],

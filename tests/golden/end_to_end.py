@@ -99,8 +99,8 @@ def engines(folder: Path) -> dict[str, Path]:
     with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
         checkpoint = read_checkpoint(path)
     program, package = folder / "fp32.pte", folder / "int8.mlpackage"
-    convert(checkpoint, program, ConvertOptions(ready_recipe("fp32"), budgets=BUDGETS, verify=False))
-    convert_package(checkpoint, package, PackageOptions("int8", budgets=BUDGETS, verify=False))
+    convert(checkpoint, program, ConvertOptions(ready_recipe("fp32"), budgets=BUDGETS))
+    convert_package(checkpoint, package, PackageOptions("int8", budgets=BUDGETS))
     return {"executorch-int8": default_model_path(), "executorch-fp32": program, "coreml-int8": package}
 
 

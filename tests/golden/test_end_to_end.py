@@ -61,7 +61,7 @@ def test_core_ml_interpreted_agrees(tmp_path: Path) -> None:
     with resources.as_file(resources.files("veca_edge.assets") / end_to_end.CHECKPOINT) as path:
         checkpoint = read_checkpoint(path)
     package = tmp_path / "veca.mlpackage"
-    convert_package(checkpoint, package, PackageOptions("int8", budgets=end_to_end.BUDGETS, verify=False))
+    convert_package(checkpoint, package, PackageOptions("int8", budgets=end_to_end.BUDGETS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", veca_edge.errors.VecaWarning)
         interpreted = veca_edge.load(package)

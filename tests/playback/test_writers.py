@@ -10,17 +10,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.fakes import names, picture
 from tests.known import known
+from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import LineWriter
 from veca_edge.playback.writers import PendingFile, VideoWriter, letterbox, save_png, video_size
 
 
-def moving(count: int = 20, height: int = 48, width: int = 64) -> Iterator[NDArray[np.uint8]]:
+def moving(count: int = 20, height: int = 48, width: int = 64) -> Iterator[Image]:
     for index in range(count):
         image = picture(20, height, width)
         image[:, index : index + 8] = (250, 30, 30)

@@ -11,20 +11,20 @@ from veca_edge.training.answers import KeptAnswers, LiveAnswers
 from veca_edge.training.preparation import Listener, Preparation, StoppedError
 from veca_edge.training.state import RunFiles
 
-TUNING, ASKING = "tuning the teacher", "asking the teacher"
+TUNING, ASKING = "tuning the teacher", "running the teacher"
 
 
 @pytest.fixture
 def prepare(mobilenet, tmp_path):
     """Prepares with some changes to the recipe; gives the answers and the names of the stages gone through."""
 
-    def prepare(*changes, goes_on=True, stop=lambda: False, photos=24):
+    def prepare(*changes, resumes=True, stop=lambda: False, photos=24):
         settings = f"teacher.source={mobilenet}", "teacher.tune_epochs=1", "teacher.views=2", "batch_size=12"
         recipe, stages = tiny_recipe(tmp_path, *settings, *changes), []
         told = Listener(stage=lambda name, done: stages.append(name))
         learn, judge = store(photos), store(6, seed=1)
         files = RunFiles(tmp_path / "model.pt")
-        answers = Preparation(recipe, files, learn, judge, LABELS, goes_on, told, stop).answers(ALONE)
+        answers = Preparation(recipe, files, learn, judge, LABELS, resumes, told, stop).answers(ALONE)
         return answers, list(dict.fromkeys(stages))
 
     return prepare
@@ -39,7 +39,7 @@ def test_what_is_ready_is_taken_up(prepare, tmp_path):
     (tmp_path / "model.teacher.npz").unlink()
     assert prepare()[1] == []  # the answers are enough
     assert (tmp_path / "model.answers.npy").read_bytes() == kept
-    assert prepare(goes_on=False)[1] == [TUNING, ASKING]
+    assert prepare(resumes=False)[1] == [TUNING, ASKING]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_without_kept_views_the_teacher_is_asked_live(prepare):
     assert stages == [TUNING]
     assert prepare("teacher.views=0")[1] == []
     assert prepare("teacher.source=", "teacher.tune_epochs=0")[0] is None
-    with pytest.raises(VecaError, match="tune others yourself"):
+    with pytest.raises(VecaError, match="tune others beforehand"):
         prepare("teacher.source=some.module:teacher")
 
 
@@ -81,7 +81,7 @@ def test_it_stops_when_asked_and_keeps_what_is_finished(prepare, tmp_path):
         prepare("teacher.tune_epochs=3", stop=lambda: True)
     assert not (tmp_path / "model.teacher.npz").exists()
     prepare("teacher.views=0", photos=72)
-    with pytest.raises(StoppedError, match="stopped while asking the teacher: nothing is trained yet"):
+    with pytest.raises(StoppedError, match="stopped while running the teacher: nothing is trained yet"):
         prepare(photos=72, stop=lambda: True)
     assert not (tmp_path / "model.answers.npy").exists()
     assert StoppedError("").exit_status == 1

@@ -37,12 +37,12 @@ def test_packaged_recipes_make_models_for_a_phone(name):
 
 def test_settings_are_changed_by_name():
     recipe = load_recipe(
-        "everyday",
+        "everyday-cpu",
         ["optimizer.lr=2e-3", "seed = 3", "teacher.source=a=b.npz", "phases=[{share=2, sizes=[64, 96]}]"],
     )
     assert (recipe.optimizer.lr, recipe.seed, recipe.teacher.source) == (2e-3, 3, "a=b.npz")
     assert recipe.phases == (Phase(2.0, (64, 96)),)
-    assert recipe.model.hidden_dim == load_recipe("everyday").model.hidden_dim
+    assert recipe.model.hidden_dim == load_recipe("everyday-cpu").model.hidden_dim
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_bad_settings_are_one_line(assignment, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "No such file or directory; give a TOML file or one of everyday, everyday-cpu"),
+        (None, "No such file or directory; give a TOML file or one of everyday-cpu"),
         (b"a = [", "is not TOML"),
         (b"\xff = 1", "is not TOML"),
         (b"#" * (1 << 21), "is too large"),

@@ -98,12 +98,7 @@ def _usable(path: Path, digest: str) -> bool:
 
 def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     require("executorch", "convert")
-    from veca_edge.runtime.native import quiet
-
-    with quiet():
-        from veca_edge.calibration.quality.measure import quality_in_child
-        from veca_edge.converters.executorch.convert import ConvertOptions, convert
-    from veca_edge.model.checkpoint import read_checkpoint
+    from veca_edge.conversion.convert import ConvertRequest, convert
 
     say(f"converting the default model once, into {path}")
-    convert(read_checkpoint(checkpoint), path, ConvertOptions(judge=quality_in_child))
+    convert(ConvertRequest(checkpoint, output=path))

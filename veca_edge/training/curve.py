@@ -28,25 +28,25 @@ def draw(path: Path, log: Path) -> None:
 
     lines = list(read_log(log))
     losses = [line for line in lines if "loss" in line]
-    judged = [line for line in lines if "validation" in line]
+    validations = [line for line in lines if "validation" in line]
     with plt.rc_context({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):
         figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
         left.plot([line["step"] for line in losses], [line["loss"] for line in losses], color=INK, lw=1.1)
         _dress(left, "loss, mean of the steps between two lines")
-        _accuracies(right, judged)
+        _accuracies(right, validations)
         _dress(right, "top-1 on val, %")
         save_figure(figure, path)
 
 
-def _accuracies(axis: Any, judged: list[dict[str, Any]]) -> None:
+def _accuracies(axis: Any, validations: list[dict[str, Any]]) -> None:
     """A line per image size and budget."""
-    if not judged:
+    if not validations:
         axis.text(0.5, 0.5, "no validation yet", ha="center", transform=axis.transAxes, color=SOFT)
         return
-    steps, last = [line["step"] for line in judged], judged[-1]["validation"]
+    steps, last = [line["step"] for line in validations], validations[-1]["validation"]
     for number, (size, budgets) in enumerate(last.items()):
         for colour, cores in zip(COLOURS, budgets, strict=False):
-            values = [100 * line["validation"][size][cores]["top1"] for line in judged]
+            values = [100 * line["validation"][size][cores]["top1"] for line in validations]
             style, label = STYLES[number % len(STYLES)], f"{size} px, {cores} cores: {values[-1]:.1f} %"
             axis.plot(steps, values, style, color=colour, lw=1.4, label=label)
     axis.legend(frameon=False, fontsize=8, loc="lower right")

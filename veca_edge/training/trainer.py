@@ -51,7 +51,7 @@ class Task:
     Attributes:
         recipe: how.
         train: photos to learn from, with and without labels.
-        val: photos to judge by, all with labels.
+        val: photos to evaluate on, all with labels.
         labels: K names.
         teacher: what a teacher says of views, or None without one.
         start: a checkpoint to start from, or None for new weights.
@@ -134,8 +134,8 @@ class Trainer:
 
     def run(
         self,
-        stop: Callable[[], bool] = lambda: False,
-        report: Callable[[Progress | Figures], None] = lambda _: None,
+        stop: Stop = lambda: False,
+        report: Report = lambda _: None,
     ) -> bool:
         """Take steps until the last one, or until `stop` says so; the state is saved either way.
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 
 from tests.converters.checkpoints import random_checkpoint  # noqa: E402
-from veca_edge.converters.coreml.weights import Compression, Palette, Plain, Scaled, Stored, package_weights  # noqa: E402
-from veca_edge.converters.recipes import QuantizationRecipe  # noqa: E402
+from veca_edge.converters.coreml.weights import Palette, Plain, Scaled, Stored, package_weights  # noqa: E402
+from veca_edge.converters.recipes import Compression, QuantizationRecipe  # noqa: E402
 
 
 def dense(stored: Stored) -> NDArray[np.float32]:

@@ -14,26 +14,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import veca_edge
 from tests.modelfile.mlprogram.saved_packages import WEIGHTS, edit
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY, describe_package, function_name, read_package_file
 from veca_edge.runtime.engines.coreml import CoreMLEngine
-
-Image = NDArray[np.uint8]
 
 
 def _convert(folder: Path, name: str, **options: Any) -> Path:
     from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
-    given: dict[str, Any] = {"budgets": (8, 64), "verify": False} | options
-    (made, *_) = convert_package(
+    given: dict[str, Any] = {"budgets": (8, 64)} | options
+    made = convert_package(
         read_checkpoint(default_checkpoint_path()), folder / f"{name}.mlpackage", PackageOptions(**given)
     )
-    return Path(made.path)
+    return next(iter(made))
 
 
 @pytest.fixture(scope="module")

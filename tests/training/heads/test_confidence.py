@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from veca_edge.runtime.result import log_softmax
 from veca_edge.training.heads.confidence import cross_fitted, fit_temperature
-from veca_edge.training.heads.metrics import calibration_error, log_softmax
+from veca_edge.training.heads.metrics import calibration_error
 
 
 def answers(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
