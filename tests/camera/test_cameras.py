@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.fakes import FakeCapture, picture
 from tests.paths import CLIP
+from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
 
@@ -55,7 +54,7 @@ def test_clip_played_like_a_camera() -> None:
 def test_camera_hands_out_the_newest_frame_and_counts_the_rest() -> None:
     go, delivered, done = threading.Event(), threading.Event(), threading.Event()
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
+    def pictures() -> Iterator[Image]:
         yield picture(0)
         assert go.wait(5)
         yield picture(1)

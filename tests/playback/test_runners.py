@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
@@ -27,7 +25,7 @@ class NoSensors:
         pass
 
 
-def test_a_model_computes_every_frame_as_a_whole(model: Model, photo: NDArray[np.uint8]) -> None:
+def test_a_model_computes_every_frame_as_a_whole(model: Model, photo: Image) -> None:
     runner: Runner = ModelRunner(model)
     for cores, expected in ((8, 8), (None, 64)):
         result = runner(photo, cores=cores)
@@ -35,7 +33,7 @@ def test_a_model_computes_every_frame_as_a_whole(model: Model, photo: NDArray[np
     assert runner.statistics is None
 
 
-def test_a_stream_computes_what_changed(model: Model, photo: NDArray[np.uint8]) -> None:
+def test_a_stream_computes_what_changed(model: Model, photo: Image) -> None:
     runner: Runner = StreamRunner(model)
     assert [runner(photo, cores=64).keyframe for _ in range(2)] == [True, False]
     assert runner(photo, cores=8).keyframe
@@ -46,7 +44,7 @@ def test_a_stream_computes_what_changed(model: Model, photo: NDArray[np.uint8]) 
     assert runner.statistics is None
 
 
-def test_a_session_runs_at_its_point_or_at_a_budget_that_is_named(model: Model, photo: NDArray[np.uint8]) -> None:
+def test_a_session_runs_at_its_point_or_at_a_budget_that_is_named(model: Model, photo: Image) -> None:
     runner: Runner = SessionRunner(Session(model, front=Front.of([POINT]), sensors=NoSensors()))
     assert runner(photo, cores=None).point == POINT
     fixed = runner(photo, cores=16, image_size=128)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes import Clock
+from veca_edge.sensors.reading import Reader
 
 Grow = Callable[..., str]
+
+
+def values(reader: Reader) -> dict[str, Any]:
+    """What a reader says now, without the sources."""
+    return {field: sensed.value for field, sensed in reader.read().items()}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there, replacing, shortened
 from veca_edge.modelfile.manifest import Manifest
@@ -32,7 +33,6 @@ TARGET = "executorch"
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
 MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice
 NPY_HEADER = 256  # bytes before an array, at most
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

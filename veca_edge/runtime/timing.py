@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.governor.quality import LatencyRow, Way
 from veca_edge.runtime.measuring import latency
 from veca_edge.runtime.result import Result, computed_patches
@@ -30,7 +31,6 @@ START = 12  # frame of the packaged clip from which a hand moves in it
 FRAMES = MOST + WARM_UP  # of the clip, from there
 STREAMED = 0.5  # of a full frame's time, what a streamed one takes on this clip, roughly
 
-Image = NDArray[np.uint8]
 Run = Callable[[Image], Result]
 Opener = Callable[[Way], Run]
 

@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import veca_edge
 from tests.known import known
 from tests.paths import CLIP
 from veca_edge import Model, VecaError
+from veca_edge.arrays import Float, Image
 from veca_edge.camera.frames import Frame
 from veca_edge.runtime.streaming.change import ChangeSettings
-
-Image = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +27,7 @@ def images(frames: list[Frame]) -> list[Image]:
     return [frame.image for frame in frames[:90:2]]
 
 
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _cosine(a: Float, b: Float) -> float:
     x, y = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return float(((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).mean())
 
@@ -167,7 +165,7 @@ def test_a_bad_frame_is_refused_and_the_stream_goes_on(model: Model, photo: Imag
 
 
 def test_two_streams_over_one_model(model: Model, images: list[Image]) -> None:
-    def run(first: list[Image], second: list[Image]) -> Iterator[NDArray[np.float32]]:
+    def run(first: list[Image], second: list[Image]) -> Iterator[Float]:
         one, other = model.stream(cores=16), model.stream(cores=8)
         for a, b in zip(first, second, strict=True):
             yield one.update(a).features
