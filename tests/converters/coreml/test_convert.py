@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.known import known
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
@@ -72,7 +74,7 @@ def test_logits_are_those_of_the_head(tmp_path: Path) -> None:
     image = sample_images()[3][:64, :64]
     found = Interpreter(open_package(path)).run({"image": image})
     expected = Reference(checkpoint)(np.ascontiguousarray(image), 16)
-    np.testing.assert_allclose(found["logits"][0], expected.logits, atol=2e-5)
+    np.testing.assert_allclose(found["logits"][0], known(expected.logits), atol=2e-5)
     assert [found[name].shape for name in ("embedding", "features", "logits")] == [(1, 64), (1, 16, 64), (1, 3)]
 
 
