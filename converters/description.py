@@ -1,9 +1,10 @@
-"""What a file for devices says about the model inside, whatever the file's format."""
+"""What a file for devices says about the model inside, and what it may offer, whatever the file's format."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.pte import Head
@@ -32,3 +33,26 @@ def classifier_of(checkpoint: Checkpoint) -> Head | None:
     """The checkpoint's head as the runtime computes it, None without one."""
     head = checkpoint.head
     return None if head is None else Head(head["weight"].numpy(), head["bias"].numpy())
+
+
+def check_budgets(checkpoint: Checkpoint, budgets: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Core counts to offer, ascending; None stands for all that the model was trained with.
+
+    Raises:
+        VecaError: a number of cores that the model cannot run with.
+    """
+    config = checkpoint.config
+    return tuple(sorted({config.check_cores(cores) for cores in budgets or config.budgets}))
+
+
+def check_image_size(checkpoint: Checkpoint, size: int | None) -> int:
+    """The side of an image in pixels; None stands for the checkpoint's own.
+
+    Raises:
+        VecaError: the size is not made of whole patches, or out of range.
+    """
+    size, patch = int(size or checkpoint.preprocessing["image_size"]), checkpoint.config.patch_size
+    if size < 1 or size % patch:
+        raise VecaError(f"image size {size} is not a multiple of the patch size {patch}")
+    Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
+    return size

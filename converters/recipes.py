@@ -13,6 +13,7 @@ from veca_edge.files import shortened, write_whole
 
 Precision = Literal["int8", "int4", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]  # of all layers of a Core ML package
 FORMAT = "veca-edge recipe"
 FORMAT_VERSION = 1
 LARGEST_FILE = 2**20  # a model of a thousand layers takes a twentieth of it

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 
 from veca_edge.converters.description import classifier_of
-from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from veca_edge.files import is_package
+from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.photos.samples import read_images, sample_images
-from veca_edge.runtime.child import child_command, follow_child
+from veca_edge.runtime.child import answer, run_child
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Progress = Callable[[float], None]
-Compare = Callable[[Path, Checkpoint, list[Image], Progress], "Verification"]
+Compare = Callable[[Path, Checkpoint, Sequence[Image], Progress], "Verification"]
 
 
 @dataclass(frozen=True)
@@ -198,8 +195,8 @@ def score(found: Outputs, expected: Outputs) -> Score:
     if found.logits is not None and expected.logits is not None:
         agrees = bool(found.logits.argmax() == expected.logits.argmax())
     return Score(
-        embedding_cosine=float(_cosine(found.embedding, expected.embedding)),
-        feature_cosine=float(_cosine(found.features, expected.features).mean()),
+        embedding_cosine=float(cosines(found.embedding, expected.embedding)),
+        feature_cosine=float(cosines(found.features, expected.features).mean()),
         max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
         norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
         agrees=agrees,
@@ -220,8 +217,8 @@ def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
     )
 
 
-def _cosine(a: Float, b: Float) -> NDArray[np.float64]:
-    """Along the last axis, in float64."""
+def cosines(a: Float, b: Float) -> NDArray[np.float64]:
+    """Cosines along the last axis of two arrays (..., width): float64 (...)."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     lengths = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
     return np.asarray((x * y).sum(axis=-1) / np.maximum(lengths, 1e-30))
@@ -235,53 +232,39 @@ def _in_norm(found: Float, expected: Float) -> float:
     return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-30))
 
 
-def compare_in_child(
-    module: str,
+def verify_in_child(
     path: Path,
-    checkpoint: Checkpoint,
-    progress: Callable[[float], None] | None = None,
+    source: Path,
+    progress: Progress = lambda _: None,
     images: Path | None = None,
 ) -> Verification:
-    """Run a module that compares a model file with a checkpoint, in a process of its own.
+    """Compare a model file or package with its checkpoint in a child process, which a bad program may crash.
 
     Args:
-        module: takes the file, a checkpoint and perhaps a folder of images as arguments, and writes JSON lines: its
-            progress {"done": 0..1}, in the end a `Verification`.
-        path: the model file.
-        checkpoint: its source.
+        path: the model file or package.
+        source: the checkpoint's file.
         progress: called with how much is done, 0..1.
-        images: a folder of images; None for the packaged samples.
+        images: a folder of images; None for some of the packaged samples.
 
     Raises:
         VecaError: the child refused the file or the images, or the program crashed it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.pt"
-        write_checkpoint(checkpoint, source, half=False)
-        named = [] if images is None else [str(images.resolve())]
-        outcome = follow_child(child_command(module, str(path.resolve()), str(source), *named), progress)
-    if outcome.status < 0:
-        raise VecaError(f"{path}: running it crashes the process (signal {-outcome.status})")
-    if outcome.status or "rows" not in outcome.last:
-        raise VecaError(outcome.complaint or f"{path}: the verification stopped")
-    return Verification.from_dict(outcome.last)
+    kind = "coreml" if is_package(path) else "executorch"
+    module = f"veca_edge.converters.{kind}.verification"
+    named = [] if images is None else [str(images.resolve())]
+    return Verification.from_dict(run_child(module, path, str(source.resolve()), *named, progress=progress))
 
 
-def answer(compare: Compare, samples: int) -> None:
-    """The child's side of `compare_in_child`: takes its arguments, writes its lines, exits with the error's line.
+def answer_with(compare: Compare, samples: int) -> None:
+    """The child's side of `verify_in_child`.
 
     Args:
         compare: model file, checkpoint, images and progress to the outcome.
         samples: how many of the packaged images to compare on if no folder is named.
     """
 
-    def say(**values: Any) -> None:
-        print(json.dumps(values), flush=True)
+    def work(path: str, source: str, *folder: str, progress: Progress) -> dict[str, Any]:
+        images = read_images(Path(folder[0])) if folder else sample_images()[:samples]
+        return compare(Path(path), read_checkpoint(source), images, progress).to_dict()
 
-    path, source, *folder = map(Path, sys.argv[1:])
-    try:
-        images = read_images(folder[0]) if folder else sample_images()[:samples]
-        outcome = compare(path, read_checkpoint(source), images, lambda done: say(done=done))
-    except VecaError as error:
-        sys.exit(str(error))
-    say(**outcome.to_dict())
+    answer(work)

@@ -97,6 +97,14 @@ def expanded(path: str | Path) -> Path:
         raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
 
 
+def cache_folder() -> Path:
+    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
+    if chosen := os.environ.get("VECA_EDGE_CACHE"):
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
+
+
 def shortened(path: Path) -> str:
     """A path for a message: the end of it, if it is very long."""
     text = str(path)

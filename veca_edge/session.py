@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.governor.decision import Decision
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from veca_edge.runtime.streaming.stream import Stream
 
 DECISION_INTERVAL = 1.0  # seconds; the governor's constants are made for this pace
-
-Image = NDArray[np.uint8]
 
 
 class Frame(Protocol):

@@ -9,10 +9,7 @@ no such order (a model may be best at the size that it was trained at) and stays
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.calibration.benchmark.machine import read_machine
 from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agreement, freshness_of, look, mean_of
 from veca_edge.calibration.quality.monotone import ascending, monotone
-from veca_edge.errors import VecaError
 from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, Way
 from veca_edge.image.clip import clip_frames
-from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.modelfile.manifest import Manifest
-from veca_edge.modelfile.pte import ModelFile, read_model_file
+from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import EvaluationPhotos, read_photos
-from veca_edge.runtime.child import child_command, follow_child
+from veca_edge.runtime.child import answer, run_child
+from veca_edge.runtime.machine import read_machine
 from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.timing import START, opener
 
@@ -243,16 +238,16 @@ def _falling(freshness: Freshness) -> Freshness:
 
 
 def quality_in_child(
-    file: ModelFile,
-    checkpoint: Checkpoint,
+    path: Path,
+    source: Path,
     progress: Callable[[float], None] = lambda _: None,
     images: Path | None = None,
 ) -> dict[str, Any]:
     """Measure in a child process, for `Manifest.quality`.
 
     Args:
-        file: on disk.
-        checkpoint: its source.
+        path: the model file.
+        source: the checkpoint that it was made from.
         progress: called with how much is done, 0..1.
         images: a folder of photos beside the packaged clip, see `read_photos`; None for the packaged ones.
 
@@ -263,29 +258,19 @@ def quality_in_child(
     Raises:
         VecaError: the child failed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.pt"
-        write_checkpoint(checkpoint, source, half=False)
-        named = [] if images is None else [str(images)]
-        command = child_command(
-            "veca_edge.calibration.quality.measure", str(file.path.resolve()), str(source), *named
-        )
-        outcome = follow_child(command, progress)
-    if outcome.status or "rows" not in outcome.last:
-        raise VecaError(outcome.complaint or f"{file.path}: its quality could not be measured")
-    return outcome.last
+    named = [] if images is None else [str(images.resolve())]
+    module = "veca_edge.calibration.quality.measure"
+    return run_child(module, path, str(source.resolve()), *named, progress=progress)
 
 
-def _main(path: str, source: str, images: str | None = None) -> None:
-    """The child: progress and result as JSON lines."""
-
-    def advance(done: float) -> None:
-        print(json.dumps({"done": done}), flush=True)
-
+def _main(
+    path: str, source: str, images: str | None = None, *, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """The child's work."""
     file, machine = read_model_file(path), read_machine()
     frames, photos = clip_frames(START, FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
     model, reference = load(path), load(source)
-    judged = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
+    judged = measure_quality(model, reference, ways_of(file.manifest), frames, photos, progress)
     labelled = int((photos.targets(model.labels) >= 0).sum())
     facts = {
         "about": f"{len(frames)} frames of a clip and {len(photos.images)} photos, against the checkpoint in fp32",
@@ -302,11 +287,8 @@ def _main(path: str, source: str, images: str | None = None) -> None:
         "smoothed": {"values": judged.values, "changed": judged.changed, "beyond_error": judged.beyond},
         "made_with": {"processor": machine.processor, "threads": model.engine.threads} | machine.versions,
     }
-    print(json.dumps(judged.table.to_dict() | facts), flush=True)
+    return judged.table.to_dict() | facts
 
 
 if __name__ == "__main__":
-    try:
-        _main(*sys.argv[1:])
-    except VecaError as error:
-        sys.exit(str(error))
+    answer(_main)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from veca_edge.calibration.benchmark.machine import Machine
 from veca_edge.calibration.quantization.emulation import Layer, Simulation, as_layer, as_stored, half_precision
 from veca_edge.calibration.quantization.findings import Goal, Report, Whole
 from veca_edge.calibration.quantization.losses import Judge
@@ -21,6 +20,7 @@ from veca_edge.converters.recipes import Precision, QuantizationRecipe, ready_re
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.photos.calibration import Calibration, gflops_of
+from veca_edge.runtime.machine import Machine
 
 READY = ("int8", "int4")
 SENSITIVITY_GFLOPS = 24.0  # a pass over the photos on which one layer at a time is changed
@@ -208,7 +208,7 @@ def file_size(checkpoint: Checkpoint, options: ConvertOptions) -> int:
     """Bytes of the .pte that these options make, before its tables."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sized.pte"
-        convert(checkpoint, path, replace(options, verify=False))
+        convert(checkpoint, path, options)
         return path.stat().st_size
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from coremltools import target as targets
@@ -23,11 +23,18 @@ from numpy.typing import NDArray
 from veca_edge.converters.coreml.weights import Block, Matrix, Norm, PackageWeights, Palette, Plain, Scaled, Stored
 from veca_edge.image.patches import cell_centres
 from veca_edge.model.config import VecaConfig
-from veca_edge.modelfile.mlpackage import EMBEDDING, FEATURES, IMAGE, LABEL, LOGITS, PROBABILITIES
+from veca_edge.modelfile.mlpackage import (
+    EMBEDDING,
+    FEATURES,
+    IMAGE,
+    LABEL,
+    LOGITS,
+    PROBABILITIES,
+    MinimumTarget,
+)
 
 NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm, and of the published model
 
-MinimumTarget = Literal["iOS18", "iOS17"]
 Var: TypeAlias = Any  # a value of coremltools' builder
 Shared: TypeAlias = Callable[[str, NDArray[Any]], NDArray[Any]]
 _UNSIGNED = {6: types.np_uint6_dtype, 4: types.np_uint4_dtype}

@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.converters.graph.weights import GROUP, round_groups
-from veca_edge.converters.recipes import Precision, QuantizationRecipe
+from veca_edge.converters.recipes import Compression, Precision, QuantizationRecipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
 
-Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]
 SHARERS = 16  # output channels that share a palette
 LLOYD_STEPS = 15
 # The layers of a recipe that each matrix of a block joins.

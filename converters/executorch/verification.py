@@ -6,7 +6,7 @@ The comparison runs in a child process, because a program that is wrong in the w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,7 @@ from veca_edge.converters.verification import (
     Reference,
     Score,
     Verification,
-    answer,
-    compare_in_child,
+    answer_with,
     judged_as,
     score,
     summary,
@@ -35,40 +34,24 @@ from veca_edge.runtime.threads import default_threads
 CONVERT_IMAGES = 8
 
 
-def verify_in_child(
-    file: ModelFile,
-    checkpoint: Checkpoint,
-    progress: Callable[[float], None] | None = None,
-    images: Path | None = None,
-) -> Verification:
-    """Run `verify` in a child process.
-
-    Args:
-        file: the model file, on disk.
-        checkpoint: its source.
-        progress: called with how much is done, 0..1.
-        images: a folder of images; None for the packaged samples.
-
-    Raises:
-        VecaError: the child refused the file or the images, or the program crashed it.
-    """
-    return compare_in_child("veca_edge.converters.executorch.verification", file.path, checkpoint, progress, images)
-
-
 def verify(
-    file: ModelFile,
+    path: Path,
     checkpoint: Checkpoint,
     images: Sequence[Image],
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = lambda _: None,
 ) -> Verification:
     """Compare every method at every budget with PyTorch in float32.
 
     Args:
-        file: the model file.
+        path: the model file.
         checkpoint: its source.
         images: uint8 (H, W, 3), RGB, any sizes.
         progress: called with how much is done, 0..1.
+
+    Raises:
+        VecaError: not a model file, or a damaged one.
     """
+    file = read_model_file(path)
     manifest, comparison = file.manifest, _Comparison(file, checkpoint)
     fitted = [manifest.preprocessing.resize(i, manifest.patch_size, manifest.image_size).image for i in images]
     scores: dict[tuple[str, int], list[Score]] = {}
@@ -76,8 +59,7 @@ def verify(
         for count, image in enumerate(fitted):
             for method, found in comparison.scores(image, cores):
                 scores.setdefault((method, cores), []).append(found)
-            if progress is not None:
-                progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
+            progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
     rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
     return Verification(judged_as(manifest), len(fitted), rows)
 
@@ -139,9 +121,5 @@ class _Comparison:
         return Outputs(embedding, features, logits)
 
 
-def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
-    return verify(read_model_file(path), checkpoint, images, progress)
-
-
 if __name__ == "__main__":
-    answer(_compare, CONVERT_IMAGES)
+    answer_with(verify, CONVERT_IMAGES)

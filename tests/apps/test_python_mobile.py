@@ -114,7 +114,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("package") / "model.mlpackage"
     checkpoint = read_checkpoint(GOLDEN / "published-96.pt")
-    convert_package(checkpoint, path, PackageOptions("int8", budgets=(8, 24), verify=False))
+    convert_package(checkpoint, path, PackageOptions("int8", budgets=(8, 24)))
     return path
 
 

@@ -283,8 +283,7 @@ def test_the_platform_part_and_the_sample_type_check_against_stand_ins(swift: Pa
         run([compiler, "-emit-module", "-module-name", name, "-o", module, "-I", str(folder), source])
     modules = ["-swift-version", "5", "-I", str(folder), "-I", str(built), "-I", str(built / "Modules")]
     files = [str(path) for path in sources(PLATFORM)]
-    module = ["-module-name", "VecaEdge"]
-    shown = run([compiler, "-typecheck", *module, *modules, *files])
+    shown = run([compiler, "-typecheck", "-module-name", "VecaEdge", *modules, *files])
     run([compiler, "-emit-module", *module, "-o", str(folder / "VecaEdge.swiftmodule"), *modules, *files])
     app = [str(path) for path in sources(SAMPLE)]
     shown += run([compiler, "-typecheck", "-module-name", "VecaEdgeSample", *modules, *app])

@@ -85,7 +85,7 @@ def test_convert_takes_it_straight_away(photos: Path, model: Path, tmp_path: Pat
 
     output, converted = tmp_path / "mine.pt", tmp_path / "mine.pte"
     assert fit_head("--data", photos, "--checkpoint", model, "--output", output).exit_code == 0
-    given = ["convert", str(output), "--output", str(converted), "--no-judge", "--quantize", "int8"]
+    given = ["convert", str(output), "--output", str(converted), "--no-evaluate", "--quantize", "int8"]
     result = CliRunner().invoke(main, given)
     assert result.exit_code == 0, result.stderr
     for label in LABELS:

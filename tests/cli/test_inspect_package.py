@@ -19,7 +19,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     path = tmp_path_factory.mktemp("inspect") / "tiny.mlpackage"
-    convert_package(read_checkpoint(default_checkpoint_path()), path, PackageOptions(budgets=(8, 64), verify=False))
+    convert_package(read_checkpoint(default_checkpoint_path()), path, PackageOptions(budgets=(8, 64)))
     return path
 
 
@@ -125,7 +125,7 @@ def test_values_that_float16_does_not_hold(tmp_path: Path) -> None:
     source = read_checkpoint(default_checkpoint_path())
     source.state["blocks.6.fc2.weight"] *= 1e6
     path = tmp_path / "large.mlpackage"
-    convert_package(source, path, PackageOptions(quantize="fp32", budgets=(8,), verify=False))
+    convert_package(source, path, PackageOptions(quantize="fp32", budgets=(8,)))
     done = _inspect(path, "--ane")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -170,11 +170,10 @@ def test_a_verification_holds_the_largest_value_and_warns(package: Path) -> None
     from veca_edge.cli.tables import verification_lines
     from veca_edge.converters.coreml.verification import verify_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-    from veca_edge.modelfile.mlpackage import read_package_file
     from veca_edge.photos.samples import sample_images
 
-    file, source = read_package_file(package), read_checkpoint(default_checkpoint_path())
-    facts = verify_package(file, source, sample_images()[:1]).to_dict()
+    source = read_checkpoint(default_checkpoint_path())
+    facts = verify_package(package, source, sample_images()[:1]).to_dict()
     assert [row["largest"] for row in facts["rows"]] == [255, 255]
     assert not any(line.startswith("warning") for line in verification_lines(facts))
     facts["rows"][1]["largest"] = 2e4

@@ -47,10 +47,10 @@ def test_json_and_picture(default_model_file: Path, tmp_path: Path) -> None:
 
 def test_a_name_is_no_formula(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from veca_edge.calibration.quality.plot import draw
+    from veca_edge.calibration.quality.plot import draw_quality
     from veca_edge.governor.quality import QualityTable
 
-    draw(tmp_path / "name.svg", QualityTable.from_rows([ROW]), r"$\frac")
+    draw_quality(tmp_path / "name.svg", QualityTable.from_rows([ROW]), r"$\frac")
     assert "<svg" in (tmp_path / "name.svg").read_text()
 
 
@@ -96,5 +96,5 @@ def test_options_without_use_are_refused(arguments: tuple[object, ...], message:
 def test_a_file_without_a_table_says_what_to_do(golden_model_file: Path) -> None:
     done = _inspect(golden_model_file, "--quality")
     assert done.exit_code == 2
-    assert "convert the checkpoint anew, without --no-judge" in done.stderr
+    assert "convert the checkpoint anew, without --no-evaluate" in done.stderr
     assert "not judged" in _inspect(golden_model_file).stdout

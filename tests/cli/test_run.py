@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import signal
 import subprocess
 import sys
@@ -15,31 +14,27 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-import veca_edge
+from tests.fakes import RUN_SCRIPT, FakeModel, names
 from tests.known import known
-from tests.paths import FAKES
+from tests.paths import CLIP
 from veca_edge.cli.main import main
-
-names = runpy.run_path(str(FAKES))["names"]
-CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
 
 
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Replaces the model; holds what `veca_edge.load` was called with."""
     calls = []
-    fake = runpy.run_path(str(FAKES))["FakeModel"]
 
     def load(path: str, **more: Any) -> Any:
         calls.append((path, more))
-        return fake()
+        return FakeModel()
 
     monkeypatch.setattr("veca_edge.runtime.model.load", load)
     return calls
 
 
 def run(*arguments: Any) -> Result:
-    return CliRunner().invoke(main, ["run", "model.pte", *arguments])
+    return CliRunner().invoke(main, ["run", "model.pte", *map(str, arguments)])
 
 
 def test_video_with_all_files(tmp_path: Path, loaded: list[Any]) -> None:
@@ -110,19 +105,11 @@ def test_help_has_examples() -> None:
     assert "--source clip.mp4 --headless --cores 8 --save out.mp4 --json" in done.output
 
 
-SCRIPT = f"""
-import runpy, sys, veca_edge
-import veca_edge.runtime.model
-veca_edge.runtime.model.load = lambda path, **more: runpy.run_path({str(FAKES)!r})["FakeModel"]()
-from veca_edge.cli.main import main
-main(["run", "model.pte", "--source", {CLIP!r}, "--headless", "--loop", "--fps-limit", "20", *sys.argv[1:]])
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run_cleanly(tmp_path: Path, number: Signals, status: int) -> None:
-    command = [sys.executable, "-c", SCRIPT, "--save", "o.mp4", "--log", "o.jsonl", "--json"]
+    command = [sys.executable, "-c", RUN_SCRIPT, "--headless", "--loop", "--fps-limit", "20"]
+    command += ["--save", "o.mp4", "--log", "o.jsonl", "--json"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,6 @@ STATE = {"time": 0.0, "battery": 0.9, "charging": False, "thermal": "nominal"}
 
 def simulate(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["simulate", *map(str, arguments)])
-
-
-def test_help_needs_nothing_heavy() -> None:
-    code = (
-        "import sys\n"
-        "from veca_edge.cli.main import main\n"
-        "try: main(['simulate', '--help'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'executorch', 'cv2', 'matplotlib', 'numpy'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy - {\"numpy\"}}' if heavy - {'numpy'} else 0)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "veca-edge simulate --trace states.jsonl" in done.stdout
 
 
 def test_the_governor_against_the_others() -> None:

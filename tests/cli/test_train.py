@@ -78,7 +78,7 @@ def test_the_result_converts_straight_away(
     from veca_edge.image.stills import read_image
 
     made = tmp_path / "model.pte"
-    arguments = ["convert", str(trained[0]), "--output", str(made), "--no-judge"]
+    arguments = ["convert", str(trained[0]), "--output", str(made), "--no-evaluate"]
     result = subprocess.run(
         [sys.executable, "-m", "veca_edge.cli.main", *arguments], capture_output=True, text=True, check=False
     )

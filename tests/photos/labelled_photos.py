@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from veca_edge.arrays import Image
 from veca_edge.image.stills import read_image
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
-from veca_edge.photos.decoding import Image
 from veca_edge.photos.samples import packaged_folder
 from veca_edge.playback.writers import save_png
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.camera.fakes import FakeCapture, FakeModel, FakeScreen, names, picture
+from tests.fakes import FakeCapture, FakeModel, FakeScreen, film, names, picture
+from tests.paths import CLIP
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
@@ -21,11 +22,6 @@ from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState
 
 BUDGETS = FakeModel.budgets
-
-
-def film(count: int = 6, fps: float = 1000.0) -> Source:
-    capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
-    return open_source("http://host/film.mp4", capture=lambda spec: capture)
 
 
 def play(source: Source, options: RunRequest | None = None, model: FakeModel | None = None, **more: Any) -> Summary:
@@ -193,12 +189,12 @@ def test_summary_for_reading_and_for_machines() -> None:
     assert data["labels"] == [{"label": "Äpfel", "share": 1.0}]
 
 
-def test_real_clip_in_every_view(clip: Path, tmp_path: Path) -> None:
+def test_real_clip_in_every_view() -> None:
     """The packaged clip through the whole loop; every view leaves its mark."""
     pictures = {}
     for view in ("labels", "features", "attention", "plain"):
         screen = FakeScreen([])
-        play(open_source(str(clip)), RunRequest(frames=2), window=screen, state=ViewState(64, BUDGETS, view))
+        play(open_source(str(CLIP)), RunRequest(frames=2), window=screen, state=ViewState(64, BUDGETS, view))
         pictures[view] = screen.shown[-1]
     for view in ("labels", "features", "attention"):
         assert np.abs(pictures[view].astype(int) - pictures["plain"]).mean() > 0.5

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.governor.quality import Way
 from veca_edge.runtime import timing
 from veca_edge.runtime.timing import FEWEST, MOST, WARM_UP, Run, filled, thinned, time_ways
@@ -30,7 +31,7 @@ class Timed:
     computed: NDArray[np.bool_]
 
     @property
-    def features(self) -> NDArray[np.float32]:
+    def features(self) -> Float:
         raise AssertionError("only for results outside of streams")
 
 
@@ -47,7 +48,7 @@ class Device:
         self.opened.append(way)
         frames, budget = iter(range(10**6)), way[2] or 0
 
-        def run(frame: NDArray[np.uint8]) -> Timed:
+        def run(frame: Image) -> Timed:
             count = budget // 2 if next(frames) else (way[1] // 16) ** 2
             computed = np.arange((way[1] // 16) ** 2) < count
             latency = self.seconds(way, count)
@@ -79,7 +80,7 @@ def test_a_disturbance_in_one_pass_does_not_count() -> None:
         # Opened for the pace, to warm up, and once per way and pass: every way of the first pass is slow.
         slow = 4 < calls <= 4 + len(WAYS)
 
-        def slower(frame: NDArray[np.uint8]) -> Timed:
+        def slower(frame: Image) -> Timed:
             result = run(frame)
             return Timed(3 * result.latency, result.computed) if slow else result  # type: ignore[return-value,arg-type]
 

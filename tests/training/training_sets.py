@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from veca_edge.photos.decoding import Image
+from veca_edge.arrays import Image
 from veca_edge.photos.store import PhotoStore
 from veca_edge.playback.writers import save_png
 from veca_edge.training.settings import Recipe, load_recipe

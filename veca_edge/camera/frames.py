@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from veca_edge.arrays import Image
 
 Notify = Callable[[str], None]
 
@@ -23,7 +22,7 @@ class Frame:
         name: the source, or for a folder of images the file's name.
     """
 
-    image: NDArray[np.uint8]
+    image: Image
     index: int
     time: float
     name: str

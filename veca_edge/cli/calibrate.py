@@ -79,9 +79,9 @@ def command(
     output, plot = _targets(checkpoint, output, plot, max_drop, max_size)
     for module in ("torch", "cv2", "executorch"):
         require(module, "convert")
-    from veca_edge.calibration.benchmark.machine import read_machine
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
     from veca_edge.photos.calibration import read_calibration
+    from veca_edge.runtime.machine import read_machine
     from veca_edge.runtime.native import quiet
 
     machine = read_machine()

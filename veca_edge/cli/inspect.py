@@ -88,10 +88,10 @@ def _check_options(path: Path | None, ane: bool, images: Path | None, quality: b
 
 
 def _draw_quality(path: Path, facts: Mapping[str, Any]) -> None:
-    from veca_edge.calibration.quality.plot import draw
+    from veca_edge.calibration.quality.plot import draw_quality
     from veca_edge.governor.quality import QualityTable
 
-    draw(path, QualityTable.from_dict(facts), f"{facts['name']}, {facts['quantization']}")
+    draw_quality(path, QualityTable.from_dict(facts), f"{facts['name']}, {facts['quantization']}")
 
 
 def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:

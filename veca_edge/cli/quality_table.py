@@ -28,7 +28,7 @@ def quality_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     stored = facts.get("quality") or {}
     if not stored:
         raise VecaError(
-            f"{path}: not judged when it was converted: convert the checkpoint anew, without --no-judge"
+            f"{path}: not judged when it was converted: convert the checkpoint anew, without --no-evaluate"
         )
     try:
         table = QualityTable.from_dict(stored)

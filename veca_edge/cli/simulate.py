@@ -100,9 +100,9 @@ def _simulate(given: dict[str, Any], tables: Tables) -> None:
                 advance()
             runs.append((scenario, moments))
     if given["plot"] is not None:
-        from veca_edge.calibration.simulation.plot import draw
+        from veca_edge.calibration.simulation.plot import draw_runs
 
-        draw(check_target(given["plot"]), runs)
+        draw_runs(check_target(given["plot"]), runs)
     scores = [score(scenario, name, run) for scenario, by_name in runs for name, run in by_name.items()]
     _print_scores(scores, runs, given["as_json"])
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require
-from veca_edge.files import is_there, shortened
+from veca_edge.files import cache_folder, is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime import model as runtime
 from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import Model
-from veca_edge.runtime.trust import cache_folder
 
 CHECKPOINT = "everyday.pt"
 
@@ -99,12 +98,7 @@ def _usable(path: Path, digest: str) -> bool:
 
 def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     require("executorch", "convert")
-    from veca_edge.runtime.native import quiet
-
-    with quiet():
-        from veca_edge.calibration.quality.measure import quality_in_child
-        from veca_edge.converters.executorch.convert import ConvertOptions, convert
-    from veca_edge.model.checkpoint import read_checkpoint
+    from veca_edge.conversion.convert import ConvertRequest, convert
 
     say(f"converting the default model once, into {path}")
-    convert(read_checkpoint(checkpoint), path, ConvertOptions(judge=quality_in_child))
+    convert(ConvertRequest(checkpoint, output=path))

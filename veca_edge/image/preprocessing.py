@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.scaling import averaged, interpolated
 from veca_edge.numbers import finite
@@ -19,7 +20,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_IMAGE_SIZE = 4096
 MAX_ASPECT = 8.0
 
-Image = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
 from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
@@ -14,7 +14,7 @@ from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
 HEADER = 65_536  # bytes that hold the header of nearly every photo
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> Image:
     """(H, W, 3) uint8 RGB from a JPEG, PNG, WebP, BMP or TIFF file, turned upright as its EXIF data says.
 
     Raises:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import Manifest
@@ -21,6 +21,7 @@ from veca_edge.modelfile.mlprogram.program import Function
 MANIFEST_KEY = "veca_edge.manifest"
 NAMES_KEY = "veca_edge.names"  # full names of the program's values by the short ones that it uses
 TARGET = "coreml"
+MinimumTarget = Literal["iOS18", "iOS17"]  # the oldest system that is to run a package
 _FULL_NAME = re.compile(r"[A-Za-z_]\w{0,79}", re.ASCII)
 MAIN = "main"  # the only function of a package for iOS 17, which holds one budget
 

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.files import shortened
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.flops import model_gflops
-from veca_edge.photos.decoding import Image, Say, readable
+from veca_edge.photos.decoding import Say, readable
 from veca_edge.photos.folders import Photos, read_any_folder
 from veca_edge.photos.samples import packaged_folder
 

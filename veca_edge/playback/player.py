@@ -12,9 +12,7 @@ from datetime import datetime
 from types import FrameType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
@@ -191,7 +189,7 @@ class Player:
             hud_lines(result),
         )
 
-    def _interact(self, window: Screen, renderer: Renderer, picture: NDArray[np.uint8]) -> None:
+    def _interact(self, window: Screen, renderer: Renderer, picture: Image) -> None:
         """Show a picture and obey a key."""
         window.show(renderer.add_lines(picture, HELP) if self._state.help else picture)
         self._state = apply_key(self._state, window.key(NAP if self._state.paused else 0.001))
@@ -210,12 +208,12 @@ class Player:
                 return
             self._state = remote.steer(before, NAP)
 
-    def _record(self, picture: NDArray[np.uint8], frame: Frame) -> None:
+    def _record(self, picture: Image, frame: Frame) -> None:
         # A file's frames are taken as they are; a camera's arrive at the pace of the model.
         if self._video is not None:
             self._video.write(picture, frame.time if self._source.live else None)
 
-    def _snapshot(self, picture: NDArray[np.uint8]) -> None:
+    def _snapshot(self, picture: Image) -> None:
         name = f"veca-{datetime.now():%Y%m%d-%H%M%S-%f}.png"
         try:
             save_png(self._request.snapshots / name, picture)

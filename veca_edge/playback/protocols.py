@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.viewer import ViewState
@@ -30,14 +28,14 @@ class Runner(Protocol):
     def statistics(self) -> SessionStatistics | None:
         """What a governor has done so far; None if none chooses."""
 
-    def __call__(self, image: NDArray[np.uint8], *, cores: int | None, image_size: int | None = None) -> Result:
+    def __call__(self, image: Image, *, cores: int | None, image_size: int | None = None) -> Result:
         """The result for the next frame, uint8 (H, W, 3), RGB; `cores` None leaves the choice to the runner."""
 
 
 class Screen(Protocol):
     """The part of `viewer.Window` that a player uses."""
 
-    def show(self, image: NDArray[np.uint8]) -> None: ...
+    def show(self, image: Image) -> None: ...
 
     def key(self, wait: float = 0.001) -> int: ...
 
@@ -53,7 +51,7 @@ class Shown:
         state: what is chosen: cores, view, pause.
     """
 
-    picture: NDArray[np.uint8] | None
+    picture: Image | None
     frame: Frame
     result: Result
     hud: Hud

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.session import Session, SessionStatistics
-
-Image = NDArray[np.uint8]
 
 
 class ModelRunner:

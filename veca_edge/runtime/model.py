@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import is_package, is_there
 from veca_edge.image.preprocessing import Preprocessing
@@ -21,11 +21,6 @@ from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
-
-if TYPE_CHECKING:
-    pass
-
-Float = NDArray[np.float32]
 
 
 class Model:
@@ -75,7 +70,7 @@ class Model:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __call__(self, image: NDArray[np.uint8], cores: int | None = None, image_size: int | None = None) -> Result:
+    def __call__(self, image: Image, cores: int | None = None, image_size: int | None = None) -> Result:
         """Run the model on an image.
 
         Args:

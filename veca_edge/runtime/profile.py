@@ -9,21 +9,17 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from veca_edge._version import __version__
 from veca_edge.errors import VecaError
-from veca_edge.files import replacing
+from veca_edge.files import cache_folder, replacing
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
-from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name
-from veca_edge.runtime.threads import usable_cores
+from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, read_machine
 from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_ways
-from veca_edge.runtime.trust import cache_folder
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
@@ -156,10 +152,10 @@ def profile_device(
 
 def this_device(threads: int) -> Device:
     """This device, computing with so many threads."""
-    parts = [f"veca-edge {__version__}"]
-    with suppress(PackageNotFoundError):
-        parts.append(f"executorch {version('executorch')}")
-    return Device(processor_name(), len(usable_cores()), threads, ", ".join(parts))
+    machine = read_machine()
+    engine = {name: machine.versions.get(name) for name in ("veca-edge", "executorch")}
+    runtime = ", ".join(f"{name} {number}" for name, number in engine.items() if number)
+    return Device(machine.processor, machine.usable_cores, threads, runtime)
 
 
 def _path(model: Model) -> Path | None:

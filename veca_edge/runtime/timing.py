@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.governor.quality import LatencyRow, Way
+from veca_edge.runtime.measuring import latency
 from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.runtime.streaming.change import ChangeSettings
 
@@ -29,7 +31,6 @@ START = 12  # frame of the packaged clip from which a hand moves in it
 FRAMES = MOST + WARM_UP  # of the clip, from there
 STREAMED = 0.5  # of a full frame's time, what a streamed one takes on this clip, roughly
 
-Image = NDArray[np.uint8]
 Run = Callable[[Image], Result]
 Opener = Callable[[Way], Run]
 
@@ -120,9 +121,9 @@ def _time_way(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
 
 def latency_row(way: Way, times: Sequence[float], computed: Sequence[int]) -> LatencyRow:
     """A way's row, from the seconds and the computed patches of each frame."""
-    seconds, patches = np.asarray(times), np.asarray(computed)
-    p50, p95 = (float(value) for value in np.percentile(seconds, (50, 95)))
-    return LatencyRow(*way, p50, p95, float(seconds.mean()), float(patches.mean()), *_line(seconds, patches))
+    seconds, patches, found = np.asarray(times), np.asarray(computed), latency(times)
+    measured = (found.p50 / 1e3, found.p95 / 1e3, float(seconds.mean()), float(patches.mean()))
+    return LatencyRow(*way, *measured, *_line(seconds, patches))
 
 
 def _line(times: NDArray[np.float64], computed: NDArray[np.int_]) -> tuple[float, float]:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import replacing
 from veca_edge.photos.store import PhotoStore
@@ -25,17 +26,7 @@ from veca_edge.training.losses import resize_grid
 from veca_edge.training.schedule import KEPT, SAMPLE, draws
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask
-from veca_edge.training.views import (
-    Float,
-    Views,
-    crop,
-    draw_views,
-    half_mirrored,
-    normalise,
-    own_shares,
-    render,
-    resized,
-)
+from veca_edge.training.views import Views, crop, draw_views, half_mirrored, normalise, own_shares, render, resized
 from veca_edge.training.world import Autocast
 
 SAMPLES = 256  # views from which statistics of the teacher are computed

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from veca_edge.arrays import Float
 from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.settings import AugmentSettings
 
-Float = NDArray[np.float32]
 GREY = (0.299, 0.587, 0.114)
 
 

@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import shutil
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from veca_edge.errors import VecaError
 from veca_edge.governor.quality import QualityRow, QualityTable, Way
 from veca_edge.image.clip import clip_frames
 from veca_edge.image.stills import read_image
-from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
+from veca_edge.model.checkpoint import default_checkpoint_path
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import read_photos
@@ -127,9 +126,8 @@ def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path)
 
 
 def test_a_folder_that_is_not_there_is_one_line(default_model_file: Path, tmp_path: Path) -> None:
-    source = read_checkpoint(default_checkpoint_path())
     with pytest.raises(VecaError, match="no such folder of photos"):
-        quality_in_child(read_model_file(default_model_file), source, images=tmp_path / "none")
+        quality_in_child(default_model_file, default_checkpoint_path(), images=tmp_path / "none")
 
 
 def test_a_result_is_worth_less_when_the_scene_has_moved_on(manifest: Manifest) -> None:
@@ -145,8 +143,7 @@ def test_files_without_a_table_are_still_read(manifest: Manifest) -> None:
 
 
 def test_a_child_that_fails_says_why(default_model_file: Path, tmp_path: Path) -> None:
-    file = read_model_file(default_model_file)
     damaged = tmp_path / "damaged.pte"
     damaged.write_bytes(default_model_file.read_bytes()[:1000])
     with pytest.raises(VecaError, match=r"damaged\.pte"):
-        quality_in_child(replace(file, path=damaged), read_checkpoint(default_checkpoint_path()))
+        quality_in_child(damaged, default_checkpoint_path())

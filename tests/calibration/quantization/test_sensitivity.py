@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.calibration.benchmark.small_models import photo_set, small_checkpoint
-from veca_edge.calibration.benchmark.machine import read_machine
 from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
 from veca_edge.calibration.quantization.emulation import Simulation, as_layer
 from veca_edge.calibration.quantization.findings import Goal, Report
@@ -17,6 +16,7 @@ from veca_edge.converters.graph.folding import fold, linear_layers
 from veca_edge.converters.graph.weights import nearest
 from veca_edge.errors import VecaError
 from veca_edge.photos.calibration import Calibration, PhotoSet
+from veca_edge.runtime.machine import read_machine
 
 
 def _calibration() -> Calibration:

@@ -71,7 +71,7 @@ def test_the_patch_embedding_keeps_its_response_to_the_mean_pixel() -> None:
     grey = np.tile(255 * np.array([0.485, 0.456, 0.406]), 16 * 16)
     expected = folded.patch.values.astype(np.float64) @ grey + folded.patch.bias
     for name in ("int8", "int4"):
-        patch = quantize(folded, QuantizationRecipe(name, name)).patch  # type: ignore[arg-type]
+        patch = quantize(folded, QuantizationRecipe(name, name)).patch
         assert patch.precision == name
         np.testing.assert_allclose(patch.values.astype(np.float64) @ grey + patch.bias, expected, atol=1e-4)
 

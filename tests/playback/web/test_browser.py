@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-import veca_edge
-from tests.camera.fakes import FakeModel
+from tests.fakes import FakeModel
+from tests.paths import CLIP
 from tests.playback.web import browser
 from tests.playback.web.browser import Browser
 from veca_edge.camera.sources import open_source
@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(browser.find() is None, reason="there is no Chromium here (Debian: apt install chromium)"),
 ]
-CLIP = Path(veca_edge.__file__).parent / "assets" / "clip.mp4"
 BUDGETS = FakeModel.budgets
 LIVE = "document.getElementById('phase').textContent === 'live' && document.getElementById('card').hidden"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.camera.fakes import FakeCapture, FakeModel, picture
+from tests.fakes import FakeModel, film
 from tests.known import known
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
@@ -41,11 +41,6 @@ class FakeRemote:
             self.waited += 1
             return replace(state, paused=self.waited < 4)
         return replace(state, **self.wishes.get(len(self.shown), {}))
-
-
-def film(count: int = 6, fps: float = 1000.0) -> Source:
-    capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
-    return open_source("http://host/film.mp4", capture=lambda spec: capture)
 
 
 def play(

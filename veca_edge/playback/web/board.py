@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.playback.protocols import Shown
 from veca_edge.playback.summary import ms
 from veca_edge.playback.viewer import ViewState
@@ -29,7 +27,7 @@ class Picture:
     """A numbered picture, (H, W, 3) uint8 RGB."""
 
     number: int
-    image: NDArray[np.uint8]
+    image: Image
 
 
 @dataclass(frozen=True)

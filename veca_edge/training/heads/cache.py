@@ -16,9 +16,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.files import shortened
+from veca_edge.files import cache_folder, shortened
 from veca_edge.photos.decoding import Say
-from veca_edge.runtime.trust import cache_folder
 
 FORMAT = 1
 LIMIT = 4 * 2**30  # bytes of all files together; the least recently used are removed first
