@@ -46,13 +46,13 @@ def write_pieces(folder: Path, name: str, count: int, seed: int = 0) -> list[Pat
 
 
 def write_folders(folder: Path, counts: Mapping[str, int]) -> list[Path]:
-    """Folders, each with so many pieces of the packaged photo that it is named after, or of a carton of milk."""
+    """Folders, each with so many pieces of the packaged photo that it is named after, or of an orange."""
     folder.mkdir(exist_ok=True)
     paths = []
     for name, count in counts.items():
         photo = Path(name).name
         paths += write_pieces(
-            folder / name, photo if photo in LABELS else "milk", count, seed=int(name.startswith("val/"))
+            folder / name, photo if photo in LABELS else "orange", count, seed=int(name.startswith("val/"))
         )
     return paths
 
