@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import replacing
 from veca_edge.photos.store import PhotoStore
@@ -26,7 +27,6 @@ from veca_edge.training.schedule import KEPT, SAMPLE, draws
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask
 from veca_edge.training.views import (
-    Float,
     Views,
     crop,
     draw_views,
