@@ -156,7 +156,8 @@ class QualityTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; what was not measured is left out."""
-        return {"rows": [_plain(row) for row in self.rows], "freshness": asdict(self.freshness), **self.facts}
+        freshness = {name: list(values) for name, values in asdict(self.freshness).items()}
+        return {"rows": [_plain(row) for row in self.rows], "freshness": freshness, **self.facts}
 
     @classmethod
     def of_file(cls, values: Mapping[str, Any], budgets: Sequence[int]) -> QualityTable | None:
