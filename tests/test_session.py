@@ -202,8 +202,8 @@ def test_a_bad_frame_is_refused_and_the_session_goes_on(model: Model, front: Fro
 
 def test_without_a_quality_table_it_says_what_to_do(golden_model_file: Path) -> None:
     model = veca_edge.load(golden_model_file)
-    model.quality = {}
-    with pytest.raises(VecaError, match="convert the checkpoint anew"):
+    model.quality = None
+    with pytest.raises(VecaError, match="convert the checkpoint again"):
         Session(model)
     with pytest.raises(VecaError, match="unknown preset 'best'"):
         Session(model, "best")

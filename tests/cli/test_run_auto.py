@@ -52,7 +52,7 @@ def test_assumed_heat_and_battery_lower_the_point(default_model_file: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--image-size", "112"), "112 px was not judged at conversion"),
+        (("--image-size", "112"), "112 px was not evaluated at conversion"),
         (("--battery", "2"), "2.0 is not in the range 0<=x<=1"),
         (("--cores", "many"), "give core counts such as 8,16,64, or all"),
         (("--cores", "8", "--thermal", "serious"), "--thermal works with --cores auto only"),

@@ -13,7 +13,7 @@ from veca_edge.runtime.measuring import interleaved, latency, median_extra_ms, m
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    fake = Clock()
+    fake = Clock(0.0)
     monkeypatch.setattr(measuring, "perf_counter", fake)
     return fake
 

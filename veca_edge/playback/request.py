@@ -113,7 +113,7 @@ class RunRequest:
         Raises:
             VecaError: auto is asked for and impossible, or an option has no use beside the others.
         """
-        can = streams and bool(model.quality)
+        can = streams and model.quality is not None
         if self.cores == "auto" and not streams:
             raise VecaError("--cores auto needs a video or a camera, and --stream: give a number of cores instead")
         if self.cores == "auto" and not can:

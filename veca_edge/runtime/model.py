@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import is_package, is_there
+from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
@@ -38,15 +38,15 @@ class Model:
         budgets: tuple[int, ...],
         labels: tuple[str, ...] = (),
         head: Head | None = None,
-        quality: Mapping[str, Any] | None = None,
+        quality: QualityTable | None = None,
         digest: str = "",
     ) -> None:
         """Args:
-        quality: what each operating point is worth (see `Manifest.quality`), {} or None if unknown.
+        quality: what each run configuration is worth, None if unknown.
         digest: SHA-256 of the file, hexadecimal.
         """
         self.name = name
-        self.quality = quality or {}
+        self.quality = quality
         self.digest = digest
         self.engine = engine
         self.preprocessing = preprocessing
@@ -195,7 +195,14 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
     Args:
         head: the classifier, if it is not in the engine's program.
         digest: as in `Model`.
+
+    Raises:
+        VecaError: the quality table is damaged.
     """
+    try:
+        quality = QualityTable.of_file(manifest.quality, manifest.budgets)
+    except VecaError as error:
+        raise VecaError(f"{manifest.name}: {error}: convert the checkpoint again") from None
     return Model(
         name=manifest.name,
         engine=engine,
@@ -204,7 +211,7 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
         budgets=manifest.budgets,
         labels=manifest.labels,
         head=head,
-        quality=manifest.quality,
+        quality=quality,
         digest=digest,
     )
 
