@@ -47,7 +47,7 @@ def test_the_model_stays_as_it_is(fitted: FittedHead) -> None:
     assert all(torch.equal(fitted.checkpoint.state[name], value) for name, value in before.state.items())
 
 
-def test_the_written_checkpoint_answers_as_it_was_judged(
+def test_the_written_checkpoint_answers_as_it_was_evaluated(
     fitted: FittedHead, photos: Splits, tmp_path: Path
 ) -> None:
     write_checkpoint(fitted.checkpoint, tmp_path / "mine.pt")
@@ -95,7 +95,7 @@ def test_a_large_set_is_not_computed_at_every_budget(photos: Splits, monkeypatch
     assert min(quality.scores.top1 for quality in fitted.budgets) > 0.9
 
 
-def test_confidence_is_judged_on_photos_that_it_was_not_fitted_on(tmp_path: Path) -> None:
+def test_confidence_is_measured_on_photos_that_it_was_not_fitted_on(tmp_path: Path) -> None:
     """Labels by chance: what the head is sure of in train does not hold, and the temperature finds out."""
     photos = read_folder(write_photos(tmp_path, train=30, val=30))
     generator = np.random.default_rng(0)
