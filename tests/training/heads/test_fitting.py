@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tests.known import known
 from tests.photos.labelled_photos import LABELS, cut, tiny_checkpoint, write_photos
@@ -78,7 +79,12 @@ def test_a_head_for_the_same_labels_is_compared_with(fitted: FittedHead, photos:
 def test_a_large_set_is_not_computed_at_every_budget(photos: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("veca_edge.training.heads.fitting.LOOKS", 30)
     seen, compute = list[int](), Extractor.compute
-    monkeypatch.setattr(Extractor, "compute", lambda *given: seen.append(len(given[1])) or compute(*given))
+
+    def counted(*given: Any) -> NDArray[np.float16]:
+        seen.append(len(given[1]))
+        return compute(*given)
+
+    monkeypatch.setattr(Extractor, "compute", counted)
     fitted = fit_head(tiny_checkpoint(), photos, image_size=32)
     assert sum(seen) == 30 * 2 + 12 * 3
     assert fitted.checkpoint.preprocessing["image_size"] == 32
