@@ -12,21 +12,23 @@ import click
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import require
+from veca_edge.photos.folders import HOLD_OUT
 
 if TYPE_CHECKING:
     from veca_edge.training.heads.fitting import FittedHead
     from veca_edge.training.heads.metrics import Scores
 
-EPILOG = """\b
+PATH = click.Path(path_type=Path)
+EPILOG = f"""\b
 Examples:
   veca-edge fit-head --data photos/ --output mine.pt       # on the packaged model
   veca-edge fit-head --data photos/ --checkpoint veca.pt --output mine.pt --plot confusion.png
   veca-edge convert mine.pt                                # the result is an ordinary checkpoint
 
 \b
-photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in ten is held out to evaluate the head
-on. Features of the photos are kept in the cache folder: after an interruption the command continues where it was,
-and a second run takes seconds.
+photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in {HOLD_OUT} is held out for
+evaluation. Features of the photos are kept in the cache folder: after an interruption the command continues where
+it was, and a second run takes seconds.
 """
 
 
@@ -34,25 +36,18 @@ and a second run takes seconds.
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Learn from the photos in this folder, which lie in folders named after their labels.",
 )
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     show_default="the packaged model",
     help="Use the model of this checkpoint.",
 )
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the checkpoint here.",
-)
+@click.option("--output", "-o", required=True, type=PATH, metavar="FILE", help="Write the checkpoint here.")
 @click.option(
     "--image-size",
     type=click.IntRange(min=1),
@@ -69,7 +64,7 @@ and a second run takes seconds.
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Draw how often each label is mistaken for each other label (.png, .svg, .pdf).",
 )
