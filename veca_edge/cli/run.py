@@ -195,7 +195,7 @@ def _load(request: RunRequest, say: Say) -> Model:
     from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
 
-    path = request.model or default_model_path(say)
+    path = request.model or default_model_path(say, request.check_sizes)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
         model = load(path, threads=request.threads)
