@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import require
 from veca_edge.photos.folders import HOLD_OUT
 
@@ -78,12 +78,13 @@ def command(as_json: bool, **given: Any) -> None:
         require(module, "train")
     from veca_edge.training.heads.run import FitRequest, fit
 
-    outcome = fit(FitRequest(**given), say, (lambda stage, done: None) if as_json else Stages())
+    outcome = fit(FitRequest(**given), say, Stages())
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     else:
         click.echo("\n".join(_lines(outcome.fitted)))
         click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
+        next_step(f"veca-edge convert {outcome.output}")
 
 
 def _lines(fitted: FittedHead) -> Iterator[str]:

@@ -7,11 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import REMIND, Stages, next_step, say
 from veca_edge.errors import require
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.training.request import Resume, TrainRequest
@@ -107,20 +108,23 @@ def command(
     from veca_edge.training.preparation import Listener
     from veca_edge.training.run import train
 
-    listener = Listener(say) if as_json else Listener(say, Stages(), _Screen())
+    listener = Listener(say, Stages(), _Screen())
     outcome = train(TrainRequest(recipe=recipe, **given), listener)
     if outcome is None:
         return
     click.echo(json.dumps(outcome.to_dict(), indent=2) if as_json else "\n".join(_lines(outcome)))
+    if not as_json and outcome.stopped not in signal.Signals.__members__:
+        next_step(f"veca-edge convert {given['output']}")
     if outcome.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
 
 
 class _Screen:
-    """A line on standard error for each validation; and one for progress, rewritten, where someone is watching."""
+    """A line on standard error for each validation; and one for progress: rewritten where someone is
+    watching, else every 10 seconds."""
 
     def __init__(self) -> None:
-        self._watched = sys.stderr.isatty()
+        self._watched, self._told = sys.stderr.isatty(), perf_counter()
 
     def __call__(self, news: Progress | dict[str, Any]) -> None:
         clear = "\r\033[K" if self._watched else ""
@@ -128,6 +132,9 @@ class _Screen:
             click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
         elif self._watched:
             click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
+        elif perf_counter() - self._told >= REMIND:
+            self._told = perf_counter()
+            click.echo(f"  {_progress(news)}", err=True)
 
 
 def _progress(at: Progress) -> str:
