@@ -65,8 +65,8 @@ TOLERANCES = {
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
 
 
-def judged_as(manifest: Manifest) -> str:
-    """The quantization whose tolerance a file must keep: int4 if any layer has it, else its own."""
+def coarsest(manifest: Manifest) -> str:
+    """The quantization that sets a file's tolerance: int4 if any layer has it, else the file's own."""
     return "int4" if "int4" in manifest.precision.values() else manifest.quantization
 
 
@@ -103,7 +103,7 @@ class Verification:
     """The whole comparison.
 
     Attributes:
-        quantization: of the file, see `judged_as`; with the target it sets the tolerance.
+        quantization: of the file, see `coarsest`; with the target it sets the tolerance.
         images: how many were compared.
         rows: one per method and budget.
         target: "executorch" or "coreml".

@@ -83,9 +83,9 @@ class Simulation:
         self.config = config
         self.layers = dict(layers)
         self._folded = folded
-        self._bank, self._coordinates = torch.from_numpy(folded.bank), torch.from_numpy(folded.coordinates)
+        self._bank, self._coordinates = torch.from_numpy(folded.core_tokens), torch.from_numpy(folded.coordinates)
         self._angles = torch.from_numpy(np.asarray(folded.angles.data, np.float32))
-        self._moves = [as_layer(weight) for weight in folded.moves]
+        self._moves = [as_layer(weight) for weight in folded.coordinate_heads]
         self._head = None if folded.head is None else as_layer(folded.head)
 
     def changed(self, layers: Mapping[str, Layer]) -> Simulation:

@@ -23,7 +23,7 @@ from veca_edge.converters.verification import (
     Reference,
     Verification,
     answer_with,
-    judged_as,
+    coarsest,
     score,
     summary,
 )
@@ -74,7 +74,7 @@ def verify_package(
             done += 1
             progress(done / total)
         rows.append(replace(summary(name, cores, scores), largest=_largest(ranges)))
-    return Verification(judged_as(manifest), len(images), tuple(rows), "coreml")
+    return Verification(coarsest(manifest), len(images), tuple(rows), "coreml")
 
 
 def _largest(ranges: Ranges) -> float:

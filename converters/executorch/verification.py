@@ -20,7 +20,7 @@ from veca_edge.converters.verification import (
     Score,
     Verification,
     answer_with,
-    judged_as,
+    coarsest,
     score,
     summary,
 )
@@ -61,7 +61,7 @@ def verify(
                 scores.setdefault((method, cores), []).append(found)
             progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
     rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
-    return Verification(judged_as(manifest), len(fitted), rows)
+    return Verification(coarsest(manifest), len(fitted), rows)
 
 
 class _Comparison:
