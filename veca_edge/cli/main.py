@@ -38,6 +38,13 @@ GROUPS = {
 }
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 DEBUG = "VECA_EDGE_DEBUG"
+# Symbolic links to folders beside the package; where Git does not make links they are small text files.
+LINKED = ("veca_edge.converters", "veca_edge.calibration")
+UNLINKED = (
+    "{} is not a link to its folder, because Git made this copy without symbolic links: run "
+    "`git config core.symlinks true`, delete veca_edge/converters and veca_edge/calibration, and run "
+    "`git checkout -- veca_edge`"
+)
 
 
 class LazyGroup(click.Group):
@@ -71,6 +78,10 @@ class LazyGroup(click.Group):
             _fail("out of memory: use a smaller image size or model", 1)
         except OSError as error:
             _fail(str(error), 1)
+        except ModuleNotFoundError as error:
+            if error.name not in LINKED:
+                raise
+            _fail(UNLINKED.format(error.name.replace(".", "/")), 2)
         except Exception as error:
             if os.environ.get(DEBUG):
                 raise
