@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -159,17 +159,6 @@ class Outputs:
     logits: Float | None
 
 
-@dataclass(frozen=True)
-class Score:
-    """One method on one image against the reference; see `Row`."""
-
-    embedding_cosine: float
-    feature_cosine: float
-    max_error: float
-    norm_error: float
-    agrees: bool | None
-
-
 class Reference:
     """The checkpoint in PyTorch, float32."""
 
@@ -189,31 +178,32 @@ class Reference:
         return Outputs(embedding, features, logits)
 
 
-def score(found: Outputs, expected: Outputs) -> Score:
-    """How far `found` is from `expected`."""
+def score(method: str, cores: int, found: Outputs, expected: Outputs) -> Row:
+    """How far `found` is from `expected` on one image."""
     agrees = None
     if found.logits is not None and expected.logits is not None:
-        agrees = bool(found.logits.argmax() == expected.logits.argmax())
-    return Score(
+        agrees = float(found.logits.argmax() == expected.logits.argmax())
+    return Row(
+        method,
+        cores,
         embedding_cosine=float(cosines(found.embedding, expected.embedding)),
         feature_cosine=float(cosines(found.features, expected.features).mean()),
         max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
+        top1_agreement=agrees,
         norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
-        agrees=agrees,
     )
 
 
-def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
-    """One method at one budget over all images."""
-    agreements = [score.agrees for score in scores if score.agrees is not None]
-    return Row(
-        method=method,
-        cores=cores,
-        embedding_cosine=float(np.mean([score.embedding_cosine for score in scores])),
-        feature_cosine=float(np.mean([score.feature_cosine for score in scores])),
-        max_error=float(np.max([score.max_error for score in scores])),
+def over_images(rows: Sequence[Row]) -> Row:
+    """One method at one budget over all images, from its row of each."""
+    agreements = [row.top1_agreement for row in rows if row.top1_agreement is not None]
+    return replace(
+        rows[0],
+        embedding_cosine=float(np.mean([row.embedding_cosine for row in rows])),
+        feature_cosine=float(np.mean([row.feature_cosine for row in rows])),
+        max_error=float(np.max([row.max_error for row in rows])),
         top1_agreement=float(np.mean(agreements)) if agreements else None,
-        norm_error=float(np.max([score.norm_error for score in scores])),
+        norm_error=float(np.max([row.norm_error for row in rows])),
     )
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
-
-if TYPE_CHECKING:
-    from veca_edge.converters.coreml.neural_engine.facts import FunctionRange
 
 WIDTH = 100
 SAMPLE_STEP = 4  # every fourth of the packaged photos: enough for magnitudes, and seconds instead of minutes
@@ -35,22 +33,13 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
     Raises:
         VecaError: a damaged package, or images that cannot be read.
     """
-    from veca_edge.converters.coreml.neural_engine.facts import describe_placement, measure_ranges, range_facts
+    from veca_edge.converters.coreml.neural_engine.facts import describe_placement, describe_ranges
     from veca_edge.photos.samples import read_images, sample_images
 
     facts = describe_placement(path)
     chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images)
-    progress = None if stages is None else lambda done: stages("measuring ranges", done)
-    measured = measure_ranges(path, chosen, progress)
-    ranges = None if measured is None else range_facts(measured, len(chosen)) | {"worst": _worst(measured)}
-    return facts | {"ranges": ranges}
-
-
-def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
-    """By layer, what goes furthest in any function."""
-    from veca_edge.converters.coreml.neural_engine.facts import layer_facts, worst_layers
-
-    return [layer_facts(layer) | {"function": function} for function, layer in worst_layers(measured)]
+    progress = (lambda _: None) if stages is None else partial(stages, "measuring ranges")
+    return facts | {"ranges": describe_ranges(path, chosen, progress)}
 
 
 def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -94,14 +94,6 @@ class Rule:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Kinds of operations that somebody saw on the Neural Engine, and where they say so."""
-
-    kinds: tuple[str, ...]
-    source: str
-
-
 def _type(operand: Operand) -> TensorType | None:
     """The type of an operand that is no variable; an array's element type does not matter here."""
     if isinstance(operand, Reference):
@@ -347,10 +339,11 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-SEEN: tuple[Seen, ...] = (
-    Seen(("scaled_dot_product_attention",), "vx-lang/Vx #437 (float16 and large enough)"),
-    Seen(("add", "linear", "relu"), "FluidInference/FluidAudio Documentation/ANE_Profiler.md"),
-    Seen(("layer_norm", "matmul"), "apple/coremltools #1909 (sizes fixed)"),
-    Seen(("conv",), "argmaxinc/whisperkittools #42"),
-    Seen(("mul", "reduce_mean", "rsqrt"), "0seba/VoxCPMANE #15"),
-)
+# Kinds of operations that somebody saw on the Neural Engine, and where they say so.
+SEEN: Mapping[str, str] = {
+    "scaled_dot_product_attention": "vx-lang/Vx #437 (float16 and large enough)",
+    **dict.fromkeys(("add", "linear", "relu"), "FluidInference/FluidAudio Documentation/ANE_Profiler.md"),
+    **dict.fromkeys(("layer_norm", "matmul"), "apple/coremltools #1909 (sizes fixed)"),
+    "conv": "argmaxinc/whisperkittools #42",
+    **dict.fromkeys(("mul", "reduce_mean", "rsqrt"), "0seba/VoxCPMANE #15"),
+}
