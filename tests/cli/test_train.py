@@ -56,7 +56,7 @@ def test_says_what_it_made(trained: Trained) -> None:
 
 def test_the_result_converts_straight_away(trained: Trained, photos: Path, tmp_path: Path) -> None:
     made = tmp_path / "model.pte"
-    result = CliRunner().invoke(main, ["convert", str(trained[0]), "--output", str(made), "--no-judge"])
+    result = CliRunner().invoke(main, ["convert", str(trained[0]), "--output", str(made), "--no-evaluate"])
     assert result.exit_code == 0, result.stderr
     model = load(made)
     for label in LABELS:

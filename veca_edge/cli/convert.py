@@ -11,7 +11,7 @@ import click
 
 from veca_edge.cli.options import RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
@@ -20,6 +20,10 @@ from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 from veca_edge.modelfile.mlpackage import MinimumTarget
 
+AFTER = {
+    "executorch": "veca-edge run {} --source clip.mp4, or embed it in an app: apps/android, apps/python-mobile",
+    "coreml": "embed {} in an app: apps/ios",
+}
 EPILOG = """\b
 Examples:
   veca-edge convert                                    # the checkpoint that comes with the package
@@ -134,13 +138,14 @@ def command(as_json: bool, **given: Any) -> None:
 
     CHECKPOINT is a checkpoint in the published format; without it the one that comes with the package is used.
     """
-    made = convert(ConvertRequest(**given), (lambda *_: None) if as_json else Stages(), say)
+    made = convert(ConvertRequest(**given), Stages(), say)
     if as_json:
         facts = {conversion.target: conversion.to_dict() for conversion in made}
         click.echo(json.dumps(facts if len(facts) > 1 else made[0].to_dict(), indent=2))
         return
     for conversion in made:
         click.echo("\n".join(_lines(conversion)))
+        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
 
 
 def _lines(conversion: Conversion) -> Iterator[str]:

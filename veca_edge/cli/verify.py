@@ -46,7 +46,7 @@ def command(path: Path, checkpoint: Path | None, images: Path | None, as_json: b
     FILE is a .pte file or an .mlpackage. The model runs in a child process, so this is also the safe way to look at
     a file from a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
     """
-    progress = (lambda _: None) if as_json else partial(Stages(), "verifying")
+    progress = partial(Stages(), "verifying")
     outcome = verify(VerifyRequest(path, checkpoint, images), progress)
     facts = outcome.to_dict()
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(verification_lines(facts)))
