@@ -1,4 +1,4 @@
-"""What a converted model says against what PyTorch says: scores, tolerances, and the child that compares."""
+"""Converted models compared with PyTorch: measures, tolerances, and the child process that compares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tolerance:
     limit: float
 
     def holds(self, row: Row) -> bool:
-        """Whether a row is within; not a number never is."""
+        """Whether a row is within it; NaN never is."""
         value = self.value(row)
         return value >= self.limit if self.measure == "feature_cosine" else value <= self.limit
 
@@ -152,7 +152,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says about one image: embedding (D'), features (N, D'), logits (K,) or None."""
+    """A model's outputs for one image: embedding (D'), features (N, D'), logits (K,) or None."""
 
     embedding: Float
     features: Float
@@ -169,7 +169,7 @@ class Reference:
         self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
 
     def __call__(self, image: Image, cores: int) -> Outputs:
-        """What the model says about an image (H, W, 3) of a size that it takes."""
+        """The model's outputs for an image (H, W, 3) of a size that it takes."""
         pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         with torch.inference_mode():
             output = self._model(((pixels - self._mean) / self._std)[None], cores)

@@ -16,7 +16,7 @@ from veca_edge.converters.coreml.package import describe_package, put_in_place, 
 from veca_edge.converters.coreml.weights import package_weights
 from veca_edge.converters.description import check_budgets, check_image_size, model_facts
 from veca_edge.converters.draft import Draft
-from veca_edge.converters.recipes import Compression, QuantizationRecipe
+from veca_edge.converters.recipes import DEFAULT, Compression, QuantizationRecipe
 from veca_edge.errors import VecaError
 from veca_edge.files import check_package_target
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path
@@ -44,7 +44,7 @@ class PackageOptions:
         classifier: label and probabilities in place of logits.
     """
 
-    quantize: Compression = "int8"
+    quantize: Compression = DEFAULT
     recipe: QuantizationRecipe | None = None
     budgets: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
@@ -149,7 +149,7 @@ class Part:
 def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) -> Iterator[Part]:
     """The packages to write, with the options checked against the checkpoint before any work."""
     if options.recipe is not None and options.recipe.name in ("fp32", "fp16"):
-        raise VecaError(f"packages take {options.recipe.name} by --quantize: the recipe needs another name")
+        raise VecaError(f"a recipe must not be named {options.recipe.name}: rename it, or use --quantize")
     if options.classifier and checkpoint.head is None:
         raise VecaError("the checkpoint has no head, so there is nothing to classify with: leave --classifier out")
     budgets = check_budgets(checkpoint, options.budgets)

@@ -58,7 +58,8 @@ def verify_package(
         progress: called with how much is done, 0..1.
 
     Raises:
-        VecaError: not a package of ours, a damaged one, or one with an operation that the interpreter lacks.
+        VecaError: not a package that veca-edge made, a damaged one, or one with an operation that the
+            interpreter lacks.
     """
     file, reference, rows = read_package_file(path), Reference(checkpoint), []
     manifest = file.manifest

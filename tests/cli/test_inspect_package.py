@@ -157,7 +157,7 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
     for arguments, message in (
         ([other, "--ane"], f"--ane is for Core ML packages: {other} is none"),
         (["--ane"], "--ane is for Core ML packages: name one"),
-        ([package, "--images", tmp_path], "--images is for --ane only"),
+        ([package, "--images", tmp_path], "--images works with --ane only: leave it out"),
         ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
         ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
     ):

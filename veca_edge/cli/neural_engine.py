@@ -63,7 +63,7 @@ def _placement_lines(placement: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"{EFFECTS[finding['effect']]} ({finding['evidence']})", f"{finding['rule']}: {where}")
         yield from _wrapped("", f"{finding['reason']} [{'; '.join(finding['sources'])}]")
     if not placement["findings"]:
-        yield "  no operation of which a fallback is known"
+        yield "  no operation that is known to fall back to another processor"
     yield from _wrapped("no report of a fallback", ", ".join(placement["seen"] + placement["no_report"]) or "none")
 
 
@@ -99,8 +99,8 @@ def _range_lines(ranges: Mapping[str, Any] | None) -> Iterator[str]:
 def _range_note(warn_from: float) -> str:
     return (
         f"A layer is marked from {warn_from:.0%} of 65504 on: one photo's largest value was up to 3.4 times "
-        "another's. Tiny: below 6.1e-5, where float16 loses digits; of a softmax or a silu that does no harm. "
-        "Values inside of an operation (scores of an attention, sums of a norm) are not seen."
+        "another's. Tiny: below 6.1e-5, where float16 loses digits; after a softmax or a silu that does no harm. "
+        "Values inside an operation (attention scores, sums of a norm) are not measured."
     )
 
 

@@ -2,7 +2,7 @@
 
 Apple publishes no list: it differs by chip, system and size (apple/coremltools #1780), and Core ML may leave an
 operation to another processor although the Neural Engine could compute it. So every rule here names its source, and
-what no source speaks of is called just that. Only a device has the last word: Xcode's performance report shows it.
+what no source mentions is listed as such. Only a device has the last word: Xcode's performance report shows it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that is known.
+    """One known limitation.
 
     Attributes:
         name: of what is found, a few words.
