@@ -77,7 +77,7 @@ def test_run_says_that_it_is_slow(package: Path) -> None:
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["frames"] == 2
     assert done.stderr.startswith(f"veca-edge: {package}: there is no Core ML on this system")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("no Core ML on this system") == 1
 
 
 def test_neural_engine_for_people(package: Path) -> None:
