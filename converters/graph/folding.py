@@ -97,7 +97,7 @@ def fold(checkpoint: Checkpoint) -> FoldedModel:
 
 
 def linear_layers(folded: FoldedModel) -> dict[str, Weight]:
-    """The layers that do the work, by the names that a recipe knows them by, in the order of their use.
+    """The layers that do the work, by their names in recipes, in the order of their use.
 
     The coordinate heads, the angles and the head are not among them: they are small and sensitive.
     """

@@ -21,7 +21,7 @@ def _inspect(*arguments: object) -> Result:
 
 
 def test_the_table_is_shown_on_demand(default_model_file: Path) -> None:
-    assert "44 ways of running: see --quality" in _inspect(default_model_file).stdout
+    assert "44 operating points: see --quality" in _inspect(default_model_file).stdout
     done = _inspect(default_model_file, "--quality")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -81,8 +81,8 @@ def test_nonsense_is_one_line(quality: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--quality",), "--quality is for model files: name one"),
-        (("--plot", "a.png"), "--plot is for --quality only"),
+        (("--quality",), "--quality needs a model file: name one"),
+        (("--plot", "a.png"), "--plot works with --quality only"),
         ((default_checkpoint_path(), "--quality"), "only model files have a quality table"),
         ((default_checkpoint_path(), "--quality", "--plot", "a.txt"), "use a name that ends in .png"),
     ],
@@ -96,5 +96,5 @@ def test_options_without_use_are_refused(arguments: tuple[object, ...], message:
 def test_a_file_without_a_table_says_what_to_do(golden_model_file: Path) -> None:
     done = _inspect(golden_model_file, "--quality")
     assert done.exit_code == 2
-    assert "convert the checkpoint anew, without --no-evaluate" in done.stderr
-    assert "not judged" in _inspect(golden_model_file).stdout
+    assert "convert the checkpoint again, without --no-evaluate" in done.stderr
+    assert "not evaluated" in _inspect(golden_model_file).stdout

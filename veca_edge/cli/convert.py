@@ -15,7 +15,7 @@ from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
-from veca_edge.converters.recipes import PRECISIONS, Compression
+from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 from veca_edge.modelfile.mlpackage import MinimumTarget
@@ -76,9 +76,9 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 @click.option(
     "--quantize",
     type=click.Choice(get_args(Compression)),
-    show_default="int8",
+    show_default=DEFAULT,
     help=f"Choose how weights are stored. A .pte takes {', '.join(PRECISIONS)}. With 4 or 6 bits a model loses "
-    "more: look at the table that is printed.",
+    "more: check the table that is printed.",
 )
 @click.option(
     "--calibration",
@@ -111,7 +111,8 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 @click.option(
     "--minimum-target",
     type=click.Choice(get_args(MinimumTarget)),
-    show_default="iOS18",
+    default=ConvertRequest.minimum_target,
+    show_default=True,
     help="Set the oldest system for Core ML. iOS 17 (macOS 14) needs one package for each budget.",
 )
 @click.option(
@@ -127,8 +128,8 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     "--evaluate/--no-evaluate",
     cls=RenamedOption,
     was="--judge/--no-judge",
-    default=None,
-    show_default="evaluate",
+    default=ConvertRequest.evaluate,
+    show_default=True,
     help="Measure what each operating point of a .pte keeps of the best results, for `run --cores auto`.",
 )
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")

@@ -27,22 +27,24 @@ FIRST_LABELS = 6
 @click.option(
     "--ane",
     is_flag=True,
-    help="Of a Core ML package: what is known to leave the Neural Engine, and whether float16 holds every value.",
+    help="Show which operations of a Core ML package may leave the Neural Engine, and whether float16 holds every "
+    "value.",
 )
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="With --ane: your own images to measure on.",
+    show_default="some of the packaged photos",
+    help="Measure on the images in this folder, with --ane.",
 )
 @click.option(
-    "--quality", is_flag=True, help="Of a model file: what each way of running keeps of the best one's results."
+    "--quality", is_flag=True, help="Show what each operating point of a model file keeps of the best results."
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="With --quality: draw it (.png, .svg, .pdf).",
+    help="Draw the table to this file (.png, .svg, .pdf), with --quality.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
@@ -50,7 +52,7 @@ def command(
 ) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.
 
-    Without PATH: the checkpoint that comes with the package.
+    Without PATH it is the checkpoint that comes with the package.
     """
     _check_options(path, ane, images, quality, plot)
     facts = inspect_file(path, contents=not quality)
@@ -74,13 +76,13 @@ def command(
 
 def _check_options(path: Path | None, ane: bool, images: Path | None, quality: bool, plot: Path | None) -> None:
     if quality and (ane or path is None):
-        raise VecaError("--quality goes without --ane" if ane else "--quality is for model files: name one")
+        raise VecaError("--quality and --ane: give one" if ane else "--quality needs a model file: name one")
     if plot is not None and not quality:
-        raise VecaError("--plot is for --quality only")
+        raise VecaError("--plot works with --quality only: leave it out")
     if plot is not None:
         check_picture(plot)
     if images is not None and not ane:
-        raise VecaError("--images is for --ane only")
+        raise VecaError("--images works with --ane only: leave it out")
     if ane and (path is None or (is_there(path) and not is_package(path))):
         raise VecaError("--ane is for Core ML packages: " + ("name one" if path is None else f"{path} is none"))
     if ane:
@@ -153,10 +155,10 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def model_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """A model file's facts for a terminal; the table of its ways of running has an option of its own."""
+    """A model file's facts for a terminal; the table of its operating points has an option of its own."""
     rows = (facts.get("quality") or {}).get("rows")
-    judged = f"{len(rows)} ways of running: see --quality" if isinstance(rows, list) else "not judged"
-    return nested_lines({**facts, "quality": judged})
+    evaluated = f"{len(rows)} operating points: see --quality" if isinstance(rows, list) else "not evaluated"
+    return nested_lines({**facts, "quality": evaluated})
 
 
 def _ane_lines(facts: Mapping[str, Any]) -> Iterator[str]:

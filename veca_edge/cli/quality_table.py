@@ -1,4 +1,4 @@
-"""`veca-edge inspect --quality`: what each way of running keeps of the best one's results."""
+"""`veca-edge inspect --quality`: what each operating point keeps of the best results."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SMOOTHED = "~"  # before a value that is not as it was measured
 
 
 def quality_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The quality table of a model file, of all that `inspect` knows of it.
+    """The quality table of a model file, from the facts that `inspect` has gathered.
 
     Raises:
-        VecaError: no model file, or one without a table, or a table that makes no sense.
+        VecaError: not a model file, one without a table, or a table that is not valid.
     """
     path = facts.get("path")
     if facts.get("kind") == "Core ML package":
@@ -28,7 +28,7 @@ def quality_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     stored = facts.get("quality") or {}
     if not stored:
         raise VecaError(
-            f"{path}: not judged when it was converted: convert the checkpoint anew, without --no-evaluate"
+            f"{path}: it was converted without a quality table: convert the checkpoint again, without --no-evaluate"
         )
     try:
         table = QualityTable.from_dict(stored)
@@ -43,7 +43,7 @@ def quality_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def quality_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """The table for a terminal, the best way first."""
+    """The table for a terminal, the best operating point first."""
     table = QualityTable.from_dict(facts)
     yield f"{facts['path']}  ({facts['name']}, {facts['quantization']})"
     yield ""
