@@ -155,9 +155,9 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
     other = tmp_path / "model.pt"
     other.write_bytes(b"anything")
     for arguments, message in (
-        ([other, "--ane"], f"--ane is for Core ML packages: {other} is none"),
-        (["--ane"], "--ane is for Core ML packages: name one"),
-        ([package, "--images", tmp_path], "--images is for --ane only"),
+        ([other, "--ane"], f"{other} is not a Core ML package: --ane works with packages only"),
+        (["--ane"], "--ane needs a Core ML package: name one"),
+        ([package, "--images", tmp_path], "--images works with --ane only: leave it out"),
         ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
         ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
     ):
