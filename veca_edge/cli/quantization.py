@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import click
 
 from veca_edge.cli.parsing import parse_drop, parse_size
-from veca_edge.errors import VecaError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,9 +27,3 @@ def limit_options(file: str) -> Callable[[Command], Command]:
         help=f"Find the best recipe for a {file} of at most this size, such as 4MB.",
     )
     return lambda command: drop(size(command))
-
-
-def check_limits(drop: float | None, size: int | None) -> None:
-    """Refuse both limits at once."""
-    if drop is not None and size is not None:
-        raise VecaError("--max-drop and --max-size: give one of them")
