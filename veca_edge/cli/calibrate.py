@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import check_limits, limit_options
@@ -38,10 +39,8 @@ the model knows also for accuracy. Nothing is trained.
 
 
 @click.command("calibrate", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--images", type=click.Path(path_type=Path), metavar="DIR", help="Real images; the packaged samples by default."
-)
+@click.argument("checkpoint", required=False, type=InputPath())
+@click.option("--images", type=InputPath(), metavar="DIR", help="Real images; the packaged samples by default.")
 @limit_options(".pte")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where the recipe goes, as JSON."

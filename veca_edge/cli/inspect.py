@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
@@ -23,7 +24,7 @@ FIRST_LABELS = 6
 
 
 @click.command("inspect")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=InputPath())
 @click.option(
     "--ane",
     is_flag=True,
@@ -31,7 +32,7 @@ FIRST_LABELS = 6
 )
 @click.option(
     "--images",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     help="With --ane: your own images to measure on.",
 )
