@@ -158,8 +158,14 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
         ([other, "--ane"], f"{other} is not a Core ML package: --ane works with packages only"),
         (["--ane"], "--ane needs a Core ML package: name one"),
         ([package, "--images", tmp_path], "--images works with --ane only: leave it out"),
-        ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
-        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
+        (
+            [tmp_path / "none.mlpackage", "--ane"],
+            f"{tmp_path / 'none.mlpackage'}: no such file or folder: check the path",
+        ),
+        (
+            [package, "--ane", "--images", tmp_path / "none"],
+            f"{tmp_path / 'none'}: no such file or folder: check the path",
+        ),
     ):
         done = _inspect(*arguments)
         assert (done.exit_code, done.stdout) == (2, ""), arguments

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import limit_options
@@ -37,10 +38,10 @@ the model knows also for accuracy. Nothing is trained.
 
 
 @click.command("calibrate", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
     "--images",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     show_default="the packaged photos",
     help="Measure on the images in this folder.",
