@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from veca_edge.cli.options import limit_options
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
-from veca_edge.cli.quantization import check_limits, limit_options
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
 from veca_edge.plotting import check_picture
@@ -113,7 +113,8 @@ def _targets(
     checkpoint: Path | None, output: Path | None, plot: Path | None, drop: float | None, size: int | None
 ) -> tuple[Path | None, Path | None]:
     """Where the recipe and the picture go, refused before any work if they cannot go there."""
-    check_limits(drop, size)
+    if drop is not None and size is not None:
+        raise VecaError("--max-drop and --max-size: give one of them")
     if output is not None:
         if drop is None and size is None:
             raise VecaError("--output is for a recipe: give --max-drop or --max-size")

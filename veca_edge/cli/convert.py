@@ -9,10 +9,9 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.options import RenamedOption, limit_options
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
-from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
 from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression

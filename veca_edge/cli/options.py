@@ -1,16 +1,37 @@
-"""Options whose spelling changed: the old one works for one more version, hidden, and warns."""
+"""Options that more than one command has, and options whose spelling changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from veca_edge.cli.parsing import parse_drop, parse_size
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def limit_options(file: str) -> Callable[[Command], Command]:
+    """--max-drop and --max-size, for a command that chooses a recipe; `file` is what the size is of."""
+    drop = click.option(
+        "--max-drop",
+        callback=parse_drop,
+        metavar="PERCENT",
+        help="Find the smallest recipe that loses at most this much, such as 0.5%.",
+    )
+    size = click.option(
+        "--max-size",
+        callback=parse_size,
+        metavar="SIZE",
+        help=f"Find the best recipe for a {file} of at most this size, such as 4MB.",
+    )
+    return lambda command: drop(size(command))
+
 
 class RenamedOption(click.Option):
-    """An option that also understands its old spelling, which help and error messages do not show.
+    """An option that also understands its old spelling for one more version, with a warning; help does not show it.
 
     Example:
         @click.option("--evaluate", cls=RenamedOption, was="--judge", help="Measure on these photos.")
