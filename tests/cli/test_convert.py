@@ -88,7 +88,7 @@ def test_verify_repeats_the_comparison(folder: Path, name: str, target: str, tmp
         (["verify", PACKAGE], "was made from another checkpoint"),
         (["verify", MODEL, "--checkpoint", "nowhere.pt"], "nowhere.pt"),
         (["verify", PACKAGE, "--checkpoint", "nowhere.pt"], "nowhere.pt"),
-        (["verify", MODEL, "--checkpoint", GOLDEN, "--images", "nowhere"], "no such folder"),
+        (["verify", MODEL, "--checkpoint", GOLDEN, "--images", "nowhere"], "no such file or folder"),
         (["verify", GOLDEN], "not a model file"),
         (["convert", "nowhere.pt"], "nowhere.pt"),
         (["convert", MODEL], MODEL),

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import RenamedOption, limit_options
+from veca_edge.cli.options import InputPath, RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
 from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression
@@ -49,12 +50,11 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 
 
 @click.command("convert", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
     "--target",
     type=click.Choice(list(TARGETS)),
-    default=ConvertRequest.target,
-    show_default=True,
+    show_default="what the ending of --output says, else executorch",
     help="Write a .pte file for ExecuTorch, a package for Core ML, or both.",
 )
 @click.option(
@@ -81,13 +81,13 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
 )
 @click.option(
     "--recipe",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     help="Store each layer as this file says, which `calibrate` wrote.",
 )

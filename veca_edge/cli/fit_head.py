@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import require
@@ -36,13 +37,13 @@ it was, and a second run takes seconds.
 @click.option(
     "--data",
     required=True,
-    type=PATH,
+    type=InputPath(),
     metavar="DIR",
     help="Learn from the photos in this folder, which lie in folders named after their labels.",
 )
 @click.option(
     "--checkpoint",
-    type=PATH,
+    type=InputPath(),
     metavar="FILE",
     show_default="the packaged model",
     help="Use the model of this checkpoint.",

@@ -1,37 +1,23 @@
-"""Options that more than one command has, and options whose spelling changed."""
+"""Kinds of options: paths that must be there, and spellings that changed.
+
+A spelling that changed works for one more version, hidden, and warns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from veca_edge.cli.parsing import parse_drop, parse_size
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def limit_options(file: str) -> Callable[[Command], Command]:
-    """--max-drop and --max-size, for a command that chooses a recipe; `file` is what the size is of."""
-    drop = click.option(
-        "--max-drop",
-        callback=parse_drop,
-        metavar="PERCENT",
-        help="Find the smallest recipe that loses at most this much, such as 0.5%.",
-    )
-    size = click.option(
-        "--max-size",
-        callback=parse_size,
-        metavar="SIZE",
-        help=f"Find the best recipe for a {file} of at most this size, such as 4MB.",
-    )
-    return lambda command: drop(size(command))
+from veca_edge.errors import VecaError
+from veca_edge.files import expanded, is_there, shortened
 
 
 class RenamedOption(click.Option):
-    """An option that also understands its old spelling for one more version, with a warning; help does not show it.
+    """An option that also understands its old spelling, which help and error messages do not show.
 
     Example:
         @click.option("--evaluate", cls=RenamedOption, was="--judge", help="Measure on these photos.")
@@ -55,3 +41,21 @@ class RenamedOption(click.Option):
             click.echo(f"veca-edge: {self._old.opts[0]} is now {self.opts[0]}", err=True)
             opts = {str(self.name): opts[self._old.name], **opts}
         return super().consume_value(ctx, opts)
+
+
+class InputPath(click.Path):
+    """A file or folder that must be there: said before anything else, such as a package that is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, `~` expanded.
+
+        Raises:
+            VecaError: nothing bears this name.
+        """
+        path = expanded(Path(str(super().convert(value, param, ctx))))
+        if not is_there(path):
+            raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
+        return path

@@ -52,7 +52,7 @@ class ConvertRequest:
 
     Attributes:
         checkpoint: a checkpoint's file; None for the checkpoint that comes with the package.
-        target: "executorch", "coreml" or "all".
+        target: "executorch", "coreml" or "all"; None for what the output's ending says, else "executorch".
         output: the file or package to write; with "all" each gets its own ending. None for NAME-PRECISION.pte and
             NAME-PRECISION.mlpackage in the current folder.
         quantize: how weights are stored; None for `DEFAULT`. A .pte takes "int8", "int4" or "fp32".
@@ -73,7 +73,7 @@ class ConvertRequest:
     """
 
     checkpoint: Path | None = None
-    target: Literal["executorch", "coreml", "all"] = "executorch"
+    target: Literal["executorch", "coreml", "all"] | None = None
     output: Path | None = None
     quantize: Compression | None = None
     recipe: Path | None = None
@@ -105,7 +105,10 @@ class ConvertRequest:
     @property
     def targets(self) -> tuple[Target, ...]:
         """What is to be made."""
-        return TARGETS[self.target]
+        named = next(
+            (name for name, ending in ENDINGS.items() if self.output and self.output.suffix == ending), None
+        )
+        return TARGETS[self.target or named or "executorch"]
 
     def _given(self, *names: str) -> list[str]:
         """Those of these options that differ from their defaults, as they are spelled."""
@@ -228,6 +231,8 @@ def _place(request: ConvertRequest, target: Target, source: Path, recipe: Quanti
     if target == "coreml":
         return check_package_target(path)
     path = check_target(path)
+    if path.suffix != ENDINGS[target]:
+        raise VecaError(f"{path} would hold a model for ExecuTorch: let its name end in {ENDINGS[target]}")
     if same_file(path, source):
         raise VecaError(f"{path} is the checkpoint itself: name another --output")
     return path

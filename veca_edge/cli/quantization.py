@@ -1,0 +1,29 @@
+"""Options that set a goal for a recipe, for the commands that choose one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from veca_edge.cli.parsing import parse_drop, parse_size
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def limit_options(file: str) -> Callable[[Command], Command]:
+    """--max-drop and --max-size, for a command that chooses a recipe; `file` is what the size is of."""
+    drop = click.option(
+        "--max-drop",
+        callback=parse_drop,
+        metavar="PERCENT",
+        help="Find the smallest recipe that loses at most this much, such as 0.5%.",
+    )
+    size = click.option(
+        "--max-size",
+        callback=parse_size,
+        metavar="SIZE",
+        help=f"Find the best recipe for a {file} of at most this size, such as 4MB.",
+    )
+    return lambda command: drop(size(command))
