@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test docs lint types check clean
 
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -16,7 +16,7 @@ $(VENV)/dev: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
 	@touch $@
 
-# The embedded checkpoint, converted once, on the embedded clip, with three core budgets taking turns.
+# The embedded checkpoint, converted once, on the embedded clip, with three core budgets that alternate.
 demo: $(VENV)/demo
 	@mkdir -p $(DEMO)
 	VECA_EDGE_CACHE=$(DEMO) $(BIN)/veca-edge run --source veca_edge/assets/clip.mp4 --headless --cores 64,32,8 \
@@ -32,9 +32,13 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(BIN)/mypy
 
-# Files in turns on two workers; `.venv/bin/pytest FILE` runs one by itself.
+# File by file on two workers; `.venv/bin/pytest FILE` runs one by itself.
 check: $(VENV)/dev
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# All pages and the API as HTML: build/docs/index.html.
+docs: $(VENV)/dev
+	$(BIN)/python -m tests.site build/docs
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info
