@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
 
-.PHONY: demo test docs lint types check clean
+.PHONY: demo test lint types check docs clean
 
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,13 +32,13 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(BIN)/mypy
 
-# File by file on two workers; `.venv/bin/pytest FILE` runs one by itself.
+# File after file on two workers; `.venv/bin/pytest FILE` runs one by itself.
 check: $(VENV)/dev
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# All pages and the API as HTML: build/docs/index.html.
+# An HTML site of all pages and of the API: build/docs/index.html.
 docs: $(VENV)/dev
-	$(BIN)/python -m tests.site build/docs
+	$(BIN)/python .ci/docs.py build/docs
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info

@@ -1,12 +1,9 @@
-"""What a converted model says against what PyTorch says: scores, tolerances, and the child that compares."""
+"""Converted models compared with PyTorch: measures, tolerances, and the child process that compares."""
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 
 from veca_edge.converters.description import classifier_of
-from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from veca_edge.files import is_package
+from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.photos.samples import read_images, sample_images
-from veca_edge.runtime.child import child_command, follow_child
+from veca_edge.runtime.child import answer, run_child
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Progress = Callable[[float], None]
-Compare = Callable[[Path, Checkpoint, list[Image], Progress], "Verification"]
+Compare = Callable[[Path, Checkpoint, Sequence[Image], Progress], "Verification"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Tolerance:
     limit: float
 
     def holds(self, row: Row) -> bool:
-        """Whether a row is within; not a number never is."""
+        """Whether a row is within it; NaN never is."""
         value = self.value(row)
         return value >= self.limit if self.measure == "feature_cosine" else value <= self.limit
 
@@ -68,8 +65,8 @@ TOLERANCES = {
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
 
 
-def judged_as(manifest: Manifest) -> str:
-    """The quantization whose tolerance a file must keep: int4 if any layer has it, else its own."""
+def coarsest(manifest: Manifest) -> str:
+    """The quantization that sets a file's tolerance: int4 if any layer has it, else the file's own."""
     return "int4" if "int4" in manifest.precision.values() else manifest.quantization
 
 
@@ -106,7 +103,7 @@ class Verification:
     """The whole comparison.
 
     Attributes:
-        quantization: of the file, see `judged_as`; with the target it sets the tolerance.
+        quantization: of the file, see `coarsest`; with the target it sets the tolerance.
         images: how many were compared.
         rows: one per method and budget.
         target: "executorch" or "coreml".
@@ -155,22 +152,11 @@ class Verification:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says about one image: embedding (D'), features (N, D'), logits (K,) or None."""
+    """A model's outputs for one image: embedding (D'), features (N, D'), logits (K,) or None."""
 
     embedding: Float
     features: Float
     logits: Float | None
-
-
-@dataclass(frozen=True)
-class Score:
-    """One method on one image against the reference; see `Row`."""
-
-    embedding_cosine: float
-    feature_cosine: float
-    max_error: float
-    norm_error: float
-    agrees: bool | None
 
 
 class Reference:
@@ -183,7 +169,7 @@ class Reference:
         self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
 
     def __call__(self, image: Image, cores: int) -> Outputs:
-        """What the model says about an image (H, W, 3) of a size that it takes."""
+        """The model's outputs for an image (H, W, 3) of a size that it takes."""
         pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         with torch.inference_mode():
             output = self._model(((pixels - self._mean) / self._std)[None], cores)
@@ -192,36 +178,37 @@ class Reference:
         return Outputs(embedding, features, logits)
 
 
-def score(found: Outputs, expected: Outputs) -> Score:
-    """How far `found` is from `expected`."""
+def score(method: str, cores: int, found: Outputs, expected: Outputs) -> Row:
+    """How far `found` is from `expected` on one image."""
     agrees = None
     if found.logits is not None and expected.logits is not None:
-        agrees = bool(found.logits.argmax() == expected.logits.argmax())
-    return Score(
-        embedding_cosine=float(_cosine(found.embedding, expected.embedding)),
-        feature_cosine=float(_cosine(found.features, expected.features).mean()),
-        max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
-        norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
-        agrees=agrees,
-    )
-
-
-def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
-    """One method at one budget over all images."""
-    agreements = [score.agrees for score in scores if score.agrees is not None]
+        agrees = float(found.logits.argmax() == expected.logits.argmax())
     return Row(
-        method=method,
-        cores=cores,
-        embedding_cosine=float(np.mean([score.embedding_cosine for score in scores])),
-        feature_cosine=float(np.mean([score.feature_cosine for score in scores])),
-        max_error=float(np.max([score.max_error for score in scores])),
-        top1_agreement=float(np.mean(agreements)) if agreements else None,
-        norm_error=float(np.max([score.norm_error for score in scores])),
+        method,
+        cores,
+        embedding_cosine=float(cosines(found.embedding, expected.embedding)),
+        feature_cosine=float(cosines(found.features, expected.features).mean()),
+        max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
+        top1_agreement=agrees,
+        norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
     )
 
 
-def _cosine(a: Float, b: Float) -> NDArray[np.float64]:
-    """Along the last axis, in float64."""
+def over_images(rows: Sequence[Row]) -> Row:
+    """One method at one budget over all images, from its row of each."""
+    agreements = [row.top1_agreement for row in rows if row.top1_agreement is not None]
+    return replace(
+        rows[0],
+        embedding_cosine=float(np.mean([row.embedding_cosine for row in rows])),
+        feature_cosine=float(np.mean([row.feature_cosine for row in rows])),
+        max_error=float(np.max([row.max_error for row in rows])),
+        top1_agreement=float(np.mean(agreements)) if agreements else None,
+        norm_error=float(np.max([row.norm_error for row in rows])),
+    )
+
+
+def cosines(a: Float, b: Float) -> NDArray[np.float64]:
+    """Cosines along the last axis of two arrays (..., width): float64 (...)."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     lengths = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
     return np.asarray((x * y).sum(axis=-1) / np.maximum(lengths, 1e-30))
@@ -235,53 +222,39 @@ def _in_norm(found: Float, expected: Float) -> float:
     return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-30))
 
 
-def compare_in_child(
-    module: str,
+def verify_in_child(
     path: Path,
-    checkpoint: Checkpoint,
-    progress: Callable[[float], None] | None = None,
+    source: Path,
+    progress: Progress = lambda _: None,
     images: Path | None = None,
 ) -> Verification:
-    """Run a module that compares a model file with a checkpoint, in a process of its own.
+    """Compare a model file or package with its checkpoint in a child process, which a bad program may crash.
 
     Args:
-        module: takes the file, a checkpoint and perhaps a folder of images as arguments, and writes JSON lines: its
-            progress {"done": 0..1}, in the end a `Verification`.
-        path: the model file.
-        checkpoint: its source.
+        path: the model file or package.
+        source: the checkpoint's file.
         progress: called with how much is done, 0..1.
-        images: a folder of images; None for the packaged samples.
+        images: a folder of images; None for some of the packaged samples.
 
     Raises:
         VecaError: the child refused the file or the images, or the program crashed it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.pt"
-        write_checkpoint(checkpoint, source, half=False)
-        named = [] if images is None else [str(images.resolve())]
-        outcome = follow_child(child_command(module, str(path.resolve()), str(source), *named), progress)
-    if outcome.status < 0:
-        raise VecaError(f"{path}: running it crashes the process (signal {-outcome.status})")
-    if outcome.status or "rows" not in outcome.last:
-        raise VecaError(outcome.complaint or f"{path}: the verification stopped")
-    return Verification.from_dict(outcome.last)
+    kind = "coreml" if is_package(path) else "executorch"
+    module = f"veca_edge.converters.{kind}.verification"
+    named = [] if images is None else [str(images.resolve())]
+    return Verification.from_dict(run_child(module, path, str(source.resolve()), *named, progress=progress))
 
 
-def answer(compare: Compare, samples: int) -> None:
-    """The child's side of `compare_in_child`: takes its arguments, writes its lines, exits with the error's line.
+def answer_with(compare: Compare, samples: int) -> None:
+    """The child's side of `verify_in_child`.
 
     Args:
         compare: model file, checkpoint, images and progress to the outcome.
         samples: how many of the packaged images to compare on if no folder is named.
     """
 
-    def say(**values: Any) -> None:
-        print(json.dumps(values), flush=True)
+    def work(path: str, source: str, *folder: str, progress: Progress) -> dict[str, Any]:
+        images = read_images(Path(folder[0])) if folder else sample_images()[:samples]
+        return compare(Path(path), read_checkpoint(source), images, progress).to_dict()
 
-    path, source, *folder = map(Path, sys.argv[1:])
-    try:
-        images = read_images(folder[0]) if folder else sample_images()[:samples]
-        outcome = compare(path, read_checkpoint(source), images, lambda done: say(done=done))
-    except VecaError as error:
-        sys.exit(str(error))
-    say(**outcome.to_dict())
+    answer(work)

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.paths import GOLDEN
+from tests.paths import CLIP, GOLDEN
+from veca_edge import Model, load
+from veca_edge.camera.frames import Frame
+from veca_edge.camera.sources import open_source
 
 
 def pytest_configure() -> None:
@@ -54,6 +57,13 @@ def photo() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
+def frames() -> list[Frame]:
+    """All frames of the packaged clip."""
+    with open_source(str(CLIP)) as source:
+        return list(source)
+
+
+@pytest.fixture(scope="session")
 def default_model_file() -> Path:
     """The packaged model, converted to int8 as at the first `veca-edge run`."""
     from veca_edge.conversion.default import default_model_path
@@ -62,13 +72,16 @@ def default_model_file() -> Path:
 
 
 @pytest.fixture(scope="session")
+def model(default_model_file: Path) -> Model:
+    """It, loaded. Whoever changes it loads one of their own."""
+    return load(default_model_file)
+
+
+@pytest.fixture(scope="session")
 def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The golden checkpoint in fp32, verified."""
-    from veca_edge.converters.executorch.convert import ConvertOptions, convert
-    from veca_edge.converters.recipes import ready_recipe
-    from veca_edge.model.checkpoint import read_checkpoint
+    from veca_edge.conversion.convert import ConvertRequest, convert
 
-    path = tmp_path_factory.mktemp("golden") / "golden.pte"
-    options = ConvertOptions(ready_recipe("fp32"), budgets=(8, 24, 64))
-    convert(read_checkpoint(GOLDEN / "published-96.pt"), path, options)
+    path, source = tmp_path_factory.mktemp("golden") / "golden.pte", GOLDEN / "published-96.pt"
+    convert(ConvertRequest(source, output=path, quantize="fp32", budgets=(8, 24, 64), evaluate=False))
     return path

@@ -7,6 +7,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
-FAKES = ROOT / "tests" / "camera" / "fakes.py"
 ASSETS = Path(str(resources.files("veca_edge.assets")))
 CLIP = ASSETS / "clip.mp4"

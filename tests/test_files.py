@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import json
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from veca_edge.files import replacing
+from tests.fakes import names
+from veca_edge.errors import StreamError, VecaError
+from veca_edge.files import LineWriter, cache_folder, check_target, replacing, same_file
+from veca_edge.playback.writers import PendingFile
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -25,3 +32,153 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "new"
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VECA_EDGE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/veca-edge")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "veca-edge"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "fifo", os.devnull, "missing/a", "file/a", "loop", "loop/a", "~nobody-of-this-name/a", "a\0b"),
+        *("a" * 300, "ä" * 200, "a" * 300 + "/a", "/".join(["a" * 100] * 60)),
+    ],
+    ids=lambda name: repr(name)[:20],
+)
+def test_odd_targets_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("loop").symlink_to("loop")
+    os.mkfifo("fifo")
+    for function in (check_target, PendingFile, LineWriter):
+        with pytest.raises(VecaError) as caught:
+            function(name)
+        assert caught.value.exit_status == 2
+        assert len(str(caught.value).splitlines()) == 1
+        assert len(str(caught.value)) < 320
+    assert names(tmp_path) == ["fifo", "file", "loop"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_checked_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("real")
+    real = tmp_path.resolve() / "real"
+    assert [check_target(name) for name in ("~/link", "link", "real")] == [real] * 3
+    assert names(tmp_path) == ["link"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("file", "file", True),
+        ("file", "sub/../file", True),
+        ("file", "link", True),
+        ("file", "hard", True),
+        ("file", "~/file", True),
+        ("new", "sub/../new", True),
+        ("new", "to-new", True),
+        ("file", "other", False),
+        ("file", "new", False),
+        ("file", "loop", False),
+        ("file", "~nobody-of-this-name/a", False),
+        ("file", "a" * 300, False),
+        ("file", "a\0b", False),
+        ("file", "rtsp://camera/stream", False),
+    ],
+)
+def test_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a: str, b: str, same: bool) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "other").touch()
+    (tmp_path / "hard").hardlink_to(tmp_path / "file")
+    for name, target in (("link", "file"), ("to-new", "new"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+    assert same_file(Path(a), Path(b)) is same
+    assert same_file(Path(b), Path(a)) is same
+
+
+@pytest.mark.parametrize("name", ["a" * 240, "a." + "b" * 238, "a" * 251 + ".mp4", "ä" * 120])
+def test_long_names(tmp_path: Path, name: str) -> None:
+    with LineWriter(tmp_path / name) as writer:
+        writer.write({"a": 1})
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(VecaError, match="cannot write"):
+        LineWriter(tmp_path / "a.jsonl")
+
+
+def test_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real.jsonl").write_text("old")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
+    with LineWriter(tmp_path / "link.jsonl") as writer:
+        writer.write({"a": 1})
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert (tmp_path / "real.jsonl").read_text() == '{"a": 1}\n'
+
+
+def test_an_old_log_stays_until_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("old and longer than the new line")
+    with LineWriter(path) as writer:
+        assert path.read_text().startswith("old")
+        writer.write({"label": "Äpfel 苹果"})
+        assert json.loads(path.read_text(encoding="utf-8")) == {"label": "Äpfel 苹果"}
+    path.write_text("old")
+    with LineWriter(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_log_refuses_what_is_not_a_number(tmp_path: Path) -> None:
+    with LineWriter(tmp_path / "a.jsonl") as writer:
+        writer.write({"a": 1})
+        with pytest.raises(StreamError, match="finite"):
+            writer.write({"a": float("nan")})
+    assert (tmp_path / "a.jsonl").read_text() == '{"a": 1}\n'
+
+
+def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        """Writes half, as a signal or a full disk would have it."""
+
+        def __init__(self, file: Any, error: KeyboardInterrupt | OSError | None) -> None:
+            self._file, self._error = file, error
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+        def write(self, data: bytes) -> int | None:
+            self._file.write(data[: len(data) // 2])
+            if self._error:
+                raise self._error
+            return len(data) // 2
+
+    for error, raised in (
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(28, "full"), StreamError),
+        (None, StreamError),
+    ):
+        path = tmp_path / "a.jsonl"
+        writer = LineWriter(path)
+        writer.write({"n": 0})
+        monkeypatch.setattr(writer, "_file", Interrupted(writer._file, error))
+        with pytest.raises(raised):
+            writer.write({"n": 1})
+        assert path.read_text() == '{"n": 0}\n'
+        with pytest.raises(StreamError, match="closed"):
+            writer.write({"n": 1})

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import veca_edge
 from tests.paths import CLIP
 from veca_edge import Model, Session, VecaError
+from veca_edge.arrays import Image
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.camera.sources import open_source
 from veca_edge.governor.decision import Decision
@@ -26,8 +26,6 @@ from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, START, WARM_UP
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.session import OverriddenSensors
-
-Image = NDArray[np.uint8]
 
 
 class Device:
@@ -50,11 +48,6 @@ class Device:
 
 
 @pytest.fixture(scope="module")
-def model(default_model_file: Path) -> Model:
-    return veca_edge.load(default_model_file)
-
-
-@pytest.fixture(scope="module")
 def frames() -> list[Image]:
     return clip_frames(START, FEWEST + WARM_UP)
 
@@ -66,20 +59,12 @@ def front() -> Front:
     return Front.of(operating_points(tables.quality, tables.latency, 30.0))
 
 
-@pytest.fixture(scope="module")
-def measured(model: Model) -> Front:
-    return front_of(model, 30.0)
-
-
 def _session(model: Model, front: Front, device: Device, **more: object) -> Session:
     return Session(model, front=front, sensors=device, clock=device.clock, **more)  # type: ignore[arg-type]
 
 
-def _remembered(model: Model, cache: Path) -> Path:
-    return cache / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
-
-
-def test_the_front_is_of_this_device_and_is_remembered(model: Model, measured: Front, cache: Path) -> None:
+def test_the_front_is_of_this_device(model: Model) -> None:
+    measured = front_of(model, 30.0)
     best = max(measured.points, key=lambda point: point.quality)
     # Where 32 and 64 cores keep as much, only the cheaper point is on the front.
     assert best.image_size == 256
@@ -87,21 +72,7 @@ def test_the_front_is_of_this_device_and_is_remembered(model: Model, measured: F
     said: list[str] = []
     assert front_of(model, 30.0, say=said.append) == measured
     assert not any("measuring" in line for line in said)
-    assert _remembered(model, cache).stat().st_size > 100
     assert {point.image_size for point in front_of(model, 30.0, 192).points} == {192}
-    with pytest.raises(VecaError, match="100 px was not judged at conversion: use one of 128, 192, 256"):
-        front_of(model, 30.0, 100)
-
-
-@pytest.mark.usefixtures("measured")
-def test_a_damaged_profile_is_measured_again(model: Model, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("veca_edge.runtime.timing.SECONDS", 1.0)
-    path = _remembered(model, cache)
-    path.write_text("[]")
-    said: list[str] = []
-    front_of(model, 30.0, say=said.append)
-    assert "measuring" in said[0]
-    assert path.stat().st_size > 100
 
 
 def test_results_carry_point_and_reason(model: Model, front: Front, frames: list[Image]) -> None:
@@ -231,8 +202,8 @@ def test_a_bad_frame_is_refused_and_the_session_goes_on(model: Model, front: Fro
 
 def test_without_a_quality_table_it_says_what_to_do(golden_model_file: Path) -> None:
     model = veca_edge.load(golden_model_file)
-    model.quality = {}
-    with pytest.raises(VecaError, match="convert the checkpoint anew"):
+    model.quality = None
+    with pytest.raises(VecaError, match="convert the checkpoint again"):
         Session(model)
     with pytest.raises(VecaError, match="unknown preset 'best'"):
         Session(model, "best")

@@ -9,12 +9,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from veca_edge.errors import StreamError, VecaError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 PACKAGE_SUFFIX = ".mlpackage"
 PACKAGE_MANIFEST = "Manifest.json"
@@ -98,6 +95,14 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
+
+
+def cache_folder() -> Path:
+    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
+    if chosen := os.environ.get("VECA_EDGE_CACHE"):
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
 
 
 def shortened(path: Path) -> str:
@@ -203,7 +208,7 @@ class LineWriter:
                 with suppress(OSError):
                     self.path.unlink()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> LineWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.governor.decision import Decision
@@ -29,14 +29,10 @@ from veca_edge.runtime.result import Result
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from veca_edge.runtime.model import Model
     from veca_edge.runtime.streaming.stream import Stream
 
 DECISION_INTERVAL = 1.0  # seconds; the governor's constants are made for this pace
-
-Image = NDArray[np.uint8]
 
 
 class Frame(Protocol):
@@ -245,7 +241,7 @@ class Session:
             stream.change = replace(stream.change, patch_budget=point.patch_budget)
         return stream
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Session:
         self._sensors.start()
         return self
 

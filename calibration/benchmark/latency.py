@@ -1,36 +1,47 @@
-"""Latency of a model file on this machine, measured so that configurations can be compared (see `turns`)."""
+"""Latency of a model file on this machine, measured so that configurations can be compared (see `interleaved`)."""
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from veca_edge.calibration.benchmark.machine import Machine, OthersClock
-from veca_edge.calibration.benchmark.measured import Measured
+import numpy as np
+
+from veca_edge.calibration.benchmark.against.baseline import Baseline, Source
+from veca_edge.calibration.benchmark.against.comparison import Comparison, baseline_tasks, compare
+from veca_edge.calibration.benchmark.against.runtimes import open_baselines
 from veca_edge.calibration.benchmark.memory import Startup, measure_startup
 from veca_edge.calibration.benchmark.power import energy_mj, power_source
-from veca_edge.calibration.benchmark.target import Subject
-from veca_edge.calibration.benchmark.timings import Growth, Latency, growth, latency, median_extra_ms, median_ratio
-from veca_edge.calibration.benchmark.turns import Advance, Call, Key, Samples, take_turns, timed
-from veca_edge.errors import VecaError
+from veca_edge.calibration.benchmark.report import Measured
+from veca_edge.calibration.benchmark.request import ROUNDS, BenchRequest
+from veca_edge.calibration.benchmark.target import Target
+from veca_edge.runtime.machine import Machine, OthersClock
+from veca_edge.runtime.measuring import (
+    Advance,
+    Call,
+    Latency,
+    interleaved,
+    latency,
+    median_extra_ms,
+    median_ratio,
+    timed,
+)
 from veca_edge.runtime.model import Model, load
 from veca_edge.sensors.monitor import Monitor
 from veca_edge.sensors.platforms import detect
 
-if TYPE_CHECKING:
-    from veca_edge.calibration.benchmark.against.baseline import Rival
-    from veca_edge.calibration.benchmark.against.comparison import Comparison
-
-SWITCH_TARGET_MS = 2.0
-WARM_UP = 2  # calls of each kind before the first round
 MANY_ROUNDS = 10  # from here on, start-up is the median of several processes
 FRESH_PROCESSES = 3
 SENSORS = 1.0  # seconds that the sensors have for their first answers
 
 Say = Callable[[str], None]
+Progress = Callable[[float], None]
+Key = tuple[str, int, int]  # what, cores, image size
+Samples = Mapping[Key, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,21 @@ class Saving:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """How latency grows with the number of patches: 1 is linear, 2 is quadratic.
+
+    Attributes:
+        cores: the budget.
+        overall: exponent between the smallest and the largest size.
+        steepest: the largest exponent between neighbouring sizes.
+    """
+
+    cores: int
+    overall: float
+    steepest: float
+
+
+@dataclass(frozen=True)
 class Switch:
     """Extra time of the first `encode` with this budget after another one: median over rounds, milliseconds."""
 
@@ -74,7 +100,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Benchmark(Measured):
-    """Everything that was measured.
+    """Everything that was measured; times are milliseconds.
 
     Attributes:
         family: of the model file.
@@ -84,8 +110,8 @@ class Benchmark(Measured):
         savings: one per image size, () for a single budget.
         growth: one per budget, () for a single image size.
         switches: one per budget, () for a single one.
-        comparisons: with other runtimes, () if not asked for.
-        rivals: how each of them was made, by name.
+        comparisons: with baselines, () if not asked for.
+        baselines: how each of them was made, by name.
         notes: what a reader must know of them, such as one that is not installed.
         startup: load, first call and memory.
         power: where the device's power is known from, None if it is unknown.
@@ -99,86 +125,64 @@ class Benchmark(Measured):
     growth: tuple[Growth, ...]
     switches: tuple[Switch, ...]
     comparisons: tuple[Comparison, ...]
-    rivals: dict[str, str]
+    baselines: dict[str, str]
     notes: tuple[str, ...]
     startup: Startup
     power: str | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; times are milliseconds unless the name says otherwise."""
-        return {"kind": "benchmark", **asdict(self)}
-
-
-@dataclass(frozen=True)
-class Against:
-    """What to compare with.
-
-    Attributes:
-        runtimes: names of `veca_edge.calibration.benchmark.against.RUNTIMES`.
-        folder: a place for exported models, as long as it is measured.
-    """
-
-    runtimes: tuple[str, ...]
-    folder: Path
-
 
 def measure(
-    subject: Subject,
+    target: Target,
+    request: BenchRequest,
     machine: Machine,
-    rounds: int,
-    threads: int | None = None,
-    against: Against | None = None,
-    advance: Advance = lambda: None,
+    progress: Progress = lambda _: None,
     say: Say = lambda _: None,
 ) -> Benchmark:
-    """Measure a subject.
+    """Measure a target in interleaved rounds.
 
     Args:
-        subject: from `veca_edge.calibration.benchmark.target.prepare`.
+        target: from `veca_edge.calibration.benchmark.target.prepare`.
+        request: rounds, threads and baselines; all on the same weights.
         machine: read before any work.
-        rounds: timings per configuration, 1 or more.
-        threads: for all engines; None for the number of big cores.
-        against: other runtimes to time on the same weights.
-        advance: called after each of `steps(...)` steps.
+        progress: called with how much is measured, 0..1.
         say: receives one line of progress at a time.
 
     Raises:
-        VecaError: the model cannot be loaded or run, there is no checkpoint to compare with, or no such runtime.
+        VecaError: the model cannot be loaded or run, or none of the baselines is installed.
     """
-    if against is not None and subject.checkpoint is None:
-        raise VecaError("there is no checkpoint to compare with")
-    model = load(subject.path, threads=threads)
-    used, notes = model.engine.threads, list[str]()
-    rivals = [] if against is None else _rivals(subject, used, against, notes.append)
-    tasks = _tasks(subject, model)
-    if rivals:
-        from veca_edge.calibration.benchmark.against.comparison import compare, rival_tasks
+    plan, rounds = target.plan, request.rounds or ROUNDS
+    model = load(target.path, threads=request.threads)
+    threads, notes = model.engine.threads, list[str]()
+    steps, done = rounds * (1 + (len(plan.cores) > 1)) + 1, itertools.count(1)
 
-        tasks.update(rival_tasks(subject, rivals, say))
-    _warm_up(tasks)
-    clock = OthersClock()
-    samples = take_turns(tasks, rounds, advance)
-    encode = partial(model.engine.encode, subject.cases[0].fitted)
-    switches = time_switches(encode, subject.cores, rounds, advance)
-    others = clock.cores()
-    energies, power = _energies(tasks)
-    comparisons = tuple(compare(subject, model, rivals, tasks, samples)) if rivals else ()
+    def advance() -> None:
+        progress(next(done) / steps)
+
+    with tempfile.TemporaryDirectory(prefix="veca-edge-") as folder:
+        baselines = _baselines(target, request, threads, Path(folder), notes.append)
+        tasks = _tasks(target, model) | dict(baseline_tasks(target, baselines, say))
+        clock = OthersClock()
+        samples = interleaved(tasks, rounds, advance)
+        switches = time_switches(partial(model.engine.encode, plan.inputs[0].fitted), plan.cores, rounds, advance)
+        others = clock.cores()
+        energies, power = _energies(tasks)
+        comparisons = tuple(compare(target, model, baselines, tasks, samples)) if baselines else ()
     model.close()
-    startup = _startup(subject, used, rounds)
+    startup = _startup(target, threads, rounds)
     advance()
     return Benchmark(
-        **subject.facts,
-        family=subject.manifest.family,
-        picture=subject.picture,
+        **target.facts,
+        family=target.manifest.family,
+        picture=plan.picture,
         machine=machine,
-        threads=used,
+        threads=threads,
         rounds=rounds,
-        rows=tuple(_rows(subject, samples, energies)),
-        savings=tuple(_savings(subject, samples)),
-        growth=tuple(_growth(subject, samples)),
+        rows=tuple(_rows(target, samples, energies)),
+        savings=tuple(_savings(target, samples)),
+        growth=tuple(_growth(target, samples)),
         switches=switches,
         comparisons=comparisons,
-        rivals={rival.name: rival.how for rival in rivals},
+        baselines={baseline.name: baseline.how for baseline in baselines},
         notes=tuple(notes),
         startup=startup,
         power=power,
@@ -186,34 +190,21 @@ def measure(
     )
 
 
-def _rivals(subject: Subject, threads: int, against: Against, note: Say) -> list[Rival]:
-    from veca_edge.calibration.benchmark.against.baseline import Source
-    from veca_edge.calibration.benchmark.against.runtimes import open_rivals
-
-    assert subject.checkpoint is not None
-    quantization = subject.manifest.quantization
-    source = Source(subject.checkpoint, quantization, subject.cases, threads, against.folder, note)
-    return open_rivals(against.runtimes, source)
+def _baselines(target: Target, request: BenchRequest, threads: int, folder: Path, note: Say) -> list[Baseline]:
+    if not request.against:
+        return []
+    assert target.checkpoint is not None  # `prepare` saw to it
+    quantization, inputs = target.manifest.quantization, target.plan.inputs
+    return open_baselines(request.against, Source(target.checkpoint, quantization, inputs, threads, folder, note))
 
 
-def _warm_up(tasks: Mapping[Key, Call]) -> None:
-    for call in tasks.values():
-        for _ in range(WARM_UP):
-            call()
-
-
-def steps(subject: Subject, rounds: int) -> int:
-    """How often `measure` calls `advance`."""
-    return rounds + (rounds if len(subject.cores) > 1 else 0) + 1
-
-
-def _tasks(subject: Subject, model: Model) -> dict[Key, Call]:
+def _tasks(target: Target, model: Model) -> dict[Key, Call]:
     tasks: dict[Key, Call] = {}
-    for case in subject.cases:
-        for cores in subject.cores:
-            size = case.image_size
-            tasks["encode", cores, size] = partial(model.engine.encode, case.fitted, cores)
-            tasks["call", cores, size] = partial(model, case.picture, cores=cores, image_size=size)
+    for one in target.plan.inputs:
+        for cores in target.plan.cores:
+            size = one.image_size
+            tasks["encode", cores, size] = partial(model.engine.encode, one.fitted, cores)
+            tasks["call", cores, size] = partial(model, one.picture, cores=cores, image_size=size)
     return tasks
 
 
@@ -229,7 +220,7 @@ def _energies(tasks: Mapping[Key, Call]) -> tuple[dict[Key, float | None], str |
 def time_switches(
     encode: Callable[[int], object], cores: Sequence[int], rounds: int, advance: Advance = lambda: None
 ) -> tuple[Switch, ...]:
-    """Two calls with each budget in turn: the first comes right after another budget, the second is steady."""
+    """Two calls with each budget per round: the first follows another budget, the second is steady."""
     if len(cores) < 2:
         return ()
     first: dict[int, list[float]] = {count: [] for count in cores}
@@ -243,42 +234,58 @@ def time_switches(
     return tuple(Switch(count, median_extra_ms(first[count], steady[count])) for count in cores)
 
 
-def _rows(subject: Subject, samples: Samples, energies: Mapping[Key, float | None]) -> list[Row]:
+def _rows(target: Target, samples: Samples, energies: Mapping[Key, float | None]) -> list[Row]:
     return [
         Row(
             cores,
-            case.image_size,
-            case.patches,
-            latency(samples["encode", cores, case.image_size]),
-            latency(samples["call", cores, case.image_size]),
-            energies.get(("call", cores, case.image_size)),
+            one.image_size,
+            one.patches,
+            latency(samples["encode", cores, one.image_size]),
+            latency(samples["call", cores, one.image_size]),
+            energies.get(("call", cores, one.image_size)),
         )
-        for case in subject.cases
-        for cores in subject.cores
+        for one in target.plan.inputs
+        for cores in target.plan.cores
     ]
 
 
-def _savings(subject: Subject, samples: Samples) -> list[Saving]:
-    fewest, most = subject.cores[0], subject.cores[-1]
+def _savings(target: Target, samples: Samples) -> list[Saving]:
+    fewest, most = target.plan.cores[0], target.plan.cores[-1]
     if fewest == most:
         return []
-    sizes = [case.image_size for case in subject.cases]
+    sizes = [one.image_size for one in target.plan.inputs]
     pairs = [(samples["encode", fewest, size], samples["encode", most, size]) for size in sizes]
     return [Saving(size, fewest, most, median_ratio(*pair)) for size, pair in zip(sizes, pairs, strict=True)]
 
 
-def _growth(subject: Subject, samples: Samples) -> list[Growth]:
-    patches = [case.patches for case in subject.cases]
+def _growth(target: Target, samples: Samples) -> list[Growth]:
+    inputs = target.plan.inputs
+    patches = [one.patches for one in inputs]
     if len(set(patches)) < 2:
         return []
     return [
-        growth(cores, patches, [latency(samples["encode", cores, c.image_size]).p50 for c in subject.cases])
-        for cores in subject.cores
+        growth(cores, patches, [latency(samples["encode", cores, one.image_size]).p50 for one in inputs])
+        for cores in target.plan.cores
     ]
 
 
-def _startup(subject: Subject, threads: int, rounds: int) -> Startup:
-    shapes = [(case.fitted.shape[0], case.fitted.shape[1]) for case in subject.cases]
-    budgets, weights = subject.manifest.budgets, subject.manifest.weight_bytes
+def growth(cores: int, patches: Sequence[int], milliseconds: Sequence[float]) -> Growth:
+    """Slopes of log latency over log patches.
+
+    Args:
+        cores: the budget that the timings are of.
+        patches: two or more different patch counts, in any order.
+        milliseconds: the latency at each.
+    """
+    order = np.argsort(patches)
+    x = np.log(np.asarray(patches, np.float64)[order])
+    y = np.log(np.asarray(milliseconds, np.float64)[order])
+    steps = np.diff(y) / np.diff(x)
+    return Growth(cores, float((y[-1] - y[0]) / (x[-1] - x[0])), float(steps.max()))
+
+
+def _startup(target: Target, threads: int, rounds: int) -> Startup:
+    shapes = [(one.fitted.shape[0], one.fitted.shape[1]) for one in target.plan.inputs]
+    budgets, weights = target.manifest.budgets, target.manifest.weight_bytes
     processes = FRESH_PROCESSES if rounds >= MANY_ROUNDS else 1
-    return measure_startup(subject.path, threads, budgets, shapes, weights, processes)
+    return measure_startup(target.path, threads, budgets, shapes, weights, processes)

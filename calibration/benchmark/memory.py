@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from veca_edge.errors import VecaError
-from veca_edge.runtime.child import child_command
+from veca_edge.runtime.child import answer, run_child
 
 TIMEOUT = 600.0  # seconds for one process; a large model on a small board needs minutes
 STATUS = Path("/proc/self/status")
@@ -144,8 +142,8 @@ def measure_startup(
     Raises:
         VecaError: a process ended early.
     """
-    order = {"path": str(path.resolve()), "threads": threads, "budgets": list(budgets), "shapes": list(shapes)}
-    return summarize([_child(order) for _ in range(processes)], weight_bytes)
+    order = {"threads": threads, "budgets": list(budgets), "shapes": list(shapes)}
+    return summarize([_child(path, order) for _ in range(processes)], weight_bytes)
 
 
 def summarize(children: Sequence[dict[str, Any]], weight_bytes: int) -> Startup:
@@ -182,24 +180,11 @@ def _median(values: Sequence[int | None]) -> int | None:
     return int(median(known)) if len(known) == len(values) else None
 
 
-def _child(order: dict[str, Any]) -> dict[str, Any]:
-    command = child_command("veca_edge.calibration.benchmark.memory", json.dumps(order))
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise VecaError(f"{order['path']}: does not finish in a fresh process") from None
-    if done.returncode < 0:
-        raise VecaError(
-            f"{order['path']}: a fresh process that runs it was ended by signal {-done.returncode}; out of memory?"
-        )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise VecaError(f"{order['path']}: a fresh process cannot run it: {reason}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+def _child(path: Path, order: dict[str, Any]) -> dict[str, Any]:
+    return run_child("veca_edge.calibration.benchmark.memory", path, json.dumps(order), timeout=TIMEOUT)
 
 
-def _measure(order: dict[str, Any]) -> dict[str, Any]:
+def _measure(path: str, text: str, progress: Callable[[float], None]) -> dict[str, Any]:
     """What a fresh process does: import, note memory, load, call, then every budget at every size."""
     import numpy as np
 
@@ -209,14 +194,14 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
     with quiet():
         import torch  # noqa: F401
         from executorch.extension.pybindings import _portable_lib  # noqa: F401
-    random = np.random.default_rng(0)
+    order, random = json.loads(text), np.random.default_rng(0)
     shapes = [tuple(shape) for shape in order["shapes"]]
     images = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
     baseline = resident()
     forget_peak()
     before = peak()
     start = perf_counter()
-    model = load(order["path"], threads=order["threads"])
+    model = load(path, threads=order["threads"])
     load_ms = (perf_counter() - start) * 1e3
     readings, after = [resident()], ["load"]
     start = perf_counter()
@@ -240,7 +225,4 @@ def _measure(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    try:
-        print(json.dumps(_measure(json.loads(sys.argv[1]))))
-    except VecaError as error:
-        sys.exit(str(error))
+    answer(_measure)

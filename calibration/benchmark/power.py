@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -40,7 +40,11 @@ def energy_mj(call: Callable[[], object], monitor: Monitor, clock: Clock = perf_
     while clock() - start < SPAN:
         calls += _repeat(call, EVERY, clock)
         watts.append(monitor.state.power)
-    seconds = clock() - start
+    return millijoules(watts, clock() - start, calls)
+
+
+def millijoules(watts: Sequence[float | None], seconds: float, calls: int) -> float | None:
+    """Energy per call at the mean of the known powers; None if none is known."""
     known = [value for value in watts if value is not None]
     return float(np.mean(known)) * seconds / calls * 1e3 if known else None
 

@@ -1,29 +1,29 @@
-"""A stream benchmark for readers: what `veca_edge.calibration.benchmark.report` is to a benchmark."""
+"""A benchmark of streams for readers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from veca_edge.calibration.benchmark.report import Report, Table, busy, ms, report, surroundings
+from veca_edge.calibration.benchmark.report import Report, disturbances, report, surroundings
 from veca_edge.calibration.benchmark.stream_rows import SOME_PATCHES, Host, StreamBenchmark, StreamRow
-from veca_edge.calibration.benchmark.streams import TURN_FRAMES
+from veca_edge.calibration.benchmark.streams import BLOCK_FRAMES
 from veca_edge.calibration.benchmark.synthetic import SCENES
+from veca_edge.tables import Table, count, milliseconds, number
 
 DEARER = 1.1  # streamed / full from which streaming does harm
-WAY = ("cores", "budget")
+BUDGETS = ("cores", "budget")
 
 
-def describe(result: StreamBenchmark) -> Report:
+def describe_streams(result: StreamBenchmark) -> Report:
     """The whole stream benchmark."""
-    return report(result, warnings(result), tables(result), method(result), result.to_dict())
+    return report("stream benchmark", result, _warnings(result), _tables(result), _method(result))
 
 
-def tables(result: StreamBenchmark) -> Iterator[Table]:
+def _tables(result: StreamBenchmark) -> Iterator[Table]:
     """Per clip, the pool first: time, and what it buys; then what the core budget saves."""
     for clip in dict.fromkeys(row.clip for row in result.rows):
         rows = [row for row in result.rows if row.clip == clip]
-        frames = f"{rows[0].frames} frame{'s' if rows[0].frames > 1 else ''}"
-        yield _time_table(f"{clip}, {frames}: time per frame, ms", rows)
+        yield _time_table(f"{clip}, {count(rows[0].frames, 'frame')}: time per frame, ms", rows)
         yield _work_table(f"{clip}: patches computed, and fidelity to full computation", rows)
         yield _host_table(f"{clip}: streaming's time outside the engine", rows)
     if result.spreads:
@@ -33,7 +33,7 @@ def tables(result: StreamBenchmark) -> Iterator[Table]:
 def _time_table(title: str, rows: list[StreamRow]) -> Table:
     most = max(row.cores for row in rows)
     columns = (
-        *WAY,
+        *BUDGETS,
         "full p50",
         "p95",
         "mean",
@@ -47,43 +47,52 @@ def _time_table(title: str, rows: list[StreamRow]) -> Table:
     )
     lines = tuple(
         (
-            *_way(row),
-            *map(ms, (row.full.p50, row.full.p95, row.full_mean)),
-            *map(ms, (row.streamed.p50, row.streamed.p95, row.streamed.p99, row.streamed_mean)),
+            *_budgets(row),
+            *map(milliseconds, (row.full.p50, row.full.p95, row.full_mean)),
+            *map(milliseconds, (row.streamed.p50, row.streamed.p95, row.streamed.p99, row.streamed_mean)),
             f"{row.ratio:.2f}",
             f"{row.against_most:.1f} x",
-            ms(1e3 / row.streamed_mean),
+            milliseconds(1e3 / row.streamed_mean),
         )
         for row in rows
     )
-    return Table(title, columns, lines)
+    return Table(columns, lines, title)
 
 
 def _work_table(title: str, rows: list[StreamRow]) -> Table:
-    columns = (*WAY, "patches", "none", "keyframes", "cosine", "5th pct.", "worst", "same top-1")
+    columns = (*BUDGETS, "patches", "none", "keyframes", "cosine", "5th pct.", "worst", "same top-1")
     lines = tuple(
         (
-            *_way(row),
+            *_budgets(row),
             f"{row.patches:.1f}",
             str(row.idle),
             str(row.keyframes),
             *(f"{value:.4f}" for value in (row.fidelity.mean, row.fidelity.p5, row.fidelity.worst)),
-            "-" if row.fidelity.top1 is None else f"{100 * row.fidelity.top1:.1f} %",
+            number(None if row.fidelity.top1 is None else 100 * row.fidelity.top1, ".1f", " %"),
         )
         for row in rows
     )
-    return Table(title, columns, lines)
+    return Table(columns, lines, title)
 
 
 def _host_table(title: str, rows: list[StreamRow]) -> Table:
     low, high = SOME_PATCHES
-    columns = (*WAY, "all frames", "outside", "share", f"{low}-{high} patches", "their mean", "outside", "share")
-    lines = tuple((*_way(row), *_host(row.host), *_host_some(row.host_some)) for row in rows)
-    return Table(title, columns, lines)
+    columns = (
+        *BUDGETS,
+        "all frames",
+        "outside",
+        "share",
+        f"{low}-{high} patches",
+        "their mean",
+        "outside",
+        "share",
+    )
+    lines = tuple((*_budgets(row), *_host(row.host), *_host_some(row.host_some)) for row in rows)
+    return Table(columns, lines, title)
 
 
 def _host(host: Host) -> tuple[str, ...]:
-    return (ms(host.frame_ms), ms(host.frame_ms * host.share), f"{100 * host.share:.0f} %")
+    return (milliseconds(host.frame_ms), milliseconds(host.frame_ms * host.share), f"{100 * host.share:.0f} %")
 
 
 def _host_some(host: Host | None) -> tuple[str, ...]:
@@ -93,17 +102,16 @@ def _host_some(host: Host | None) -> tuple[str, ...]:
 def _spread_table(result: StreamBenchmark) -> Table:
     few, most = result.spreads[0].fewest, result.spreads[0].most
     lines = tuple((one.clip, _budget(one.patch_budget), f"{one.ratio:.2f}") for one in result.spreads)
-    return Table(
-        f"Streaming with {most} cores takes, of the time with {few}", ("clip", "budget", "times"), lines, words=1
-    )
+    title = f"Streaming with {most} cores takes, of the time with {few}"
+    return Table(("clip", "budget", "times"), lines, title, words=1)
 
 
-def method(result: StreamBenchmark) -> Iterator[str]:
+def _method(result: StreamBenchmark) -> Iterator[str]:
     """How it was measured, point by point."""
     yield (
         "For every frame, core budget and patch budget one call in full and one of the stream, both from a decoded "
-        f"frame to the result, resizing included. Budgets take turns after {TURN_FRAMES} frames. First frames "
-        "count; a warm-up comes before."
+        f"frame to the result, resizing included. Budgets are interleaved in blocks of {BLOCK_FRAMES} frames. "
+        "First frames count; a warm-up comes before."
     )
     yield (
         f"{result.image_size} px, {result.patches} patches. Ratio: mean streamed time over mean full time with the "
@@ -121,20 +129,16 @@ def method(result: StreamBenchmark) -> Iterator[str]:
     yield from surroundings(result)
 
 
-def warnings(result: StreamBenchmark) -> Iterator[str]:
+def _warnings(result: StreamBenchmark) -> Iterator[str]:
     """Reasons not to trust the numbers, or not to stream."""
-    others = busy(result)
-    if others:
-        yield f"{others}: close other programs and measure again"
-    if result.threads > result.machine.usable_cores:
-        yield f"{result.threads} threads share {result.machine.usable_cores} processors"
+    yield from disturbances(result)
     for row in result.rows:
         if row.ratio > DEARER:
-            way = f"{row.cores} cores, patch budget {_budget(row.patch_budget)}"
-            yield f"streaming {row.clip} takes {row.ratio:.2f} times as long as computing all of it ({way})"
+            budgets = f"{row.cores} cores, patch budget {_budget(row.patch_budget)}"
+            yield f"streaming {row.clip} takes {row.ratio:.2f} times as long as computing all of it ({budgets})"
 
 
-def _way(row: StreamRow) -> tuple[str, str]:
+def _budgets(row: StreamRow) -> tuple[str, str]:
     return str(row.cores), _budget(row.patch_budget)
 
 

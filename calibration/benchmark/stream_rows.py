@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from veca_edge.calibration.benchmark.measured import Measured
-from veca_edge.calibration.benchmark.timings import Latency, latency
+from veca_edge.calibration.benchmark.report import Measured
+from veca_edge.runtime.measuring import Latency, latency
 
 SOME_PATCHES = (24, 40)  # "around 32": from, to
 
@@ -54,7 +54,7 @@ class StreamRow:
         cores: active cores.
         patch_budget: most patches per frame, None without a limit.
         frames: measured.
-        full, streamed: the two ways; whole calls, resizing included.
+        full, streamed: every frame computed in full, and as a stream; whole calls, resizing included.
         full_mean, streamed_mean: their means, which `ratio` divides.
         ratio: streamed_mean / full_mean.
         against_most: full_mean with the largest measured core budget / streamed_mean.
@@ -97,7 +97,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class StreamBenchmark(Measured):
-    """Everything that was measured.
+    """Everything that was measured; times are milliseconds.
 
     Attributes:
         image_size: pixels.
@@ -113,13 +113,9 @@ class StreamBenchmark(Measured):
     rows: tuple[StreamRow, ...]
     spreads: tuple[Spread, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; times are milliseconds."""
-        return {"kind": "stream benchmark", **asdict(self)}
-
 
 class Sample(NamedTuple):
-    """One frame both ways; times in seconds."""
+    """One frame in full and streamed; times in seconds."""
 
     full: float
     streamed: float
@@ -137,10 +133,10 @@ Samples = Mapping[Key, Sequence[Sample]]
 
 def pooled(samples: Samples, clips: Sequence[str], name: str) -> Samples:
     """The samples and, in front of them, those of the clips together under a name of their own."""
-    ways = dict.fromkeys((cores, budget) for _, cores, budget in samples)
+    budgets = dict.fromkeys((cores, budget) for _, cores, budget in samples)
     joined = {
         (name, cores, budget): [one for clip in clips for one in samples[clip, cores, budget]]
-        for cores, budget in ways
+        for cores, budget in budgets
     }
     return {**joined, **samples}
 

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from veca_edge.calibration.benchmark.machine import Machine, OthersClock
-from veca_edge.calibration.benchmark.measured import Measured
-from veca_edge.calibration.benchmark.power import power_source
-from veca_edge.calibration.benchmark.target import Subject
-from veca_edge.calibration.benchmark.timings import Latency, latency
-from veca_edge.calibration.benchmark.turns import settle
+from veca_edge.calibration.benchmark.power import millijoules, power_source
+from veca_edge.calibration.benchmark.report import Measured
+from veca_edge.calibration.benchmark.request import BenchRequest
+from veca_edge.calibration.benchmark.target import Target
 from veca_edge.errors import VecaError
+from veca_edge.runtime.machine import Machine, OthersClock
+from veca_edge.runtime.measuring import Latency, latency, settle
 from veca_edge.runtime.model import load
 from veca_edge.sensors.monitor import Monitor
 from veca_edge.sensors.platforms import detect
 from veca_edge.sensors.state import DeviceState
 
-TURN = 2.0  # seconds that an operating point runs before the next has its turn
+BLOCK = 2.0  # seconds that an operating point runs before the next one does
 LOOK = 5.0  # seconds between two looks at the sensors
 BINS = 120  # of a history
 FEWEST = 10  # calls of an operating point, so that a fifth of them is not a single one
 STEADY = 0.05  # change of the median that is called steady
 
 Clock = Callable[[], float]
-Advance = Callable[[float], object]
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Weather:
+class Conditions:
     """What the sensors said at a moment.
 
     Attributes:
@@ -90,10 +89,10 @@ class SustainedBenchmark(Measured):
 
     Attributes:
         minutes: of steady work.
-        asked_minutes: that were asked for; more than `minutes` if someone interrupted it.
+        asked_minutes: minutes that were asked for; more than `minutes` if someone interrupted it.
         picture: what the model looked at.
         points: by image size and cores.
-        weather: what the sensors said, over time.
+        conditions: what the sensors said, over time.
         power: where the device's power is known from, None if it is unknown.
         energy_mj: per call, mean over all, millijoules; None if the power is unknown.
     """
@@ -102,13 +101,9 @@ class SustainedBenchmark(Measured):
     asked_minutes: float
     picture: str
     points: tuple[Endurance, ...]
-    weather: tuple[Weather, ...]
+    conditions: tuple[Conditions, ...]
     power: str | None
     energy_mj: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; times are milliseconds unless the name says otherwise."""
-        return {"kind": "sustained benchmark", **asdict(self)}
 
 
 @dataclass
@@ -123,58 +118,53 @@ class Lane:
 
 
 def measure_sustained(
-    subject: Subject,
-    machine: Machine,
-    minutes: float,
-    threads: int | None = None,
-    advance: Advance = lambda _: None,
+    target: Target, request: BenchRequest, machine: Machine, progress: Progress = lambda _: None
 ) -> SustainedBenchmark:
-    """Run a subject's operating points in turns, without a pause.
+    """Run a target's operating points without a pause, interleaved in blocks of two seconds.
 
     An interrupt (Ctrl-C) ends it early; what was measured until then counts.
 
     Args:
-        subject: from `veca_edge.calibration.benchmark.target.prepare`.
+        target: from `veca_edge.calibration.benchmark.target.prepare`.
+        request: minutes, above 0, and threads.
         machine: read before any work.
-        minutes: how long, above 0.
-        threads: of the engine; None for the number of big cores.
-        advance: called now and then with the share that is done, 0..1.
+        progress: called now and then with the share that is done, 0..1.
 
     Raises:
         VecaError: the model cannot be loaded or run, or the time was too short to say anything.
     """
-    model = load(subject.path, threads=threads)
+    minutes = request.minutes or 0.0
+    model = load(target.path, threads=request.threads)
     lanes = [
-        Lane(cores, case.image_size, partial(model, case.picture, cores=cores, image_size=case.image_size))
-        for case in subject.cases
-        for cores in subject.cores
+        Lane(cores, one.image_size, partial(model, one.picture, cores=cores, image_size=one.image_size))
+        for one in target.plan.inputs
+        for cores in target.plan.cores
     ]
     for lane in lanes:
         settle(lane.call)
     with Monitor(detect()) as monitor:
         monitor.wait(1.0)
         clock = OthersClock()
-        weather, seconds = run_lanes(lanes, 60 * minutes, lambda: monitor.state, advance)
+        conditions, seconds = run_lanes(lanes, 60 * minutes, lambda: monitor.state, progress)
         others, power = clock.cores(), power_source(monitor)
-    advance(1.0)
+    progress(1.0)
     used = model.engine.threads
     model.close()
     if min(len(lane.taken) for lane in lanes) < FEWEST:
         raise VecaError(f"{seconds:.0f} s are too short for {len(lanes)} operating points: use more --minutes")
-    watts = [one.watts for one in weather if one.watts is not None]
     calls = sum(len(lane.taken) for lane in lanes)
     return SustainedBenchmark(
-        **subject.facts,
+        **target.facts,
         machine=machine,
         threads=used,
         other_work=others,
         minutes=seconds / 60,
         asked_minutes=minutes,
-        picture=subject.picture,
+        picture=target.plan.picture,
         points=tuple(endurance(lane) for lane in lanes),
-        weather=tuple(weather),
+        conditions=tuple(conditions),
         power=power,
-        energy_mj=float(np.mean(watts)) * seconds / calls * 1e3 if watts else None,
+        energy_mj=millijoules([one.watts for one in conditions], seconds, calls),
     )
 
 
@@ -182,34 +172,34 @@ def run_lanes(
     lanes: Sequence[Lane],
     seconds: float,
     state: Callable[[], DeviceState],
-    advance: Advance = lambda _: None,
+    progress: Progress = lambda _: None,
     clock: Clock = perf_counter,
-) -> tuple[list[Weather], float]:
-    """All lanes in turns until the time is over: what the sensors said, and the seconds that it took."""
-    weather: list[Weather] = []
+) -> tuple[list[Conditions], float]:
+    """All lanes, block by block, until the time is over: what the sensors said, and the seconds that it took."""
+    conditions: list[Conditions] = []
     start, now = clock(), 0.0
     try:
         while now < seconds:
             for lane in lanes:
-                end = now + TURN
+                end = now + BLOCK
                 while now < end and now < seconds:
                     lane.begun.append(now)
                     lane.call()
                     before, now = now, clock() - start
                     lane.taken.append(now - before)
-                    if not weather or now / 60 - weather[-1].minute >= LOOK / 60:
-                        weather.append(_weather(now / 60, state()))
-                        advance(min(0.99, now / seconds))
+                    if not conditions or now / 60 - conditions[-1].minute >= LOOK / 60:
+                        conditions.append(_conditions(now / 60, state()))
+                        progress(min(0.99, now / seconds))
     except KeyboardInterrupt:
         for lane in lanes:
             del lane.begun[len(lane.taken) :]
-    return weather, now
+    return conditions, now
 
 
-def _weather(minute: float, state: DeviceState) -> Weather:
+def _conditions(minute: float, state: DeviceState) -> Conditions:
     hottest = max((celsius for _, celsius in state.temperatures), default=None)
     thermal = None if state.thermal is None else str(state.thermal)
-    return Weather(minute, hottest, state.frequency, thermal, state.power)
+    return Conditions(minute, hottest, state.frequency, thermal, state.power)
 
 
 def endurance(lane: Lane) -> Endurance:

@@ -1,4 +1,4 @@
-"""What is measured: a model file, made first if it does not exist yet, and the pictures it looks at."""
+"""What is measured: a model file, made first if it does not exist yet, and the pictures that it is given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.calibration.benchmark.request import BenchRequest
 from veca_edge.errors import VecaError, require
+from veca_edge.files import is_there
 from veca_edge.image.clip import clip_frames
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, default_preprocessing, read_checkpoint
@@ -23,39 +25,14 @@ from veca_edge.modelfile.pte import is_model_file, read_model_file
 from veca_edge.runtime.native import quiet
 
 SEED = 0  # of random weights, and of random pixels
-QUANTIZATIONS = ("int8", "int4", "fp32")
 
 Image = NDArray[np.uint8]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asks for.
-
-    Attributes:
-        model: a model file or a checkpoint; None for the packaged model.
-        random: a family name, to measure random weights of that size instead.
-        checkpoint: what a model file was made from, for a comparison with PyTorch.
-        quantize: "int8", "int4" or "fp32" where something is converted; None for int8.
-        cores: budgets; () for all, None for the smallest and the largest.
-        largest: whether None means the largest budget alone.
-        image_sizes: pixels; None for the model's own.
-        against: runtimes to compare with, for which the checkpoint is needed.
-    """
-
-    model: Path | None = None
-    random: str | None = None
-    checkpoint: Path | None = None
-    quantize: str | None = None
-    cores: tuple[int, ...] | None = None
-    image_sizes: tuple[int, ...] | None = None
-    against: tuple[str, ...] = ()
-    largest: bool = False
+DefaultModel = Callable[[Say], Path]
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Input:
     """One image size.
 
     Attributes:
@@ -72,7 +49,27 @@ class Case:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Plan:
+    """What a model is to compute.
+
+    Attributes:
+        cores: budgets to measure, ascending.
+        inputs: by image size, ascending.
+        picture: what the pictures are, for people.
+    """
+
+    cores: tuple[int, ...]
+    inputs: tuple[Input, ...]
+    picture: str
+
+    @property
+    def patches(self) -> int:
+        """Of the largest input."""
+        return self.inputs[-1].patches
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
     """A model file that is ready to be measured.
 
     Attributes:
@@ -80,18 +77,14 @@ class Subject:
         path: the model file.
         manifest: what it is.
         checkpoint: the same weights before conversion, or None if not at hand.
-        cores: budgets to measure, ascending.
-        cases: image sizes to measure, ascending.
-        picture: what the pictures are, for people.
+        plan: what to compute.
     """
 
     name: str
     path: Path
     manifest: Manifest
     checkpoint: Checkpoint | None
-    cores: tuple[int, ...]
-    cases: tuple[Case, ...]
-    picture: str
+    plan: Plan
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -111,47 +104,34 @@ class Subject:
     def digests(self) -> dict[str, str]:
         """SHA-256 of the program, of the checkpoint if that was a file, and of the fitted pictures together."""
         pictures = hashlib.sha256()
-        for case in self.cases:
-            pictures.update(np.ascontiguousarray(case.fitted).tobytes())
+        for one in self.plan.inputs:
+            pictures.update(np.ascontiguousarray(one.fitted).tobytes())
         found = {"program": self.manifest.program_digest, "checkpoint": self.manifest.source_digest}
         return {name: digest for name, digest in found.items() if digest} | {"pictures": pictures.hexdigest()}
 
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """The part of a subject that is known before there is a model file."""
-
-    cores: tuple[int, ...]
-    cases: tuple[Case, ...]
-    picture: str
-
-    @property
-    def patches(self) -> int:
-        """Of the largest case."""
-        return self.cases[-1].patches
-
-
 def prepare(
-    request: Request, folder: Path, say: Say = lambda _: None, *, default: Callable[[Say], Path] | None = None
-) -> Subject:
-    """Check a request, and convert what has to be converted.
+    request: BenchRequest, folder: Path, say: Say = lambda _: None, *, default: DefaultModel | None = None
+) -> Target:
+    """Check a request against the model, and convert what has to be converted.
 
     Args:
         request: what to measure.
-        folder: a place for a converted file; must exist as long as the subject is used.
+        folder: a place for a converted file; must exist as long as the target is used.
         say: receives one line of progress at a time.
         default: gives the packaged model's file; without it the packaged checkpoint is converted.
 
     Raises:
-        VecaError: contradicting options, an unknown family, a missing or damaged file, cores that are not
-            offered, an image size that does not fit, or a comparison without a checkpoint.
+        VecaError: an unknown family, a missing or damaged file, cores that are not offered, an image size that does
+            not fit, or baselines without a checkpoint.
     """
-    _check(request)
+    for need in ("torch", "executorch"):
+        require(need, "run")
     if request.random is not None:
         return _random(request.random, request, folder, say)
     if request.model is None:
         return _default(request, folder, default, say)
-    if not request.model.exists():
+    if not is_there(request.model):
         raise VecaError(f"{request.model}: no such file")
     if not is_model_file(request.model):
         return _from_checkpoint(read_checkpoint(request.model), request, folder, say)
@@ -162,18 +142,7 @@ def prepare(
     return _from_file(request.model, request)
 
 
-def _check(request: Request) -> None:
-    if request.model is not None and request.random is not None:
-        raise VecaError("give a model or --random, not both")
-    if request.checkpoint is not None and request.model is None:
-        raise VecaError("--checkpoint goes with a model file: without one the checkpoint is known")
-    if request.quantize not in (None, *QUANTIZATIONS):
-        raise VecaError(f"unknown quantization {request.quantize!r}: use {', '.join(QUANTIZATIONS)}")
-    for need in ("torch", "executorch"):
-        require(need, "run")
-
-
-def _default(request: Request, folder: Path, default: Callable[[Say], Path] | None, say: Say) -> Subject:
+def _default(request: BenchRequest, folder: Path, default: DefaultModel | None, say: Say) -> Target:
     """The packaged model as users run it, or converted anew where the options ask for something else."""
     checkpoint = read_checkpoint(default_checkpoint_path())
     if request.quantize is None and default is not None:
@@ -181,11 +150,11 @@ def _default(request: Request, folder: Path, default: Callable[[Say], Path] | No
         manifest = read_model_file(path).manifest
         plan = _plan(request, manifest.budgets, manifest.patch_size, manifest.preprocessing)
         if plan.patches <= manifest.max_patches:
-            return _subject(path.name, path, manifest, checkpoint, plan)
+            return Target(path.name, path, manifest, checkpoint, plan)
     return _from_checkpoint(checkpoint, request, folder, say)
 
 
-def _from_file(path: Path, request: Request) -> Subject:
+def _from_file(path: Path, request: BenchRequest) -> Target:
     manifest = read_model_file(path).manifest
     checkpoint = None
     if request.checkpoint is not None:
@@ -195,74 +164,63 @@ def _from_file(path: Path, request: Request) -> Subject:
     plan = _plan(request, manifest.budgets, manifest.patch_size, manifest.preprocessing)
     if plan.patches > manifest.max_patches:
         raise VecaError(
-            f"{plan.cases[-1].image_size} px are {plan.patches} patches, {path} was made for "
+            f"{plan.inputs[-1].image_size} px are {plan.patches} patches, {path} was made for "
             f"{manifest.max_patches}: use a smaller --image-size, or convert with --max-patches"
         )
-    return _subject(path.name, path, manifest, checkpoint, plan)
+    return Target(path.name, path, manifest, checkpoint, plan)
 
 
-def _from_checkpoint(checkpoint: Checkpoint, request: Request, folder: Path, say: Say) -> Subject:
-    config = checkpoint.config
-    preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
-    plan = _plan(request, config.budgets, config.patch_size, preprocessing)
-    return _converted(checkpoint, plan, request.quantize or "int8", folder, say)
-
-
-def _random(family: str, request: Request, folder: Path, say: Say) -> Subject:
+def _random(family: str, request: BenchRequest, folder: Path, say: Say) -> Target:
     config = VecaConfig.from_family(family)
     preprocessing = default_preprocessing(config.patch_size)
     # Everything that can be refused is refused before the weights are made, which takes a while.
-    plan = _plan(request, config.budgets, config.patch_size, Preprocessing.from_dict(preprocessing))
+    _plan(request, config.budgets, config.patch_size, Preprocessing.from_dict(preprocessing))
     state = {name: value.detach() for name, value in random_veca(config, SEED).state_dict().items()}
-    checkpoint = Checkpoint(config, state, None, (), preprocessing)
-    return _converted(checkpoint, plan, request.quantize or "int8", folder, say)
+    return _from_checkpoint(Checkpoint(config, state, None, (), preprocessing), request, folder, say)
 
 
-def _converted(checkpoint: Checkpoint, plan: _Plan, quantize: str, folder: Path, say: Say) -> Subject:
+def _from_checkpoint(checkpoint: Checkpoint, request: BenchRequest, folder: Path, say: Say) -> Target:
     with quiet():
-        from veca_edge.converters.executorch.convert import DEFAULT_MAX_PATCHES, ConvertOptions, convert
+        from veca_edge.converters.executorch.convert import ConvertOptions, convert
     from veca_edge.converters.recipes import ready_recipe
+    from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 
-    config = checkpoint.config
-    own = (int(checkpoint.preprocessing["image_size"]) // config.patch_size) ** 2
-    most = max(DEFAULT_MAX_PATCHES, own, plan.patches)
+    config, quantize = checkpoint.config, request.quantize or "int8"
+    preprocessing = Preprocessing.from_dict(checkpoint.preprocessing)
+    plan = _plan(request, config.budgets, config.patch_size, preprocessing)
+    own = (preprocessing.image_size // config.patch_size) ** 2
     origin = "random weights" if checkpoint.path is None else checkpoint.path.name
     say(f"converting {config.family} ({origin}) to {quantize}")
     path = folder / f"{config.family}-{quantize}.pte"
-    options = ConvertOptions(recipe=ready_recipe(quantize), max_patches=most, verify=False)
-    file = convert(checkpoint, path, options)
-    return _subject(f"VECA {config.family}, {origin}", path, file.manifest, checkpoint, plan)
+    most = max(DEFAULT_MAX_PATCHES, own, plan.patches)
+    manifest = convert(checkpoint, path, ConvertOptions(recipe=ready_recipe(quantize), max_patches=most))
+    return Target(f"VECA {config.family}, {origin}", path, manifest, checkpoint, plan)
 
 
-def _subject(name: str, path: Path, manifest: Manifest, checkpoint: Checkpoint | None, plan: _Plan) -> Subject:
-    return Subject(name, path, manifest, checkpoint, plan.cores, plan.cases, plan.picture)
-
-
-def _plan(request: Request, budgets: tuple[int, ...], patch_size: int, preprocessing: Preprocessing) -> _Plan:
-    """What to run, checked against the model."""
-    asked = (budgets[-1],) if request.largest and request.cores is None else request.cores
-    cores = choose_cores(asked, budgets)
-    frame = _clip_frame()
-    cases = []
-    for size in sorted(set(request.image_sizes or (preprocessing.image_size,))):
+def _plan(request: BenchRequest, budgets: tuple[int, ...], patch_size: int, preprocessing: Preprocessing) -> Plan:
+    """What to compute, checked against the model."""
+    frame, inputs = _clip_frame(), []
+    cores = choose_cores(request, budgets)
+    for size in sorted(set(request.sizes or (preprocessing.image_size,))):
         picture = noise(size) if frame is None else frame
         fitted = preprocessing.resize(picture, patch_size, size).image
         patches = (fitted.shape[0] // patch_size) * (fitted.shape[1] // patch_size)
-        cases.append(Case(size, picture, fitted, patches))
+        inputs.append(Input(size, picture, fitted, patches))
     description = "random pixels at the model's size: OpenCV is not installed, so nothing is resized"
     if frame is not None:
         description = f"a {frame.shape[1]} x {frame.shape[0]} frame of the packaged clip"
-    return _Plan(cores, tuple(cases), description)
+    return Plan(cores, tuple(inputs), description)
 
 
-def choose_cores(asked: tuple[int, ...] | None, budgets: tuple[int, ...]) -> tuple[int, ...]:
-    """The budgets to measure, ascending and each once (see `Request.cores`).
+def choose_cores(request: BenchRequest, budgets: tuple[int, ...]) -> tuple[int, ...]:
+    """The budgets to measure of those that a model offers, ascending and each once.
 
     Raises:
         VecaError: a budget that the model does not offer.
     """
+    asked = request.cores
     if asked is None:
-        asked = (budgets[0], budgets[-1])
+        asked = (budgets[0], budgets[-1]) if request.minutes is None else (budgets[-1],)
     for cores in asked:
         if cores not in budgets:
             raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")

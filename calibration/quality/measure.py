@@ -9,10 +9,7 @@ no such order (a model may be best at the size that it was trained at) and stays
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.calibration.benchmark.machine import read_machine
 from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agreement, freshness_of, look, mean_of
 from veca_edge.calibration.quality.monotone import ascending, monotone
-from veca_edge.errors import VecaError
-from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, Way
+from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, RunConfiguration
 from veca_edge.image.clip import clip_frames
-from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.modelfile.manifest import Manifest
-from veca_edge.modelfile.pte import ModelFile, read_model_file
+from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import EvaluationPhotos, read_photos
-from veca_edge.runtime.child import child_command, follow_child
+from veca_edge.runtime.child import answer, run_child
+from veca_edge.runtime.machine import read_machine
 from veca_edge.runtime.model import Model, load
 from veca_edge.runtime.timing import START, opener
 
@@ -46,15 +41,17 @@ PHOTOS = 128  # of a folder at most
 DECIMALS = 5
 
 Image = NDArray[np.uint8]
+Key = Callable[[RunConfiguration], Any]
+Order = Callable[[RunConfiguration], float]
 
 
-def ways_of(manifest: Manifest) -> list[Way]:
-    """The ways of running that a file is judged for: (cores, image size, patch budget), the best first."""
+def configurations_of(manifest: Manifest) -> list[RunConfiguration]:
+    """The run configurations that a file is evaluated for, the best first."""
     sizes = {size for size in (*IMAGE_SIZES, manifest.image_size) if size % manifest.patch_size == 0}
     counts = {size: (size // manifest.patch_size) ** 2 for size in sizes}
     cores = [count for count in manifest.budgets if count in CORES] or list(manifest.budgets)
     return [
-        (count, size, budget)
+        RunConfiguration(count, size, budget)
         for size in sorted(sizes, reverse=True)
         if counts[size] <= manifest.max_patches
         for budget in (counts[size], *(budget for budget in PATCH_BUDGETS if budget < counts[size]))
@@ -63,7 +60,7 @@ def ways_of(manifest: Manifest) -> list[Way]:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """A table and what smoothing did to it.
 
     Attributes:
@@ -84,46 +81,46 @@ class Judged:
 def measure_quality(
     model: Model,
     reference: Model,
-    ways: Sequence[Way],
+    configurations: Sequence[RunConfiguration],
     frames: Sequence[Image],
     photos: EvaluationPhotos,
     advance: Callable[[float], None] = lambda _: None,
-) -> Judged:
-    """Judge every way of running.
+) -> Evaluation:
+    """Evaluate every run configuration.
 
     Args:
         model: from the model file.
         reference: from its checkpoint.
-        ways: see `ways_of`; the first is the best.
+        configurations: see `configurations_of`; the first is the best.
         frames: of a clip at `CLIP_RATE`, uint8 (H, W, 3), RGB.
         photos: single images.
         advance: called with how much is done, 0..1.
     """
-    cores, size = max(reference.budgets), ways[0][1]
+    cores, size = max(reference.budgets), configurations[0].image_size
     clip = [look(reference(frame, cores=cores, image_size=size)) for frame in frames[::STRIDE]]
     stills = [look(reference(photo, cores=cores, image_size=size)) for photo in photos.images]
     targets = photos.targets(model.labels)
-    open_way, scores, alone = opener(model), list[_Score](), dict[tuple[int, int], list[Look]]()
-    for done, way in enumerate(ways):
-        run = open_way(way)
+    open_run, scores, alone = opener(model), list[_Score](), dict[tuple[int, int], list[Look]]()
+    for done, one in enumerate(configurations):
+        run, still = open_run(one), (one.cores, one.image_size)
         seen = agreement([look(run(frame)) for frame in frames][::STRIDE], clip)
-        if way[:2] not in alone:  # one photo after another are keyframes: the budget says nothing
-            alone[way[:2]] = [look(model(photo, cores=way[0], image_size=way[1])) for photo in photos.images]
-        looks = alone[way[:2]]
-        scores.append(_Score(way, seen, agreement(looks, stills), _right(looks, targets)))
-        advance((done + 1) / len(ways))
+        if still not in alone:  # one photo after another are keyframes: the budget says nothing
+            alone[still] = [look(model(photo, *still)) for photo in photos.images]
+        looks = alone[still]
+        scores.append(_Score(one, seen, agreement(looks, stills), _right(looks, targets)))
+        advance((done + 1) / len(configurations))
     rows, changed, beyond = _smoothed(scores)
     table = QualityTable(rows, _falling(freshness_of(clip, CLIP_RATE / STRIDE)))
     right = _right(stills, targets)
     best = None if right is None else round(float(right.mean()), DECIMALS)
-    return Judged(table, len(rows) * (2 + (rows[0].top1_agreement is not None)), changed, beyond, best)
+    return Evaluation(table, len(rows) * (2 + (rows[0].top1_agreement is not None)), changed, beyond, best)
 
 
 @dataclass(frozen=True, eq=False)
 class _Score:
-    """What one way of running keeps: on the clip, on photos, and float64 (n,) of right labels, None without any."""
+    """What one configuration keeps: on the clip, on photos, and float64 (n,) of right labels, None without any."""
 
-    way: Way
+    configuration: RunConfiguration
     clip: Agreement
     photos: Agreement
     right: NDArray[np.float64] | None
@@ -164,7 +161,7 @@ class _Score:
         }
         raw = {name: round(measured[name] or 0.0, DECIMALS) for name in smoothed}
         rounded: dict[str, Any] = {k: None if v is None else round(v, DECIMALS) for k, v in values.items()}
-        return QualityRow(*self.way, **rounded, raw=raw)
+        return QualityRow(*self.configuration, **rounded, raw=raw)
 
 
 def _right(looks: Sequence[Look], targets: NDArray[np.int64]) -> NDArray[np.float64] | None:
@@ -191,7 +188,7 @@ def share_error(share: float, count: float) -> float:
 
 def _smoothed(scores: Sequence[_Score]) -> tuple[tuple[QualityRow, ...], int, int]:
     """Rows that are monotone within their errors; values that were changed; those that should have been more."""
-    families = chains([score.way for score in scores])
+    families = chains([score.configuration for score in scores])
     new: list[dict[str, float]] = [{} for _ in scores]
     beyond = 0
     for place, name in enumerate(MEASURES):
@@ -207,32 +204,32 @@ def _smoothed(scores: Sequence[_Score]) -> tuple[tuple[QualityRow, ...], int, in
     return rows, sum(map(len, new)), beyond
 
 
-def chains(ways: Sequence[Way]) -> list[list[list[int]]]:
-    """Ways in which theory knows the order, as indices from the least to the most: `monotone`.
+def chains(configurations: Sequence[RunConfiguration]) -> list[list[list[int]]]:
+    """Configurations in which theory knows the order, as indices from the least to the most: `monotone`.
 
     More cores at the same size and budget; a larger budget at the same cores and size; a larger image at the same
     cores with all its patches (the same budget of a larger image leaves more of it stale, so it says nothing).
     """
-    whole = {size: max(_budget(way) for way in ways if way[1] == size) for _, size, _ in ways}
-    everything = [way for way in ways if _budget(way) == whole[way[1]]]
+    whole: dict[int, float] = {}
+    for one in configurations:
+        whole[one.image_size] = max(whole.get(one.image_size, 0.0), _budget(one))
+    complete = [one for one in configurations if _budget(one) == whole[one.image_size]]
+
+    def grouped(some: Sequence[RunConfiguration], key: Key, order: Order) -> list[list[int]]:
+        groups: dict[Any, list[RunConfiguration]] = {}
+        for one in some:
+            groups.setdefault(key(one), []).append(one)
+        return [[configurations.index(one) for one in sorted(group, key=order)] for group in groups.values()]
+
     return [
-        _grouped(ways, ways, lambda way: (way[1], way[2]), lambda way: way[0]),
-        _grouped(ways, ways, lambda way: way[:2], _budget),
-        _grouped(ways, everything, lambda way: way[0], lambda way: way[1]),
+        grouped(configurations, lambda one: (one.image_size, one.patch_budget), lambda one: one.cores),
+        grouped(configurations, lambda one: (one.cores, one.image_size), _budget),
+        grouped(complete, lambda one: one.cores, lambda one: one.image_size),
     ]
 
 
-def _budget(way: Way) -> float:
-    return math.inf if way[2] is None else way[2]
-
-
-def _grouped(
-    ways: Sequence[Way], some: Sequence[Way], key: Callable[[Way], Any], order: Callable[[Way], float]
-) -> list[list[int]]:
-    groups: dict[Any, list[Way]] = {}
-    for way in some:
-        groups.setdefault(key(way), []).append(way)
-    return [[ways.index(way) for way in sorted(group, key=order)] for group in groups.values()]
+def _budget(one: RunConfiguration) -> float:
+    return math.inf if one.patch_budget is None else one.patch_budget
 
 
 def _falling(freshness: Freshness) -> Freshness:
@@ -243,49 +240,39 @@ def _falling(freshness: Freshness) -> Freshness:
 
 
 def quality_in_child(
-    file: ModelFile,
-    checkpoint: Checkpoint,
+    path: Path,
+    source: Path,
     progress: Callable[[float], None] = lambda _: None,
     images: Path | None = None,
 ) -> dict[str, Any]:
     """Measure in a child process, for `Manifest.quality`.
 
     Args:
-        file: on disk.
-        checkpoint: its source.
+        path: the model file.
+        source: the checkpoint that it was made from.
         progress: called with how much is done, 0..1.
         images: a folder of photos beside the packaged clip, see `read_photos`; None for the packaged ones.
 
     Returns:
-        `QualityTable.to_dict`, with "about" for people, "sample" (what was judged on), "smoothed" (what smoothing
-        changed) and "made_with" (processor and versions).
+        `QualityTable.to_dict`, with "about" for people, "sample" (what it was measured on), "smoothed" (what
+        smoothing changed) and "made_with" (processor and versions).
 
     Raises:
         VecaError: the child failed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.pt"
-        write_checkpoint(checkpoint, source, half=False)
-        named = [] if images is None else [str(images)]
-        command = child_command(
-            "veca_edge.calibration.quality.measure", str(file.path.resolve()), str(source), *named
-        )
-        outcome = follow_child(command, progress)
-    if outcome.status or "rows" not in outcome.last:
-        raise VecaError(outcome.complaint or f"{file.path}: its quality could not be measured")
-    return outcome.last
+    named = [] if images is None else [str(images.resolve())]
+    module = "veca_edge.calibration.quality.measure"
+    return run_child(module, path, str(source.resolve()), *named, progress=progress)
 
 
-def _main(path: str, source: str, images: str | None = None) -> None:
-    """The child: progress and result as JSON lines."""
-
-    def advance(done: float) -> None:
-        print(json.dumps({"done": done}), flush=True)
-
+def _main(
+    path: str, source: str, images: str | None = None, *, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """The child's work."""
     file, machine = read_model_file(path), read_machine()
     frames, photos = clip_frames(START, FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
     model, reference = load(path), load(source)
-    judged = measure_quality(model, reference, ways_of(file.manifest), frames, photos, advance)
+    found = measure_quality(model, reference, configurations_of(file.manifest), frames, photos, progress)
     labelled = int((photos.targets(model.labels) >= 0).sum())
     facts = {
         "about": f"{len(frames)} frames of a clip and {len(photos.images)} photos, against the checkpoint in fp32",
@@ -297,16 +284,13 @@ def _main(path: str, source: str, images: str | None = None) -> None:
             "labelled": labelled,
             "digest": photos.digest,
             "seed": photos.seed,
-            "reference_accuracy": judged.reference_accuracy,
+            "reference_accuracy": found.reference_accuracy,
         },
-        "smoothed": {"values": judged.values, "changed": judged.changed, "beyond_error": judged.beyond},
+        "smoothed": {"values": found.values, "changed": found.changed, "beyond_error": found.beyond},
         "made_with": {"processor": machine.processor, "threads": model.engine.threads} | machine.versions,
     }
-    print(json.dumps(judged.table.to_dict() | facts), flush=True)
+    return found.table.to_dict() | facts
 
 
 if __name__ == "__main__":
-    try:
-        _main(*sys.argv[1:])
-    except VecaError as error:
-        sys.exit(str(error))
+    answer(_main)

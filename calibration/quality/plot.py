@@ -8,42 +8,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from veca_edge.calibration.benchmark.stream_plots import COLOURS, FAINT, INK, MARKS, SIZE, SOFT
 from veca_edge.governor.quality import QualityRow, QualityTable
-from veca_edge.plotting import pyplot, save_figure
+from veca_edge.plotting import COLOURS, INK, MARKS, SOFT, figure, title
 
 
-def draw(path: Path, table: QualityTable, title: str) -> None:
+def draw_quality(path: Path, table: QualityTable, name: str) -> None:
     """Draw fidelity against cores, a colour per image size and a mark per patch budget.
 
     Args:
         path: its ending says the format: .png, .svg, .pdf.
         table: of a model file.
-        title: above it.
+        name: above it.
 
     Raises:
         VecaError: matplotlib is not installed, or it cannot write such a file.
     """
-    plt = pyplot()
-
-    with plt.rc_context({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):
-        figure, axis = plt.subplots(figsize=SIZE, layout="constrained")
+    with figure(path) as (_, ((axis,),)):
         sizes = sorted({row.image_size for row in table.rows}, reverse=True)
         colours = dict(zip(sizes, itertools.cycle(COLOURS), strict=False))
-        budgets = sorted({_budget(table, row) for row in table.rows}, reverse=True)
+        by_line: dict[tuple[int, float], list[QualityRow]] = {}
+        for row in table.rows:
+            by_line.setdefault((row.image_size, _budget(table, row)), []).append(row)
+        budgets = sorted({budget for _, budget in by_line}, reverse=True)
         marks = dict(zip(budgets, itertools.cycle(MARKS), strict=False))
-        for size, colour in colours.items():
-            for budget, mark in marks.items():
-                _line(
-                    axis,
-                    [r for r in table.rows if (r.image_size, _budget(table, r)) == (size, budget)],
-                    colour,
-                    mark,
-                )
-        _dress(axis, table)
+        for (size, budget), rows in by_line.items():
+            _line(axis, rows, colours[size], marks[budget])
+        _scale(axis, table)
         _legend(axis, colours, marks)
-        axis.set_title(title, loc="left", color=INK, fontsize=11, parse_math=False)
-        save_figure(figure, path)
+        title(axis, name)
 
 
 def _budget(table: QualityTable, row: QualityRow) -> float:
@@ -73,7 +65,7 @@ def _legend(axis: Any, colours: Mapping[int, str], marks: Mapping[float, str]) -
     axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9.5)
 
 
-def _dress(axis: Any, table: QualityTable) -> None:
+def _scale(axis: Any, table: QualityTable) -> None:
     cores = sorted({row.cores for row in table.rows})
     axis.set_xscale("log", base=2)
     axis.set_xticks(cores, [str(count) for count in cores])
@@ -82,7 +74,3 @@ def _dress(axis: Any, table: QualityTable) -> None:
     axis.set_ylim(max(0.0, lowest - 0.08 * (1 - lowest)), 1 + 0.03 * (1 - lowest))
     axis.set_xlabel("cores", color=INK)
     axis.set_ylabel("fidelity to all cores and patches in fp32", color=INK)
-    axis.grid(color=FAINT, lw=0.6)
-    axis.tick_params(length=0, colors=SOFT)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)

@@ -1,4 +1,4 @@
-"""The elastic graph in PyTorch, batched: what `converters/graph.py` computes, every layer rounded as one likes.
+"""The elastic graph in PyTorch, batched: what `converters/graph/` computes, every layer rounded as one likes.
 
 XNNPACK rounds a layer's inputs to int8 row by row while it runs, and multiplies them with stored int8 or int4
 weights. Both are imitated here: the weights are what the stored numbers mean, the inputs are rounded and scaled
@@ -77,15 +77,15 @@ class Simulation:
     def __init__(self, config: VecaConfig, folded: FoldedModel, layers: Mapping[str, Layer]) -> None:
         """Args:
         config: the model's sizes.
-        folded: for what is never quantized: core bank, coordinate heads, angles, norms, head.
+        folded: for what is never quantized: core tokens, coordinate heads, angles, norms, head.
         layers: by name, every one that a recipe can name.
         """
         self.config = config
         self.layers = dict(layers)
         self._folded = folded
-        self._bank, self._coordinates = torch.from_numpy(folded.bank), torch.from_numpy(folded.coordinates)
+        self._bank, self._coordinates = torch.from_numpy(folded.core_tokens), torch.from_numpy(folded.coordinates)
         self._angles = torch.from_numpy(np.asarray(folded.angles.data, np.float32))
-        self._moves = [as_layer(weight) for weight in folded.moves]
+        self._moves = [as_layer(weight) for weight in folded.coordinate_heads]
         self._head = None if folded.head is None else as_layer(folded.head)
 
     def changed(self, layers: Mapping[str, Layer]) -> Simulation:

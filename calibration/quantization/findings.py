@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from veca_edge.calibration.benchmark.machine import Machine
 from veca_edge.calibration.quantization.losses import Loss
 from veca_edge.calibration.quantization.sensitivity import SensitivityRow
 from veca_edge.converters.recipes import QuantizationRecipe
+from veca_edge.runtime.machine import Machine
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def simulate(
         policy_name: from `baselines.POLICIES`.
         tables: the model on the device.
         minutes: in place of the scenario's.
-        seed: of noise and jitter.
+        seed: of the random numbers: sensor noise, and frame times that vary.
         settings: for the baselines that use some.
     """
     known = tables.latency.scaled(scenario.profile_error)
@@ -138,7 +138,7 @@ class _Run:
         # The governor may think otherwise of a point's latency; the device goes by the true one.
         true = operating_points(tables.quality, tables.latency, tables.target_rate)
         self._true = {_key(point): point for point in true}
-        self._fidelity = {row.way: row.fidelity for row in tables.quality.rows}
+        self._fidelity = {row.configuration: row.fidelity for row in tables.quality.rows}
 
     def second(self, time: float) -> Moment:
         around = self._scenario.around(time / 60)
@@ -158,7 +158,7 @@ class _Run:
         busy = mean * clock * rate
         load = Load(busy, rate, around.other, around.sun, around.ambient, around.charging, around.limit)
         self._body = body = step(self._body, load, self._scenario.hardware, SECOND)
-        quality = self._fidelity[point.cores, point.image_size, point.patch_budget] * self._rate_worth(rate)
+        quality = self._fidelity[point.configuration] * self._rate_worth(rate)
         return Moment(
             time / 60, point, reason, body.case, clock, body.charge, body.power, quality, rate, misses, body.work
         )

@@ -8,25 +8,24 @@ from typing import Any
 
 from veca_edge.calibration.simulation.evaluate import Moment
 from veca_edge.calibration.simulation.scenarios import Scenario
-from veca_edge.plotting import pyplot, save_figure
+from veca_edge.plotting import INK, SOFT, figure
 
 # Policy -> colour, line width, order. The governor stands out, what it is compared with stays behind.
 STYLES = {
     "balanced": ("#0b6bcb", 2.2, 9),
     "quality": ("#7a3fc4", 1.8, 8),
     "saver": ("#12857a", 1.8, 8),
-    "ladder": ("#e08a00", 1.3, 5),
+    "thermal-level": ("#e08a00", 1.3, 5),
     "fixed-64": ("#c0392b", 1.3, 4),
     "fixed-8": ("#8a8f98", 1.3, 3),
     "cores-only": ("#5f7f3a", 1.3, 3),
 }
 GOVERNORS = ("balanced", "quality", "saver")
-INK, FAINT = "#24292f", "#d9dde2"
 WINDOW = 30  # seconds over which lateness and quality are averaged
 Runs = Mapping[str, Sequence[Moment]]
 
 
-def draw(path: Path, runs: Sequence[tuple[Scenario, Runs]]) -> None:
+def draw_runs(path: Path, runs: Sequence[tuple[Scenario, Runs]]) -> None:
     """Draw runs into a file.
 
     Args:
@@ -36,29 +35,18 @@ def draw(path: Path, runs: Sequence[tuple[Scenario, Runs]]) -> None:
     Raises:
         VecaError: matplotlib is not installed, or it cannot write such a file.
     """
-    plt = pyplot()
-
-    with plt.rc_context({"font.size": 9, "axes.edgecolor": FAINT, "text.color": INK, "font.family": "sans-serif"}):
-        figure, axes = plt.subplots(
-            4,
-            len(runs),
-            figsize=(1.4 + 4.8 * len(runs), 7.4),
-            sharex="col",
-            squeeze=False,
-            gridspec_kw={"height_ratios": (3, 1.5, 2.2, 2)},
-            layout="constrained",
-        )
+    size, ratios = (1.4 + 4.8 * len(runs), 7.4), (3, 1.5, 2.2, 2)
+    with figure(path, 4, len(runs), size=size, font=9, sharex="col", height_ratios=ratios) as (whole, axes):
         for column, (scenario, by_policy) in enumerate(runs):
             _column(axes[:, column], scenario, by_policy, first=column == 0)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-        save_figure(figure, path, dpi=130)
+        whole.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
 
 
 def _column(axes: Any, scenario: Scenario, runs: Runs, first: bool) -> None:
     heat, late, quality, dials = axes
     heat.set_title(f"{scenario.name}\n", fontsize=11, fontweight="bold", loc="left", color=INK)
-    heat.text(0, 1.03, scenario.about, transform=heat.transAxes, fontsize=8.5, color="#57606a")
+    heat.text(0, 1.03, scenario.about, transform=heat.transAxes, fontsize=8.5, color=SOFT)
     for name, moments in runs.items():
         colour, width, order = STYLES[name]
         look = {"color": colour, "lw": width, "zorder": order}
@@ -83,11 +71,7 @@ def _column(axes: Any, scenario: Scenario, runs: Runs, first: bool) -> None:
     labels = ("case, °C", "late results, %", "quality", f"{governor}:\nshare of its best")
     for axis, label in zip(axes, labels, strict=True):
         axis.set_ylabel(label if first else "", color=INK)
-        axis.grid(color=FAINT, lw=0.5)
-        axis.tick_params(length=0, colors="#57606a")
         axis.margins(x=0)
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
 
 
 def _dials(axis: Any, moments: Sequence[Moment]) -> None:

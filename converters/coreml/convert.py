@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from veca_edge._version import __version__
-from veca_edge.converters.coreml.functions import Dialect, MinimumTarget, PackageGraph
-from veca_edge.converters.coreml.package import Draft, put_in_place, staging, write_draft
-from veca_edge.converters.coreml.verification import verify_package_in_child
-from veca_edge.converters.coreml.weights import Compression, check_compression, package_weights
-from veca_edge.converters.description import model_facts
-from veca_edge.converters.recipes import QuantizationRecipe
+from veca_edge.converters.coreml.functions import Dialect, PackageGraph
+from veca_edge.converters.coreml.package import describe_package, put_in_place, staging, write_package
+from veca_edge.converters.coreml.weights import package_weights
+from veca_edge.converters.description import check_budgets, check_image_size, model_facts
+from veca_edge.converters.draft import Draft
+from veca_edge.converters.recipes import DEFAULT, Compression, QuantizationRecipe
 from veca_edge.errors import VecaError
 from veca_edge.files import check_package_target
-from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path
 from veca_edge.modelfile.manifest import Manifest
-from veca_edge.modelfile.mlpackage import MAIN, TARGET, function_name
+from veca_edge.modelfile.mlpackage import MAIN, TARGET, MinimumTarget, function_name
 
 KNOWN_LICENCE = "Apache-2.0; what the weights were trained on is in the NOTICE file of veca-edge"
 UNKNOWN_LICENCE = "Unknown: the checkpoint does not say; ask whoever made it"
@@ -42,18 +42,14 @@ class PackageOptions:
         image_sizes: sides in pixels of the images, the default first; None for the checkpoint's.
         minimum_target: "iOS18", or "iOS17", which cannot hold several functions: a package per budget.
         classifier: label and probabilities in place of logits.
-        verify: compare the written package with the checkpoint before it gets its name.
-        force: write a package that is outside the tolerance.
     """
 
-    quantize: Compression = "int8"
+    quantize: Compression = DEFAULT
     recipe: QuantizationRecipe | None = None
     budgets: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
     minimum_target: MinimumTarget = "iOS18"
     classifier: bool = False
-    verify: bool = True
-    force: bool = False
 
     @property
     def half(self) -> bool:
@@ -66,60 +62,56 @@ class PackageOptions:
         return self.quantize if self.recipe is None else self.recipe.name
 
 
-@dataclass(frozen=True)
-class WrittenPackage:
-    """A package that lies at `path`: what it says about itself, and the function that runs if an app names none."""
-
-    path: Path
-    manifest: Manifest
-    default: str
-
-
 def convert_package(
+    checkpoint: Checkpoint, output: Path, options: PackageOptions | None = None
+) -> dict[Path, Manifest]:
+    """Convert a checkpoint without verifying the result; `veca_edge.conversion.convert` does both.
+
+    Args, errors: see `draft_packages`.
+
+    Returns:
+        What was written, and what it says about itself: one package, or for iOS 17 one per budget.
+    """
+    with draft_packages(checkpoint, output, options) as drafts:
+        return {draft.target: draft.manifest for draft in drafts}
+
+
+@contextmanager
+def draft_packages(
     checkpoint: Checkpoint,
     output: Path,
     options: PackageOptions | None = None,
-    progress: Progress | None = None,
-) -> tuple[WrittenPackage, ...]:
-    """Convert a checkpoint, verify the result, and write it.
+    progress: Progress = lambda *_: None,
+) -> Iterator[tuple[Draft, ...]]:
+    """Convert a checkpoint to packages that get their names when the context ends, unless it ends with an error.
 
     Args:
         checkpoint: what to convert.
-        output: the package; it appears, or is replaced, only when everything went well. For iOS 17 `NAME.mlpackage`
-            stands for `NAME-cores_8.mlpackage` and so on, one for every budget.
+        output: the package, replaced if it is there. For iOS 17 `NAME.mlpackage` stands for
+            `NAME-cores_8.mlpackage` and so on, one for every budget.
         options: see `PackageOptions`.
         progress: called with a stage ("compressing", ...) and how much of it is done, 0..1.
 
-    Returns:
-        What was written: one package, or for iOS 17 one per budget.
-
     Raises:
-        VecaError: impossible options, a package that cannot be written, or a result outside the tolerance.
+        VecaError: impossible options, or a package that cannot be written.
     """
-    options, report = options or PackageOptions(), progress or (lambda *_: None)
+    options = options or PackageOptions()
     parts = list(plan_parts(checkpoint, output, options))
-    report("compressing", 0.0)
+    progress("compressing", 0.0)
     weights = package_weights(
-        checkpoint, options.quantize, lambda done: report("compressing", done), options.recipe
+        checkpoint, options.quantize, lambda done: progress("compressing", done), options.recipe
     )
     labels = distinct(checkpoint.labels) if options.classifier else ()
     graph = PackageGraph(checkpoint.config, weights, Dialect(options.minimum_target, options.half, labels))
     with staging(parts[0].target) as folder:
         drafts = []
         for done, part in enumerate(parts):
-            report("writing", done / len(parts))
+            progress("writing", done / len(parts))
             drafts.append(_draft(graph, part, folder, checkpoint, options))
-        report("writing", 1.0)
-        for done, draft in enumerate(drafts if options.verify else ()):
-            share = partial(_share, report, done, len(drafts))
-            drafts[done] = _checked(draft, checkpoint, options, share)
+        progress("writing", 1.0)
+        yield tuple(drafts)
         for draft in drafts:
-            put_in_place(draft.package.path, draft.part.target)
-    return tuple(WrittenPackage(d.part.target, d.manifest, d.part.default.name) for d in drafts)
-
-
-def _share(report: Progress, index: int, count: int, done: float) -> None:
-    report("verifying", (index + done) / count)
+            put_in_place(draft.path, draft.target)
 
 
 def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,54 +127,36 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class PlannedFunction:
-    """A function that is to be."""
-
-    name: str
-    cores: int
-    image_size: int
-
-
-@dataclass(frozen=True)
 class Part:
-    """One package that is to be: where, and its functions, those of the default image size first."""
+    """One package that is to be written.
+
+    Attributes:
+        target: where it goes.
+        budgets: core counts, ascending.
+        functions: budget and image size in pixels by name, those of the default size first, then by budget.
+    """
 
     target: Path
-    functions: tuple[PlannedFunction, ...]
+    budgets: tuple[int, ...]
+    functions: Mapping[str, tuple[int, int]]
 
     @property
-    def default(self) -> PlannedFunction:
-        """The largest budget at the first image size."""
-        size = self.functions[0].image_size
-        return max((f for f in self.functions if f.image_size == size), key=lambda f: f.cores)
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A part that is on disk under a temporary name."""
-
-    part: Part
-    package: Draft
-    manifest: Manifest
+    def default(self) -> str:
+        """The function for the largest budget at the first image size."""
+        return list(self.functions)[len(self.budgets) - 1]
 
 
 def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) -> Iterator[Part]:
     """The packages to write, with the options checked against the checkpoint before any work."""
-    config = checkpoint.config
-    check_compression(options.quantize)
     if options.recipe is not None and options.recipe.name in ("fp32", "fp16"):
-        raise VecaError(f"packages take {options.recipe.name} by --quantize: the recipe needs another name")
+        raise VecaError(f"a recipe must not be named {options.recipe.name}: rename it, or use --quantize")
     if options.classifier and checkpoint.head is None:
         raise VecaError("the checkpoint has no head, so there is nothing to classify with: leave --classifier out")
-    budgets = sorted({config.check_cores(c) for c in options.budgets or config.budgets})
-    sizes = tuple(dict.fromkeys(options.image_sizes or (int(checkpoint.preprocessing["image_size"]),)))
-    for size in sizes:
-        if size < 1 or size % config.patch_size:
-            raise VecaError(f"image size {size} is not a multiple of the patch size {config.patch_size}")
-        Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
+    budgets = check_budgets(checkpoint, options.budgets)
+    sizes = tuple(dict.fromkeys(check_image_size(checkpoint, size) for size in options.image_sizes or (None,)))
     if options.minimum_target == "iOS18":
-        functions = [PlannedFunction(function_name(c, size, sizes[0]), c, size) for size in sizes for c in budgets]
-        yield Part(check_package_target(output), tuple(functions))
+        functions = {function_name(c, size, sizes[0]): (c, size) for size in sizes for c in budgets}
+        yield Part(check_package_target(output), budgets, functions)
         return
     if len(sizes) > 1:
         raise VecaError("packages for iOS 17 hold one function each: give one --image-size")
@@ -192,37 +166,24 @@ def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) ->
         raise VecaError(f"{coarse.pop()} needs iOS 18: leave --minimum-target out, or use int8, fp16 or fp32")
     for cores in budgets:
         target = output.with_name(f"{output.stem}-cores_{cores}{output.suffix}")
-        yield Part(check_package_target(target), (PlannedFunction(MAIN, cores, sizes[0]),))
+        yield Part(check_package_target(target), (cores,), {MAIN: (cores, sizes[0])})
 
 
-def _draft(
-    graph: PackageGraph, part: Part, folder: Path, checkpoint: Checkpoint, options: PackageOptions
-) -> _Draft:
+def _draft(graph: PackageGraph, part: Part, folder: Path, checkpoint: Checkpoint, options: PackageOptions) -> Draft:
     """Write a part under a temporary name, described."""
-    rows = {f.name: f.image_size // checkpoint.config.patch_size for f in part.functions}
-    functions = {f.name: graph.function(f.cores, rows[f.name], rows[f.name]) for f in part.functions}
-    manifest = describe_part(checkpoint, part, options, max(rows.values()) ** 2)
-    package = write_draft(folder, functions, part.default.name, options.minimum_target, manifest)
-    manifest = replace(
-        manifest,
-        program_size=package.weight_bytes,
-        program_digest=package.weight_digest,
-        weight_bytes=package.weight_bytes,
-    )
-    package.describe(manifest, licence_of(checkpoint))
-    return _Draft(part, package, manifest)
-
-
-def describe_part(checkpoint: Checkpoint, part: Part, options: PackageOptions, max_patches: int) -> Manifest:
-    """What the package will say about itself, but for its weight file, which is not written yet."""
-    return Manifest(
-        **model_facts(checkpoint, part.default.image_size),
+    patch = checkpoint.config.patch_size
+    functions = {
+        name: graph.function(cores, size // patch, size // patch) for name, (cores, size) in part.functions.items()
+    }
+    sizes = [size for _, size in part.functions.values()]
+    about = Manifest(
+        **model_facts(checkpoint, sizes[0]),
         target=TARGET,
         quantization=options.quantization,
-        budgets=tuple(sorted({f.cores for f in part.functions})),
-        max_patches=max_patches,
+        budgets=part.budgets,
+        max_patches=(max(sizes) // patch) ** 2,
         labels=distinct(checkpoint.labels) if options.classifier else checkpoint.labels,
-        methods=tuple(f.name for f in part.functions),
+        methods=tuple(functions),
         program_size=0,
         program_digest="",
         weight_bytes=0,
@@ -230,20 +191,10 @@ def describe_part(checkpoint: Checkpoint, part: Part, options: PackageOptions, m
         verification={},
         precision={} if options.recipe is None else {"default": options.recipe.default, **options.recipe.layers},
     )
-
-
-def _checked(
-    draft: _Draft, checkpoint: Checkpoint, options: PackageOptions, progress: Callable[[float], None]
-) -> _Draft:
-    """The draft with its verification in the manifest; a bad one never gets its name."""
-    verification = verify_package_in_child(draft.package.path, checkpoint, progress)
-    if not verification.passed and not options.force:
-        raise VecaError(
-            f"{draft.part.target} was not written: {verification.complaint()}; --force writes it anyway"
-        )
-    manifest = draft.manifest.verified(verification.to_dict())
-    draft.package.describe(manifest, licence_of(checkpoint))
-    return replace(draft, manifest=manifest)
+    path, manifest = write_package(folder, functions, part.default, options.minimum_target, about)
+    draft = Draft(path, part.target, manifest, partial(describe_package, path, licence_of(checkpoint)))
+    draft.describe(manifest)
+    return draft
 
 
 def licence_of(checkpoint: Checkpoint) -> str:

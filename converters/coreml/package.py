@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from coremltools.converters.mil.backend.mil.load import load as export_program
 from coremltools.converters.mil.mil import Function, Program, types
 
 from veca_edge._version import __version__
-from veca_edge.converters.coreml.functions import MinimumTarget
 from veca_edge.converters.coreml.names import shorten_names
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX, shortened
@@ -33,6 +32,7 @@ from veca_edge.modelfile.mlpackage import (
     MANIFEST_KEY,
     NAMES_KEY,
     PROBABILITIES,
+    MinimumTarget,
 )
 
 AUTHOR = "veca-edge"
@@ -42,34 +42,20 @@ WEIGHTS = Path("Data", "com.apple.CoreML", "weights", "weight.bin")
 _VERSIONS: dict[MinimumTarget, int] = {"iOS18": ct.target.iOS18, "iOS17": ct.target.iOS17}
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A package on disk that has not got its name yet.
-
-    Attributes:
-        path: the folder, under a temporary name.
-        weight_bytes: size of its weight file.
-        weight_digest: SHA-256 of it, hexadecimal.
-    """
-
-    path: Path
-    weight_bytes: int
-    weight_digest: str
-
-    def describe(self, manifest: Manifest, licence: str) -> None:
-        """Write what the package says about itself: for people, and for this project's own readers."""
-        place = self.path / SPEC
-        spec = proto.Model_pb2.Model.FromString(place.read_bytes())
-        metadata = spec.description.metadata
-        metadata.author, metadata.license, metadata.versionString = AUTHOR, licence, __version__
-        metadata.shortDescription = short_description(manifest)
-        metadata.userDefined[MANIFEST_KEY] = manifest.to_json()
-        place.write_bytes(spec.SerializeToString())
-        place.chmod((self.path / WEIGHTS).stat().st_mode)  # coremltools lets only the owner read it
+def describe_package(package: Path, licence: str, manifest: Manifest) -> None:
+    """Write what a package says about itself: for people, and for this project's own readers."""
+    place = package / SPEC
+    spec = proto.Model_pb2.Model.FromString(place.read_bytes())
+    metadata = spec.description.metadata
+    metadata.author, metadata.license, metadata.versionString = AUTHOR, licence, __version__
+    metadata.shortDescription = short_description(manifest)
+    metadata.userDefined[MANIFEST_KEY] = manifest.to_json()
+    place.write_bytes(spec.SerializeToString())
+    place.chmod((package / WEIGHTS).stat().st_mode)  # coremltools lets only the owner read it
 
 
 def short_description(manifest: Manifest) -> str:
-    """What Xcode shows of a model at first."""
+    """The description that Xcode shows first."""
     budgets = ", ".join(map(str, manifest.budgets))
     return (
         f"VECA image encoder {manifest.name}, {manifest.quantization} weights: one embedding for the image and one "
@@ -94,17 +80,20 @@ def staging(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_draft(
+def write_package(
     folder: Path, functions: Mapping[str, Function], default: str, minimum_target: MinimumTarget, about: Manifest
-) -> Draft:
+) -> tuple[Path, Manifest]:
     """Write functions into a package under a temporary name, every constant that they share once.
 
     Args:
         folder: where, see `staging`.
-        functions: by name. iOS 17 knows packages of one function, "main".
+        functions: by name; for iOS 17 just one, "main".
         default: the function that runs if an app names none.
         minimum_target: oldest system that is to run it.
         about: for the descriptions of inputs and outputs.
+
+    Returns:
+        The package, and the manifest with the size and digest of its weights.
 
     Raises:
         VecaError: the disk is full, or the like.
@@ -124,7 +113,7 @@ def write_draft(
         names = shorten_names(spec)
         spec.description.metadata.userDefined[NAMES_KEY] = json.dumps(names, separators=(",", ":"))
         ct.utils.save_spec(spec, str(package), weights_dir=str(weights))
-    except RuntimeError as error:  # the native writers know no other
+    except RuntimeError as error:  # the native writers raise nothing else
         raise VecaError(f"coremltools could not write the package: {error}") from None
     shutil.rmtree(weights)
     written = package / WEIGHTS
@@ -132,11 +121,12 @@ def write_draft(
         digest = hashlib.sha256()
         while block := file.read(2**20):
             digest.update(block)
-    return Draft(package, written.stat().st_size, digest.hexdigest())
+    size = written.stat().st_size
+    return package, replace(about, program_size=size, program_digest=digest.hexdigest(), weight_bytes=size)
 
 
 def put_in_place(draft: Path, target: Path) -> None:
-    """Give a package its name; one that bears it already goes away only when the new one is there."""
+    """Rename a package to `target`; one that has this name is removed only when the new one is in its place."""
     old = target.with_name(f".{secrets.token_hex(6)}.old{PACKAGE_SUFFIX}")
     replaced = target.is_dir()
     if replaced:

@@ -8,7 +8,7 @@ makes of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,10 @@ from veca_edge.converters.verification import (
     Progress,
     Reference,
     Verification,
-    answer,
-    compare_in_child,
-    judged_as,
+    answer_with,
+    coarsest,
+    over_images,
     score,
-    summary,
 )
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
@@ -36,7 +35,6 @@ from veca_edge.modelfile.mlpackage import (
     IMAGE,
     LOGITS,
     PROBABILITIES,
-    PackageFile,
     read_package_file,
 )
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter, Precision
@@ -45,44 +43,26 @@ from veca_edge.runtime.engines.interpreter.interpreter import Interpreter, Preci
 CONVERT_IMAGES = 4
 
 
-def verify_package_in_child(
+def verify_package(
     path: Path,
     checkpoint: Checkpoint,
-    progress: Callable[[float], None] | None = None,
-    images: Path | None = None,
-) -> Verification:
-    """Run `verify_package` in a child process, which gives all its memory back.
-
-    Args:
-        path: the package.
-        checkpoint: its source.
-        progress: called with how much is done, 0..1.
-        images: a folder of images; None for some of the packaged samples.
-
-    Raises:
-        VecaError: the child refused the package or the images.
-    """
-    return compare_in_child("veca_edge.converters.coreml.verification", path, checkpoint, progress, images)
-
-
-def verify_package(
-    file: PackageFile,
-    checkpoint: Checkpoint,
     images: Sequence[Image],
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = lambda _: None,
 ) -> Verification:
     """Compare every function with PyTorch in float32.
 
     Args:
-        file: the package.
+        path: the package.
         checkpoint: its source.
         images: uint8 (H, W, 3), RGB, any sizes.
         progress: called with how much is done, 0..1.
 
     Raises:
-        VecaError: the package holds what the interpreter does not know.
+        VecaError: not a package that veca-edge made, a damaged one, or one with an operation that the
+            interpreter lacks.
     """
-    manifest, reference, rows = file.manifest, Reference(checkpoint), []
+    file, reference, rows = read_package_file(path), Reference(checkpoint), []
+    manifest = file.manifest
     precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"
     functions = [(name, c, size[0]) for c in manifest.budgets for size, name in file.sizes(c).items()]
     total, done = len(functions) * len(images), 0
@@ -91,12 +71,11 @@ def verify_package(
         for image in images:
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, size).image
             found = interpreter.run({IMAGE: fitted}, ranges.note)
-            scores.append(score(_outputs(found), reference(fitted, cores)))
+            scores.append(score(name, cores, _outputs(found), reference(fitted, cores)))
             done += 1
-            if progress is not None:
-                progress(done / total)
-        rows.append(replace(summary(name, cores, scores), largest=_largest(ranges)))
-    return Verification(judged_as(manifest), len(images), tuple(rows), "coreml")
+            progress(done / total)
+        rows.append(replace(over_images(scores), largest=_largest(ranges)))
+    return Verification(coarsest(manifest), len(images), tuple(rows), "coreml")
 
 
 def _largest(ranges: Ranges) -> float:
@@ -116,9 +95,5 @@ def _outputs(found: Mapping[str, Any]) -> Outputs:
     return Outputs(embedding, features.reshape(features.shape[-2:]), None if logits is None else logits.reshape(-1))
 
 
-def _compare(path: Path, checkpoint: Checkpoint, images: list[Image], progress: Progress) -> Verification:
-    return verify_package(read_package_file(path), checkpoint, images, progress)
-
-
 if __name__ == "__main__":
-    answer(_compare, CONVERT_IMAGES)
+    answer_with(verify_package, CONVERT_IMAGES)

@@ -9,6 +9,7 @@ import ctypes
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -71,8 +72,8 @@ def test_what_android_refuses(default_model_file: Path, tmp_path: Path, monkeypa
 
 def test_the_governor_gets_points_from_the_cameras_frames(default_model_file: Path, photo: Image) -> None:
     phone = android.open_model(default_model_file, java=Java())
-    rows = [row for row in phone.quality["rows"] if row["image_size"] == 128 and row["cores"] in (8, 64)]
-    phone.quality = {**phone.quality, "rows": rows}
+    table = known(phone.quality).at_size(128)
+    phone.quality = replace(table, rows=tuple(row for row in table.rows if row.cores in (8, 64)))
     frames = [np.roll(photo, 8 * step, axis=1) if step % 3 else photo for step in range(24)]
     session = veca_edge.Session(phone, front=measured_front(phone, frames, 30.0))
     results = list(session.run(frames))
@@ -114,7 +115,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("package") / "model.mlpackage"
     checkpoint = read_checkpoint(GOLDEN / "published-96.pt")
-    convert_package(checkpoint, path, PackageOptions("int8", budgets=(8, 24), verify=False))
+    convert_package(checkpoint, path, PackageOptions("int8", budgets=(8, 24)))
     return path
 
 

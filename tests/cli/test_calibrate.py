@@ -62,8 +62,8 @@ def test_convert_takes_the_recipe(calibrated: tuple[Path, subprocess.CompletedPr
 
     folder, _ = calibrated
     recipe = json.loads((folder / "recipe.json").read_text())
-    given = ["--recipe", "recipe.json", "--calibration", photos, "--budgets", "8", "--image-size", 64, "--no-judge"]
-    result = _run("convert", GOLDEN, *given, "--force", folder=folder)
+    given = ["--recipe", "recipe.json", "--calibration", photos, "--budgets", "8", "--image-size", 64]
+    result = _run("convert", GOLDEN, *given, "--no-evaluate", "--force", folder=folder)
     assert result.returncode == 0, result.stderr
     manifest = read_model_file(folder / f"published-96-{recipe['name']}.pte").manifest
     assert manifest.quantization == recipe["name"]
@@ -74,7 +74,7 @@ def test_convert_takes_the_recipe(calibrated: tuple[Path, subprocess.CompletedPr
 def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     cosines = []
     for index, given in enumerate([[], ["--calibration", photos]]):
-        options = ["--quantize", "int4", "--budgets", "8", "--image-size", 64, "--no-judge", "--force", "--json"]
+        options = ["--quantize", "int4", "--budgets", "8", "--image-size", 64, "--no-evaluate", "--force", "--json"]
         result = _run("convert", GOLDEN, "-o", tmp_path / f"{index}.pte", *options, *given)
         assert result.returncode == 0, result.stderr
         rows = json.loads(result.stdout)["verification"]["rows"]

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.photos.labelled_photos import tiny_checkpoint
+from tests.training.training_sets import write_set
 from veca_edge.cli.main import main
 from veca_edge.image.stills import read_image
-from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, read_checkpoint, write_checkpoint
-from veca_edge.model.config import VecaConfig
-from veca_edge.model.veca import random_veca
-from veca_edge.playback.writers import save_png
+from veca_edge.model.checkpoint import read_checkpoint, write_checkpoint
+from veca_edge.runtime.model import load
 
 LABELS = ("Äpfel 苹果", "hat", "milk")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten pieces each of three packaged photos, no val folder, one file that is no photo."""
-    folder = tmp_path_factory.mktemp("photos")
-    for label, name in zip(LABELS, ("orange", "hat", "milk"), strict=True):
-        (folder / label).mkdir()
-        with resources.as_file(resources.files("veca_edge.assets") / "photos" / f"{name}.jpg") as path:
-            photo = read_image(path)
-        for index in range(10):
-            save_png(folder / label / f"{index}.png", photo[index : index + 96, 2 * index : 2 * index + 96])
+    """Ten photos each of three colours, no val folder, one file that is no photo."""
+    folder = write_set(tmp_path_factory.mktemp("photos"), {".": 30}, LABELS)
     (folder / "hat" / "notes.jpg").write_text("not a photo")
     return folder
 
@@ -37,10 +30,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint without a head, small enough to convert in a moment."""
-    config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, ffn_dim=96)
     path = tmp_path_factory.mktemp("model") / "tiny.pt"
-    preprocessing = default_preprocessing() | {"image_size": 64}
-    write_checkpoint(Checkpoint(config, random_veca(config).state_dict(), None, (), preprocessing), path)
+    write_checkpoint(tiny_checkpoint(hidden_dim=64, num_heads=1, num_cores=16, ffn_dim=96), path)
     return path
 
 
@@ -48,16 +39,16 @@ def fit_head(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["fit-head", *map(str, arguments)])
 
 
-def test_it_prints_what_the_head_is_worth(photos: Path, model: Path, tmp_path: Path) -> None:
+def test_it_prints_how_good_the_head_is(photos: Path, model: Path, tmp_path: Path) -> None:
     output, plot = tmp_path / "mine.pt", tmp_path / "confusion.png"
     result = fit_head("--data", photos, "--checkpoint", model, "--output", output, "--plot", plot)
     assert result.exit_code == 0, result.stderr
     assert "\n    8  100.0 %  100.0 %  " in result.stdout
     assert "\n   16  100.0 %  100.0 %  " in result.stdout
     assert "weakest labels at 16 cores: " in result.stdout
-    assert "3 labels, 27 photos to learn from, 3 to judge by, 64 px" in result.stdout
+    assert "3 labels, 27 photos to learn from, 3 to evaluate on, 64 px" in result.stdout
     assert f"{output}: 0." in result.stdout
-    assert f"skipped: {photos}/hat/notes.jpg is not an image" in result.stderr
+    assert f"skipped: cannot read {photos}/hat/notes.jpg: it is not" in result.stderr
     assert "no val folder: one photo in 10 of each label is held out" in result.stderr
     assert "\r" not in result.stderr  # no moving figures when nobody watches
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -81,15 +72,13 @@ def test_json_holds_every_budget(photos: Path, model: Path, tmp_path: Path) -> N
 
 
 def test_convert_takes_it_straight_away(photos: Path, model: Path, tmp_path: Path) -> None:
-    from veca_edge.runtime.model import load
-
     output, converted = tmp_path / "mine.pt", tmp_path / "mine.pte"
     assert fit_head("--data", photos, "--checkpoint", model, "--output", output).exit_code == 0
-    given = ["convert", str(output), "--output", str(converted), "--no-judge", "--quantize", "int8"]
+    given = ["convert", str(output), "--output", str(converted), "--no-evaluate", "--quantize", "int8"]
     result = CliRunner().invoke(main, given)
     assert result.exit_code == 0, result.stderr
     for label in LABELS:
-        answer = load(converted)(read_image(photos / label / "5.png"), cores=8).top(1)[0]
+        answer = load(converted)(read_image(next((photos / label).glob("*.png"))), cores=8).top(1)[0]
         assert answer.label == label
         assert answer.probability > 0.5
 
@@ -108,7 +97,7 @@ def test_interrupting_it_leaves_the_output_alone(
     assert result.exit_code == 130
     lines = result.stderr.splitlines()
     assert lines[-2:] == [
-        "veca-edge: what was computed is kept: the same command goes on from there",
+        "veca-edge: features computed so far are kept: the same command continues from there",
         "veca-edge: interrupted",
     ]
     assert output.read_bytes() == b"what was there before"
@@ -124,7 +113,7 @@ def test_interrupting_it_leaves_the_output_alone(
         (["--data", "{photos}", "--checkpoint", "{model}", "--output", "{model}"], "is the checkpoint itself"),
         (["--data", "{photos}", "--checkpoint", "{photos}/x.pt", "--output", "{out}"], "x.pt"),
         (["--data", "{photos}", "--output", "{out}", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),
-        (["--data", "{photos}", "--output", "{out}.png", "--plot", "{out}.png"], "are the same file"),
+        (["--data", "{photos}", "--output", "{out}.png", "--plot", "{out}.png"], "both name"),
         (["--data", "{photos}", "--output", "{out}", "--image-size", "70"], "must be multiples of 16"),
         (["--data", "{photos}", "--output", "{out}", "--budgets", "12"], "12 cores"),
     ],

@@ -19,7 +19,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     path = tmp_path_factory.mktemp("inspect") / "tiny.mlpackage"
-    convert_package(read_checkpoint(default_checkpoint_path()), path, PackageOptions(budgets=(8, 64), verify=False))
+    convert_package(read_checkpoint(default_checkpoint_path()), path, PackageOptions(budgets=(8, 64)))
     return path
 
 
@@ -77,7 +77,7 @@ def test_run_says_that_it_is_slow(package: Path) -> None:
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["frames"] == 2
     assert done.stderr.startswith(f"veca-edge: {package}: there is no Core ML on this system")
-    assert done.stderr.count("\n") == 1
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()[1:]] == ["avocado.jpg", "banana.jpg"]
 
 
 def test_neural_engine_for_people(package: Path) -> None:
@@ -125,7 +125,7 @@ def test_values_that_float16_does_not_hold(tmp_path: Path) -> None:
     source = read_checkpoint(default_checkpoint_path())
     source.state["blocks.6.fc2.weight"] *= 1e6
     path = tmp_path / "large.mlpackage"
-    convert_package(source, path, PackageOptions(quantize="fp32", budgets=(8,), verify=False))
+    convert_package(source, path, PackageOptions(quantize="fp32", budgets=(8,)))
     done = _inspect(path, "--ane")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -155,9 +155,9 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
     other = tmp_path / "model.pt"
     other.write_bytes(b"anything")
     for arguments, message in (
-        ([other, "--ane"], f"--ane is for Core ML packages: {other} is none"),
-        (["--ane"], "--ane is for Core ML packages: name one"),
-        ([package, "--images", tmp_path], "--images is for --ane only"),
+        ([other, "--ane"], f"{other} is not a Core ML package: --ane works with packages only"),
+        (["--ane"], "--ane needs a Core ML package: name one"),
+        ([package, "--images", tmp_path], "--images works with --ane only: leave it out"),
         ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
         ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
     ):
@@ -170,11 +170,10 @@ def test_a_verification_holds_the_largest_value_and_warns(package: Path) -> None
     from veca_edge.cli.tables import verification_lines
     from veca_edge.converters.coreml.verification import verify_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-    from veca_edge.modelfile.mlpackage import read_package_file
     from veca_edge.photos.samples import sample_images
 
-    file, source = read_package_file(package), read_checkpoint(default_checkpoint_path())
-    facts = verify_package(file, source, sample_images()[:1]).to_dict()
+    source = read_checkpoint(default_checkpoint_path())
+    facts = verify_package(package, source, sample_images()[:1]).to_dict()
     assert [row["largest"] for row in facts["rows"]] == [255, 255]
     assert not any(line.startswith("warning") for line in verification_lines(facts))
     facts["rows"][1]["largest"] = 2e4

@@ -71,8 +71,8 @@ def test_errors_are_one_line_with_status_2(arguments: tuple[object, ...], messag
     assert message in done.stderr
 
 
-def test_a_file_that_was_not_judged_says_what_to_do(golden_model_file: Path) -> None:
+def test_a_file_without_a_quality_table_says_what_to_do(golden_model_file: Path) -> None:
     done = _profile(golden_model_file)
     assert done.exit_code == 2
-    message = "veca-edge: the model file does not judge its operating points: convert the checkpoint anew"
-    assert done.stderr.splitlines()[-1] == message
+    message = "published-96 has no quality table: convert the checkpoint again with `veca-edge convert`"
+    assert done.stderr.splitlines()[-1] == f"veca-edge: {message}"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import signal
 import subprocess
 import sys
@@ -15,31 +14,28 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-import veca_edge
+from tests.fakes import RUN_SCRIPT, FakeModel, names
 from tests.known import known
-from tests.paths import FAKES
+from tests.paths import ASSETS, CLIP
 from veca_edge.cli.main import main
-
-names = runpy.run_path(str(FAKES))["names"]
-CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
+from veca_edge.errors import VecaError
 
 
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Replaces the model; holds what `veca_edge.load` was called with."""
     calls = []
-    fake = runpy.run_path(str(FAKES))["FakeModel"]
 
     def load(path: str, **more: Any) -> Any:
         calls.append((path, more))
-        return fake()
+        return FakeModel()
 
     monkeypatch.setattr("veca_edge.runtime.model.load", load)
     return calls
 
 
 def run(*arguments: Any) -> Result:
-    return CliRunner().invoke(main, ["run", "model.pte", *arguments])
+    return CliRunner().invoke(main, ["run", "model.pte", *map(str, arguments)])
 
 
 def test_video_with_all_files(tmp_path: Path, loaded: list[Any]) -> None:
@@ -66,7 +62,7 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_text("no image")
     done = run("--source", str(tmp_path), "--headless")
     assert done.exit_code == 0
-    assert "1 frames" in done.stdout
+    assert done.stdout.startswith("a.png: Äpfel 70 %\n1 frame in ")
     assert "b.jpg" in done.stderr
 
 
@@ -104,25 +100,55 @@ def test_window_without_windows(monkeypatch: pytest.MonkeyPatch, loaded: list[An
     assert loaded == []
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (str(CLIP), f"holds pictures, not a model: did you mean --source {CLIP}?"),
+        (str(ASSETS / "photos"), "did you mean --source"),
+        (str(ASSETS / "photos" / "milk.jpg"), "did you mean --source"),
+        ("source=0", "did you mean --source 0?"),
+        ("0", "did you mean --camera 0?"),
+        ("rtsp://camera.local/stream", "is an address, not a model: did you mean --source?"),
+    ],
+)
+def test_a_source_in_the_place_of_the_model(model: str, message: str, loaded: list[Any]) -> None:
+    done = CliRunner().invoke(main, ["run", model, "--headless"])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert loaded == []
+
+
+def test_without_a_camera_the_other_sources_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("veca_edge.camera.sources.LiveSource", missing_camera)
+    done = run("--headless")
+    assert done.exit_code == 2
+    assert "--source" in done.stderr
+    assert "--serve" in done.stderr
+
+
+def missing_camera(*_: object, **__: object) -> None:
+    raise VecaError("cannot open camera 0")
+
+
+def test_all_budgets_alternate() -> None:
+    done = run("--source", CLIP, "--headless", "--cores", "all", "--target-fps", "1", "--json")
+    assert done.exit_code == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert [times["cores"] for times in summary["latency_ms"]] == [8, 16, 32, 64]
+    assert "computing about 1 frames per second" in done.stderr
+
+
 def test_help_has_examples() -> None:
     done = CliRunner().invoke(main, ["run", "--help"])
     assert done.exit_code == 0
     assert "--source clip.mp4 --headless --cores 8 --save out.mp4 --json" in done.output
 
 
-SCRIPT = f"""
-import runpy, sys, veca_edge
-import veca_edge.runtime.model
-veca_edge.runtime.model.load = lambda path, **more: runpy.run_path({str(FAKES)!r})["FakeModel"]()
-from veca_edge.cli.main import main
-main(["run", "model.pte", "--source", {CLIP!r}, "--headless", "--loop", "--fps-limit", "20", *sys.argv[1:]])
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run_cleanly(tmp_path: Path, number: Signals, status: int) -> None:
-    command = [sys.executable, "-c", SCRIPT, "--save", "o.mp4", "--log", "o.jsonl", "--json"]
+    command = [sys.executable, "-c", RUN_SCRIPT, "--headless", "--loop", "--fps-limit", "20"]
+    command += ["--save", "o.mp4", "--log", "o.jsonl", "--json"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,

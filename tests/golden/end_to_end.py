@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import veca_edge
+from tests.known import known
 from tests.paths import ROOT
 from veca_edge.conversion.default import CHECKPOINT, default_model_path
 from veca_edge.image.stills import read_image
@@ -75,7 +76,7 @@ def _expected(model: veca_edge.Model, name: str) -> Json:
         "budgets": {
             cores: {
                 "embedding": result.embedding.tolist(),
-                "logits": result.logits.tolist(),
+                "logits": known(result.logits).tolist(),
                 "top": [[found.label, found.probability] for found in result.top(5)],
             }
             for cores, result in results.items()
@@ -99,8 +100,8 @@ def engines(folder: Path) -> dict[str, Path]:
     with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
         checkpoint = read_checkpoint(path)
     program, package = folder / "fp32.pte", folder / "int8.mlpackage"
-    convert(checkpoint, program, ConvertOptions(ready_recipe("fp32"), budgets=BUDGETS, verify=False))
-    convert_package(checkpoint, package, PackageOptions("int8", budgets=BUDGETS, verify=False))
+    convert(checkpoint, program, ConvertOptions(ready_recipe("fp32"), budgets=BUDGETS))
+    convert_package(checkpoint, package, PackageOptions("int8", budgets=BUDGETS))
     return {"executorch-int8": default_model_path(), "executorch-fp32": program, "coreml-int8": package}
 
 

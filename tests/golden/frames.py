@@ -58,7 +58,8 @@ class Frame:
             cells = y // self.cell * (self.width // self.cell) + x // self.cell
             for first, last, level in self.add:
                 values += level * ((first <= cells) & (cells <= last))
-        return np.clip(values, 0, 255).astype(np.uint8)
+        image: NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
+        return image
 
     def _noise(self) -> NDArray[np.int64]:
         count = self.width * self.height * 3

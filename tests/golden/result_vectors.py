@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from veca_edge.arrays import Float
 from veca_edge.modelfile.pte import Head
 from veca_edge.runtime.result import Result
 
@@ -56,10 +57,12 @@ def _top(logits: list[float], k: int) -> Json:
 
 def _head(labels: int, width: int, patches: int) -> Json:
     """Small fractions with exact products."""
-    weight = (np.arange(labels * 2 * width).reshape(labels, -1) % 7 - 3).astype(np.float32) / 4
-    bias = np.arange(labels, dtype=np.float32) / 2 - 0.25
-    embedding = (np.arange(width, dtype=np.float32) % 5 - 2) / 8
-    features = (np.arange(patches * width, dtype=np.float32).reshape(patches, width) % 11 - 5) / 16
+    weight: Float = (np.arange(labels * 2 * width).reshape(labels, -1) % 7 - 3).astype(np.float32) / np.float32(4)
+    bias: Float = np.arange(labels, dtype=np.float32) / np.float32(2) - np.float32(0.25)
+    embedding: Float = (np.arange(width, dtype=np.float32) % 5 - 2) / np.float32(8)
+    features: Float = (np.arange(patches * width, dtype=np.float32).reshape(patches, width) % 11 - 5) / np.float32(
+        16
+    )
     named = {"weight": weight, "bias": bias, "embedding": embedding, "features": features}
     logits = Head(weight, bias).logits(embedding, features)
     return {name: array.tolist() for name, array in (named | {"logits": logits}).items()}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.golden.frames import Frame
+from tests.known import known
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.pte import Head
@@ -81,10 +82,10 @@ class FormulaEngine:
         core_attention[:, 0] = mean
         return Stepped(
             embedding=np.array([share, 1 - share, 0.1 * len(read) / 36, cores / 640], np.float32),
-            features=np.float32(mean[:, None] * np.arange(1, WIDTH + 1) + 0.01 * cores),
-            core_attention=np.float32(core_attention),
-            keys=tuple(np.float32(rows) for rows in keys),
-            values=tuple(np.float32(rows) for rows in values),
+            features=np.asarray(mean[:, None] * np.arange(1, WIDTH + 1) + 0.01 * cores, np.float32),
+            core_attention=np.asarray(core_attention, np.float32),
+            keys=tuple(np.asarray(rows, np.float32) for rows in keys),
+            values=tuple(np.asarray(rows, np.float32) for rows in values),
         )
 
     def close(self) -> None:
@@ -185,7 +186,7 @@ def play(trace: Trace, frames: Iterable[Given]) -> Iterator[Json]:
             stream.change = given.settings
         engine.calls.clear()
         result = stream.update(given.frame.image())
-        cache, computed = stream.cache, np.flatnonzero(result.computed).tolist()
+        cache, computed = stream.cache, np.flatnonzero(known(result.computed)).tolist()
         assert cache is not None
         yield {
             "call": _call(engine, computed),
@@ -194,9 +195,9 @@ def play(trace: Trace, frames: Iterable[Given]) -> Iterator[Json]:
             "oldest": result.oldest,
             "noise": stream.noise,
             "embedding": result.embedding.tolist(),
-            "logits": result.logits.tolist(),
+            "logits": known(result.logits).tolist(),
             "features": result.features.reshape(-1, WIDTH)[:, 0].tolist(),
-            "listening": result.core_attention.reshape(-1, result.cores)[:, 0].tolist(),
+            "listening": known(result.core_attention).reshape(-1, result.cores)[:, 0].tolist(),
             "keys": cache.keys[-1, -1, :, 0].tolist(),
             "values": cache.values[-1, -1, :, 0].tolist(),
         }

@@ -16,6 +16,7 @@ from veca_edge_mobile.check import golden_checks
 
 import veca_edge
 from tests.golden import end_to_end
+from veca_edge.conversion.default import CHECKPOINT
 
 Image = NDArray[np.uint8]
 GOLDEN = json.loads((Path(__file__).parent / "end-to-end.json").read_text())
@@ -58,10 +59,10 @@ def test_core_ml_interpreted_agrees(tmp_path: Path) -> None:
     from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import read_checkpoint
 
-    with resources.as_file(resources.files("veca_edge.assets") / end_to_end.CHECKPOINT) as path:
+    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
         checkpoint = read_checkpoint(path)
     package = tmp_path / "veca.mlpackage"
-    convert_package(checkpoint, package, PackageOptions("int8", budgets=end_to_end.BUDGETS, verify=False))
+    convert_package(checkpoint, package, PackageOptions("int8", budgets=end_to_end.BUDGETS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", veca_edge.errors.VecaWarning)
         interpreted = veca_edge.load(package)

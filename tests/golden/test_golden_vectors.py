@@ -122,8 +122,8 @@ def test_patches() -> None:
         found = cell_centres(case["rows"], case["columns"])
         np.testing.assert_allclose(found, case["positions"], atol=1e-6)
     for case in vectors["compared"]:
-        found = _compared(Frame.read(case["frame"]).image(), case["patch_size"])
-        assert abs(found.astype(int) - case["patches"]).max() <= TOLERANCE
+        compared = _compared(Frame.read(case["frame"]).image(), case["patch_size"])
+        assert abs(compared.astype(int) - case["patches"]).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", CHANGE)

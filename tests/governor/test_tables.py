@@ -30,7 +30,7 @@ LATENCY = {
 
 def test_a_table_as_a_manifest_holds_it() -> None:
     table = QualityTable.from_rows([{**QUALITY, "top1_agreement": 0.7, "note": "ignored"}])
-    assert table.rows[0].way == (8, 128, None)
+    assert table.rows[0].configuration == (8, 128, None)
     assert table.rows[0].fidelity == pytest.approx((0.9 * 0.8 * 0.7) ** (1 / 3))
     assert QualityTable.from_rows([QUALITY]).rows[0].fidelity == pytest.approx((0.9 * 0.8) ** 0.5)
 
@@ -70,12 +70,12 @@ def test_empty_and_foreign_tables_are_refused() -> None:
     for read in (QualityTable.from_rows, LatencyTable.from_rows):
         with pytest.raises(VecaError, match="is empty"):
             read([])
-        with pytest.raises(VecaError, match="expected rows of names"):
+        with pytest.raises(VecaError, match="rows must be names"):
             read(["row"])  # type: ignore[list-item]
         with pytest.raises(VecaError, match="more than 1000 rows"):
             read([QUALITY | LATENCY] * 1001)
     for nonsense in ({}, {"rows": "many"}, {"rows": [QUALITY], "freshness": []}):
-        with pytest.raises(VecaError, match="expected rows and freshness"):
+        with pytest.raises(VecaError, match="needs a list of rows"):
             QualityTable.from_dict(nonsense)
     with pytest.raises(VecaError, match="ascending ages"):
         QualityTable.from_rows([QUALITY], {"ages": [0, 0], "worth": [1, 1]})
@@ -111,9 +111,9 @@ def test_frames_are_expected_to_take_what_their_patches_cost(points: list[Any]) 
 
 
 def test_the_packaged_table_is_whole(tables: Tables) -> None:
-    ways = {row.way for row in tables.quality.rows}
-    assert ways == {row.way for row in tables.latency.rows}
-    assert {(64, 256, None), (8, 128, 16)} <= ways
+    found = set(tables.quality.configurations)
+    assert found == tables.latency.configurations
+    assert {(64, 256, None), (8, 128, 16)} <= found
     assert max(row.fidelity for row in tables.quality.rows) == 1
 
 

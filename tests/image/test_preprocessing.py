@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.camera.fakes import picture
+from tests.fakes import picture
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import FITS, Preprocessing
 

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.image import scaling
-
-Image = NDArray[np.uint8]
 
 
 @pytest.fixture

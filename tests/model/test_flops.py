@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from veca_edge.errors import VecaError
 from veca_edge.model.config import VecaConfig
-from veca_edge.model.flops import attention_block_gflops, dense_attention_block_gflops, model_gflops
+from veca_edge.model.flops import attention_flops, model_gflops
 from veca_edge.model.veca import random_veca
 
 SIZES = (256, 384, 512, 768, 1024)
@@ -17,23 +17,12 @@ ELASTIC = {
     "base": (1.623195648, 3.258974208, 5.549064192, 12.092178432, 21.252538368),
     "large": (2.835349504, 5.687476224, 9.680453632, 21.088960512, 37.060870144),
 }
-DENSE = {
-    "small": (0.412521984, 1.203869184, 2.840237568, 10.912962048, 30.670493184),
-    "base": (1.440820224, 3.778489344, 8.10819072, 27.27353856, 71.016459264),
-    "large": (2.468450304, 6.256431104, 12.968890368, 41.207042048, 103.289032704),
-}
 
 
 @pytest.mark.parametrize("family", ELASTIC)
 def test_attention_cost_is_the_published_one(family: str) -> None:
     config = VecaConfig.from_family(family)
-    assert tuple(attention_block_gflops(config, size, 64) for size in SIZES) == ELASTIC[family]
-
-
-@pytest.mark.parametrize("family", DENSE)
-def test_dense_attention_cost_is_the_published_one(family: str) -> None:
-    config = VecaConfig.from_family(family)
-    assert tuple(dense_attention_block_gflops(config, size) for size in SIZES) == DENSE[family]
+    assert tuple(attention_flops(config, (size // 16) ** 2, 64) / 1e9 for size in SIZES) == ELASTIC[family]
 
 
 @pytest.mark.parametrize("output_dim", [None, 24])
@@ -61,4 +50,4 @@ def test_cost_refuses_what_the_model_refuses() -> None:
     with pytest.raises(VecaError, match="multiples of 16"):
         model_gflops(config, 250, 64)
     with pytest.raises(VecaError, match="12 cores"):
-        attention_block_gflops(config, 256, 12)
+        model_gflops(config, 256, 12)

@@ -9,7 +9,8 @@ import torch
 
 from tests.paths import GOLDEN
 from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, read_checkpoint
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import VecaConfig, default_budgets, default_weights, expected_shapes
 from veca_edge.model.veca import Head, Veca, VecaOutput, random_veca
 

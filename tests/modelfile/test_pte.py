@@ -107,25 +107,28 @@ def test_every_cut_is_refused(default_model_file: Path, tmp_path: Path) -> None:
             read_model_file(path)
 
 
-def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], None]) -> Path:
-    """A copy with another manifest."""
+def _rebuilt(source: Path, target: Path, compression: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
+    """A copy with other members, by their names without the ending."""
     size = read_model_file(source).manifest.program_size
-    with zipfile.ZipFile(source) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    manifest = json.loads(members["manifest.json"])
-    change(manifest)
-    members["manifest.json"] = json.dumps(manifest).encode()
     target.write_bytes(source.read_bytes()[:size])
-    with zipfile.ZipFile(target, "a") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "a", compression) as new:
+        for name in old.namelist():
+            new.writestr(name, members.get(name.partition(".")[0], old.read(name)))
     return target
+
+
+def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], object]) -> Path:
+    """A copy with another manifest."""
+    with zipfile.ZipFile(source) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    change(manifest)
+    return _rebuilt(source, target, manifest=json.dumps(manifest).encode())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, "update it"),
+        ({"format_version": FORMAT_VERSION + 1}, "update veca-edge"),
         ({"format": "something else"}, "not of veca-edge"),
         ({"target": "executorch-coreml"}, "use `veca-edge convert --target coreml`"),
         ({"budgets": [8, 65]}, "budgets do not fit"),
@@ -133,8 +136,8 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], No
         ({"budgets": "64"}, "budgets is not valid"),
         ({"budgets": [64, 8]}, "budgets do not fit"),
         ({"budgets": [8, 8]}, "budgets do not fit"),
-        ({"format_version": True}, "update it"),
-        ({"format_version": -1}, "update it"),
+        ({"format_version": True}, "update veca-edge"),
+        ({"format_version": -1}, "update veca-edge"),
         ({"name": "\x1b]0;title\x07"}, "name is not valid"),
         ({"made_with": {"a": "\x1b[31m"}}, "made_with is not valid"),
         ({"labels": [1, 2]}, "labels is not valid"),
@@ -178,14 +181,9 @@ def test_sizes_that_are_not_the_programs_are_refused(
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 def test_compressed_archives_are_not_ours(default_model_file: Path, tmp_path: Path, compression: int) -> None:
-    size = read_model_file(default_model_file).manifest.program_size
-    target = tmp_path / "compressed.pte"
-    target.write_bytes(default_model_file.read_bytes()[:size])
-    with zipfile.ZipFile(default_model_file) as source, zipfile.ZipFile(target, "a", compression) as archive:
-        for name in source.namelist():
-            archive.writestr(name, source.read(name))
+    path = _rebuilt(default_model_file, tmp_path / "compressed.pte", compression)
     with pytest.raises(VecaError, match="compressed"):
-        read_model_file(target)
+        read_model_file(path)
 
 
 @pytest.mark.parametrize("header", [b"{{{", b"{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,), }"])
@@ -193,13 +191,9 @@ def test_hostile_array_headers_are_refused(default_model_file: Path, tmp_path: P
     manifest = read_model_file(default_model_file).manifest
     array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     array += b"\0" * (4 * manifest.num_cores * manifest.hidden_dim)
-    target = tmp_path / "hostile.pte"
-    target.write_bytes(default_model_file.read_bytes()[: manifest.program_size])
-    with zipfile.ZipFile(default_model_file) as source, zipfile.ZipFile(target, "a") as archive:
-        for name in source.namelist():
-            archive.writestr(name, array if name == "cores.npy" else source.read(name))
+    path = _rebuilt(default_model_file, tmp_path / "hostile.pte", cores=array)
     with pytest.raises(VecaError, match="cannot be read"):
-        read_model_file(target)
+        read_model_file(path)
 
 
 def test_missing_values_are_named(default_model_file: Path, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from veca_edge.arrays import Image
 from veca_edge.image.stills import read_image
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
-from veca_edge.photos.decoding import Image
 from veca_edge.photos.samples import packaged_folder
 from veca_edge.playback.writers import save_png
 
@@ -46,13 +46,13 @@ def write_pieces(folder: Path, name: str, count: int, seed: int = 0) -> list[Pat
 
 
 def write_folders(folder: Path, counts: Mapping[str, int]) -> list[Path]:
-    """Folders, each with so many pieces of the packaged photo that it is named after, or of a carton of milk."""
+    """Folders, each with so many pieces of the packaged photo that it is named after, or of an orange."""
     folder.mkdir(exist_ok=True)
     paths = []
     for name, count in counts.items():
         photo = Path(name).name
         paths += write_pieces(
-            folder / name, photo if photo in LABELS else "milk", count, seed=int(name.startswith("val/"))
+            folder / name, photo if photo in LABELS else "orange", count, seed=int(name.startswith("val/"))
         )
     return paths
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests.photos.labelled_photos import cut, pieces, write_pieces
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
-from veca_edge.photos.decoding import Image, Skipped, readable
+from veca_edge.photos.decoding import Skipped, readable
 
 
 def same(image: Image) -> Image:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.camera.fakes import FakeModel
+from tests.fakes import FakeModel
 from veca_edge.camera.frames import Frame
 from veca_edge.playback.player import log_record
 from veca_edge.playback.summary import Tally

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
-import pytest
-from numpy.typing import NDArray
-
-import veca_edge
+from veca_edge.arrays import Image
 from veca_edge.governor.points import Front, OperatingPoint
-from veca_edge.photos.samples import sample_images
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.runtime.model import Model
@@ -18,16 +11,6 @@ from veca_edge.sensors.state import DeviceState
 from veca_edge.session import Session
 
 POINT = OperatingPoint(8, 64, 16, 30.0, 0.9, 0.01, 0.02, 1.0)
-
-
-@pytest.fixture(scope="module")
-def model(default_model_file: Path) -> Model:
-    return veca_edge.load(default_model_file)
-
-
-@pytest.fixture(scope="module")
-def photo() -> NDArray[np.uint8]:
-    return sample_images()[0]
 
 
 class NoSensors:
@@ -42,7 +25,7 @@ class NoSensors:
         pass
 
 
-def test_a_model_computes_every_frame_as_a_whole(model: Model, photo: NDArray[np.uint8]) -> None:
+def test_a_model_computes_every_frame_as_a_whole(model: Model, photo: Image) -> None:
     runner: Runner = ModelRunner(model)
     for cores, expected in ((8, 8), (None, 64)):
         result = runner(photo, cores=cores)
@@ -50,7 +33,7 @@ def test_a_model_computes_every_frame_as_a_whole(model: Model, photo: NDArray[np
     assert runner.statistics is None
 
 
-def test_a_stream_computes_what_changed(model: Model, photo: NDArray[np.uint8]) -> None:
+def test_a_stream_computes_what_changed(model: Model, photo: Image) -> None:
     runner: Runner = StreamRunner(model)
     assert [runner(photo, cores=64).keyframe for _ in range(2)] == [True, False]
     assert runner(photo, cores=8).keyframe
@@ -61,7 +44,7 @@ def test_a_stream_computes_what_changed(model: Model, photo: NDArray[np.uint8]) 
     assert runner.statistics is None
 
 
-def test_a_session_runs_at_its_point_or_at_a_budget_that_is_named(model: Model, photo: NDArray[np.uint8]) -> None:
+def test_a_session_runs_at_its_point_or_at_a_budget_that_is_named(model: Model, photo: Image) -> None:
     runner: Runner = SessionRunner(Session(model, front=Front.of([POINT]), sensors=NoSensors()))
     assert runner(photo, cores=None).point == POINT
     fixed = runner(photo, cores=16, image_size=128)

@@ -48,7 +48,7 @@ def test_other_keys_change_nothing(key: int) -> None:
 def test_bad_states() -> None:
     with pytest.raises(VecaError, match="9 cores: this model offers 8, 16"):
         ViewState(9, (8, 16))
-    with pytest.raises(VecaError, match="no view 'x'"):
+    with pytest.raises(VecaError, match="unknown view 'x'"):
         ViewState(8, (8,), "x")
 
 

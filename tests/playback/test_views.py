@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tests.camera.fakes import FakeModel, picture
+from tests.fakes import FakeModel, picture
+from veca_edge.arrays import Float
 from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
 from veca_edge.playback.painting import FeaturePainter, core_colours, paint_core_attention
 from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii
@@ -158,7 +158,7 @@ def test_long_labels_are_shortened(text: str) -> None:
 # Features
 
 
-def features(shift: float | np.float64 = 0.0, sign: float = 1.0) -> NDArray[np.float32]:
+def features(shift: float | np.float64 = 0.0, sign: float = 1.0) -> Float:
     """Three smooth fields with separate strengths, mixed into 12 channels; `sign` turns channels around."""
     y, x = np.mgrid[0:12, 0:16].astype(np.float32)
     fields = np.stack((3 * np.sin(x / 5 + shift), 2 * np.cos(y / 4 - shift), np.sin((x + y) / 3)), -1)

@@ -1,27 +1,26 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tests.camera.fakes import names, picture
+from tests.fakes import names, picture
 from tests.known import known
+from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.files import LineWriter, check_target, same_file
+from veca_edge.files import LineWriter
 from veca_edge.playback.writers import PendingFile, VideoWriter, letterbox, save_png, video_size
 
 
-def moving(count: int = 20, height: int = 48, width: int = 64) -> Iterator[NDArray[np.uint8]]:
+def moving(count: int = 20, height: int = 48, width: int = 64) -> Iterator[Image]:
     for index in range(count):
         image = picture(20, height, width)
         image[:, index : index + 8] = (250, 30, 30)
@@ -112,84 +111,6 @@ def test_nothing_written_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("writer", [LineWriter, lambda path: VideoWriter(path.with_suffix(".mp4"), 30)])
-def test_bad_places(tmp_path: Path, writer: Callable[..., Any] | type[Any]) -> None:
-    with pytest.raises(VecaError, match="there is no folder"):
-        writer(tmp_path / "missing" / "a")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder.mp4").mkdir()
-    with pytest.raises(VecaError, match="not a regular file"):
-        writer(tmp_path / "folder")
-    assert names(tmp_path) == ["folder", "folder.mp4"]
-
-
-def test_devices_are_not_replaced() -> None:
-    with pytest.raises(VecaError, match="not a regular file"):
-        LineWriter(os.devnull)
-
-
-def odd_names(folder: Path) -> dict[str, Any]:
-    """Things that cannot be written to, by what is wrong with them."""
-    (folder / "file").touch()
-    (folder / "loop").symlink_to(folder / "loop")
-    os.mkfifo(folder / "fifo")
-    return {
-        "a folder": folder,
-        "nothing": "",
-        "a FIFO": folder / "fifo",
-        "a device": os.devnull,
-        "no folder": folder / "missing" / "a",
-        "a file as folder": folder / "file" / "a",
-        "a loop of links": folder / "loop",
-        "inside a loop": folder / "loop" / "a",
-        "nobody's home": "~nobody-of-this-name/a",
-        "too long": folder / ("a" * 300),
-        "too long in bytes": folder / ("ä" * 200),
-        "folder too long": folder / ("a" * 300) / "a",
-        "path too long": folder / "/".join(["a" * 100] * 60),
-        "a null character": folder / "a\0b",
-    }
-
-
-ODD_NAMES = [
-    "a folder", "nothing", "a FIFO", "a device", "no folder", "a file as folder", "a loop of links",
-    "inside a loop", "nobody's home", "too long", "too long in bytes", "folder too long", "path too long",
-    "a null character",
-]  # fmt: skip
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
-@pytest.mark.parametrize("kind", ODD_NAMES)
-def test_odd_targets_are_refused_in_one_line(tmp_path: Path, kind: str) -> None:
-    paths = odd_names(tmp_path)
-    assert list(paths) == ODD_NAMES
-    before = names(tmp_path)
-    for function in (check_target, PendingFile, LineWriter):
-        with pytest.raises(VecaError) as caught:
-            function(paths[kind])
-        assert caught.value.exit_status == 2
-        assert len(str(caught.value).splitlines()) == 1
-        assert len(str(caught.value)) < 320
-    assert names(tmp_path) == before
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
-def test_checked_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "link").symlink_to("real")
-    real = tmp_path.resolve() / "real"
-    assert [check_target(name) for name in ("~/link", "link", "real")] == [real] * 3
-    assert names(tmp_path) == ["link"]
-
-
-@pytest.mark.parametrize("name", ["a" * 240, "a." + "b" * 238, "a" * 251 + ".mp4", "ä" * 120])
-def test_long_names(tmp_path: Path, name: str) -> None:
-    with LineWriter(tmp_path / name) as writer:
-        writer.write({"a": 1})
-    assert names(tmp_path) == [name]
-
-
 def test_leftovers_of_a_killed_run_are_not_in_the_way(tmp_path: Path) -> None:
     killed, again = PendingFile(tmp_path / "a.mp4"), PendingFile(tmp_path / "a.mp4")
     assert killed.path != again.path
@@ -208,46 +129,6 @@ def test_cleaning_up_keeps_the_first_error(tmp_path: Path) -> None:
         file.keep()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
-@pytest.mark.parametrize(
-    ("a", "b", "same"),
-    [
-        ("file", "file", True),
-        ("file", "sub/../file", True),
-        ("file", "link", True),
-        ("file", "hard", True),
-        ("file", "~/file", True),
-        ("new", "sub/../new", True),
-        ("new", "to-new", True),
-        ("file", "other", False),
-        ("file", "new", False),
-        ("file", "loop", False),
-        ("file", "~nobody-of-this-name/a", False),
-        ("file", "a" * 300, False),
-        ("file", "a\0b", False),
-        ("file", "rtsp://camera/stream", False),
-    ],
-)
-def test_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a: str, b: str, same: bool) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "file").touch()
-    (tmp_path / "other").touch()
-    (tmp_path / "hard").hardlink_to(tmp_path / "file")
-    for name, target in (("link", "file"), ("to-new", "new"), ("loop", "loop")):
-        (tmp_path / name).symlink_to(target)
-    assert same_file(Path(a), Path(b)) is same
-    assert same_file(Path(b), Path(a)) is same
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(VecaError, match="cannot write"):
-        LineWriter(tmp_path / "a.jsonl")
-
-
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.gif"])
 def test_unknown_formats(tmp_path: Path, name: str) -> None:
     with pytest.raises(VecaError, match="must end in"):
@@ -259,36 +140,6 @@ def test_bad_frame_rates(tmp_path: Path, fps: float) -> None:
     with pytest.raises(VecaError, match="frame rate"):
         VideoWriter(tmp_path / "a.mp4", fps)
     assert names(tmp_path) == []
-
-
-def test_link_is_followed(tmp_path: Path) -> None:
-    (tmp_path / "real.jsonl").write_text("old")
-    (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
-    with LineWriter(tmp_path / "link.jsonl") as writer:
-        writer.write({"a": 1})
-    assert (tmp_path / "link.jsonl").is_symlink()
-    assert (tmp_path / "real.jsonl").read_text() == '{"a": 1}\n'
-
-
-def test_an_old_log_stays_until_the_first_line(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text("old and longer than the new line")
-    with LineWriter(path) as writer:
-        assert path.read_text().startswith("old")
-        writer.write({"label": "Äpfel 苹果"})
-        assert json.loads(path.read_text(encoding="utf-8")) == {"label": "Äpfel 苹果"}
-    path.write_text("old")
-    with LineWriter(path):
-        pass
-    assert path.read_text() == "old"
-
-
-def test_log_refuses_what_is_not_a_number(tmp_path: Path) -> None:
-    with LineWriter(tmp_path / "a.jsonl") as writer:
-        writer.write({"a": 1})
-        with pytest.raises(StreamError, match="finite"):
-            writer.write({"a": float("nan")})
-    assert (tmp_path / "a.jsonl").read_text() == '{"a": 1}\n'
 
 
 FULL_DISK = """

@@ -1,4 +1,4 @@
-"""Profiles: remembered, invalidated, damaged; hostile quality tables."""
+"""Profiles: remembered, invalidated, damaged; quality tables that are damaged or hostile."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import Any
 import pytest
 
 import veca_edge
+from tests.known import known
 from veca_edge import VecaError
-from veca_edge.governor.quality import LatencyRow, LatencyTable
+from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable
+from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime import profile as module
-from veca_edge.runtime.profile import Profile, front_of, profile_device, quality_of, this_device
+from veca_edge.runtime.model import assembled
+from veca_edge.runtime.profile import Profile, front_of, profile_device, this_device
 
 
 @pytest.fixture
 def model(default_model_file: Path) -> Iterator[veca_edge.Model]:
-    """The packaged model with two of its ways of running, so that measuring takes a moment."""
+    """The packaged model with two of its run configurations, so that measuring takes a moment."""
     loaded = veca_edge.load(default_model_file, threads=1)
-    some = [row for row in loaded.quality["rows"] if row["image_size"] == 128 and row["patch_budget"] == 16]
-    loaded.quality = {**loaded.quality, "rows": some[:2]}
+    table = known(loaded.quality)
+    some = [row for row in table.rows if (row.image_size, row.patch_budget) == (128, 16)]
+    loaded.quality = replace(table, rows=tuple(some[:2]))
     yield loaded
     loaded.close()
 
@@ -79,7 +83,7 @@ def test_a_damaged_profile_is_measured_anew(model: veca_edge.Model, remembered: 
 
 @pytest.mark.parametrize("field", ["timed", "seconds", "others"])
 @pytest.mark.parametrize("value", ['"x"', "NaN", "-1", "1e999", "true"])
-def test_numbers_that_make_no_sense_are_measured_anew(
+def test_impossible_numbers_are_measured_again(
     model: veca_edge.Model, remembered: Path, field: str, value: str
 ) -> None:
     values = json.loads(remembered.read_text()) | {field: "HERE"}
@@ -87,7 +91,7 @@ def test_numbers_that_make_no_sense_are_measured_anew(
     assert not profile_device(model).remembered
 
 
-def test_a_file_of_fewer_ways_is_not_enough(model: veca_edge.Model, remembered: Path) -> None:
+def test_a_file_of_fewer_configurations_is_not_enough(model: veca_edge.Model, remembered: Path) -> None:
     values = json.loads(remembered.read_text())
     values["rows"] = values["rows"][:1]
     remembered.write_text(json.dumps(values))
@@ -107,7 +111,7 @@ def test_without_a_place_to_remember_it_still_works(
 def test_one_image_size_uses_the_profile_of_all(model: veca_edge.Model, remembered: Path) -> None:
     said: list[str] = []
     assert {point.image_size for point in front_of(model, 30, 128, said.append).points} == {128}
-    with pytest.raises(VecaError, match="192 px was not judged at conversion: use one of 128"):
+    with pytest.raises(VecaError, match="192 px was not evaluated at conversion: use one of 128"):
         front_of(model, 30, 192, said.append)
     assert not [line for line in said if "measuring" in line]
 
@@ -119,7 +123,7 @@ def test_a_busy_machine_is_said() -> None:
     assert replace(quiet, others=None).complaint is None
     busy = replace(quiet, others=1.3).complaint
     assert busy is not None
-    assert "other work took 1.3 processors" in busy
+    assert "other programs used 1.3 processors" in busy
 
 
 ROW = {"cores": 8, "image_size": 128, "patch_budget": 16, "embedding_cosine": 1, "feature_cosine": 1}
@@ -128,25 +132,31 @@ ROW = {"cores": 8, "image_size": 128, "patch_budget": 16, "embedding_cosine": 1,
 @pytest.mark.parametrize(
     ("quality", "message"),
     [
-        ({}, "does not judge its operating points"),
-        ({"rows": "many"}, "makes no sense"),
-        ({"rows": ["x"]}, "makes no sense"),
-        ({"rows": [ROW], "freshness": 3}, "makes no sense"),
+        ({"rows": "many"}, "needs a list of rows"),
+        ({"rows": ["x"]}, "rows must be names with numbers"),
+        ({"rows": [ROW], "freshness": 3}, "freshness as a mapping"),
         ({"rows": [ROW] * 1001}, "more than 1000 rows"),
-        ({"rows": [{**ROW, "cores": 7}]}, "7 cores: this model offers"),
+        ({"rows": [{**ROW, "cores": 7}]}, "7 cores, the model offers 8, 64"),
         ({"rows": [{**ROW, "raw": [1]}]}, "raw in the quality table"),
         ({"rows": [{**ROW, "accuracy": 2}]}, "accuracy 2 in a table"),
     ],
 )
-def test_tables_that_make_no_sense_are_refused(model: veca_edge.Model, quality: Any, message: str) -> None:
-    model.quality = quality
+def test_damaged_tables_are_refused(quality: dict[str, Any], message: str) -> None:
     with pytest.raises(VecaError, match=message):
-        quality_of(model)
+        QualityTable.of_file(quality, (8, 64))
+
+
+def test_a_damaged_table_is_refused_with_its_model(default_model_file: Path) -> None:
+    file = read_model_file(default_model_file)
+    engine: Any = None
+    assert assembled(replace(file.manifest, quality={}), engine).quality is None
+    with pytest.raises(VecaError, match=r"^everyday: .*convert the checkpoint again"):
+        assembled(replace(file.manifest, quality={"rows": [ROW | {"cores": 9}]}), engine)
 
 
 @pytest.mark.parametrize("change", [{"image_size": 10**6}, {"image_size": 130}, {"patch_budget": 1}])
-def test_ways_that_cannot_be_run_are_one_line(model: veca_edge.Model, change: dict[str, int]) -> None:
-    model.quality = {"rows": [{**ROW, **change}]}
+def test_configurations_that_cannot_be_run_are_one_line(model: veca_edge.Model, change: dict[str, int]) -> None:
+    model.quality = QualityTable.from_rows([{**ROW, **change}])
     model.digest = ""
     with pytest.raises(VecaError):
         front_of(model, 30)

@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import Clock
 from veca_edge.runtime import machine
 from veca_edge.runtime.machine import OthersClock, processor_name
 
 
-class FakeClock:
-    """Seconds that the test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_other_work_is_what_is_busy_beyond_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stat, fake, own = tmp_path / "stat", FakeClock(), [3.0]
+    stat, fake, own = tmp_path / "stat", Clock(0.0), [3.0]
     monkeypatch.setattr(time, "perf_counter", fake)
     monkeypatch.setattr(machine, "_own_seconds", lambda: own[0])
     tick = os.sysconf("SC_CLK_TCK")

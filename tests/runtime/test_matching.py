@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import veca_edge
+from veca_edge import Model
+from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError
 from veca_edge.runtime.matching import match_patches, patch_centres
 from veca_edge.runtime.result import Result
@@ -21,18 +21,18 @@ def result(features: NDArray[Any], crop: tuple[Any, ...] = (0, 0, 64, 48)) -> Re
 
 
 @pytest.fixture
-def features() -> NDArray[np.float32]:
+def features() -> Float:
     return np.random.default_rng(0).normal(size=(3, 4, 32)).astype(np.float32)
 
 
-def test_a_picture_matches_itself_patch_by_patch(features: NDArray[np.float32]) -> None:
+def test_a_picture_matches_itself_patch_by_patch(features: Float) -> None:
     matches = match_patches(result(features), result(features))
     assert len(matches) == 12
     np.testing.assert_array_equal(matches.first, matches.second)
     np.testing.assert_allclose(matches.similarity, 1, atol=1e-5)
 
 
-def test_patches_are_found_where_they_went(features: NDArray[np.float32]) -> None:
+def test_patches_are_found_where_they_went(features: Float) -> None:
     moved = np.roll(features, 1, axis=1)
     matches = match_patches(result(features), result(moved))
     assert len(matches) == 12
@@ -40,18 +40,18 @@ def test_patches_are_found_where_they_went(features: NDArray[np.float32]) -> Non
     np.testing.assert_array_equal(matches.second[:, 1], matches.first[:, 1])
 
 
-def test_what_a_picture_has_in_common_does_not_count(features: NDArray[np.float32]) -> None:
+def test_what_a_picture_has_in_common_does_not_count(features: Float) -> None:
     matches = match_patches(result(features), result(features + 100 * np.ones(32, np.float32)))
     np.testing.assert_array_equal(matches.first, matches.second)
 
 
-def test_centres_are_in_pixels_of_the_given_picture(features: NDArray[np.float32]) -> None:
+def test_centres_are_in_pixels_of_the_given_picture(features: Float) -> None:
     centres = patch_centres(result(features, crop=(100, 40, 400, 300)))
     np.testing.assert_allclose(centres[0], (150, 90))
     np.testing.assert_allclose(centres[-1], (450, 290))
 
 
-def test_the_best_come_first_and_weak_ones_are_left_out(features: NDArray[np.float32]) -> None:
+def test_the_best_come_first_and_weak_ones_are_left_out(features: Float) -> None:
     noisy = features + np.random.default_rng(1).normal(size=features.shape).astype(np.float32)
     matches = match_patches(result(features), result(noisy))
     assert (np.diff(matches.similarity) <= 0).all()
@@ -61,7 +61,7 @@ def test_the_best_come_first_and_weak_ones_are_left_out(features: NDArray[np.flo
     assert (fewer.similarity >= middle).all()
 
 
-def test_pictures_of_different_sizes_match(features: NDArray[np.float32]) -> None:
+def test_pictures_of_different_sizes_match(features: Float) -> None:
     one, other = result(features), result(features[:2], crop=(0, 0, 64, 32))
     assert len(match_patches(one, other)) == 8
 
@@ -72,13 +72,12 @@ def test_a_picture_of_one_colour_matches_nothing_in_particular() -> None:
     assert len(matches) == 0
 
 
-def test_results_of_different_models_are_refused(features: NDArray[np.float32]) -> None:
+def test_results_of_different_models_are_refused(features: Float) -> None:
     with pytest.raises(VecaError, match="32 and 16 values"):
         match_patches(result(features), result(features[..., :16]))
 
 
-def test_with_a_real_model_at_two_budgets(default_model_file: Path, photo: NDArray[np.uint8]) -> None:
-    model = veca_edge.load(default_model_file)
+def test_with_a_real_model_at_two_budgets(model: Model, photo: Image) -> None:
     few, many = model(photo, cores=8), model(photo, cores=64)
     matches = match_patches(few, replace(many))
     same = (matches.first == matches.second).all(1).mean()

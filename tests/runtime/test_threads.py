@@ -9,12 +9,12 @@ from veca_edge.errors import VecaError
 from veca_edge.runtime import threads
 
 
-def _tree(root: Path, name: str, values: list[int | str]) -> Path:
+def _tree(root: Path, name: str, values: list[int | str]) -> str:
     for core, value in enumerate(values):
         file = root / f"cpu{core}" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{value}\n")
-    return root
+    return str(root)
 
 
 @pytest.mark.parametrize(
@@ -31,18 +31,18 @@ def _tree(root: Path, name: str, values: list[int | str]) -> Path:
 def test_big_cores_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, values: list[int | str], expected: int
 ) -> None:
-    monkeypatch.setattr(threads, "_usable_cores", lambda: list(range(len(values))))
+    monkeypatch.setattr(threads, "usable_cores", lambda: list(range(len(values))))
     assert threads.default_threads(_tree(tmp_path, name, values)) == expected
 
 
 def test_only_usable_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_usable_cores", lambda: [0, 1, 4])
+    monkeypatch.setattr(threads, "usable_cores", lambda: [0, 1, 4])
     assert threads.default_threads(_tree(tmp_path, "cpu_capacity", [400, 400, 400, 400, 1024, 1024])) == 1
 
 
 def test_without_sysfs_all_usable_cores_count(tmp_path: Path) -> None:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert threads.default_threads(tmp_path) == usable
+    assert threads.default_threads(str(tmp_path)) == usable
 
 
 def test_no_threads_are_refused() -> None:

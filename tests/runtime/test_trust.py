@@ -53,11 +53,3 @@ def test_the_child_says_why(default_model_file: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(trust, "TIMEOUT", 0.05)
     with pytest.raises(VecaError, match="does not finish"):
         trust.ensure_harmless(read_model_file(default_model_file))
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VECA_EDGE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert trust.cache_folder() == Path("/somewhere/veca-edge")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert trust.cache_folder() == Path.home() / ".cache" / "veca-edge"

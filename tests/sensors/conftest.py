@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.fakes import Clock
+from veca_edge.sensors.reading import Reader
 
 Grow = Callable[..., str]
 
 
-class Clock:
-    """Seconds that only a test moves."""
-
-    def __init__(self, now: float = 100.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+def values(reader: Reader) -> dict[str, Any]:
+    """What a reader says now, without the sources."""
+    return {field: sensed.value for field, sensed in reader.read().items()}
 
 
 @pytest.fixture

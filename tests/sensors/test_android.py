@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
+from tests.sensors.conftest import values
 from veca_edge.sensors.android import FORECAST, HEADROOM_AGE, AndroidReader, Chaquopy, Pyjnius, bridge_class
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel
@@ -95,10 +96,6 @@ class Bridge:
 
 def reader_of(bridge: Bridge, clock: Clock) -> AndroidReader:
     return AndroidReader(lambda: bridge, clock)
-
-
-def values(reader: AndroidReader) -> dict[str, Any]:
-    return {field: sensed.value for field, sensed in reader.read().items()}
 
 
 @pytest.mark.parametrize(

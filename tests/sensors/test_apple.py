@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.sensors.conftest import values
 from veca_edge.sensors.apple import ProcessInfoReader, load_class
 from veca_edge.sensors.ios import DeviceReader
 from veca_edge.sensors.macos import Notifications, PmsetReader, PressureReader, low_power_mode
@@ -108,10 +109,6 @@ def pmset(batt: str = NO_BATTERY, therm: str = NO_WARNING, settings: str = "") -
     return {("batt",): batt, ("therm",): therm, (): settings}.__getitem__
 
 
-def run(tool: Callable[..., Any]) -> dict[str, Any]:
-    return {field: sensed.value for field, sensed in PmsetReader(lambda *given: tool(given)).read().items()}
-
-
 @pytest.mark.parametrize(
     ("tool", "found"),
     [
@@ -123,7 +120,7 @@ def run(tool: Callable[..., Any]) -> dict[str, Any]:
     ],
 )
 def test_pmset(tool: Callable[..., Any], found: dict[str, Any]) -> None:
-    assert run(tool) == found
+    assert values(PmsetReader(lambda *given: tool(given))) == found
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
+from tests.sensors.conftest import Grow
 from veca_edge.sensors.linux_cpu import (
     FIRST_SPAN,
     INTERVAL,
@@ -24,17 +24,17 @@ POLICY = "sys/devices/system/cpu/cpufreq/policy"
 CAP = "sys/class/powercap/intel-rapl"
 
 
-def test_no_cpufreq(grow: Callable[..., str]) -> None:
+def test_no_cpufreq(grow: Grow) -> None:
     assert CpufreqReader(grow()).read() == {}
 
 
-def test_one_clock_for_all(grow: Callable[..., str]) -> None:
+def test_one_clock_for_all(grow: Grow) -> None:
     root = grow(f"{POLICY}0", scaling_cur_freq=900000, cpuinfo_max_freq=1800000, related_cpus="0 1 2 3")
     sensed = CpufreqReader(root).read()["frequency"]
     assert (sensed.value, sensed.source) == (0.5, "/sys/devices/system/cpu/cpufreq/{policy0}")
 
 
-def test_big_cores_count_and_little_ones_do_not(grow: Callable[..., str]) -> None:
+def test_big_cores_count_and_little_ones_do_not(grow: Grow) -> None:
     grow(f"{POLICY}0", scaling_cur_freq=300000, cpuinfo_max_freq=1800000, related_cpus="0 1 2 3")
     grow(f"{POLICY}4", scaling_cur_freq=1200000, cpuinfo_max_freq=2400000, related_cpus="4 5 6")
     root = grow(f"{POLICY}7", scaling_cur_freq=2800000, cpuinfo_max_freq=2800000, related_cpus="7")
@@ -42,7 +42,7 @@ def test_big_cores_count_and_little_ones_do_not(grow: Callable[..., str]) -> Non
     assert CpufreqReader(root).read()["frequency"].value == pytest.approx(share)
 
 
-def test_cores_that_are_off_are_left_out(grow: Callable[..., str], tmp_path: Path) -> None:
+def test_cores_that_are_off_are_left_out(grow: Grow, tmp_path: Path) -> None:
     grow(f"{POLICY}0", scaling_cur_freq=1000, cpuinfo_max_freq=2000, related_cpus="0")
     root = grow(f"{POLICY}1", scaling_cur_freq=2000, cpuinfo_max_freq=2000, related_cpus="1")
     reader = CpufreqReader(root)
@@ -55,18 +55,18 @@ def test_cores_that_are_off_are_left_out(grow: Callable[..., str], tmp_path: Pat
     assert reader.read()["frequency"].value == 0.5
 
 
-def test_a_maximum_of_nothing_is_no_maximum(grow: Callable[..., str]) -> None:
+def test_a_maximum_of_nothing_is_no_maximum(grow: Grow) -> None:
     assert CpufreqReader(grow(f"{POLICY}0", scaling_cur_freq=1000, cpuinfo_max_freq=0)).read() == {}
 
 
-def test_servers_are_sampled(grow: Callable[..., str], tmp_path: Path) -> None:
+def test_servers_are_sampled(grow: Grow, tmp_path: Path) -> None:
     for number in range(64):
         grow(f"{POLICY}{number}", cpuinfo_max_freq=3000000, scaling_cur_freq=1)
     names = [policy.name for policy in big_policies(str(tmp_path / "sys/devices/system/cpu/cpufreq"))]
     assert names == [f"policy{number}" for number in range(0, 64, 64 // MOST_POLICIES)]
 
 
-def package(grow: Callable[..., str], number: int, energy: int | str, **more: Any) -> str:
+def package(grow: Grow, number: int, energy: int | str, **more: Any) -> str:
     return grow(
         f"{CAP}:{number}", name=f"package-{number}", energy_uj=energy, max_energy_range_uj=1_000_000_000, **more
     )
@@ -76,7 +76,7 @@ def powercap(root: str, clock: Clock) -> PowercapReader:
     return PowercapReader(root, clock, pause=clock.advance)
 
 
-def test_power_is_energy_over_time(grow: Callable[..., str], clock: Clock) -> None:
+def test_power_is_energy_over_time(grow: Grow, clock: Clock) -> None:
     root = package(grow, 0, 500_000_000)
     reader = powercap(root, clock)
     sensed = reader.read()["power"]
@@ -86,7 +86,7 @@ def test_power_is_energy_over_time(grow: Callable[..., str], clock: Clock) -> No
     assert reader.read()["power"].value == pytest.approx(15.0)
 
 
-def test_the_first_read_already_measures(grow: Callable[..., str], clock: Clock) -> None:
+def test_the_first_read_already_measures(grow: Grow, clock: Clock) -> None:
     root = package(grow, 0, 0)
 
     def pause(seconds: float) -> None:
@@ -97,7 +97,7 @@ def test_the_first_read_already_measures(grow: Callable[..., str], clock: Clock)
     assert PowercapReader(root, clock, pause).read()["power"].value == pytest.approx(1.0 / FIRST_SPAN)
 
 
-def test_a_counter_that_starts_over(grow: Callable[..., str], clock: Clock) -> None:
+def test_a_counter_that_starts_over(grow: Grow, clock: Clock) -> None:
     root = package(grow, 0, 995_000_000)
     reader = powercap(root, clock)
     reader.read()
@@ -106,7 +106,7 @@ def test_a_counter_that_starts_over(grow: Callable[..., str], clock: Clock) -> N
     assert reader.read()["power"].value == pytest.approx(10.0)
 
 
-def test_a_counter_that_goes_back_without_a_range_is_unknown(grow: Callable[..., str], clock: Clock) -> None:
+def test_a_counter_that_goes_back_without_a_range_is_unknown(grow: Grow, clock: Clock) -> None:
     root = package(grow, 0, 995_000_000)
     grow(f"{CAP}:0", max_energy_range_uj=None)
     reader = powercap(root, clock)
@@ -117,7 +117,7 @@ def test_a_counter_that_goes_back_without_a_range_is_unknown(grow: Callable[...,
     assert reader.read()["power"].value is None
 
 
-def test_packages_add_up_once_each(grow: Callable[..., str], clock: Clock) -> None:
+def test_packages_add_up_once_each(grow: Grow, clock: Clock) -> None:
     package(grow, 0, 0)
     package(grow, 1, 0)
     grow(f"{CAP}:0:0", name="core", energy_uj=0)  # part of the package
@@ -134,7 +134,7 @@ def test_packages_add_up_once_each(grow: Callable[..., str], clock: Clock) -> No
     assert reader.read()["power"].value == pytest.approx(12.0)
 
 
-def test_the_platform_where_there_are_no_packages(grow: Callable[..., str], clock: Clock) -> None:
+def test_the_platform_where_there_are_no_packages(grow: Grow, clock: Clock) -> None:
     reader = powercap(grow(f"{CAP}:1", name="psys", energy_uj=0), clock)
     reader.read()
     clock.advance(1.0)
@@ -143,7 +143,7 @@ def test_the_platform_where_there_are_no_packages(grow: Callable[..., str], cloc
 
 
 @pytest.mark.parametrize("text", ["", "-1", "nan", "12 34"])
-def test_nonsense_is_unknown_and_mends(grow: Callable[..., str], clock: Clock, text: str) -> None:
+def test_nonsense_is_unknown_and_mends(grow: Grow, clock: Clock, text: str) -> None:
     root = package(grow, 0, 0)
     reader = powercap(root, clock)
     reader.read()
@@ -154,13 +154,13 @@ def test_nonsense_is_unknown_and_mends(grow: Callable[..., str], clock: Clock, t
     assert last == pytest.approx(3.0)
 
 
-def test_a_clock_that_stands_still_divides_by_nothing(grow: Callable[..., str], clock: Clock) -> None:
+def test_a_clock_that_stands_still_divides_by_nothing(grow: Grow, clock: Clock) -> None:
     root = package(grow, 0, 0)
     assert PowercapReader(root, clock, pause=lambda _: None).read()["power"].value is None
 
 
 def test_counters_that_may_not_be_read_are_unknown_with_the_reason(
-    grow: Callable[..., str], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    grow: Grow, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = package(grow, 0, 0)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
+from tests.sensors.conftest import Grow, values
 from veca_edge.sensors.linux_thermal import RESCAN, Limits, ThermalReader
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel
@@ -18,9 +18,7 @@ ZONES = "sys/class/thermal/thermal_zone"
 NOMINAL, FAIR, SERIOUS, CRITICAL = ThermalLevel
 
 
-def zone(
-    grow: Callable[..., str], number: int, kind: str, temp: int | str, *trips: tuple[Any, ...], **more: str
-) -> str:
+def zone(grow: Grow, number: int, kind: str, temp: int | str, *trips: tuple[Any, ...], **more: str) -> str:
     files = {"type": kind, "temp": temp, **more}
     for index, (trip, celsius) in enumerate(trips):
         files[f"trip_point_{index}_type"] = trip
@@ -28,15 +26,11 @@ def zone(
     return grow(f"{ZONES}{number}", **files)
 
 
-def values(reader: ThermalReader) -> dict[str, object]:
-    return {field: sensed.value for field, sensed in reader.read().items()}
-
-
-def test_no_zones(grow: Callable[..., str]) -> None:
+def test_no_zones(grow: Grow) -> None:
     assert ThermalReader(grow()).read() == {}
 
 
-def test_every_zone_by_name_and_the_hottest_by_its_own_trips(grow: Callable[..., str]) -> None:
+def test_every_zone_by_name_and_the_hottest_by_its_own_trips(grow: Grow) -> None:
     zone(grow, 0, "acpitz", 27800, ("critical", 119000))
     zone(grow, 1, "cpu-thermal", 84000, ("active", 50000), ("passive", 85000), ("critical", 105000))
     zone(grow, 2, "battery", 46000, ("passive", 45000))
@@ -75,31 +69,31 @@ def test_the_rule(limits: Limits, celsius: float, level: ThermalLevel | None) ->
     assert limits.level(celsius) is level
 
 
-def test_zones_without_trips_give_temperatures_and_no_level(grow: Callable[..., str]) -> None:
+def test_zones_without_trips_give_temperatures_and_no_level(grow: Grow) -> None:
     root = zone(grow, 0, "soc", 99000)
     assert values(ThermalReader(root)) == {"temperatures": (("soc", 99.0),), "thermal": None}
 
 
 @pytest.mark.parametrize("unset", [0, -274000, 2**31 - 1, "nonsense"])
-def test_trips_that_are_not_set_do_not_count(grow: Callable[..., str], unset: int | str) -> None:
+def test_trips_that_are_not_set_do_not_count(grow: Grow, unset: int | str) -> None:
     root = zone(grow, 0, "x86_pkg_temp", 60000, ("passive", unset), ("critical", 100000))
     assert values(ThermalReader(root))["thermal"] is NOMINAL
 
 
-def test_the_first_of_several_passive_trips_counts(grow: Callable[..., str]) -> None:
+def test_the_first_of_several_passive_trips_counts(grow: Grow) -> None:
     trips = (("passive", 90000), ("passive", 70000), ("critical", 110000))
     root = zone(grow, 0, "cpu", 75000, *trips, policy="step_wise")
     assert values(ThermalReader(root))["thermal"] is SERIOUS
 
 
-def test_the_power_allocator_holds_its_last_trip(grow: Callable[..., str]) -> None:
+def test_the_power_allocator_holds_its_last_trip(grow: Grow) -> None:
     trips = (("passive", 70000), ("passive", 85000), ("critical", 110000))
     root = zone(grow, 0, "cpu", 75000, *trips, policy="power_allocator")
     assert values(ThermalReader(root))["thermal"] is NOMINAL
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
-def test_zones_that_answer_with_errors_are_left_out(grow: Callable[..., str], tmp_path: Path) -> None:
+def test_zones_that_answer_with_errors_are_left_out(grow: Grow, tmp_path: Path) -> None:
     zone(grow, 0, "modem", 0)
     zone(grow, 1, "gpu", 0)
     zone(grow, 2, "gone", 0)
@@ -115,7 +109,7 @@ def test_zones_that_answer_with_errors_are_left_out(grow: Callable[..., str], tm
 
 
 @pytest.mark.parametrize("temp", [-274000, 10**9 * 1000, 200000, "", "N/A"])
-def test_a_zone_that_lies_makes_no_level(grow: Callable[..., str], told: list[str], temp: int | str) -> None:
+def test_a_zone_that_lies_makes_no_level(grow: Grow, told: list[str], temp: int | str) -> None:
     zone(grow, 0, "liar", temp, ("passive", 80000), ("critical", 100000))
     root = zone(grow, 1, "cpu", 50000, ("passive", 80000))
     reader = ThermalReader(root)
@@ -127,7 +121,7 @@ def test_a_zone_that_lies_makes_no_level(grow: Callable[..., str], told: list[st
     assert len(told) == isinstance(temp, int)  # text is no value at all, a number is a lie
 
 
-def test_zones_that_come_later_are_found(grow: Callable[..., str], clock: Clock) -> None:
+def test_zones_that_come_later_are_found(grow: Grow, clock: Clock) -> None:
     root = zone(grow, 0, "cpu", 50000)
     reader = ThermalReader(root, clock)
     reader.read()
@@ -138,7 +132,7 @@ def test_zones_that_come_later_are_found(grow: Callable[..., str], clock: Clock)
     assert values(reader)["temperatures"] == (("cpu", 50.0), ("wifi", 40.0))
 
 
-def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow: Callable[..., str], clock: Clock) -> None:
+def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow: Grow, clock: Clock) -> None:
     zone(grow, 0, "cpu", 50000)
     root = zone(grow, 1, "wifi", 40000)
     reader = ThermalReader(root, clock)
@@ -150,9 +144,7 @@ def test_a_zone_that_goes_away_is_left_out_and_comes_back(grow: Callable[..., st
     assert values(reader)["temperatures"] == (("cpu", 50.0), ("wifi", 41.0))
 
 
-def test_files_stay_open_until_the_reader_is_closed(
-    grow: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_stay_open_until_the_reader_is_closed(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
     root = zone(grow, 0, "cpu", 50000)
     reader = ThermalReader(root)
     reader.read()
@@ -172,7 +164,7 @@ def test_files_stay_open_until_the_reader_is_closed(
     assert opened == [f"{root}/{ZONES}0/temp"]
 
 
-def test_where_there_is_nothing_it_looks_seldom(grow: Callable[..., str]) -> None:
+def test_where_there_is_nothing_it_looks_seldom(grow: Grow) -> None:
     reader = ThermalReader(grow())
     reader.read()
     assert reader.interval == RESCAN

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.sensors.conftest import Clock
+from tests.fakes import Clock
 from veca_edge.sensors.monitor import STALE, Monitor
 from veca_edge.sensors.reading import Reading, Sensed
 from veca_edge.sensors.state import DeviceState

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
+from tests.sensors.conftest import Grow
 from veca_edge.sensors.raspberry_pi import ThrottledReader, is_raspberry_pi, parse_flags
 from veca_edge.sensors.state import ThermalLevel
 
@@ -31,7 +30,7 @@ def no_tool() -> None:
         ("5000d", FAIR),
     ],
 )
-def test_flags_in_sysfs(grow: Callable[..., str], flags: str, level: ThermalLevel | None) -> None:
+def test_flags_in_sysfs(grow: Grow, flags: str, level: ThermalLevel | None) -> None:
     reader = ThrottledReader(grow(FILE, get_throttled=flags), no_tool)
     sensed = reader.read()["thermal"]
     assert sensed.value is level
@@ -40,18 +39,18 @@ def test_flags_in_sysfs(grow: Callable[..., str], flags: str, level: ThermalLeve
     assert reader.interval == 1.0
 
 
-def test_newer_boards_have_an_address_in_the_name(grow: Callable[..., str]) -> None:
+def test_newer_boards_have_an_address_in_the_name(grow: Grow) -> None:
     folder = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware"
     assert ThrottledReader(grow(folder, get_throttled="8"), no_tool).read()["thermal"].value is FAIR
 
 
-def test_the_tool_where_there_is_no_file(grow: Callable[..., str]) -> None:
+def test_the_tool_where_there_is_no_file(grow: Grow) -> None:
     reader = ThrottledReader(grow(), lambda: "throttled=0x20002\n")
     assert reader.read()["thermal"].value is SERIOUS
     assert reader.interval >= 10  # a process each time
 
 
-def test_neither_file_nor_tool(grow: Callable[..., str]) -> None:
+def test_neither_file_nor_tool(grow: Grow) -> None:
     root = grow("sys/class/hwmon/hwmon1", name="rpi_volt", in0_lcrit_alarm=0)
     reader = ThrottledReader(root, lambda: None)
     assert reader.read() == {}
@@ -61,12 +60,12 @@ def test_neither_file_nor_tool(grow: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "error=1", "throttled=", "throttled=0xzz", "throttled=0x123456789"])
-def test_what_is_no_number_is_unknown(grow: Callable[..., str], text: str) -> None:
+def test_what_is_no_number_is_unknown(grow: Grow, text: str) -> None:
     assert parse_flags(text) is None
     assert ThrottledReader(grow(), lambda: text).read() == {}
 
 
-def test_the_board_is_told_by_its_name(grow: Callable[..., str]) -> None:
+def test_the_board_is_told_by_its_name(grow: Grow) -> None:
     assert not is_raspberry_pi(grow())
     assert is_raspberry_pi(grow("proc/device-tree", model="Raspberry Pi 5 Model B Rev 1.0\0"))
     assert not is_raspberry_pi(grow("proc/device-tree", model="Radxa ROCK 5B\0"))

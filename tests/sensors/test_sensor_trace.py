@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from veca_edge.errors import StreamError, VecaError
+from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.sensors.trace import read_trace, state_record
@@ -39,44 +37,6 @@ def test_every_line_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
         for count, state in enumerate(STATES, 1):
             writer.write(state_record(state))
             assert read_trace(path) == STATES[:count]
-
-
-def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted:
-        """Writes half, as a signal or a full disk would have it."""
-
-        def __init__(self, file: Any, error: KeyboardInterrupt | OSError | None) -> None:
-            self._file, self._error = file, error
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._file, name)
-
-        def write(self, data: bytes) -> int | None:
-            self._file.write(data[: len(data) // 2])
-            if self._error:
-                raise self._error
-            return len(data) // 2
-
-    for error, raised in (
-        (KeyboardInterrupt(), KeyboardInterrupt),
-        (OSError(28, "full"), StreamError),
-        (None, StreamError),
-    ):
-        path = tmp_path / "trace.jsonl"
-        writer = LineWriter(path)
-        writer.write(state_record(STATES[0]))
-        monkeypatch.setattr(writer, "_file", Interrupted(writer._file, error))
-        with pytest.raises(raised):
-            writer.write(state_record(STATES[1]))
-        assert read_trace(path) == STATES[:1]
-        with pytest.raises(StreamError, match="closed"):
-            writer.write(state_record(STATES[1]))
-
-
-@pytest.mark.parametrize("name", ["missing/trace.jsonl", ".", "a\0b"])
-def test_places_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(VecaError, match="cannot write"):
-        LineWriter(f"{tmp_path}/{name}")
 
 
 def test_written_by_hand(tmp_path: Path) -> None:
@@ -132,9 +92,3 @@ def test_files_without_samples(tmp_path: Path) -> None:
     for name in (tmp_path / "missing", tmp_path, "a\0b"):
         with pytest.raises(VecaError, match="cannot read"):
             read_trace(name)
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")  # noqa: PTH110
-def test_devices_are_not_written() -> None:
-    with pytest.raises(VecaError, match="not a regular file"):
-        LineWriter("/dev/full")

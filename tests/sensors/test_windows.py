@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.sensors.conftest import values
 from veca_edge.sensors.psutil_reader import PsutilReader
 from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
 
@@ -23,8 +24,7 @@ from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
     ],
 )
 def test_power_status(status: PowerStatus, found: dict[str, Any]) -> None:
-    reading = PowerStatusReader(lambda: status).read()
-    assert {field: sensed.value for field, sensed in reading.items()} == found
+    assert values(PowerStatusReader(lambda: status)) == found
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it works")
@@ -37,16 +37,12 @@ def psutil(**functions: Any) -> Any:
     return SimpleNamespace(**{name: lambda value=value: value for name, value in functions.items()})
 
 
-def values(module: Any) -> dict[str, Any]:
-    return {field: sensed.value for field, sensed in PsutilReader(module).read().items()}
-
-
 def test_psutil_without_any_function() -> None:
-    assert values(psutil()) == {}
+    assert values(PsutilReader(psutil())) == {}
 
 
 def test_psutil_without_sensors() -> None:
-    assert values(psutil(sensors_battery=None, cpu_freq=None, sensors_temperatures={})) == {}
+    assert values(PsutilReader(psutil(sensors_battery=None, cpu_freq=None, sensors_temperatures={}))) == {}
 
 
 def test_psutil() -> None:
@@ -58,7 +54,7 @@ def test_psutil() -> None:
             "coretemp": [SimpleNamespace(label="Core 0", current=52.0, high=100.0, critical=100.0)],
         },
     )
-    assert values(module) == {
+    assert values(PsutilReader(module)) == {
         "battery": 0.93,
         "charging": False,
         "frequency": 0.5,
@@ -71,4 +67,4 @@ def test_psutil_where_the_maximum_and_the_plug_are_unknown() -> None:
         sensors_battery=SimpleNamespace(percent=50.5, secsleft=-1, power_plugged=None),
         cpu_freq=SimpleNamespace(current=1400.0, min=0.0, max=0.0),
     )
-    assert values(module) == {"battery": 0.505, "charging": None}
+    assert values(PsutilReader(module)) == {"battery": 0.505, "charging": None}

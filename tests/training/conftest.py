@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from veca_edge.training.teachers import mobilenet_shapes
 
+Arrays = dict[str, Any]  # float arrays by name
+
 
 @pytest.fixture(scope="session")
-def arrays():
+def arrays() -> Arrays:
     """A MobileNetV2 with random weights that keep values in range."""
     generator = np.random.default_rng(0)
-    made = {}
+    made: Arrays = {}
     for name, shape in mobilenet_shapes().items():
         values = generator.standard_normal(shape)
         if name.endswith("weight"):
@@ -24,7 +29,7 @@ def arrays():
 
 
 @pytest.fixture(scope="session")
-def mobilenet(arrays, tmp_path_factory):
+def mobilenet(arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file."""
     path = tmp_path_factory.mktemp("teacher") / "mobilenet.npz"
     np.savez(path, **arrays)

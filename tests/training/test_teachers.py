@@ -1,29 +1,34 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from tests.training.training_sets import store, tiny_recipe
 from veca_edge.errors import VecaError
-from veca_edge.training.teachers import STRIDES, MobileNetV2, ask, load_teacher
+from veca_edge.training.teachers import STRIDES, MobileNetV2, Teacher, ask, load_teacher
 from veca_edge.training.tuning import accuracy, tune
 
 CPU = torch.device("cpu")
 
 
-def by_the_book(arrays, x):
+def by_the_book(arrays: dict[str, Any], x: Tensor) -> tuple[Tensor, Tensor]:
     """The network as its description says it, step by step."""
     w = {name: torch.from_numpy(value.astype(np.float64)) for name, value in arrays.items()}
 
-    def norm(x, name):
-        parts = (w[f"{name}_{part}"] for part in ("running_mean", "running_var", "gamma", "beta"))
-        return F.batch_norm(x, *parts, training=False, eps=1e-5)
+    def norm(x: Tensor, name: str) -> Tensor:
+        mean, variance, gain, shift = (
+            w[f"{name}_{part}"] for part in ("running_mean", "running_var", "gamma", "beta")
+        )
+        return F.batch_norm(x, mean, variance, gain, shift, training=False, eps=1e-5)
 
-    x, grid = norm(F.conv2d(x, w["conv0_weight"], stride=2, padding=1), "batchnorm0").relu(), None
+    x = grid = norm(F.conv2d(x, w["conv0_weight"], stride=2, padding=1), "batchnorm0").relu()
     for i, stride in enumerate(STRIDES):
         name, y = f"linearbottleneck{i}_", x
         y = norm(F.conv2d(y, w[f"{name}conv0_weight"]), f"{name}batchnorm0").relu()
@@ -35,24 +40,24 @@ def by_the_book(arrays, x):
     return x.mean((2, 3)), grid.flatten(2).transpose(1, 2)
 
 
-def test_the_example_is_the_network_of_its_description(arrays, mobilenet):
+def test_the_example_is_the_network_of_its_description(arrays: dict[str, Any], mobilenet: Path) -> None:
     images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    said = load_teacher(str(mobilenet), CPU, ()).double()(images.double())
+    said = MobileNetV2.from_npz(mobilenet).double()(images.double())
     assert [tuple(part.shape) for part in said] == [(2, 1280), (2, 36, 96)]
     torch.testing.assert_close(said, by_the_book(arrays, images.double()))
     assert said[0].std() > 0.01
 
 
-def test_tuning_learns_the_labels_and_is_kept_with_them(mobilenet, tmp_path):
+def test_tuning_learns_the_labels_and_is_kept_with_them(mobilenet: Path, tmp_path: Path) -> None:
     teacher = MobileNetV2.from_npz(mobilenet)
     before = teacher.weights["conv1_weight"].clone()
-    changes = "teacher.tune_epochs=8", "augment.mixup=0", "augment.cutmix=0", "teacher.tune_lr=1e-4"
-    photos, told = store(24), []
-    tune(teacher, photos, 3, tiny_recipe(tmp_path, *changes), torch.enable_grad, told.append)
+    recipe = tiny_recipe("teacher.tune_epochs=8", "augment.mixup=0", "augment.cutmix=0", "teacher.tune_lr=1e-4")
+    photos, told = store(24), list[float]()
+    tune(teacher, photos, 3, recipe, torch.enable_grad, told.append)
     assert told == [step / 8 for step in range(1, 9)]
     assert not torch.equal(teacher.weights["conv1_weight"], before)
-    assert accuracy(teacher, photos, tiny_recipe(tmp_path), torch.enable_grad) >= 5 / 6  # 1 / 3 by chance
-    assert accuracy(teacher, store(6, seed=1), tiny_recipe(tmp_path), torch.enable_grad) >= 4 / 6
+    assert accuracy(teacher, photos, recipe, torch.enable_grad) >= 5 / 6  # 1 / 3 by chance
+    assert accuracy(teacher, store(6, seed=1), recipe, torch.enable_grad) >= 4 / 6
     teacher.to_npz(tmp_path / "tuned.npz", ("a", "b", "ü"))
     images = photos.pixels[:4, :, :32, :32] / 255
     for labels, knows in ((("a", "b", "ü"), True), (("a", "b", "c"), False)):
@@ -61,9 +66,9 @@ def test_tuning_learns_the_labels_and_is_kept_with_them(mobilenet, tmp_path):
     torch.testing.assert_close(said.embedding, ask(teacher, images).embedding)
 
 
-def test_a_program_can_teach(tmp_path):
-    class Small(torch.nn.Module):
-        def forward(self, images):
+def test_a_program_can_teach(tmp_path: Path) -> None:
+    class Small(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
             return images.mean((2, 3)), F.avg_pool2d(images, 16).flatten(2).transpose(1, 2)
 
     images = torch.rand(2, 3, 32, 32)
@@ -74,17 +79,24 @@ def test_a_program_can_teach(tmp_path):
     torch.testing.assert_close(said.features, Small()(images)[1])
 
 
-def test_a_callable_can_teach(tmp_path, monkeypatch):
+MODULE = """
+import torch
+def make(device):
+    return lambda images: (images.mean((2, 3)), images.flatten(2).transpose(1, 2), images[:, :2, 0, 0])
+def broken(device):
+    raise RuntimeError('no such weights')
+def nothing(device):
+    return None
+"""
+
+
+def test_a_callable_can_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    (tmp_path / "my_teacher.py").write_text(
-        "import torch\ndef make(device):\n"
-        "    return lambda images: (images.mean((2, 3)), images.flatten(2).transpose(1, 2), images[:, :2, 0, 0])\n"
-        "def broken(device):\n    raise RuntimeError('no such weights')\n"
-        "def nothing(device):\n    return None\n"
-    )
+    (tmp_path / "my_teacher.py").write_text(MODULE)
     said = ask(load_teacher("my_teacher:make", CPU, ()), torch.rand(2, 3, 4, 4))
-    assert [tuple(part.shape) for part in said] == [(2, 3), (2, 16, 3), (2, 2)]
+    assert said.logits is not None
+    assert [tuple(part.shape) for part in said if part is not None] == [(2, 3), (2, 16, 3), (2, 2)]
     for source, message in {
         "my_teacher:broken": "teacher my_teacher:broken: RuntimeError: no such weights",
         "my_teacher:nothing": "calling it gave a NoneType",
@@ -92,25 +104,33 @@ def test_a_callable_can_teach(tmp_path, monkeypatch):
         "no_such_module:make": "No module named 'no_such_module'",
         "my_teacher": "give an .npz, a .pt2 program, or module:callable",
         "missing.npz": "missing.npz: No such file or directory",
-        "missing.pt2": "teacher missing.pt2 is not a program of torch.export",
+        "missing.pt2": "teacher missing.pt2 is not a program from torch.export",
     }.items():
         with pytest.raises(VecaError, match=message):
             load_teacher(source, CPU, ())
 
 
+def pooled(images: Tensor) -> Tensor:
+    return images.mean((2, 3))
+
+
+def grid(images: Tensor) -> Tensor:
+    return images.flatten(2).transpose(1, 2)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda images: images.mean((2, 3)),
-        lambda images: (images.mean((2, 3)), images),
-        lambda images: (images.mean((2, 3)), images.flatten(2).transpose(1, 2)[:, :3]),
-        lambda images: (images.mean((2, 3))[:1], images.flatten(2).transpose(1, 2)),
-        lambda images: (images.mean((2, 3)), images.flatten(2).transpose(1, 2), "logits"),
-        lambda images: (images.mean((2, 3)), images.flatten(2).transpose(1, 2), images[0, 0, 0, 0]),
+        pooled,
+        lambda images: (pooled(images), images),
+        lambda images: (pooled(images), grid(images)[:, :3]),
+        lambda images: (pooled(images)[:1], grid(images)),
+        lambda images: (pooled(images), grid(images), "logits"),
+        lambda images: (pooled(images), grid(images), images[0, 0, 0, 0]),
         lambda images: 1 / 0,
     ],
 )
-def test_other_answers_are_refused(answer):
+def test_other_answers_are_refused(answer: Teacher) -> None:
     with pytest.raises(VecaError, match=r"the teacher (returned|failed)"):
         ask(answer, torch.rand(2, 3, 4, 4))
 
@@ -126,14 +146,16 @@ def test_other_answers_are_refused(answer):
         ({"more": np.zeros(20_000_000)}, "larger than a MobileNetV2"),
     ],
 )
-def test_bad_weights_are_refused(arrays, change, message, tmp_path):
+def test_bad_weights_are_refused(
+    arrays: dict[str, Any], change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     changed = {name: value for name, value in {**arrays, **change}.items() if value is not None}
     np.savez_compressed(tmp_path / "bad.npz", **changed)
     with pytest.raises(VecaError, match=message):
         load_teacher(str(tmp_path / "bad.npz"), CPU, ())
 
 
-def test_a_damaged_file_is_refused(mobilenet, tmp_path):
+def test_a_damaged_file_is_refused(mobilenet: Path, tmp_path: Path) -> None:
     data = mobilenet.read_bytes()
     for content in (b"", b"nonsense", data[: len(data) // 2], data[:5000] + bytes(9000) + data[14000:]):
         (tmp_path / "bad.npz").write_bytes(content)

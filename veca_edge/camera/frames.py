@@ -5,13 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from veca_edge.arrays import Image
 
 Notify = Callable[[str], None]
 
@@ -27,7 +22,7 @@ class Frame:
         name: the source, or for a folder of images the file's name.
     """
 
-    image: NDArray[np.uint8]
+    image: Image
     index: int
     time: float
     name: str
@@ -92,7 +87,7 @@ class Source(ABC):
             raise StopIteration
         return frame
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *_: object) -> None:

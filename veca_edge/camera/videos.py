@@ -219,5 +219,5 @@ class LiveSource(ThreadedSource):
         if self._halt.is_set() or self._mailbox.closed:
             return None
         raise StreamError(
-            f"{self.name} sent no frames for {self._retry:g} s: check it, or wait longer with --retry"
+            f"{self.name} stopped and did not come back within {self._retry:g} s: check it, or raise --retry"
         )

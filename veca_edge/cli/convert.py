@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from veca_edge.cli.options import RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.products import PACKAGE, PRODUCTS, XNNPACK
-from veca_edge.cli.progress import Stages
-from veca_edge.cli.quantization import check_quantization, limit_options, recipe_name
-from veca_edge.errors import VecaError, require
-from veca_edge.files import check_package_target, check_target, same_file
+from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.quantization import limit_options
+from veca_edge.cli.tables import verification_lines
+from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
+from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression
+from veca_edge.errors import VecaError
+from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
+from veca_edge.modelfile.mlpackage import MinimumTarget
 
+AFTER = {
+    "executorch": "veca-edge run {} --source clip.mp4, or embed it in an app: apps/android, apps/python-mobile",
+    "coreml": "embed {} in an app: apps/ios",
+}
 EPILOG = """\b
 Examples:
-  veca-edge convert                                    # the model that comes with the package
+  veca-edge convert                                    # the checkpoint that comes with the package
   veca-edge convert veca.pt --target executorch --output veca.pte
   veca-edge convert veca.pt --target coreml --output Veca.mlpackage
   veca-edge convert veca.pt --target coreml --quantize fp16 --image-size 256,384
@@ -31,24 +38,13 @@ Examples:
   veca-edge convert veca.pt --recipe recipe.json --calibration photos/
 
 \b
-The file is read back in a child process and every method, function and budget is compared with the checkpoint on
-real images before it gets its name. Exit status: 2 for bad input or a result outside the tolerance, else 0.
+Before a file gets its name it is read back in a child process, and every method, function and budget is compared
+with the checkpoint on real images. Exit status: 2 for bad input or a result outside the tolerance, else 0.
 """
 
-# What an option is for, where it is not for everything.
-OPTIONS = {
-    "max_patches": (XNNPACK,),
-    "judge": (XNNPACK,),
-    "calibration": (XNNPACK,),
-    "max_drop": (XNNPACK,),
-    "max_size": (XNNPACK,),
-    "minimum_target": (PACKAGE,),
-    "classifier": (PACKAGE,),
-}
 
-
-def _refuse_coreml_backend(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
-    """There was a choice once; XNNPACK is what is left of it."""
+def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    """XNNPACK is the only backend that is left, so naming it changes nothing."""
     if name == "coreml":
         raise VecaError("--backend coreml is no longer available: use --target coreml, which writes a package")
 
@@ -56,12 +52,16 @@ def _refuse_coreml_backend(context: click.Context, parameter: click.Parameter, n
 @click.command("convert", epilog=EPILOG)
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--target", type=click.Choice(["executorch", "coreml", "all"]), default="executorch", show_default=True
+    "--target",
+    type=click.Choice(list(TARGETS)),
+    default=ConvertRequest.target,
+    show_default=True,
+    help="Write a .pte file for ExecuTorch, a package for Core ML, or both.",
 )
 @click.option(
     "--backend",
     type=click.Choice(["xnnpack", "coreml"]),
-    callback=_refuse_coreml_backend,
+    callback=refuse_coreml_backend,
     expose_value=False,
     hidden=True,
 )
@@ -70,117 +70,98 @@ def _refuse_coreml_backend(context: click.Context, parameter: click.Parameter, n
     "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Default: NAME-PRECISION.pte or NAME-PRECISION.mlpackage here.",
+    show_default="NAME-PRECISION.pte or NAME-PRECISION.mlpackage in this folder",
+    help="Write to this file or package.",
 )
 @click.option(
     "--quantize",
-    type=click.Choice(["int8", "fp16", "fp32", "int4", "palette6", "palette4"]),
-    default="int8",
-    show_default=True,
-    help="How weights are stored. XNNPACK has int8, int4 and fp32; 4 and 6 bits lose more: look at the table.",
+    type=click.Choice(get_args(Compression)),
+    show_default=DEFAULT,
+    help=f"Choose how weights are stored. A .pte takes {', '.join(PRECISIONS)}. With 4 or 6 bits a model loses "
+    "more: check the table that is printed.",
 )
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Real images: weights are rounded to serve them, and the file's quality is judged on them.",
+    help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
 )
 @click.option(
-    "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="How each layer is stored, from `calibrate`."
+    "--recipe",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Store each layer as this file says, which `calibrate` wrote.",
 )
 @limit_options("file")
 @click.option(
-    "--budgets", callback=parse_budgets, metavar="8,16,…|all", help="Core counts to offer; all by default."
+    "--budgets",
+    callback=parse_budgets,
+    metavar="N[,N…]|all",
+    show_default="all",
+    help="Offer these core budgets.",
 )
 @click.option(
     "--image-size",
     "image_sizes",
     callback=parse_sizes,
-    metavar="256[,384…]",
-    help="Side of the image in pixels; the checkpoint's by default. Core ML takes several.",
+    metavar="N[,N…]",
+    show_default="the checkpoint's own",
+    help="Set the side of the image in pixels. Core ML takes several sizes, the default one first.",
 )
 @click.option(
     "--minimum-target",
-    type=click.Choice(["iOS18", "iOS17"]),
-    default="iOS18",
+    type=click.Choice(get_args(MinimumTarget)),
+    default=ConvertRequest.minimum_target,
     show_default=True,
-    help="Oldest system for Core ML. iOS 17 (macOS 14) knows no functions: one package per budget.",
-)
-@click.option("--classifier", is_flag=True, help="A Core ML classifier: label and probabilities, no logits.")
-@click.option(
-    "--max-patches", type=click.IntRange(min=1), help="Most patches at once; 1024 or enough for the image."
+    help="Set the oldest system for Core ML. iOS 17 (macOS 14) needs one package for each budget.",
 )
 @click.option(
-    "--judge/--no-judge",
-    default=True,
+    "--classifier", is_flag=True, help="Write a Core ML classifier: a label and probabilities instead of logits."
+)
+@click.option(
+    "--max-patches",
+    type=click.IntRange(min=1),
+    show_default=f"{DEFAULT_MAX_PATCHES}, or enough for the image",
+    help="Set the most patches that a .pte computes at once.",
+)
+@click.option(
+    "--evaluate/--no-evaluate",
+    cls=RenamedOption,
+    was="--judge/--no-judge",
+    default=ConvertRequest.evaluate,
     show_default=True,
-    help="Measure what each operating point is worth, for `run --cores auto`.",
+    help="Measure what each operating point of a .pte keeps of the best results, for `run --cores auto`.",
 )
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.pass_context
-def command(context: click.Context, /, checkpoint: Path | None, as_json: bool, **given: Any) -> None:
-    """Turn a checkpoint into a file for devices, with every core budget inside, and verify it.
+def command(as_json: bool, **given: Any) -> None:
+    """Convert a checkpoint to a file for devices, with every core budget inside, and verify it.
 
     CHECKPOINT is a checkpoint in the published format; without it the one that comes with the package is used.
     """
-    products = _products(given)
-    _check_options(context, products, given)
-    require("torch", "convert")
-    for product in products:
-        for module, extra in PRODUCTS[product].needs:
-            require(module, extra)
-    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-
-    path = checkpoint or default_checkpoint_path()
-    source = read_checkpoint(path)
-    outputs = {product: _output(product, path, given, len(products) > 1) for product in products}
-    facts = {}
-    for product, output in outputs.items():
-        start = perf_counter()
-        made = PRODUCTS[product].make(source, output, given, None if as_json else Stages())
-        facts[product] = made | {"seconds": perf_counter() - start}
-        if not as_json:
-            click.echo("\n".join(PRODUCTS[product].lines(facts[product])))
+    made = convert(ConvertRequest(**given), Stages(), say)
     if as_json:
-        named = {product.removeprefix("--target "): values for product, values in facts.items()}
-        click.echo(json.dumps(named if len(named) > 1 else facts[products[0]], indent=2))
+        facts = {conversion.target: conversion.to_dict() for conversion in made}
+        click.echo(json.dumps(facts if len(facts) > 1 else made[0].to_dict(), indent=2))
+        return
+    for conversion in made:
+        click.echo("\n".join(_lines(conversion)))
+        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
 
 
-def _products(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is to be made."""
-    return {"executorch": (XNNPACK,), "coreml": (PACKAGE,), "all": (XNNPACK, PACKAGE)}[given["target"]]
-
-
-def _check_options(context: click.Context, products: tuple[str, ...], given: Mapping[str, Any]) -> None:
-    """Refuse options that nothing to be made knows, before anything is imported."""
-    for name, users in OPTIONS.items():
-        if _is_chosen(context, name) and not set(users) & set(products):
-            raise VecaError(f"--{name.replace('_', '-')} is for {' or '.join(users)} only")
-    check_quantization(given, _is_chosen(context, "quantize"))
-    if XNNPACK in products and given["quantize"] not in ("int8", "int4", "fp32"):
-        raise VecaError(f"--quantize {given['quantize']} is for Core ML: XNNPACK takes int8, int4 or fp32")
-    if given["image_sizes"] and len(given["image_sizes"]) > 1 and products != (PACKAGE,):
-        raise VecaError(f"several image sizes are for {PACKAGE}: a .pte has one, and takes any with its `encode`")
-
-
-def _is_chosen(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-
-
-def _output(product: str, source: Path, given: Mapping[str, Any], several: bool) -> Path:
-    """Where a product goes; of several each gets its own ending."""
-    ending = PRODUCTS[product].ending
-    path: Path | None = given["output"]
-    if path is None:
-        name = recipe_name(given, product == XNNPACK)
-        path = Path(f"{source.stem}-{name}{ending}")
-    elif several:
-        stem = path.with_suffix("") if path.suffix in (".pte", ".mlpackage") else path
-        path = Path(f"{stem}{ending}")
-    if product == PACKAGE:
-        return check_package_target(path)
-    path = check_target(path)
-    if same_file(path, source):
-        raise VecaError(f"{path} is the checkpoint itself: name another --output")
-    return path
+def _lines(conversion: Conversion) -> Iterator[str]:
+    """What was made for one target, for a terminal."""
+    for output in conversion.outputs:
+        yield ""
+        yield from verification_lines(output.manifest.verification)
+    yield ""
+    for output in conversion.outputs:
+        names = output.manifest.methods
+        if output.graph_bytes:
+            yield f"{len(names)} methods ({', '.join(names)}): one XNNPACK delegate each, no operator outside"
+        elif len(names) > 1:
+            yield f"{len(names)} functions ({', '.join(names)}), default {output.default_function}"
+        weights = f"weights {output.manifest.weight_bytes / 1e6:.2f} MB"
+        once = ", stored once for all" if len(names) > 1 else ""
+        yield f"{output.path}: {output.bytes / 1e6:.2f} MB, {weights}{once}"
+    yield f"{conversion.seconds:.1f} s"

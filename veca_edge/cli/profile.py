@@ -83,7 +83,7 @@ def _facts(model: Model, profile: Profile) -> dict[str, Any]:
         "timed": profile.timed,
         "other_work": profile.others,
         "trusted": profile.complaint is None,
-        "rows": [asdict(row) | {"fidelity": worth[row.way]} for row in _rows(model, profile)],
+        "rows": [asdict(row) | {"fidelity": worth[row.configuration]} for row in _rows(model, profile)],
     }
 
 
@@ -97,7 +97,7 @@ def _lines(model: Model, profile: Profile) -> Iterator[str]:
         budget = "-" if row.patch_budget is None else str(row.patch_budget)
         yield (
             f"  {row.image_size:>4}  {row.cores:>5}  {budget:>12}  {1e3 * row.p50:>7.2f}  {1e3 * row.p95:>7.2f}"
-            f"  {row.computed:>13.1f}  {worth[row.way]:>8.3f}"
+            f"  {row.computed:>13.1f}  {worth[row.configuration]:>8.3f}"
         )
     yield ""
     when = "remembered from an earlier measurement of" if profile.remembered else "measured in"
@@ -109,10 +109,10 @@ def _lines(model: Model, profile: Profile) -> Iterator[str]:
 def _worth(model: Model) -> dict[Any, float]:
     from veca_edge.runtime.profile import quality_of
 
-    return {row.way: row.fidelity for row in quality_of(model).rows}
+    return {row.configuration: row.fidelity for row in quality_of(model).rows}
 
 
 def _rows(model: Model, profile: Profile) -> list[Any]:
     """The rows of ways that the model file judges; a remembered profile may have more."""
     worth = _worth(model)
-    return [row for row in profile.table.rows if row.way in worth]
+    return [row for row in profile.table.rows if row.configuration in worth]

@@ -6,165 +6,135 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from veca_edge.cli.progress import Stages
+from veca_edge.cli.progress import REMIND, Stages, next_step, say
 from veca_edge.errors import require
-from veca_edge.files import check_target
-from veca_edge.plotting import check_picture
+from veca_edge.photos.folders import HOLD_OUT
+from veca_edge.training.request import Resume, TrainRequest
+from veca_edge.training.settings import load_recipe, render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
     from veca_edge.training.trainer import Progress
 
-EPILOG = """\b
-The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or LABEL/*.jpg (a tenth is held out), and
-perhaps unlabelled/ for photos that only a teacher speaks of.
+PATH = click.Path(path_type=Path)
+EPILOG = f"""\b
+The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or just LABEL/*.jpg: then one photo in {HOLD_OUT}
+is held out for validation. It may also hold unlabelled/, photos that only a teacher describes.
 
 \b
 Examples:
   veca-edge train --data photos --output model.pt
-  veca-edge train --data photos --output model.pt --config everyday --teacher mobilenetv2.npz
+  veca-edge train --data photos --output model.pt --config everyday-cpu --teacher mobilenetv2.npz
   veca-edge train --data photos --output tuned.pt --init model.pt --set epochs=10 --set optimizer.lr=1e-4
-  veca-edge train --print-config --config everyday   # every setting, explained
+  veca-edge train --print-config --config everyday-cpu   # every setting with its explanation
   torchrun --nproc-per-node 2 -m veca_edge.cli.main train --data photos --output model.pt
 
 \b
-Beside --output lie model.state.pt (go on from there with the same command, after a kill at any moment) and
-model.log.jsonl. Ctrl-C, SIGTERM and --minutes end the current step, save, and write the checkpoint so far. What a
-teacher is tuned and asked for ahead of the first step is kept when it is finished.
+The run keeps its state in model.state.pt and its log in model.log.jsonl, beside --output. After an interruption of
+any kind the same command continues it. Ctrl-C, SIGTERM and --minutes finish the current step, save the state and
+write the checkpoint so far. A tuned teacher and its answers are kept as soon as they are complete.
 """
 
 
 @click.command("train", epilog=EPILOG)
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Photos in labelled folders.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="The checkpoint to write.")
-@click.option("--config", metavar="FILE|NAME", help="A recipe: a TOML file, or one that comes with the package.")
+@click.option("--data", type=PATH, metavar="DIR", help="Train on the photos in this folder.")
+@click.option("--output", type=PATH, metavar="FILE", help="Write the checkpoint here.")
+@click.option(
+    "--config",
+    metavar="FILE|NAME",
+    show_default="default settings",
+    help="Use a recipe: a TOML file, or the name of a packaged recipe.",
+)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a setting; repeatable.")
 @click.option(
-    "--teacher", metavar="SOURCE", help="An .npz of MobileNetV2, a .pt2 program, or module:callable; it is code."
+    "--teacher",
+    metavar="SOURCE",
+    help="Learn from a teacher, too: the weights of a MobileNetV2 (.npz), an exported program (.pt2) or "
+    "module:callable. The last two are code: use only teachers that you trust.",
 )
-@click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="A checkpoint to start from.")
+@click.option("--init", type=PATH, metavar="FILE", help="Start from this checkpoint.")
 @click.option(
     "--resume",
-    type=click.Choice(["auto", "never", "changed"]),
-    default="auto",
+    type=click.Choice(get_args(Resume)),
+    default=TrainRequest.resume,
     show_default=True,
-    help="Go on with the run of this output, start anew, or go on with other settings.",
+    help="Continue the run that wrote --output if there is one (auto), start over (never), or continue although "
+    "settings or photos have changed (changed).",
 )
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after so many.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1; auto takes a GPU.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the loss and the accuracy.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    show_default="no limit",
+    help="Save and stop after this many minutes.",
+)
+@click.option(
+    "--device",
+    default=TrainRequest.device,
+    show_default=True,
+    help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
+)
+@click.option("--plot", type=PATH, metavar="FILE", help="Draw loss and accuracy (.png, .svg, .pdf).")
 @click.option("--print-config", is_flag=True, help="Print the recipe with every setting explained, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def command(as_json: bool, print_config: bool, minutes: float | None, device: str, **given: Any) -> None:
-    """Train a model whose every core budget works, or train a checkpoint further.
+def command(
+    config: str | None,
+    assignments: tuple[str, ...],
+    teacher: str | None,
+    print_config: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train a model that works at every core budget, or continue to train a checkpoint.
 
-    Learns from labels, from a teacher's features, or from both. The result is a checkpoint for `veca-edge convert`.
+    The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
+    `veca-edge convert`.
     """
-    from veca_edge.training.settings import load_recipe, render
-
-    teacher = [f"teacher.source={json.dumps(given['teacher'])}"] if given["teacher"] else []
-    recipe = load_recipe(given["config"], [*given["assignments"], *teacher])
+    source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
+    recipe = load_recipe(config, [*assignments, *source])
     if print_config:
         click.echo(render(recipe), nl=False)
         return
-    output, plot = _needed(given, "output"), given["plot"] and check_picture(given["plot"])
+    for name in ("data", "output"):
+        if given[name] is None:
+            raise click.UsageError(f"Missing option '--{name}'.")
     for module in ("torch", "cv2"):
         require(module, "train")
-    from veca_edge.training.preparation import Listener, StoppedError
-    from veca_edge.training.run import Order, train
-    from veca_edge.training.state import RunFiles
-    from veca_edge.training.world import joined_world
+    from veca_edge.training.preparation import Listener
+    from veca_edge.training.run import train
 
-    order = Order(_needed(given, "data"), check_target(output), recipe, given["init"], given["resume"])
-    screen = _Screen(quiet=as_json)
-    with _stopping(minutes) as stop, joined_world(device) as world:
-        try:
-            outcome = train(order, world, stop, Listener(screen.say, screen.stage, screen.report))
-        except StoppedError as error:
-            if stop.signal is None:
-                raise
-            screen.say(str(error))
-            raise SystemExit(128 + stop.signal) from None
-        first = world.first
-    if first:
-        click.echo(json.dumps(outcome.to_dict(), indent=2) if as_json else "\n".join(_lines(outcome)))
-    if first and plot is not None:
-        from veca_edge.training.curve import draw
-
-        draw(plot, RunFiles(order.output).log)
-    if stop.signal is not None:
-        raise SystemExit(128 + stop.signal)
-
-
-def _needed(given: dict[str, Any], name: str) -> Path:
-    path: Path | None = given[name]
-    if path is None:
-        raise click.UsageError(f"Missing option '--{name}'.")
-    return path
-
-
-class _Stop:
-    """Whether it is time to stop: the minutes are over, or somebody has asked for it."""
-
-    def __init__(self, minutes: float | None) -> None:
-        self._end = None if minutes is None else monotonic() + 60 * minutes
-        self.signal: int | None = None
-
-    def __call__(self) -> bool:
-        return self.signal is not None or (self._end is not None and monotonic() >= self._end)
-
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """A signal: the first one asks, the second one does not ask again."""
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
-
-
-@contextmanager
-def _stopping(minutes: float | None) -> Iterator[_Stop]:
-    """Signals end a step first: a half-taken step is worth nothing."""
-    stop = _Stop(minutes)
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    listener = Listener(say, Stages(), _Screen())
+    outcome = train(TrainRequest(recipe=recipe, **given), listener)
+    if outcome is None:
+        return
+    click.echo(json.dumps(outcome.to_dict(), indent=2) if as_json else "\n".join(_lines(outcome)))
+    if not as_json and outcome.stopped not in signal.Signals.__members__:
+        next_step(f"veca-edge convert {given['output']}")
+    if outcome.stopped in signal.Signals.__members__:
+        click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
 
 
 class _Screen:
-    """What a run says on standard error; a moving line only where someone is watching."""
+    """A line on standard error for each validation; and one for progress: rewritten where someone is
+    watching, else every 10 seconds."""
 
-    def __init__(self, quiet: bool) -> None:
-        self._stages = None if quiet else Stages()
-        self._quiet = quiet
-        self._moving = sys.stderr.isatty() and not quiet
+    def __init__(self) -> None:
+        self._watched, self._told = sys.stderr.isatty(), perf_counter()
 
-    def say(self, line: str) -> None:
-        click.echo(line, err=True)
-
-    def stage(self, name: str, done: float) -> None:
-        if self._stages is not None:
-            self._stages(name, done)
-
-    def report(self, news: Progress | dict[str, Any]) -> None:
+    def __call__(self, news: Progress | dict[str, Any]) -> None:
+        clear = "\r\033[K" if self._watched else ""
         if isinstance(news, dict):
-            self._line("  ".join(_figures(news)), "\n")
-        elif self._moving:
-            self._line(_progress(news), "")
-
-    def _line(self, text: str, end: str) -> None:
-        if not self._quiet:
-            clear = "\r\033[K" if self._moving else ""
-            click.echo(f"{clear}  {text}{end}", err=True, nl=False)
+            click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
+        elif self._watched:
+            click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
+        elif perf_counter() - self._told >= REMIND:
+            self._told = perf_counter()
+            click.echo(f"  {_progress(news)}", err=True)
 
 
 def _progress(at: Progress) -> str:
@@ -189,6 +159,6 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         for cores, figures in budgets.items():
             yield f"{size:>6}  {cores:>5}  {100 * figures['top1']:4.1f} %  {figures['loss']:13.3f}"
     yield ""
-    what = "trained" if outcome.finished else "stopped: the same command goes on"
-    yield f"{outcome.step} of {outcome.steps} steps in {outcome.seconds / 60:.1f} min, {what}"
+    what = "finished" if outcome.finished else "stopped; the same command continues"
+    yield f"{outcome.step} of {outcome.steps} steps in {outcome.seconds / 60:.1f} min: {what}"
     yield f"{outcome.output}: {outcome.parameters / 1e6:.2f} M parameters, {outcome.bytes / 1e6:.2f} MB"

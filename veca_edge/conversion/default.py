@@ -10,17 +10,18 @@ import tempfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from time import perf_counter
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require
-from veca_edge.files import is_there, shortened
+from veca_edge.files import cache_folder, is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime import model as runtime
 from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import Model
-from veca_edge.runtime.trust import cache_folder
 
 CHECKPOINT = "everyday.pt"
+INTERVAL = 10.0  # seconds between lines of progress
 
 
 def load(
@@ -50,11 +51,14 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
+def default_model_path(
+    say: Callable[[str], None] = lambda _: None, check: Callable[[tuple[int, ...], int], None] | None = None
+) -> Path:
     """The default model's file in the cache folder, made now if it is not there yet.
 
     Args:
         say: receives one line of progress at a time.
+        check: called with the model's budgets and patch size before it is converted; may raise.
 
     Raises:
         VecaError: the converter is not installed, or a folder lies where the file belongs.
@@ -64,6 +68,8 @@ def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
         name = f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
         path = cache_folder() / name
         if not _usable(path, digest):
+            if check is not None:
+                _check(checkpoint, check)
             path = _writable(cache_folder(), say) / name
             _convert(checkpoint, path, say)
     return path
@@ -85,6 +91,14 @@ def _writable(folder: Path, say: Callable[[str], None]) -> Path:
         return temporary
 
 
+def _check(checkpoint: Path, check: Callable[[tuple[int, ...], int], None]) -> None:
+    require("torch", "convert")
+    from veca_edge.model.checkpoint import read_checkpoint
+
+    config = read_checkpoint(checkpoint).config
+    check(config.budgets, config.patch_size)
+
+
 def _usable(path: Path, digest: str) -> bool:
     """Whether a whole conversion of that checkpoint lies there; a damaged one is made again."""
     if not is_there(path):
@@ -99,12 +113,20 @@ def _usable(path: Path, digest: str) -> bool:
 
 def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     require("executorch", "convert")
-    from veca_edge.runtime.native import quiet
+    from veca_edge.conversion.convert import ConvertRequest, convert
 
-    with quiet():
-        from veca_edge.calibration.quality.measure import quality_in_child
-        from veca_edge.converters.executorch.convert import ConvertOptions, convert
-    from veca_edge.model.checkpoint import read_checkpoint
+    say(f"converting the model that comes with the package once, into {path}")
+    convert(ConvertRequest(checkpoint, output=path), _now_and_then(say), say)
 
-    say(f"converting the default model once, into {path}")
-    convert(read_checkpoint(checkpoint), path, ConvertOptions(judge=quality_in_child))
+
+def _now_and_then(say: Callable[[str], None]) -> Callable[[str, float], None]:
+    """Progress as a line every ten seconds."""
+    start, told = perf_counter(), [perf_counter()]
+
+    def progress(stage: str, done: float) -> None:
+        now = perf_counter()
+        if now - told[0] >= INTERVAL:
+            told[0] = now
+            say(f"still converting after {now - start:.0f} s: {stage}, {100 * done:.0f} %")
+
+    return progress

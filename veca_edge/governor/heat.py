@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from veca_edge.governor.decision import Memory
 from veca_edge.governor.settings import Settings
+from veca_edge.numbers import finite
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 # Android pins headroom 0 to the severe threshold minus 30 degrees (DEGREES_BETWEEN_ZERO_AND_ONE).
@@ -14,28 +15,21 @@ MOST_HEADROOM = 10.0
 LEVELS = {int(level): level for level in ThermalLevel}
 
 
-def known(value: object, low: float, high: float) -> float | None:
-    """`value` as a number if it is one from `low` to `high`, else None; NaN is None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if low <= value <= high else None
-
-
 def read_level(state: DeviceState) -> ThermalLevel | None:
-    """The platform's judgement, None if unknown."""
-    level = known(state.thermal, 0, len(LEVELS) - 1)
+    """The platform's own level, None if unknown."""
+    level = finite(state.thermal, 0, len(LEVELS) - 1)
     return None if level is None else LEVELS.get(int(level))
 
 
 def read_headroom(state: DeviceState, settings: Settings) -> float | None:
     """Headroom as reported, or made of the hottest skin temperature; None if unknown."""
-    headroom = known(state.headroom, 0, MOST_HEADROOM)
+    headroom = finite(state.headroom, 0, MOST_HEADROOM)
     if headroom is not None or not state.temperatures:
         return headroom
     skin = [
         degrees
         for name, reading in state.temperatures
-        if any(word in name.lower() for word in SKIN) and (degrees := known(reading, -40, 120)) is not None
+        if any(word in name.lower() for word in SKIN) and (degrees := finite(reading, -40, 120)) is not None
     ]
     return max(0.0, 1 + (max(skin) - settings.skin_limit) / DEGREES) if skin else None
 

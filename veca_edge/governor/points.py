@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from veca_edge.errors import VecaError
-from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable
+from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable, RunConfiguration
 
 # Frame rates that a camera's frames can be thinned to without judder: every one, every second, third, sixth.
 DIVISORS = (1, 2, 3, 6)
@@ -59,6 +59,11 @@ class OperatingPoint:
     patches: float = 0.0
     base: float = 0.0
     patch_time: float = 0.0
+
+    @property
+    def configuration(self) -> RunConfiguration:
+        """What is computed of each frame."""
+        return RunConfiguration(self.cores, self.image_size, self.patch_budget)
 
     def expected(self, computed: int | None = None) -> float:
         """Seconds that a frame should take in which `computed` patches were computed (None: not known)."""
@@ -168,13 +173,13 @@ def operating_points(
     """
     if not 0 < target_rate <= 1000:
         raise VecaError(f"a target of {target_rate} frames per second: use more than 0, up to 1000")
-    timings = {row.way: row for row in latency.rows}
+    timings = {row.configuration: row for row in latency.rows}
     fresh = quality.freshness
     worth = {d: fresh.at(target_rate / d) / fresh.at(target_rate) * smoothness(1 / d) for d in divisors}
     points = [
-        _point(timings[row.way], row.fidelity * worth[d], target_rate / d)
+        _point(timings[row.configuration], row.fidelity * worth[d], target_rate / d)
         for row in quality.rows
-        if row.way in timings
+        if row.configuration in timings
         for d in divisors
     ]
     if not points:
@@ -185,7 +190,7 @@ def operating_points(
 def _point(timing: LatencyRow, quality: float, rate: float) -> OperatingPoint:
     slow, power = max(timing.p50, timing.p95), timing.mean * rate
     line = (timing.computed, timing.base, timing.patch_time)
-    return OperatingPoint(*timing.way, rate, quality, timing.p50, slow, power, *line)
+    return OperatingPoint(*timing.configuration, rate, quality, timing.p50, slow, power, *line)
 
 
 def _check(point: OperatingPoint) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from veca_edge.governor.decision import Decision, Memory
-from veca_edge.governor.heat import expected_heat, follow_heat, known, read_headroom, read_level
+from veca_edge.governor.heat import expected_heat, follow_heat, read_headroom, read_level
 from veca_edge.governor.points import ROUNDING, Front, OperatingPoint
 from veca_edge.governor.settings import Settings
 from veca_edge.governor.statistics import FrameStatistics
+from veca_edge.numbers import finite
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 # Factors beyond these are no device's but a debugger's or a wrong table's: enough to decide on.
@@ -75,7 +76,7 @@ def decide(
     """
     before = None if previous is None else previous.memory
     last = before or Memory()
-    now = known(state.time, -CLOCK, CLOCK)
+    now = finite(state.time, -CLOCK, CLOCK)
     step = _step(now, before, settings)
     heat = _follow_heat(state, before, step, settings)
     pace = _follow_frames(before, frames, front, step, settings)
@@ -116,7 +117,7 @@ def _follow_heat(state: DeviceState, before: Memory | None, step: float, setting
     level = read_level(state)
     headroom = read_headroom(state, settings)
     average, trend, unread = follow_heat(before or Memory(), headroom, step, settings)
-    going = expected_heat(average, trend, known(state.forecast, 0, 10), level, settings)
+    going = expected_heat(average, trend, finite(state.forecast, 0, 10), level, settings)
     hot = level is not None and level >= ThermalLevel.SERIOUS
     serious = hot and (before is None or before.hot)
     return Heat(level, hot, serious, average, trend, unread, going, level is not None or average is not None)
@@ -129,7 +130,7 @@ def _follow_frames(
     if before is None:
         return Pace(None, None, None)
     unchanged = Pace(before.slowdown, before.tail, before.calm)
-    pace, p50, p95 = (known(value, 0, 1e6) for value in (frames.pace, frames.p50, frames.p95))
+    pace, p50, p95 = (finite(value, 0, 1e6) for value in (frames.pace, frames.p50, frames.p95))
     if frames.count < settings.least_frames or not p50 or not p95:
         return unchanged
     point = front.points[min(before.index, len(front.points) - 1)]
@@ -188,7 +189,7 @@ def _heat_name(heat: Heat, settings: Settings) -> str:
 
 
 def _battery_ceiling(state: DeviceState, settings: Settings) -> Ceiling:
-    charge = known(state.battery, 0, 1)
+    charge = finite(state.battery, 0, 1)
     if state.charging is True:
         return Ceiling(1.0, "battery")
     limit, cause = 1.0, "battery"

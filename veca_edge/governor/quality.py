@@ -1,4 +1,4 @@
-"""How good and how slow each way of running is: plain tables, read from JSON, and the one number made of them."""
+"""How good and how slow each run configuration is: tables, read from JSON, and the one number made of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from veca_edge.errors import VecaError
+from veca_edge.numbers import finite
 
-# (cores, image size, patch budget or None): what is computed of a frame.
-Way = tuple[int, int, int | None]
-
-MOST_ROWS = 1000  # more is damage or malice: every row is a way of running that a device is measured in
+MOST_ROWS = 1000  # more is damage or malice: every row is a run configuration that a device is measured in
 # The least and the most that each number of a row may be: what the governor reads, and what may be absent.
 MEASURES = {"embedding_cosine": (-1, 1), "feature_cosine": (-1, 1), "top1_agreement": (0, 1)}
 SPREADS = {
@@ -26,16 +24,28 @@ SPREADS = {
 }
 
 
-@dataclass(frozen=True)
-class QualityRow:
-    """How close one way of running stays to the best one (all cores, largest image, every patch).
-
-    The governor reads the first three measures; the others are for people.
+class RunConfiguration(NamedTuple):
+    """What is computed of a frame.
 
     Attributes:
         cores: active cores.
         image_size: pixels.
         patch_budget: most patches computed per frame, or None for all of them every time.
+    """
+
+    cores: int
+    image_size: int
+    patch_budget: int | None = None
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """How close one run configuration stays to the best one (all cores, largest image, every patch).
+
+    The governor reads the first three measures; the others are for people.
+
+    Attributes:
+        cores, image_size, patch_budget: the configuration.
         embedding_cosine: mean cosine of the image embeddings, -1..1.
         feature_cosine: mean cosine of the patch features, pooled over the image where the sizes differ, -1..1.
         top1_agreement: share of images with the same first label, 0..1, or None for a model without a head.
@@ -60,8 +70,8 @@ class QualityRow:
     raw: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def way(self) -> Way:
-        return self.cores, self.image_size, self.patch_budget
+    def configuration(self) -> RunConfiguration:
+        return RunConfiguration(self.cores, self.image_size, self.patch_budget)
 
     @property
     def fidelity(self) -> float:
@@ -114,19 +124,60 @@ class Freshness:
 
 @dataclass(frozen=True)
 class QualityTable:
-    """Quality of every way of running, from the model file.
+    """Quality of every run configuration, from the model file.
 
     Attributes:
-        rows: one per way.
+        rows: one per configuration.
         freshness: what frame rate is worth; without a measurement every rate is worth the same.
+        facts: what it was measured on and with, for people: "about" (a sentence), and as mappings "sample",
+            "smoothed" and "made_with"; files of earlier versions have fewer.
     """
 
     rows: tuple[QualityRow, ...]
     freshness: Freshness = Freshness()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def configurations(self) -> tuple[RunConfiguration, ...]:
+        """Those that are measured, in the order of the rows."""
+        return tuple(row.configuration for row in self.rows)
+
+    def at_size(self, image_size: int) -> QualityTable:
+        """The rows of one image size in pixels.
+
+        Raises:
+            VecaError: there are none.
+        """
+        rows = tuple(row for row in self.rows if row.image_size == image_size)
+        if not rows:
+            sizes = ", ".join(map(str, sorted({row.image_size for row in self.rows})))
+            raise VecaError(f"{image_size} px was not evaluated at conversion: use one of {sizes}")
+        return replace(self, rows=rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; what was not measured is left out."""
-        return {"rows": [_plain(row) for row in self.rows], "freshness": asdict(self.freshness)}
+        freshness = {name: list(values) for name, values in asdict(self.freshness).items()}
+        return {"rows": [_plain(row) for row in self.rows], "freshness": freshness, **self.facts}
+
+    @classmethod
+    def of_file(cls, values: Mapping[str, Any], budgets: Sequence[int]) -> QualityTable | None:
+        """The table of a model file, None if it has none.
+
+        Args:
+            values: from the manifest.
+            budgets: core counts that the file offers.
+
+        Raises:
+            VecaError: as `from_dict`, or a row has other core counts.
+        """
+        if not values:
+            return None
+        table = cls.from_dict(values)
+        for row in table.rows:
+            if row.cores not in budgets:
+                offered = ", ".join(map(str, budgets))
+                raise VecaError(f"the quality table has {row.cores} cores, the model offers {offered}")
+        return table
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> QualityTable:
@@ -137,8 +188,9 @@ class QualityTable:
         """
         rows, freshness = values.get("rows"), values.get("freshness")
         if not isinstance(rows, (list, tuple)) or not isinstance(freshness, (Mapping, type(None))):
-            raise VecaError("the quality table makes no sense: expected rows and freshness")
-        return cls.from_rows(rows, freshness)
+            raise VecaError("the quality table is damaged: it needs a list of rows, and freshness as a mapping")
+        facts = {name: value for name, value in values.items() if name not in ("rows", "freshness")}
+        return replace(cls.from_rows(rows, freshness), facts=facts)
 
     @classmethod
     def from_rows(
@@ -151,7 +203,7 @@ class QualityTable:
             freshness: a mapping with `ages` and `worth`.
 
         Raises:
-            VecaError: a value is missing or makes no sense, or there are no rows.
+            VecaError: a value is missing or out of its range, or there are no rows.
         """
         found = tuple(_quality_row(row) for row in _mappings(rows, "quality"))
         return cls(found, Freshness() if freshness is None else _freshness(freshness))
@@ -159,7 +211,7 @@ class QualityTable:
 
 @dataclass(frozen=True)
 class LatencyRow:
-    """How long a frame takes in one way of running, on one device, over a clip or a profile.
+    """How long a frame takes in one run configuration, on one device, over a clip or a profile.
 
     Attributes:
         cores, image_size, patch_budget: as in `QualityRow`.
@@ -183,15 +235,20 @@ class LatencyRow:
     patch_time: float = 0.0
 
     @property
-    def way(self) -> Way:
-        return self.cores, self.image_size, self.patch_budget
+    def configuration(self) -> RunConfiguration:
+        return RunConfiguration(self.cores, self.image_size, self.patch_budget)
 
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Latency of every way of running on one device."""
+    """Latency of every run configuration on one device."""
 
     rows: tuple[LatencyRow, ...]
+
+    @property
+    def configurations(self) -> set[RunConfiguration]:
+        """Those that are measured."""
+        return {row.configuration for row in self.rows}
 
     def scaled(self, factor: float) -> LatencyTable:
         """The table of a device that takes `factor` times as long."""
@@ -209,7 +266,7 @@ class LatencyTable:
         """Read a table from plain mappings with the names of `LatencyRow`; other names are ignored.
 
         Raises:
-            VecaError: a value is missing or makes no sense, or there are no rows.
+            VecaError: a value is missing or out of its range, or there are no rows.
         """
         return cls(tuple(_latency_row(row) for row in _mappings(rows, "latency")))
 
@@ -222,7 +279,7 @@ def _mappings(rows: Iterable[Any], kind: str) -> list[Mapping[str, Any]]:
     if len(found) > MOST_ROWS:
         raise VecaError(f"the {kind} table has more than {MOST_ROWS} rows")
     if not all(isinstance(row, Mapping) for row in found):
-        raise VecaError(f"the {kind} table makes no sense: expected rows of names and numbers")
+        raise VecaError(f"the {kind} table is damaged: its rows must be names with numbers")
     return found
 
 
@@ -234,11 +291,11 @@ def _plain(row: QualityRow) -> dict[str, Any]:
 def _quality_row(row: Mapping[str, Any]) -> QualityRow:
     raw = row.get("raw", {})
     if not isinstance(raw, Mapping):
-        raise VecaError("raw in the quality table makes no sense: expected names and numbers")
+        raise VecaError("raw in the quality table is damaged: it must be names with numbers")
     spans = {"top1_agreement": MEASURES["top1_agreement"], **SPREADS}
     optional: dict[str, Any] = {n: _number(row, n, *span) for n, span in spans.items() if row.get(n) is not None}
     return QualityRow(
-        *_way(row),
+        *_configuration(row),
         _number(row, "embedding_cosine", -1, 1),
         _number(row, "feature_cosine", -1, 1),
         **optional,
@@ -249,21 +306,23 @@ def _quality_row(row: Mapping[str, Any]) -> QualityRow:
 def _latency_row(row: Mapping[str, Any]) -> LatencyRow:
     p50, p95, mean = (_number(row, name, 1e-6, 3600) for name in ("p50", "p95", "mean"))
     base, patch_time = (_number({name: 0, **row}, name, 0, 3600) for name in ("base", "patch_time"))
-    return LatencyRow(*_way(row), p50, p95, mean, _number(row, "computed", 0, 1e6), base or p50, patch_time)
+    return LatencyRow(
+        *_configuration(row), p50, p95, mean, _number(row, "computed", 0, 1e6), base or p50, patch_time
+    )
 
 
-def _way(row: Mapping[str, Any]) -> Way:
+def _configuration(row: Mapping[str, Any]) -> RunConfiguration:
     cores, size = (int(_number(row, name, 1, 1e6)) for name in ("cores", "image_size"))
     budget = row.get("patch_budget")
-    return cores, size, None if budget is None else int(_number(row, "patch_budget", 1, 1e6))
+    return RunConfiguration(cores, size, None if budget is None else int(_number(row, "patch_budget", 1, 1e6)))
 
 
 def _number(row: Mapping[str, Any], name: str, low: float, high: float) -> float:
-    value = row.get(name)
-    # The chain of comparisons is False for NaN. Cosines may exceed 1 by rounding.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low - 1e-5 <= value <= high + 1e-5:
-        raise VecaError(f"{name} {value!r} in a table of operating points: use a number from {low:g} to {high:g}")
-    return float(value)
+    value = finite(row.get(name), low - 1e-5, high + 1e-5)  # cosines may exceed 1 by rounding
+    if value is None:
+        text = f"{name} {row.get(name)!r}"
+        raise VecaError(f"{text} in a table of operating points: use a number from {low:g} to {high:g}")
+    return value
 
 
 def _freshness(values: Mapping[str, Any]) -> Freshness:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, replace
 
 from veca_edge.errors import VecaError
+from veca_edge.numbers import finite
+
+SHARES = ("most_power", "fair_ceiling", "serious_ceiling", "restart", "battery_ceiling", "low_power_ceiling")
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,10 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not math.isfinite(value)
-                or value <= 0
-            ):
+            if not finite(value, 0):
                 raise VecaError(f"{field.name} {value!r} in the governor's settings: use a number above 0")
+            if field.name in SHARES and value > 1:
+                raise VecaError(f"{field.name} {value} in the governor's settings: use a share up to 1")
         if not self.battery_low < self.battery_full <= 1:
             raise VecaError("battery_low must be below battery_full, and that at most 1")
         if not self.climb_share <= self.deadline_share <= 1:
@@ -116,17 +115,6 @@ class Settings:
             raise VecaError("serious_ceiling must be at most fair_ceiling")
         if not self.nominal_heat < self.heat_target < 1:
             raise VecaError("nominal_heat must be below heat_target, and that below 1")
-        shares = (
-            "most_power",
-            "fair_ceiling",
-            "serious_ceiling",
-            "restart",
-            "battery_ceiling",
-            "low_power_ceiling",
-        )
-        for name in shares:
-            if getattr(self, name) > 1:
-                raise VecaError(f"{name} {getattr(self, name)} in the governor's settings: use a share up to 1")
 
     def at(self, target_rate: float) -> Settings:
         """The same for another target rate."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.opencv import open_capture, to_rgb
 
 
-def clip_frames(start: int, count: int) -> list[NDArray[np.uint8]]:
+def clip_frames(start: int, count: int) -> list[Image]:
     """Some of the clip's frames: uint8 (H, W, 3), RGB.
 
     Args:
@@ -21,7 +19,7 @@ def clip_frames(start: int, count: int) -> list[NDArray[np.uint8]]:
     Raises:
         VecaError: OpenCV is not installed, or cannot decode the clip.
     """
-    frames = list[NDArray[np.uint8]]()
+    frames = list[Image]()
     with resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as path:
         capture = open_capture(str(path))
         try:

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 
 MAX_PIXELS = 100_000_000
@@ -111,11 +109,11 @@ def check_pixels(name: str, width: float, height: float) -> None:
         )
 
 
-def to_rgb(image: Any) -> NDArray[np.uint8]:
+def to_rgb(image: Any) -> Image:
     """A decoder's picture ((H, W), (H, W, 1), BGR or BGRA, uint8) as (H, W, 3) uint8 RGB."""
     import cv2
 
     codes = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
     channels = 1 if image.ndim == 2 else image.shape[2]
-    rgb: NDArray[np.uint8] = cv2.cvtColor(image, codes[channels])
+    rgb: Image = cv2.cvtColor(image, codes[channels])
     return rgb

@@ -7,7 +7,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+from veca_edge.arrays import Float
+
 Number = TypeVar("Number", np.float32, np.uint8)
 
 

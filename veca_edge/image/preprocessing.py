@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.scaling import averaged, interpolated
+from veca_edge.numbers import finite
 
 FITS = ("crop", "pad", "stretch", "keep")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -19,7 +20,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_IMAGE_SIZE = 4096
 MAX_ASPECT = 8.0
 
-Image = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 
@@ -56,7 +56,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         _check_size(self.image_size)
         if self.fit not in FITS:
-            raise VecaError(f"preprocessing: fit is {self.fit!r}, expected one of {', '.join(FITS)}")
+            raise VecaError(f"preprocessing: fit is {self.fit!r:.60}, expected one of {', '.join(FITS)}")
         object.__setattr__(self, "mean", _triple("mean", self.mean))
         object.__setattr__(self, "std", _triple("std", self.std))
         if not all(0 <= value <= 1 for value in self.mean):
@@ -201,7 +201,7 @@ def _scale(image: Image, width: int, height: int) -> Image:
 
 def _check_size(size: int) -> int:
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise VecaError(f"image size must be a whole number of pixels, got {size!r}")
+        raise VecaError(f"image size must be a whole number of pixels, got {size!r:.60}")
     if not 1 <= size <= MAX_IMAGE_SIZE:
         raise VecaError(f"image size {size}: use 1 to {MAX_IMAGE_SIZE} pixels")
     return int(size)
@@ -209,8 +209,8 @@ def _check_size(size: int) -> int:
 
 def _triple(name: str, values: Any) -> tuple[float, float, float]:
     """Three finite floats, or a VecaError."""
-    if not isinstance(values, (list, tuple)) or len(values) != 3:
-        raise VecaError(f"preprocessing: {name} must hold three numbers, got {values!r}")
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v) for v in values):
-        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r}")
-    return float(values[0]), float(values[1]), float(values[2])
+    found = [finite(value) for value in values] if isinstance(values, (list, tuple)) else []
+    if len(found) != 3 or None in found:
+        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r:.60}")
+    first, second, third = (float(value or 0) for value in found)
+    return first, second, third

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Float = NDArray[np.float32]
+from veca_edge.arrays import Float, Image
 
 
 @cache

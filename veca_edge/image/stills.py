@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.headers import IMAGE_SUFFIXES, image_size
 from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
@@ -14,7 +15,7 @@ from veca_edge.image.opencv import check_pixels, quiet_opencv, to_rgb
 HEADER = 65_536  # bytes that hold the header of nearly every photo
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> Image:
     """(H, W, 3) uint8 RGB from a JPEG, PNG, WebP, BMP or TIFF file, turned upright as its EXIF data says.
 
     Raises:
@@ -74,6 +75,19 @@ def images_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise VecaError(f"cannot read {folder}: {error.strerror}") from None
     paths = [path for path in entries if has_image_name(path)]
+    return _some(paths, folder)
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The image files in a folder and its sub-folders, hidden ones aside, by path; a VecaError if none."""
+    paths = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(place, name) for name in files if has_image_name(Path(name))]
+    return _some(sorted(path for path in paths if path.is_file()), folder)
+
+
+def _some(paths: list[Path], folder: Path) -> list[Path]:
     if not paths:
         raise VecaError(f"there are no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return paths

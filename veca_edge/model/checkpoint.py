@@ -10,7 +10,6 @@ A checkpoint is a `torch.save` dictionary: `student` (state dict) and `config`, 
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +22,12 @@ from torch import Tensor
 
 from veca_edge.errors import VecaError
 from veca_edge.files import write_whole
+from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.untrusted import load_untrusted, shown
 from veca_edge.model.veca import Head, Veca
 from veca_edge.model.weights import check_shape, check_state, check_tensor, find_state, to_float32
 
-FITS = ("crop", "pad", "stretch", "keep")
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-DEFAULT_IMAGE_SIZE = 256
-MAX_IMAGE_SIZE = 4096
 MAX_CLASSES = 1_000_000
 
 
@@ -133,8 +128,7 @@ def default_checkpoint_path() -> Path:
 
 def default_preprocessing(patch_size: int = 16) -> dict[str, Any]:
     """As published: 256 pixels (or the next smaller multiple of the patch), ImageNet statistics."""
-    size = max(DEFAULT_IMAGE_SIZE // patch_size, 1) * patch_size
-    return {"image_size": size, "fit": "crop", "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+    return Preprocessing(max(Preprocessing.image_size // patch_size, 1) * patch_size).to_dict()
 
 
 def _config_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,24 +193,11 @@ def _read_preprocessing(value: Any, patch_size: int) -> dict[str, Any]:
         return result
     if not isinstance(value, Mapping):
         raise VecaError(f"'preprocessing' is a {type(value).__name__}, expected a dictionary")
-    result |= {key: value[key] for key in result if value.get(key) is not None}
-    size = result["image_size"]
-    if type(size) is not int or not 1 <= size <= MAX_IMAGE_SIZE or size % patch_size:
-        raise VecaError(f"preprocessing: image_size is {shown(size)}, expected a multiple of {patch_size}")
-    if result["fit"] not in FITS:
-        raise VecaError(f"preprocessing: fit is {shown(result['fit'])}, expected one of {', '.join(FITS)}")
-    result["mean"] = _three(result["mean"], "mean")
-    result["std"] = _three(result["std"], "std")
-    if min(result["std"]) <= 0:
-        raise VecaError("preprocessing: std must be above 0")
-    return result
-
-
-def _three(values: Any, name: str) -> list[float]:
-    good = isinstance(values, (list, tuple)) and len(values) == 3
-    if not good or not all(type(v) in (int, float) and math.isfinite(v) for v in values):
-        raise VecaError(f"preprocessing: {name} is {shown(values)}, expected three numbers")
-    return [float(v) for v in values]
+    given = {key: value[key] for key in result if value.get(key) is not None}
+    preprocessing = Preprocessing.from_dict(result | given)
+    if preprocessing.image_size % patch_size:
+        raise VecaError(f"image size {preprocessing.image_size} is not a multiple of the patch size {patch_size}")
+    return preprocessing.to_dict()
 
 
 def _stored(tensors: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:

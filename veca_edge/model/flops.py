@@ -8,39 +8,8 @@ from __future__ import annotations
 from veca_edge.model.config import VecaConfig
 
 GIGA = 1_000_000_000
-# A DINOv3 teacher carries one class token and four register tokens beside the patches.
-DINOV3_EXTRA_TOKENS = 5
 
 ImageSize = int | tuple[int, int]
-
-
-def attention_block_gflops(config: VecaConfig, image_size: ImageSize, cores: int) -> float:
-    """GFLOPs of one block's attention: q, k, v and output projections, and the attention itself.
-
-    Args:
-        config: the model's sizes.
-        image_size: side of a square image, or (height, width), in pixels; multiples of the patch size.
-        cores: active cores.
-
-    Raises:
-        VecaError: a size or core count that the model cannot take.
-    """
-    patches = _patches(config, image_size)
-    return _attention(config, patches, config.check_cores(cores)) / GIGA
-
-
-def dense_attention_block_gflops(
-    config: VecaConfig, image_size: ImageSize, extra_tokens: int = DINOV3_EXTRA_TOKENS
-) -> float:
-    """GFLOPs of one attention block of a dense vision transformer of the same width and patch size.
-
-    Args:
-        config: gives the width and the patch size.
-        image_size: side of a square image, or (height, width), in pixels; multiples of the patch size.
-        extra_tokens: class and register tokens beside the patches.
-    """
-    tokens = _patches(config, image_size) + extra_tokens
-    return (_projections(config, tokens) + 4 * config.hidden_dim * tokens * tokens) / GIGA
 
 
 def model_gflops(config: VecaConfig, image_size: ImageSize, cores: int, head_classes: int = 0) -> float:
@@ -60,7 +29,7 @@ def model_gflops(config: VecaConfig, image_size: ImageSize, cores: int, head_cla
     embed = 2 * patches * d * config.in_channels * config.patch_size**2
     # The gated MLP: fc1 to twice its hidden width, fc2 back from the hidden width.
     mlp = 2 * tokens * d * 3 * config.ffn_dim
-    blocks = config.num_layers * (_attention(config, patches, cores) + mlp)
+    blocks = config.num_layers * (attention_flops(config, patches, cores) + mlp)
     coordinates = (config.num_layers - 1) * 2 * cores * d * 2
     # Only the first core and the patches are projected: nothing reads the other cores.
     project = 2 * (1 + patches) * d * config.output_dim if config.output_dim else 0
@@ -74,11 +43,11 @@ def _patches(config: VecaConfig, image_size: ImageSize) -> int:
     return rows * columns
 
 
-def _projections(config: VecaConfig, tokens: int) -> int:
-    return 2 * 4 * tokens * config.hidden_dim**2
+def attention_flops(config: VecaConfig, patches: int, cores: int) -> int:
+    """Operations of one block's attention: q, k, v and output projections, scores and weighted sum.
 
-
-def _attention(config: VecaConfig, patches: int, cores: int) -> int:
-    """Cores read cores and patches, patches read cores; scores and weighted sum cost the same."""
+    Cores read cores and patches, patches read cores.
+    """
     pairs = cores * (cores + patches) + patches * cores
-    return _projections(config, cores + patches) + 2 * 2 * config.hidden_dim * pairs
+    projections = 4 * (cores + patches) * config.hidden_dim**2
+    return 2 * projections + 2 * 2 * config.hidden_dim * pairs

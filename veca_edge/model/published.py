@@ -17,6 +17,7 @@ from veca_edge.model.config import (
     default_weights,
     family_of,
 )
+from veca_edge.numbers import finite
 
 if TYPE_CHECKING:
     from veca_edge.model.config import VecaConfig
@@ -97,9 +98,10 @@ class _Reader:
         if name not in self.config:
             return default
         value = self.config[name]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise VecaError(f"configuration: {name} is {value!r}, expected a number")
-        return None if value is None else float(value)
+        number = finite(value)
+        if value is not None and number is None:
+            raise VecaError(f"configuration: {name} is {value!r:.60}, expected a number")
+        return number
 
 
 def _widths(reader: _Reader) -> dict[str, Any]:
@@ -108,8 +110,8 @@ def _widths(reader: _Reader) -> dict[str, Any]:
     ffn = reader.axis("blocks.0.fc2.weight", 1)
     if ffn is None:
         ratio = reader.number("mlp_ratio", reader.table.get("mlp_ratio", MLP_RATIO))
-        # Bounded before the product: an infinite ratio has no integer.
-        ffn = int(hidden * min(max(ratio or 0.0, 0.0), LIMITS["ffn_dim"])) if ratio == ratio else 0
+        # Bounded before the product: a huge ratio has no integer.
+        ffn = int(hidden * min(max(ratio or 0.0, 0.0), LIMITS["ffn_dim"]))
     output = reader.axis("output_proj.weight", 0)
     if output is None and reader.config.get("distill_output_dim") is not None:
         wanted = reader.size("distill_output_dim", None)

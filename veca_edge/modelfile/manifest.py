@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from veca_edge.errors import VecaError
@@ -12,6 +12,7 @@ from veca_edge.image.preprocessing import Preprocessing
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
+DEFAULT_MAX_PATCHES = 1024
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
@@ -95,14 +96,6 @@ class Manifest:
         found = (name.removeprefix(f"{kind}_") for name in self.methods if name.startswith(f"{kind}_"))
         smaller = sorted(int(text) for text in found if text.isdecimal() and 0 < int(text) < self.max_patches)
         return tuple((n, elastic_method(kind, n, self.max_patches)) for n in (*smaller, self.max_patches))
-
-    def verified(self, verification: Mapping[str, Any]) -> Manifest:
-        """The same with the outcome of a verification."""
-        return replace(self, verification=verification)
-
-    def evaluated(self, quality: Mapping[str, Any]) -> Manifest:
-        """The same with the quality of its operating points."""
-        return replace(self, quality=quality)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:

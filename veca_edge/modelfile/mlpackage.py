@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import Manifest
@@ -21,6 +21,7 @@ from veca_edge.modelfile.mlprogram.program import Function
 MANIFEST_KEY = "veca_edge.manifest"
 NAMES_KEY = "veca_edge.names"  # full names of the program's values by the short ones that it uses
 TARGET = "coreml"
+MinimumTarget = Literal["iOS18", "iOS17"]  # the oldest system that is to run a package
 _FULL_NAME = re.compile(r"[A-Za-z_]\w{0,79}", re.ASCII)
 MAIN = "main"  # the only function of a package for iOS 17, which holds one budget
 
@@ -31,7 +32,7 @@ LABEL, PROBABILITIES = "label", "probabilities"
 
 @dataclass(frozen=True, eq=False)
 class PackageFile:
-    """A package of ours.
+    """A package that veca-edge made.
 
     Attributes:
         package: its functions and weights.
@@ -72,7 +73,7 @@ def function_name(cores: int, image_size: int, first_size: int) -> str:
 
 
 def read_package_file(path: str | Path) -> PackageFile:
-    """Open a package of ours, its weights' digest compared.
+    """Open a package that veca-edge made, and compare its weights with their digest.
 
     Raises:
         VecaError: missing, damaged, or made by another tool.
@@ -171,7 +172,7 @@ def describe_package(path: str | Path) -> dict[str, Any]:
     """What is inside a package, ours or another tool's, as plain values.
 
     Raises:
-        VecaError: as `open_package`, or a damaged one of ours.
+        VecaError: as `open_package`, or a damaged one that veca-edge made.
     """
     package = open_package(path)
     functions = sorted(package.functions.values(), key=function_order)

@@ -14,6 +14,8 @@ import io
 import math
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there, replacing, shortened
 from veca_edge.modelfile.manifest import Manifest
@@ -30,7 +33,6 @@ TARGET = "executorch"
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
 MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice
 NPY_HEADER = 256  # bytes before an array, at most
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -83,32 +85,51 @@ def is_model_file(path: str | Path) -> bool:
         return False
 
 
-def write_model_file(file: ModelFile, program: bytes, shown: Path | None = None) -> None:
+def write_model_file(file: ModelFile, program: bytes) -> None:
     """Write program and archive to `file.path`, all or nothing.
 
-    Args:
-        file: everything but the program.
-        program: the ExecuTorch program.
-        shown: the name for messages, if `file.path` is not one that the user knows.
+    Raises:
+        VecaError: the place cannot be written, or the disk is full.
+    """
+    with drafting(file, program):
+        pass
+
+
+@contextmanager
+def drafting(file: ModelFile, program: bytes) -> Iterator[Path]:
+    """Write program and archive under a hidden name, which becomes `file.path` at the end of the context.
+
+    Yields the hidden file. If the context ends with an error the file is removed.
 
     Raises:
         VecaError: the place cannot be written, or the disk is full.
     """
     try:
         with replacing(file.path) as part:
-            with part.open("wb") as out:
-                out.write(program)
-            with zipfile.ZipFile(part, "a", zipfile.ZIP_STORED) as archive:
-                archive.writestr("manifest.json", file.manifest.to_json())
-                archive.writestr("cores.npy", _npy(file.cores))
-                archive.writestr("coordinates.npy", _npy(file.coordinates))
-                if file.head is not None:
-                    archive.writestr("head_weight.npy", _npy(file.head.weight))
-                    archive.writestr("head_bias.npy", _npy(file.head.bias))
-            with part.open("rb+") as out:
-                os.fsync(out.fileno())
+            part.write_bytes(program)
+            del program  # large, and whoever waits for the context's end may need the memory
+            write_archive(file, part)
+            yield part
     except OSError as error:
-        raise VecaError(f"cannot write {shortened(shown or file.path)}: {error.strerror or error}") from None
+        raise VecaError(f"cannot write {shortened(file.path)}: {error.strerror or error}") from None
+
+
+def write_archive(file: ModelFile, path: Path) -> None:
+    """Write the archive behind the program at `path`, in place of one that is there, safe from a power cut.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    os.truncate(path, file.manifest.program_size)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("manifest.json", file.manifest.to_json())
+        archive.writestr("cores.npy", _npy(file.cores))
+        archive.writestr("coordinates.npy", _npy(file.coordinates))
+        if file.head is not None:
+            archive.writestr("head_weight.npy", _npy(file.head.weight))
+            archive.writestr("head_bias.npy", _npy(file.head.bias))
+    with path.open("rb+") as out:
+        os.fsync(out.fileno())
 
 
 def read_model_file(path: str | Path) -> ModelFile:

@@ -9,9 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.opencv import quiet_opencv
 from veca_edge.image.stills import read_image
@@ -20,7 +18,7 @@ from veca_edge.runtime.threads import default_threads
 NAMED = 5  # skipped files that are named before the rest is only counted
 AHEAD = 4  # photos per thread that are decoded before they are asked for
 
-Image = NDArray[np.uint8]
+
 Say = Callable[[str], None]
 T = TypeVar("T")
 

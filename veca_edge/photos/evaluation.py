@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.image.scaling import averaged
 from veca_edge.image.stills import images_in
 from veca_edge.photos.calibration import SEED
-from veca_edge.photos.decoding import Image, readable
+from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos, read_any_folder
 from veca_edge.photos.samples import packaged_folder
 

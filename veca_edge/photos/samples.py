@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.image.stills import images_in, read_image
-from veca_edge.photos.decoding import Image
 
 
 def packaged_folder() -> AbstractContextManager[Path]:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.playback.text import Colour
 
-Image = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 _SHIFT = 4  # OpenCV takes coordinates in sixteenths of a pixel
 _FROST = 8  # how much a panel's background is shrunk to blur it
@@ -99,9 +99,7 @@ def bar(image: Image, box: Box, share: float, colour: Colour, rail: Colour, rail
         fill_rounded(image, (x, y, max(filled, min(height, width)), height), height / 2, colour)
 
 
-def oklch_to_rgb(
-    lightness: NDArray[np.float32], chroma: NDArray[np.float32], hue: NDArray[np.float32]
-) -> NDArray[np.uint8]:
+def oklch_to_rgb(lightness: Float, chroma: Float, hue: Float) -> NDArray[np.uint8]:
     """Colours of even brightness to sRGB.
 
     Args:
@@ -115,9 +113,7 @@ def oklch_to_rgb(
     return oklab_to_rgb(lightness, chroma * np.cos(hue), chroma * np.sin(hue))
 
 
-def oklab_to_rgb(
-    lightness: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32]
-) -> NDArray[np.uint8]:
+def oklab_to_rgb(lightness: Float, a: Float, b: Float) -> NDArray[np.uint8]:
     """OKLab (a: green to red, b: blue to yellow) to sRGB; returns the arguments' shape + (3,), uint8."""
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3

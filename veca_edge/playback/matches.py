@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.playback.drawing import oklch_to_rgb
 
 HEIGHT = 480  # pixels of both images
 GAP = 12
 PAPER = 18  # grey level between them
 _SHIFT = 4  # OpenCV takes coordinates in sixteenths of a pixel
-
-Image = NDArray[np.uint8]
-Float = NDArray[np.float32]
 
 
 def draw_matches(first: Image, second: Image, starts: Float, ends: Float) -> Image:

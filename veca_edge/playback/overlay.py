@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.playback.drawing import bar, brackets, clip_box, fill_rounded, panel
 from veca_edge.playback.text import BOLD, REGULAR, Pen
 from veca_edge.runtime.result import Prediction
 
-Image = NDArray[np.uint8]
 INK, DIM, GLASS = (255, 255, 255), (200, 208, 220), (12, 16, 24)
 ACCENT, RAIL = (94, 234, 196), (255, 255, 255)
 OPACITY = 0.7

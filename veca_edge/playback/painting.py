@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.playback.drawing import oklab_to_rgb, oklch_to_rgb
 
 GOLDEN_ANGLE = 2.399963
@@ -22,12 +22,12 @@ class FeaturePainter:
     """
 
     def __init__(self) -> None:
-        self._mean: NDArray[np.float32] | None = None
-        self._basis: NDArray[np.float32] | None = None
-        self._low: NDArray[np.float32] | None = None
-        self._high: NDArray[np.float32] | None = None
+        self._mean: Float | None = None
+        self._basis: Float | None = None
+        self._low: Float | None = None
+        self._high: Float | None = None
 
-    def paint(self, features: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def paint(self, features: Float) -> Image:
         """Features (rows, columns, D) to colours (rows, columns, 3) uint8 RGB."""
         rows, columns, depth = features.shape
         flat = np.nan_to_num(features.reshape(-1, depth).astype(np.float32, copy=False))
@@ -37,13 +37,13 @@ class FeaturePainter:
         else:
             self._mean = _follow(self._mean, flat.mean(0))
         self._basis = self._turn(flat - self._mean)
-        projected: NDArray[np.float32] = ((flat - self._mean) @ self._basis).astype(np.float32, copy=False)
+        projected: Float = ((flat - self._mean) @ self._basis).astype(np.float32, copy=False)
         shades = self._stretch(projected)
         light, a, b = np.moveaxis(shades, -1, 0)
         colours = oklab_to_rgb(0.66 + 0.20 * light, 0.145 * a, 0.145 * b)
         return colours.reshape(rows, columns, 3)
 
-    def _turn(self, centred: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _turn(self, centred: Float) -> Float:
         """The three directions (D, 3) of most variance, followed from the last frame's."""
         old = self._basis
         basis = _start(centred.shape[1]) if old is None else old
@@ -54,7 +54,7 @@ class FeaturePainter:
         left, _, right = np.linalg.svd(basis.T @ old)
         return _orthonormal(_follow(old, basis @ (left @ right)))
 
-    def _stretch(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _stretch(self, projected: Float) -> Float:
         """Projections (N, 3) to -1 … 1 over a range that changes slowly."""
         low = np.percentile(projected, _OUTER, axis=0).astype(np.float32)
         high = np.percentile(projected, _INNER, axis=0).astype(np.float32)
@@ -65,39 +65,39 @@ class FeaturePainter:
         span = np.maximum(self._high - self._low, max(0.5 * widest, 1e-6)).astype(np.float32)
         centred = projected - (self._low + self._high) / 2
         # A soft limit: strong patches keep their differences instead of all turning the same colour.
-        shades: NDArray[np.float32] = np.tanh(1.6 * centred / span)
+        shades: Float = np.tanh(1.6 * centred / span)
         return shades
 
 
-def _start(depth: int) -> NDArray[np.float32]:
+def _start(depth: int) -> Float:
     """The same arbitrary directions (depth, 3) every time."""
     wave = np.arange(1, depth + 1, dtype=np.float32)[:, None] * np.array([1.0, 1.7, 2.9], np.float32)
     return _orthonormal(np.sin(wave).astype(np.float32))
 
 
-def _orthonormal(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def _orthonormal(matrix: Float) -> Float:
     q, r = np.linalg.qr(matrix)
     signs = np.where(np.diag(r) < 0, -1, 1)
-    columns: NDArray[np.float32] = (q * signs).astype(np.float32)
+    columns: Float = (q * signs).astype(np.float32)
     return columns
 
 
-def _ordered(centred: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
+def _ordered(centred: Float, basis: Float) -> Float:
     """The basis turned to the components themselves, the strongest first, its heavier tail positive."""
     projected = centred @ basis
     _, vectors = np.linalg.eigh(projected.T @ projected)
     basis = basis @ vectors[:, ::-1].astype(np.float32)
     skew = np.sum((centred @ basis) ** 3, axis=0)
-    signed: NDArray[np.float32] = (basis * np.where(skew < 0, -1, 1)).astype(np.float32)
+    signed: Float = (basis * np.where(skew < 0, -1, 1)).astype(np.float32)
     return signed
 
 
-def _follow(old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
-    mixed: NDArray[np.float32] = (old + _FOLLOW * (new - old)).astype(np.float32)
+def _follow(old: Float, new: Float) -> Float:
+    mixed: Float = (old + _FOLLOW * (new - old)).astype(np.float32)
     return mixed
 
 
-def core_colours(cores: int) -> NDArray[np.uint8]:
+def core_colours(cores: int) -> Image:
     """(cores, 3) uint8 RGB, well apart; a core keeps its colour whatever the number of cores."""
     index = np.arange(cores, dtype=np.float32)
     # The golden angle sets neighbours far apart; three tiers of lightness separate hues that come round.
@@ -106,7 +106,7 @@ def core_colours(cores: int) -> NDArray[np.uint8]:
     return oklch_to_rgb(lightness, chroma, index * np.float32(GOLDEN_ANGLE))
 
 
-def paint_core_attention(core_attention: NDArray[np.float32]) -> NDArray[np.uint8]:
+def paint_core_attention(core_attention: Float) -> Image:
     """Each patch in the colour of the core it attends to most, brighter the more it does.
 
     Args:
@@ -122,5 +122,5 @@ def paint_core_attention(core_attention: NDArray[np.float32]) -> NDArray[np.uint
     top = max(float(np.percentile(share, 95)) - even, 1e-6)
     confidence = np.sqrt(np.clip((share - even) / top, 0, 1))[..., None]
     colours = core_colours(core_attention.shape[-1])[strongest].astype(np.float32)
-    painted: NDArray[np.uint8] = np.rint(colours * (0.30 + 0.70 * confidence)).astype(np.uint8)
+    painted: Image = np.rint(colours * (0.30 + 0.70 * confidence)).astype(np.uint8)
     return painted

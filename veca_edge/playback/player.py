@@ -7,70 +7,31 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
+from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
-from veca_edge.playback.protocols import Runner
-from veca_edge.playback.remote import Remote, Shown
+from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
+from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary, Tally, ms
 from veca_edge.playback.viewer import HELP, ViewState, apply_key
 from veca_edge.playback.views import Renderer
-from veca_edge.playback.writers import VideoWriter, check_video_path, save_png
+from veca_edge.playback.writers import VideoWriter, save_png
 from veca_edge.runtime.result import Prediction, Result, computed_patches
+from veca_edge.sensors.trace import state_record
 
 LOGGED_LABELS = 5
-LIVE_FPS = 30.0  # of a saved video when the camera does not tell its rate
-LOGGED_STATE = ("battery", "charging", "low_power", "headroom", "forecast", "frequency", "power")
+DEFAULT_FPS = 30.0  # of a source that does not tell its rate
+EARLY = 0.1  # of a period that a frame may come before its time
 NAP = 0.05  # seconds: the longest wait between looks at the keyboard or at `stop`
 Say = Callable[[str], None]
-
-
-class Screen(Protocol):
-    """The part of `viewer.Window` that is used here."""
-
-    def show(self, image: NDArray[np.uint8]) -> None: ...
-
-    def key(self, wait: float = 0.001) -> int: ...
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run.
-
-    Attributes:
-        image_size: pixels for the model's input, None for the model's own.
-        frames: stop after this many, None for all.
-        fps_limit: frames per second at most, None for no limit.
-        save: a video of what is shown, or None.
-        log: a JSON-lines file, or None.
-        snapshots: the folder for snapshots.
-        alternating: budgets that alternate, one second of film each; () leaves the choice to the keys.
-    """
-
-    image_size: int | None = None
-    frames: int | None = None
-    fps_limit: float | None = None
-    save: Path | None = None
-    log: Path | None = None
-    snapshots: Path = Path()
-    alternating: tuple[int, ...] = ()
-
-    def check(self, patch_size: int) -> None:
-        """Raise a VecaError for a video that cannot be written, or an image size not made of whole patches."""
-        if self.save is not None:
-            check_video_path(self.save)
-        if self.image_size is not None and self.image_size % patch_size:
-            raise VecaError(f"image size {self.image_size} is not a multiple of the patch size {patch_size}")
 
 
 class Pacer:
@@ -95,13 +56,39 @@ class Pacer:
         self._due = max(self._due, now) + self._period
 
 
+class Thinner:
+    """Leaves out frames of a source that is faster than wanted, evenly by their times.
+
+    Attributes:
+        rate: frames per second to keep, or None for all of them.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate = rate
+        self._start, self._slot = 0.0, -1
+
+    def takes(self, time: float) -> bool:
+        """Whether the frame of this time, in seconds, is kept. A time before the last one's starts over."""
+        if self.rate is None:
+            return True
+        slot = math.floor((time - self._start) * self.rate + EARLY)
+        if self._slot < 0 or slot < self._slot:
+            self._start, slot = time, 0
+        elif slot == self._slot:
+            return False
+        self._slot = slot
+        return True
+
+
 class Player:
     """Plays a source through a runner until it ends, the user quits, or `stop` is called.
 
     Args:
         state: where to start: cores and view.
+        request: what to show and write, and for how long.
         window: shows pictures and gives keys; None for headless.
-        say: prints a line for the user.
+        show: prints a line of results: the label of a single image.
+        say: prints a line about the run.
         progress: called after every frame.
         remote: shows pictures elsewhere, beside a window or instead of one; None for nowhere.
     """
@@ -111,15 +98,17 @@ class Player:
         runner: Runner,
         source: Source,
         state: ViewState,
-        options: Options,
+        request: RunRequest,
         window: Screen | None = None,
+        show: Say = print,
         say: Say = print,
         progress: Callable[[], object] = lambda: None,
         remote: Remote | None = None,
     ) -> None:
-        options.check(runner.patch_size)
-        self._runner, self._source, self._options = runner, source, options
-        self._state, self._window, self._say, self._progress = state, window, say, progress
+        self._runner, self._source, self._request = runner, source, request
+        self._state, self._window, self._progress = state, window, progress
+        self._show, self._say = show, say
+        self._thinner = Thinner(request.target_fps if request.thins(source.fps) else None)
         self._remote = remote
         self._tally = Tally()
         self._stopped = False
@@ -127,9 +116,10 @@ class Player:
         self._began: float | None = None
         self._period: float | None = None
         self._newest: Result | None = None
+        self._point: OperatingPoint | None = None
         self._video: VideoWriter | None = None
         self._log: LineWriter | None = None
-        self._always_drawn = window is not None or options.save is not None
+        self._always_drawn = window is not None or request.save is not None
         self._renderer = Renderer() if self._always_drawn or remote is not None else None
 
     def stop(self, reason: str) -> None:
@@ -150,16 +140,18 @@ class Player:
         pacer = Pacer(self._rate(), self._wait)
         try:
             with ExitStack() as files:
-                if self._options.log is not None:
-                    self._log = files.enter_context(LineWriter(self._options.log))
-                if self._options.save is not None:
-                    fps = self._source.fps or LIVE_FPS
-                    self._video = files.enter_context(VideoWriter(self._options.save, fps))
+                if self._request.log is not None:
+                    self._log = files.enter_context(LineWriter(self._request.log))
+                if self._request.save is not None:
+                    fps = self._thinner.rate or self._source.fps or DEFAULT_FPS
+                    self._video = files.enter_context(VideoWriter(self._request.save, fps))
                 pacer.pace()
                 for frame in self._source:
                     start = time.monotonic() if start is None else start
+                    if not self._thinner.takes(frame.time):
+                        continue
                     self._one(frame)
-                    if self._stopped or self._tally.frames == self._options.frames:
+                    if self._stopped or self._tally.frames == self._request.frames:
                         break
                     pacer.pace()
         finally:
@@ -168,28 +160,38 @@ class Player:
 
     def _rate(self) -> float | None:
         """The rate to keep: the user's limit, and for a file that someone watches the film's own pace."""
-        rates = [self._options.fps_limit]
+        rates = [self._request.fps_limit]
         if not (self._window is None and self._remote is None) and not self._source.live:
             rates.append(self._source.fps)
         return min((rate for rate in rates if rate), default=None)
 
     def _one(self, frame: Frame) -> None:
         self._measure(time.monotonic())
-        if self._options.alternating:
+        if self._request.alternating:
             self._state = replace(self._state, cores=self._alternate(frame))
-        result = self._runner(frame.image, cores=self._state.cores, image_size=self._options.image_size)
-        top = result.top(LOGGED_LABELS) if result.logits is not None else []
+        result = self._runner(frame.image, cores=self._state.cores, image_size=self._request.image_size)
+        top = labels_of(result)
         self._tally.add(result, top[0] if top else None)
         if self._log is not None:
             self._log.write(log_record(frame, result))
+        self._tell(frame, result, top)
         if self._renderer is not None:
             self._present(self._renderer, frame, result, top)
         self._progress()
 
+    def _tell(self, frame: Frame, result: Result, top: Sequence[Prediction]) -> None:
+        """A line for a single image; in a film a line for each decision, where no window shows it."""
+        if not self._source.continuous:
+            self._show(f"{frame.name}: {said_of(top)}")
+        elif self._window is None and result.point is not None and result.point != self._point:
+            begin = "starting at" if self._point is None else "now"
+            self._point = result.point
+            self._say(f"{begin} {result.point}: {result.reason}")
+
     def _alternate(self, frame: Frame) -> int:
         """The budget whose second of film this frame belongs to."""
-        second = int(frame.index / (self._source.fps or LIVE_FPS))
-        return self._options.alternating[second % len(self._options.alternating)]
+        second = int(frame.index / (self._source.fps or DEFAULT_FPS))
+        return self._request.alternating[second % len(self._request.alternating)]
 
     def _present(self, renderer: Renderer, frame: Frame, result: Result, labels: Sequence[Prediction]) -> None:
         """Draw, save and show; while paused, keep showing this frame."""
@@ -211,8 +213,8 @@ class Player:
                 return
             self._began = None  # the pause is not part of the frame rate
             if self._state.cores not in (result.cores, None):
-                result = self._runner(frame.image, cores=self._state.cores, image_size=self._options.image_size)
-                labels = result.top(LOGGED_LABELS) if result.logits is not None else []
+                result = self._runner(frame.image, cores=self._state.cores, image_size=self._request.image_size)
+                labels = labels_of(result)
 
     def _hud(self, result: Result) -> Hud:
         """The numbers to show; a frame that was left out has those of the one whose result it shows."""
@@ -230,7 +232,7 @@ class Player:
             hud_lines(result),
         )
 
-    def _interact(self, window: Screen, renderer: Renderer, picture: NDArray[np.uint8]) -> None:
+    def _interact(self, window: Screen, renderer: Renderer, picture: Image) -> None:
         """Show a picture and obey a key."""
         window.show(renderer.add_lines(picture, HELP) if self._state.help else picture)
         self._state = apply_key(self._state, window.key(NAP if self._state.paused else 0.001))
@@ -249,16 +251,16 @@ class Player:
                 return
             self._state = remote.steer(before, NAP)
 
-    def _record(self, picture: NDArray[np.uint8], frame: Frame) -> None:
+    def _record(self, picture: Image, frame: Frame) -> None:
         # A file's frames are taken as they are; a camera's arrive at the pace of the model.
         if self._video is not None:
             self._video.write(picture, frame.time if self._source.live else None)
 
-    def _snapshot(self, picture: NDArray[np.uint8]) -> None:
+    def _snapshot(self, picture: Image) -> None:
         name = f"veca-{datetime.now():%Y%m%d-%H%M%S-%f}.png"
         try:
-            save_png(self._options.snapshots / name, picture)
-            self._say(f"saved {self._options.snapshots / name}")
+            save_png(self._request.snapshots / name, picture)
+            self._say(f"saved {self._request.snapshots / name}")
         except VecaError as error:  # no reason to end the run
             self._say(str(error))
 
@@ -276,7 +278,7 @@ class Player:
             time.sleep(min(left, NAP))
 
     def _summary(self, seconds: float) -> Summary:
-        if self._ended == "end" and self._tally.frames == self._options.frames:
+        if self._ended == "end" and self._tally.frames == self._request.frames:
             self._ended = "frames"
         written = [self._video.path] if self._video is not None and self._video.frames else []
         written += [self._log.path] if self._log is not None and self._log.lines else []
@@ -295,9 +297,18 @@ class Player:
         )
 
 
+def labels_of(result: Result) -> list[Prediction]:
+    """The most likely labels, the best first; none without a head."""
+    return result.top(LOGGED_LABELS) if result.logits is not None else []
+
+
+def said_of(top: Sequence[Prediction]) -> str:
+    """The most likely label with its probability, or that there are none."""
+    return f"{top[0].label} {100 * top[0].probability:.0f} %" if top else "no labels (the model has no head)"
+
+
 def log_record(frame: Frame, result: Result) -> dict[str, Any]:
     """A frame's line in the log; times in seconds, latency in milliseconds, sizes (height, width)."""
-    top = result.top(LOGGED_LABELS) if result.logits is not None else []
     return {
         "index": frame.index,
         "time": round(frame.time, 6),
@@ -309,7 +320,7 @@ def log_record(frame: Frame, result: Result) -> dict[str, Any]:
         "patches_total": result.features.shape[0] * result.features.shape[1],
         "keyframe": result.keyframe,
         "oldest": result.oldest,
-        "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in top],
+        "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
     } | governed(result)
 
 
@@ -317,13 +328,12 @@ def governed(result: Result) -> dict[str, Any]:
     """What the governor decided and why, for the log; nothing outside of a session."""
     if result.point is None:
         return {}
-    point, state = result.point, result.state
-    known = {} if state is None else {k: v for k, v in asdict(state).items() if k in LOGGED_STATE and v is not None}
+    point, state = result.point, {} if result.state is None else state_record(result.state)
     return {
         "point": {"cores": point.cores, "image_size": point.image_size, "patch_budget": point.patch_budget}
         | {"rate": round(point.rate, 3)},
         "reason": result.reason,
-        "state": known | ({"thermal": str(state.thermal)} if state and state.thermal is not None else {}),
+        "state": {k: v for k, v in state.items() if v is not None and k not in ("time", "temperatures")},
     }
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.session import Session, SessionStatistics
-
-Image = NDArray[np.uint8]
 
 
 class ModelRunner:
     """Computes every frame as a whole, at the largest budget if none is named."""
 
     def __init__(self, model: Model) -> None:
-        self.name, self.budgets, self.patch_size = model.name, model.budgets, model.patch_size
+        self.name, self.budgets = model.name, model.budgets
         self._model = model
 
     @property

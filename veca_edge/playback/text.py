@@ -5,8 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from veca_edge.arrays import Image
 
 Colour = tuple[int, int, int]
 REGULAR, BOLD = 400, 650
@@ -53,7 +52,7 @@ class Pen:
 
     def draw(
         self,
-        image: NDArray[np.uint8],
+        image: Image,
         text: str,
         at: tuple[int, int],
         size: int,

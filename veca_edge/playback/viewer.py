@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.playback.views import VIEWS
 
@@ -105,7 +103,7 @@ class Window:
             raise VecaError(f"cannot open a window ({error.err}): use --headless or --serve") from None
         self._shape: tuple[int, ...] | None = None
 
-    def show(self, image: NDArray[np.uint8]) -> None:
+    def show(self, image: Image) -> None:
         """Show (H, W, 3) uint8 RGB; the window takes the size of the first picture."""
         import cv2
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.playback.drawing import Box, clip_box
 from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
 from veca_edge.playback.painting import FeaturePainter, paint_core_attention
 from veca_edge.playback.text import Pen
 from veca_edge.runtime.result import Result
 
-Image = NDArray[np.uint8]
 Mix = Callable[[Image, Image], Image]
 VIEWS = ("labels", "features", "attention", "change", "plain")
 LABELS_SHOWN = 3

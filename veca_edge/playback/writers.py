@@ -6,17 +6,14 @@ import math
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, shortened
 from veca_edge.image.opencv import FRAME_COUNT, open_capture, quiet_opencv
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
 # VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
@@ -86,7 +83,7 @@ class VideoWriter:
         self._open = True
         self._encoder: Any = None
 
-    def write(self, image: NDArray[np.uint8], time: float | None = None) -> None:
+    def write(self, image: Image, time: float | None = None) -> None:
         """Add a picture (H, W, 3) uint8 RGB.
 
         Args:
@@ -141,7 +138,7 @@ class VideoWriter:
             )
         self._file.keep()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -154,7 +151,7 @@ def check_video_path(path: str | Path) -> None:
         raise VecaError(f"cannot write a video to {path}: the name must end in {', '.join(CODECS)}")
 
 
-def save_png(path: Path, image: NDArray[np.uint8]) -> None:
+def save_png(path: Path, image: Image) -> None:
     """Write (H, W, 3) uint8 RGB as a PNG file; a StreamError if that fails, and nothing left behind."""
     data = encode_png(image)
     file = PendingFile(path)
@@ -166,7 +163,7 @@ def save_png(path: Path, image: NDArray[np.uint8]) -> None:
     file.keep()
 
 
-def encode_png(image: NDArray[np.uint8]) -> bytes:
+def encode_png(image: Image) -> bytes:
     """(H, W, 3) uint8 RGB as the bytes of a PNG file."""
     import cv2
 
@@ -186,7 +183,7 @@ def video_size(width: int, height: int) -> tuple[int, int]:
     return max(SHORTEST, round(width * scale)), max(SHORTEST, round(height * scale))
 
 
-def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def letterbox(image: Image, size: tuple[int, int]) -> Image:
     """The whole image centred on black, `size` = (width, height) pixels."""
     import cv2
 

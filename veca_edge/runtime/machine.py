@@ -1,14 +1,72 @@
-"""The machine that this runs on: its processor, and how busy it is with other things."""
+"""The machine that this runs on: its processor and software, and how busy it is with other things."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from veca_edge._version import __version__
+from veca_edge.runtime.threads import usable_cores
+
+BUSY_LOAD = 0.5  # load average at which other work is likely to show in timings
 BUSY_OTHERS = 0.25  # processors' worth of other work at which it is likely to show in timings
 STAT = Path("/proc/stat")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine and the software.
+
+    Attributes:
+        processor: its name, or its architecture where the system does not tell more.
+        usable_cores: logical processors this process may use.
+        system: operating system and architecture.
+        versions: of python, veca-edge, numpy, torch, executorch, and what is compared with, if installed.
+        load_average: of the last minute before any work of ours, None where the system keeps none.
+    """
+
+    processor: str
+    usable_cores: int
+    system: str
+    versions: dict[str, str]
+    load_average: float | None
+
+
+def read_machine(packages: Sequence[str] = ()) -> Machine:
+    """Look at the machine; call it before any work, so that the load average is that of others.
+
+    Args:
+        packages: whose versions matter beside those that always do.
+    """
+    return Machine(
+        processor=processor_name(),
+        usable_cores=len(usable_cores()),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        versions=_versions(packages),
+        load_average=_load_average(),
+    )
+
+
+def _load_average() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return None
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    found = {"python": platform.python_version(), "veca-edge": __version__}
+    for name in ("numpy", "torch", "executorch", *packages):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -22,13 +80,6 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         return board.read_text().strip("\0\n ")
     except OSError:
         return platform.processor() or platform.machine() or "unknown processor"
-
-
-def usable_cores() -> int:
-    """Logical processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class OthersClock:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.image.patches import cell_centres
 from veca_edge.runtime.result import Result
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import is_package, is_there
+from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
+from veca_edge.numbers import counted
 from veca_edge.runtime.engines.engine import ComputeUnits, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-Float = NDArray[np.float32]
 
 
 class Model:
@@ -43,15 +39,15 @@ class Model:
         budgets: tuple[int, ...],
         labels: tuple[str, ...] = (),
         head: Head | None = None,
-        quality: Mapping[str, Any] | None = None,
+        quality: QualityTable | None = None,
         digest: str = "",
     ) -> None:
         """Args:
-        quality: what each operating point is worth (see `Manifest.quality`), {} or None if unknown.
+        quality: what each run configuration is worth, None if unknown.
         digest: SHA-256 of the file, hexadecimal.
         """
         self.name = name
-        self.quality = quality or {}
+        self.quality = quality
         self.digest = digest
         self.engine = engine
         self.preprocessing = preprocessing
@@ -65,17 +61,17 @@ class Model:
         """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
         if self._closed:
             return f"<Model {self.name}, closed>"
-        labels = f"{len(self.labels)} labels, " if self.labels else ""
+        labels = f"{counted(len(self.labels), 'label')}, " if self.labels else ""
         cores = f"{self.budgets[0]} to {self.budgets[-1]}" if len(self.budgets) > 1 else f"{self.budgets[0]}"
         return f"<Model {self.name}, {labels}{cores} cores, {self.preprocessing.image_size} px, {self.engine.name}>"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Model:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __call__(self, image: NDArray[np.uint8], cores: int | None = None, image_size: int | None = None) -> Result:
+    def __call__(self, image: Image, cores: int | None = None, image_size: int | None = None) -> Result:
         """Run the model on an image.
 
         Args:
@@ -200,7 +196,14 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
     Args:
         head: the classifier, if it is not in the engine's program.
         digest: as in `Model`.
+
+    Raises:
+        VecaError: the quality table is damaged.
     """
+    try:
+        quality = QualityTable.of_file(manifest.quality, manifest.budgets)
+    except VecaError as error:
+        raise VecaError(f"{manifest.name}: {error}: convert the checkpoint again") from None
     return Model(
         name=manifest.name,
         engine=engine,
@@ -209,7 +212,7 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
         budgets=manifest.budgets,
         labels=manifest.labels,
         head=head,
-        quality=manifest.quality,
+        quality=quality,
         digest=digest,
     )
 

@@ -1,6 +1,6 @@
-"""What the governor needs of this device: how long each way of running takes, measured once and remembered.
+"""What the governor needs of this device: how long each run configuration takes, measured once and remembered.
 
-What a way of running is worth is in the model file; what it costs only the device knows.
+What a configuration is worth is in the model file; what it costs only the device knows.
 """
 
 from __future__ import annotations
@@ -8,21 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from veca_edge._version import __version__
 from veca_edge.errors import VecaError
-from veca_edge.files import replacing
+from veca_edge.files import cache_folder, replacing
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
-from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, processor_name, usable_cores
-from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_ways
-from veca_edge.runtime.trust import cache_folder
+from veca_edge.numbers import finite
+from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, read_machine
+from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_configurations
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
@@ -33,7 +31,7 @@ LARGEST = 2**20  # bytes of a remembered profile; ours have 10 kB
 
 @dataclass(frozen=True)
 class Device:
-    """What a profile holds on: if any of this changes, it is measured anew.
+    """What a profile holds on: if any of this changes, it is measured again.
 
     Attributes:
         processor: its name.
@@ -53,9 +51,9 @@ class Profile:
     """The latencies of a model on a device.
 
     Attributes:
-        table: of every way of running that the model file judges.
+        table: of every run configuration in the model file's quality table.
         device: see `Device`.
-        timed: ways that were timed; the others lie between them and are interpolated (slow devices).
+        timed: configurations that were timed; the others lie between them and are interpolated (slow devices).
         seconds: that it took.
         others: processors' worth of other work meanwhile, or None where the system does not tell.
         remembered: whether it comes from an earlier start.
@@ -74,8 +72,8 @@ class Profile:
         if self.others is None or self.others < BUSY_OTHERS:
             return None
         return (
-            f"other work took {self.others:.1f} processors while this was measured: do not trust the figures, and "
-            "measure again when it is quiet (veca-edge profile --again)"
+            f"other programs used {self.others:.1f} processors while this was measured, so the figures are too "
+            "high: close them and run `veca-edge profile --again`"
         )
 
 
@@ -90,35 +88,30 @@ def front_of(
     Args:
         model: from a model file with a quality table.
         target_fps: frames per second that the app wants.
-        image_size: keep to this one, in pixels; None for all that were judged.
+        image_size: keep to this one, in pixels; None for all in the quality table.
         say: receives a line if something takes seconds, or is not to be trusted.
 
     Raises:
         VecaError: no quality table, or none for that image size.
     """
     quality = quality_of(model)
-    rows = tuple(row for row in quality.rows if image_size in (None, row.image_size))
-    if not rows:
-        judged = sorted({row.image_size for row in quality.rows})
-        raise VecaError(f"{image_size} px was not judged at conversion: use one of {', '.join(map(str, judged))}")
+    if image_size is not None:
+        quality = quality.at_size(image_size)
     profile = profile_device(model, say=say)
     if profile.complaint:
         say(profile.complaint)
-    return Front.of(operating_points(replace(quality, rows=rows), profile.table, target_fps))
+    return Front.of(operating_points(quality, profile.table, target_fps))
 
 
 def quality_of(model: Model) -> QualityTable:
-    """What the model file says its ways of running are worth.
+    """What the model file says its run configurations are worth.
 
     Raises:
-        VecaError: nothing, or nonsense.
+        VecaError: it does not say.
     """
-    if not model.quality:
-        raise VecaError("the model file does not judge its operating points: convert the checkpoint anew")
-    table = QualityTable.from_dict(model.quality)
-    for row in table.rows:
-        model.check_budget(row.cores)
-    return table
+    if model.quality is None:
+        raise VecaError(f"{model.name} has no quality table: convert the checkpoint again with `veca-edge convert`")
+    return model.quality
 
 
 def profile_device(
@@ -137,16 +130,16 @@ def profile_device(
         advance: called with how much is measured, 0..1.
 
     Raises:
-        VecaError: no quality table, or one that speaks of what the model cannot do.
+        VecaError: no quality table, or a row of it that the model cannot run.
     """
-    ways = [row.way for row in quality_of(model).rows]
+    wanted = quality_of(model).configurations
     device, path = this_device(model.engine.threads), _path(model)
     known = None if again or path is None else _recall(path)
-    if known is not None and known.device == device and {row.way for row in known.table.rows} >= set(ways):
+    if known is not None and known.device == device and known.table.configurations >= set(wanted):
         return known
-    say(f"measuring {len(ways)} ways of running on this device, once, for about {SECONDS:.0f} s")
+    say(f"measuring {len(wanted)} run configurations on this device, once, for about {SECONDS:.0f} s")
     others, start = OthersClock(), perf_counter()
-    rows, timed = time_ways(opener(model), ways, clip_frames(START, FRAMES), advance)
+    rows, timed = time_configurations(opener(model), wanted, clip_frames(START, FRAMES), advance)
     found = Profile(LatencyTable(tuple(rows)), device, timed, perf_counter() - start, others.cores())
     if path is not None:
         _remember(path, found)
@@ -155,10 +148,10 @@ def profile_device(
 
 def this_device(threads: int) -> Device:
     """This device, computing with so many threads."""
-    parts = [f"veca-edge {__version__}"]
-    with suppress(PackageNotFoundError):
-        parts.append(f"executorch {version('executorch')}")
-    return Device(processor_name(), usable_cores(), threads, ", ".join(parts))
+    machine = read_machine()
+    engine = {name: machine.versions.get(name) for name in ("veca-edge", "executorch")}
+    runtime = ", ".join(f"{name} {number}" for name, number in engine.items() if number)
+    return Device(machine.processor, machine.usable_cores, threads, runtime)
 
 
 def _path(model: Model) -> Path | None:
@@ -170,32 +163,18 @@ def _path(model: Model) -> Path | None:
 
 def _recall(path: Path) -> Profile | None:
     """The profile in a file; None if there is none, or it is damaged or of another version."""
-    with suppress(OSError, ValueError, RecursionError, VecaError):
-        if path.stat().st_size <= LARGEST:
-            return _from_json(json.loads(path.read_text("utf-8")))
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, VecaError):
+        if path.stat().st_size > LARGEST:
+            return None
+        values = json.loads(path.read_text("utf-8"))
+        timed, seconds, others = (finite(values[name], 0, 1e9) for name in ("timed", "seconds", "others"))
+        if timed is None or seconds is None or (others is None and values["others"] is not None):
+            return None
+        if values["format"] == FORMAT:
+            rows = LatencyTable.from_rows(values["rows"])
+            # Nothing is done with the device but comparing it with this one.
+            return Profile(rows, Device(**values["device"]), int(timed), seconds, others, remembered=True)
     return None
-
-
-def _from_json(values: Any) -> Profile:
-    """A remembered profile.
-
-    Raises:
-        VecaError, ValueError: it is none.
-    """
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise VecaError("not a profile of this version")
-    device, rows = values.get("device"), values.get("rows")
-    timed, seconds, others = (values.get(name, 0) for name in ("timed", "seconds", "others"))
-    if not isinstance(device, dict) or sorted(device) != sorted(Device.__dataclass_fields__):
-        raise VecaError("the profile does not say which device it is of")
-    if not isinstance(rows, list) or not all(map(_is_count, (timed, seconds, others or 0))):
-        raise VecaError("the profile's numbers make no sense")
-    # Nothing is done with the device but comparing it with this one.
-    return Profile(LatencyTable.from_rows(rows), Device(**device), int(timed), seconds, others, remembered=True)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
 
 
 def _remember(path: Path, profile: Profile) -> None:

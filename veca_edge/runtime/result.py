@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 
 if TYPE_CHECKING:
     from veca_edge.governor.points import OperatingPoint
     from veca_edge.sensors.state import DeviceState
 
-Float = NDArray[np.float32]
 Floating = TypeVar("Floating", bound=np.floating[Any])
 
 

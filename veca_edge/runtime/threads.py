@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-SYSFS = Path("/sys/devices/system/cpu")
+from veca_edge.errors import VecaError
+from veca_edge.sensors.sysfs import read_int
+
+SYSFS = "/sys/devices/system/cpu"
 BIG = 0.75  # of the fastest core's capacity; little cores have half of it or less
 
 
-def default_threads(sysfs: Path = SYSFS) -> int:
+def default_threads(sysfs: str = SYSFS) -> int:
     """The number of big cores this process may use, at least 1.
 
     Linux tells each core's relative capacity (`cpu_capacity`, on Arm) or its highest clock; cores with at least
     three quarters of the best value count as big. Where neither is known every usable core counts.
     """
-    usable = _usable_cores()
+    usable = usable_cores()
     for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"):
-        values = [_read(sysfs / f"cpu{core}" / name) for core in usable]
+        values = [read_int(f"{sysfs}/cpu{core}/{name}") for core in usable]
         known = [value for value in values if value]
         if len(known) == len(usable):
             return max(1, sum(value >= BIG * max(known) for value in known))
     return max(1, len(usable))
 
 
-def _usable_cores() -> list[int]:
+def usable_cores() -> list[int]:
+    """The logical processors that this process may use, by their numbers."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
-def _read(path: Path) -> int:
-    """The number in a file, or 0."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return 0
-
-
 def check_threads(threads: int | None) -> int:
     """`threads`, or the default for None; VecaError below 1."""
-    from veca_edge.errors import VecaError
-
     if threads is None:
         return default_threads()
     if threads < 1:

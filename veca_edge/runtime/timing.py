@@ -1,6 +1,6 @@
-"""How long each way of running takes: the model on some frames of the packaged clip.
+"""How long each run configuration takes: the model on some frames of the packaged clip.
 
-A slow device could not time every way within the seconds that someone waits: there the core counts, and then the
+A slow device could not time all of them within the seconds that someone waits: there the core counts, and then the
 patch budgets, between the least and the most are interpolated. Cost is close to linear in both.
 """
 
@@ -14,76 +14,82 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.governor.quality import LatencyRow, Way
+from veca_edge.arrays import Image
+from veca_edge.governor.quality import LatencyRow, RunConfiguration
+from veca_edge.runtime.measuring import latency
 from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.runtime.streaming.change import ChangeSettings
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
-SECONDS = 12.0  # of computing, shared by all ways, in two passes where they fit
+SECONDS = 12.0  # of computing, shared by all configurations, in two passes where they fit
 LONGEST = 14.0  # seconds of computing that a slow device may need
-FEWEST, MOST = 10, 32  # timed frames per way of running
+FEWEST, MOST = 10, 32  # timed frames per configuration
 WARM_UP = 2  # frames that are not timed: the first call of a method loads it, the first of a stream is a keyframe
 START = 12  # frame of the packaged clip from which a hand moves in it
 FRAMES = MOST + WARM_UP  # of the clip, from there
 STREAMED = 0.5  # of a full frame's time, what a streamed one takes on this clip, roughly
 
-Image = NDArray[np.uint8]
 Run = Callable[[Image], Result]
-Opener = Callable[[Way], Run]
+Opener = Callable[[RunConfiguration], Run]
 
 
 def opener(model: Model) -> Opener:
-    """Opens a way of running afresh: what it returns is called with one frame after another."""
+    """Opens a run configuration afresh: what it returns is called with one frame after another."""
 
-    def open_way(way: Way) -> Run:
-        cores, size, budget = way
+    def open_run(configuration: RunConfiguration) -> Run:
+        cores, size, budget = configuration
         if budget is None:
             return lambda frame: model(frame, cores=cores, image_size=size)
         return model.stream(cores, size, ChangeSettings(patch_budget=budget)).update
 
-    return open_way
+    return open_run
 
 
-def time_ways(
-    open_way: Opener,
-    ways: Sequence[Way],
+def time_configurations(
+    open_run: Opener,
+    configurations: Sequence[RunConfiguration],
     frames: Sequence[Image],
     advance: Callable[[float], None] = lambda _: None,
 ) -> tuple[list[LatencyRow], int]:
-    """Time every way of running over some frames of a clip.
+    """Time every run configuration over some frames of a clip.
 
     Args:
-        open_way: see `opener`.
-        ways: (cores, image size, patch budget).
+        open_run: see `opener`.
+        configurations: what to time.
         frames: uint8 (H, W, 3), RGB, at least `WARM_UP + FEWEST`.
         advance: called with how much is done, 0..1.
 
     Returns:
-        A row per way, and how many of them were timed; the others are interpolated.
+        A row per configuration, and how many of them were timed; the others are interpolated.
     """
-    timed = thinned(ways, _pace(open_way, ways, frames[0]))
-    # Once for nothing: the first frames of all pay for clocks, caches and plans, and would pass for the way's own.
-    _time_way(open_way(timed[0]), frames, 0.0)
+    timed = thinned(configurations, _pace(open_run, configurations, frames[0]))
+    # Once for nothing: the first frames of all pay for clocks, caches and plans, and would pass for its own.
+    _time_one(open_run(timed[0]), frames, 0.0)
     found, left = list[_Times](), SECONDS / 2
-    for done, way in enumerate(timed):
-        found.append(_time_way(open_way(way), frames, left / (len(timed) - done)))
+    for done, configuration in enumerate(timed):
+        found.append(_time_one(open_run(configuration), frames, left / (len(timed) - done)))
         left = max(0.0, left - found[-1].spent)
         advance((done + 1) / len(timed) / 2)
     if 2 * sum(times.spent for times in found) <= SECONDS:
-        for done, way in enumerate(timed):
-            found[done] = found[done].least(_time_way(open_way(way), frames[: found[done].frames], math.inf))
+        for done, configuration in enumerate(timed):
+            found[done] = found[done].least(
+                _time_one(open_run(configuration), frames[: found[done].frames], math.inf)
+            )
             advance((1 + (done + 1) / len(timed)) / 2)
     else:
         advance(1.0)
-    rows = [latency_row(way, times.seconds, times.computed) for way, times in zip(timed, found, strict=True)]
-    return filled(rows, ways), len(timed)
+    rows = [
+        latency_row(configuration, times.seconds, times.computed)
+        for configuration, times in zip(timed, found, strict=True)
+    ]
+    return filled(rows, configurations), len(timed)
 
 
 @dataclass(frozen=True)
 class _Times:
-    """Of a way's timed frames, seconds and computed patches; and the seconds of all frames together."""
+    """Of a configuration's timed frames, seconds and computed patches; and the seconds of all frames together."""
 
     seconds: tuple[float, ...]
     computed: tuple[int, ...]
@@ -94,18 +100,18 @@ class _Times:
         return WARM_UP + len(self.seconds)
 
     def least(self, other: _Times) -> _Times:
-        """Each frame's time in the better of two passes: what disturbs one of them is no property of the way."""
+        """Each frame's time in the better of two passes: what disturbs one of them says nothing of it."""
         return replace(self, seconds=tuple(map(min, self.seconds, other.seconds)))
 
 
-def _pace(open_way: Opener, ways: Sequence[Way], frame: Image) -> float:
-    """Seconds of a full frame in the dearest way; the first call loads the method."""
-    dearest = max(ways, key=lambda way: (way[1], way[0]))
-    return min(open_way(dearest)(frame).latency for _ in range(3))
+def _pace(open_run: Opener, configurations: Sequence[RunConfiguration], frame: Image) -> float:
+    """Seconds of a full frame in the dearest configuration; the first call loads the method."""
+    dearest = max(configurations, key=lambda one: (one.image_size, one.cores))
+    return min(open_run(dearest)(frame).latency for _ in range(3))
 
 
-def _time_way(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
-    """A way on as many frames as fit into these seconds, within `FEWEST` and `MOST`."""
+def _time_one(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
+    """A configuration on as many frames as fit into these seconds, within `FEWEST` and `MOST`."""
     times, computed, spent = list[float](), list[int](), 0.0
     for index, frame in enumerate(frames[: WARM_UP + MOST]):
         result = run(frame)
@@ -118,11 +124,11 @@ def _time_way(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
     return _Times(tuple(times), tuple(computed), spent)
 
 
-def latency_row(way: Way, times: Sequence[float], computed: Sequence[int]) -> LatencyRow:
-    """A way's row, from the seconds and the computed patches of each frame."""
-    seconds, patches = np.asarray(times), np.asarray(computed)
-    p50, p95 = (float(value) for value in np.percentile(seconds, (50, 95)))
-    return LatencyRow(*way, p50, p95, float(seconds.mean()), float(patches.mean()), *_line(seconds, patches))
+def latency_row(configuration: RunConfiguration, times: Sequence[float], computed: Sequence[int]) -> LatencyRow:
+    """A configuration's row, from the seconds and the computed patches of each frame."""
+    seconds, patches, found = np.asarray(times), np.asarray(computed), latency(times)
+    measured = (found.p50 / 1e3, found.p95 / 1e3, float(seconds.mean()), float(patches.mean()))
+    return LatencyRow(*configuration, *measured, *_line(seconds, patches))
 
 
 def _line(times: NDArray[np.float64], computed: NDArray[np.int_]) -> tuple[float, float]:
@@ -134,53 +140,62 @@ def _line(times: NDArray[np.float64], computed: NDArray[np.int_]) -> tuple[float
     return (float(base), float(slope)) if slope > 0 and base > 0 else (float(np.median(times[partial])), 0.0)
 
 
-def thinned(ways: Sequence[Way], pace: float) -> list[Way]:
-    """The ways to time so that it takes `LONGEST` seconds at most, if it can.
+def thinned(configurations: Sequence[RunConfiguration], pace: float) -> list[RunConfiguration]:
+    """The configurations to time so that it takes `LONGEST` seconds at most, if it can.
 
     Args:
-        ways: all of them.
+        configurations: all of them.
         pace: seconds of a full frame with the most cores at the largest size.
     """
-    largest = max(size for _, size, _ in ways)
+    largest = max(size for _, size, _ in configurations)
 
-    def seconds(some: Sequence[Way]) -> float:
+    def seconds(some: Sequence[RunConfiguration]) -> float:
         shares = ((size / largest) ** 2 * (1 if budget is None else STREAMED) for _, size, budget in some)
         return pace * (WARM_UP + FEWEST) * sum(shares)
 
-    cores = _ends([way[0] for way in ways])
-    outer = [way for way in ways if way[0] in cores]
+    cores = _ends([one.cores for one in configurations])
+    outer = [one for one in configurations if one.cores in cores]
     budgets = {
-        size: _ends([way[2] for way in ways if way[1] == size and way[2] is not None]) for _, size, _ in ways
+        size: _ends(
+            [one.patch_budget for one in configurations if one.image_size == size and one.patch_budget is not None]
+        )
+        for _, size, _ in configurations
     }
-    outermost = [way for way in outer if way[2] is None or way[2] in budgets[way[1]]]
-    return next((some for some in (list(ways), outer) if seconds(some) <= LONGEST), outermost)
+    outermost = [one for one in outer if one.patch_budget is None or one.patch_budget in budgets[one.image_size]]
+    return next((some for some in (list(configurations), outer) if seconds(some) <= LONGEST), outermost)
 
 
 def _ends(values: Sequence[int]) -> set[int]:
     return {min(values), max(values)} if values else set()
 
 
-def filled(rows: Sequence[LatencyRow], ways: Sequence[Way]) -> list[LatencyRow]:
-    """Rows for all ways: those between timed ones are interpolated, in cores first and then in patch budgets."""
-    known = {row.way: row for row in rows}
+def filled(rows: Sequence[LatencyRow], configurations: Sequence[RunConfiguration]) -> list[LatencyRow]:
+    """Rows for all configurations: those between timed ones are interpolated, in cores, then in patch budgets."""
+    known = {row.configuration: row for row in rows}
     for axis in (0, 2):
-        for way in ways:
-            if way not in known and (ends := _around(list(known.values()), way, axis)):
-                known[way] = _between(*ends, way, axis)
-    return [known[way] for way in ways]
+        for configuration in configurations:
+            if configuration not in known and (ends := _around(list(known.values()), configuration, axis)):
+                known[configuration] = _between(*ends, configuration, axis)
+    return [known[configuration] for configuration in configurations]
 
 
-def _around(rows: Sequence[LatencyRow], way: Way, axis: int) -> tuple[LatencyRow, LatencyRow] | None:
-    """The nearest rows below and above a way that differ from it in this dial only."""
-    place = way[axis]
-    line = {row.way[axis]: row for row in rows if all(row.way[i] == way[i] for i in range(3) if i != axis)}
+def _around(
+    rows: Sequence[LatencyRow], configuration: RunConfiguration, axis: int
+) -> tuple[LatencyRow, LatencyRow] | None:
+    """The nearest rows below and above a configuration that differ from it in this dial only."""
+    place = configuration[axis]
+    line = {
+        row.configuration[axis]: row
+        for row in rows
+        if all(row.configuration[i] == configuration[i] for i in range(3) if i != axis)
+    }
     below = [value for value in line if value is not None and place is not None and value < place]
     above = [value for value in line if value is not None and place is not None and value > place]
     return (line[max(below)], line[min(above)]) if below and above else None
 
 
-def _between(low: LatencyRow, high: LatencyRow, way: Way, axis: int) -> LatencyRow:
-    start, end, place = low.way[axis] or 0, high.way[axis] or 0, way[axis] or 0
+def _between(low: LatencyRow, high: LatencyRow, configuration: RunConfiguration, axis: int) -> LatencyRow:
+    start, end, place = low.configuration[axis] or 0, high.configuration[axis] or 0, configuration[axis] or 0
     share = (place - start) / (end - start)
     values = (a + share * (b - a) for a, b in zip(astuple(low)[3:], astuple(high)[3:], strict=True))
-    return LatencyRow(*way, *values)
+    return LatencyRow(*configuration, *values)

@@ -8,24 +8,16 @@ digest of all their bytes, so this costs a few seconds once per file.
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from veca_edge.errors import VecaError
+from veca_edge.files import cache_folder
 from veca_edge.modelfile.pte import ModelFile
-from veca_edge.runtime.child import child_command
+from veca_edge.runtime.child import answer, run_child
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
-
-
-def cache_folder() -> Path:
-    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("VECA_EDGE_CACHE"):
-        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
 
 
 def remember(file: ModelFile) -> None:
@@ -45,16 +37,10 @@ def ensure_harmless(file: ModelFile) -> None:
     with contextlib.suppress(OSError):
         if file.digest and _marker(file).exists():
             return
-    command = child_command("veca_edge.runtime.trust", str(file.path.resolve()))
     try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise VecaError(f"{file.path}: its program does not finish; it was not loaded") from None
-    if child.returncode < 0:
-        raise VecaError(f"{file.path}: its program crashes ExecuTorch; it was not loaded")
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise VecaError(reason if str(file.path) in reason else f"{file.path}: {reason}")
+        run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
+    except VecaError as error:
+        raise VecaError(f"{error}; it was not loaded") from None
     remember(file)
 
 
@@ -62,7 +48,7 @@ def _marker(file: ModelFile) -> Path:
     return cache_folder() / "harmless" / file.digest
 
 
-def _try(path: str) -> None:
+def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:
     """What the child does: every method that takes any size, on four patches of grey."""
     import numpy as np
 
@@ -74,10 +60,8 @@ def _try(path: str) -> None:
     for features in ExecutorchEngine(file, threads=1).try_all(patches):
         if not np.isfinite(features).all():
             raise VecaError(f"{path}: its program computes values that are not numbers")
+    return {}
 
 
 if __name__ == "__main__":
-    try:
-        _try(sys.argv[1])
-    except VecaError as error:
-        sys.exit(str(error))
+    answer(_try)

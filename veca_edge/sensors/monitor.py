@@ -8,14 +8,10 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.reading import Reader, Reading, merge
 from veca_edge.sensors.state import DeviceState
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 INTERVAL = 1.0  # seconds between two reads
 STALE = 5.0  # seconds past its next read after which a reader counts as hung and its values as unknown
@@ -91,7 +87,7 @@ class Monitor:
         known = {field: item.value for field, item in sensed.items() if item.value is not None}
         return Look(DeviceState(time=now, **known), sensed)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Monitor:
         self.start()
         return self
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
+from veca_edge.numbers import finite
 from veca_edge.sensors.reading import FIELDS, Reading, Sensed
 from veca_edge.sensors.state import ThermalLevel
 
@@ -99,13 +99,5 @@ def checked_temperature(celsius: Any) -> float | None:
 
 
 def _in_range(value: Any, bounds: Range) -> float | None:
-    # The first comparison spares the slow one of abstract types: nearly all values are floats.
-    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    if not bounds.low <= number <= bounds.high + bounds.slack:  # also for NaN
-        return None
-    return min(number, float(bounds.high))
+    number = finite(value, bounds.low, bounds.high + bounds.slack)
+    return None if number is None else min(number, float(bounds.high))

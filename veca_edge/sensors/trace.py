@@ -15,6 +15,7 @@ from typing import Any
 
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, shortened
+from veca_edge.numbers import finite
 from veca_edge.sensors.plausible import checked_temperature, checked_value
 from veca_edge.sensors.reading import FIELDS
 from veca_edge.sensors.state import DeviceState, ThermalLevel
@@ -56,13 +57,13 @@ def _state(line: bytes, where: str, before: list[DeviceState]) -> DeviceState:
     strange = [key for key in record if key not in ("time", *FIELDS, *IGNORED)]
     if strange:
         raise VecaError(f"{where}: unknown field {strange[0]!r:.80}")
-    time = record.get("time")
-    if isinstance(time, bool) or not isinstance(time, (int, float)) or not abs(time) <= LATEST:
+    time = finite(record.get("time"), -LATEST, LATEST)
+    if time is None:
         raise VecaError(f"{where}: time must be a number of seconds")
     if before and time < before[-1].time:
         raise VecaError(f"{where}: time goes back from {before[-1].time:g} to {time:g}")
     known = {field: record[field] for field in FIELDS if record.get(field) is not None}
-    return DeviceState(float(time), **{field: _value(field, value, where) for field, value in known.items()})
+    return DeviceState(time, **{field: _value(field, value, where) for field, value in known.items()})
 
 
 def _parsed(line: bytes, where: str) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
 
@@ -18,17 +17,13 @@ NO_BATTERY = 128
 SOURCE = "GetSystemPowerStatus"
 
 
-@dataclass(frozen=True)
-class PowerStatus:
-    """The bytes of a SYSTEM_POWER_STATUS."""
+class PowerStatus(ctypes.Structure):
+    """SYSTEM_POWER_STATUS."""
 
     line: int
     battery_flag: int
     percent: int
     saver: int
-
-
-class _SystemPowerStatus(ctypes.Structure):
     _fields_ = (
         ("line", ctypes.c_ubyte),
         ("battery_flag", ctypes.c_ubyte),
@@ -46,11 +41,11 @@ def query() -> PowerStatus:
         OSError: it refuses.
         AttributeError: this is not Windows.
     """
-    status = _SystemPowerStatus()
+    status = PowerStatus()
     kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
     if not kernel.GetSystemPowerStatus(ctypes.byref(status)):
         raise OSError("GetSystemPowerStatus failed")
-    return PowerStatus(status.line, status.battery_flag, status.percent, status.saver)
+    return status
 
 
 class PowerStatusReader(PlainReader):

@@ -1,1 +1,1 @@
-"""Training with nested core budgets, and heads on frozen models."""
+"""Training with nested core budgets, and heads on frozen models: see README.md in this folder."""

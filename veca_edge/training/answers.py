@@ -1,8 +1,8 @@
-"""What a teacher says of training views: asked at every step, or once, ahead of training, and kept.
+"""A teacher's answers to training views: computed at every step, or once before training and kept in a file.
 
-On a processor a convolutional teacher costs as much as a small student's step. Kept answers cost a look-up: each
-photo is seen in a fixed set of views, of which a step draws one. Colours, mirroring and mixing stay free, because
-the answer is taken to be the same under other colours, mirrored with a mirrored view, and mixed with mixed views.
+On a CPU a convolutional teacher costs as much as a small student's step, a kept answer only a look-up: there is a
+fixed set of crops of each photo, and every step draws one of them. Colours, mirroring and mixing stay free: an
+answer is assumed to be the same in other colours; it is mirrored with a mirrored view, and mixed with mixed views.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import replacing
 from veca_edge.photos.store import PhotoStore
@@ -25,20 +26,10 @@ from veca_edge.training.losses import resize_grid
 from veca_edge.training.schedule import KEPT, SAMPLE, draws
 from veca_edge.training.settings import Recipe
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask
-from veca_edge.training.views import (
-    Float,
-    Views,
-    crop,
-    draw_views,
-    half_mirrored,
-    normalise,
-    own_shares,
-    render,
-    resized,
-)
+from veca_edge.training.views import Views, crop, draw_views, half_mirrored, normalise, own_shares, render, resized
 from veca_edge.training.world import Autocast
 
-SAMPLES = 256  # views from which the teacher's statistics are taken
+SAMPLES = 256  # views from which statistics of the teacher are computed
 AT_ONCE = 64
 SMALLEST = 1e-8  # probability of a label
 FIELDS = ("box", *TeacherOutput._fields)
@@ -47,20 +38,20 @@ Progress = Callable[[float], None]
 
 
 class Answers(Protocol):
-    """A teacher as training meets it."""
+    """What training needs of a teacher."""
 
     def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
-        """The views of a batch, changed to ones of which the teacher can say something."""
+        """The views of a batch, changed to views for which there are answers."""
 
     def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
-        """What the teacher says of one part of a batch, images (b, 3, H, H) in 0..1."""
+        """The answers to one part of a batch, images (b, 3, H, H) in 0..1."""
 
     def sample(self) -> TeacherOutput:
-        """What it says of some views, for widths and statistics."""
+        """The answers to some views, for widths and statistics."""
 
 
 class LiveAnswers:
-    """The teacher is asked at every step, of the very images that the student sees."""
+    """Answers that are computed at every step, from the very images that the student sees."""
 
     def __init__(
         self, teacher: Teacher, photos: PhotoStore, recipe: Recipe, autocast: Autocast, device: torch.device
@@ -81,17 +72,17 @@ class LiveAnswers:
         generator = draws(self._recipe.seed, SAMPLE, 0)
         rows = torch.from_numpy(generator.permutation(len(self._photos))[:SAMPLES]).to(self._photos.pixels.device)
         views = draw_views(len(rows), self._recipe.augment.unmixed(), generator)
-        size, said = self._recipe.phases[0].sizes[0], []
+        size, answers = self._recipe.phases[0].sizes[0], []
         for start in range(0, len(rows), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             images, _ = render(self._photos, rows, views, part, size, self._device)
-            said.append(self.answer(images, rows, views, part))
-        parts = (torch.cat(values) for values in zip(*said, strict=True) if all(v is not None for v in values))
+            answers.append(self.answer(images, rows, views, part))
+        parts = (torch.cat(values) for values in zip(*answers, strict=True) if all(v is not None for v in values))
         return TeacherOutput(*parts)
 
 
 class KeptAnswers:
-    """Answers of a fixed set of views, in a file that is mapped, not read.
+    """Answers to a fixed set of views, in a file that is mapped into memory.
 
     The file holds (n, V) rows: the crop's `box` (4,), and in half precision `embedding` (E,), `features` (N, F) on
     the grid of the largest image that is trained (or the teacher's own, if that is coarser) and `logits` (K,),
@@ -105,24 +96,24 @@ class KeptAnswers:
             path: the file.
             photos: n.
             recipe: the one that it was made with.
-            device: where the answers are wanted.
+            device: where answers are returned.
 
         Raises:
-            VecaError: it cannot be read, or is of other photos or another recipe.
+            VecaError: it cannot be read, or belongs to other photos or another recipe.
         """
         self._rows = _mapped(path, (photos, recipe.teacher.views))
         self._boxes: Float = np.ascontiguousarray(self._rows["box"])
         self._augment, self._device = recipe.augment, device
 
     def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
-        """The same colours and mixing, on crops of which there are answers, mirrored or not."""
+        """The same colours and mixing, of crops for which there are answers, mirrored or not."""
         rows = chosen.cpu().numpy()
         picks = generator.integers(self._boxes.shape[1], size=len(rows))
         boxes = half_mirrored(self._boxes[rows, picks], self._augment, generator)
         return replace(views, boxes=boxes, picks=picks)
 
     def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
-        """See `Answers`; mixed views get mixed answers."""
+        """See `Answers`; answers to mixed views are mixed."""
         rows, mine = chosen.cpu().numpy(), views[part]
         own, mixed = self._look_up(rows[part], mine), np.flatnonzero(mine.shares < 1)
         if not len(mixed):
@@ -168,9 +159,9 @@ def keep_answers(
     device: torch.device,
     report: Progress = lambda _: None,
 ) -> None:
-    """Ask a teacher of `recipe.teacher.views` views of every photo, and write what it says.
+    """Run a teacher on `recipe.teacher.views` crops of every photo, and write its answers.
 
-    It sees them at its own size, straight from the photos, in their own colours.
+    The crops have the teacher's own size and the photos' own colours.
 
     Raises:
         VecaError: the teacher fails, or the file cannot be written.
@@ -203,10 +194,8 @@ def kept_boxes(photos: int, recipe: Recipe) -> Float:
 
 def _kept_rows(teacher: Teacher, pixels: Tensor, boxes: Float, recipe: Recipe, autocast: Autocast) -> NDArray[Any]:
     """The rows of some photos (b, 3, S, S) and their crops (b, V, 4)."""
-    size, grid = (
-        recipe.teacher.image_size or recipe.train_sizes[-1],
-        recipe.train_sizes[-1] // recipe.model.patch_size,
-    )
+    largest = recipe.train_sizes[-1]
+    size, grid = recipe.teacher.image_size or largest, largest // recipe.model.patch_size
     columns = []
     for view in range(boxes.shape[1]):
         said = _ask(teacher, crop(pixels, boxes[:, view], size), recipe, autocast)
@@ -227,9 +216,9 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise VecaError(f"{path} cannot be read: {error}; start anew with --resume never") from None
+        raise VecaError(f"{path} cannot be read: {error}; start over with --resume never") from None
     if rows.shape != shape or rows.dtype.names != FIELDS:
-        raise VecaError(f"{path} is of other photos or another recipe: start anew with --resume never")
+        raise VecaError(f"{path} belongs to other photos or another recipe: start over with --resume never")
     return rows
 
 

@@ -1,15 +1,15 @@
-"""The modules that are trained, and the average of their weights that is kept."""
+"""The modules that are trained, and the average of their weights that becomes the checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, Checkpoint
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import Head, Veca, VecaOutput, take_rows
 from veca_edge.training.losses import Distillation, Learned, compute_losses
@@ -31,7 +31,7 @@ class Classifier(nn.Module):  # type: ignore[misc]
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, labels: tuple[str, ...]) -> Classifier:
-        """Go on from a checkpoint; its head comes along if it is for the same labels."""
+        """A copy of a checkpoint's weights; its head is included if it is for the same labels."""
         made = cls(checkpoint.config, len(labels))
         made.veca.load_state_dict(checkpoint.state)
         if checkpoint.head is not None and checkpoint.labels == labels:
@@ -52,9 +52,9 @@ class Classifier(nn.Module):  # type: ignore[misc]
 
 
 class Learner(nn.Module):  # type: ignore[misc]
-    """A classifier, with a teacher the projections to it, and what is minimised.
+    """A classifier, the projections to a teacher if there is one, and the losses.
 
-    One forward pass from images to losses, as parallel training wants it: all that it computes has a gradient.
+    One forward pass leads from images to losses, as DistributedDataParallel requires.
     """
 
     def __init__(self, classifier: Classifier, distillation: Distillation | None, settings: LossSettings) -> None:
@@ -77,7 +77,7 @@ class Learner(nn.Module):  # type: ignore[misc]
             images: float (B, 3, H, H), normalised.
             cores: active cores.
             labels: (B, K), see `compute_losses`.
-            taught: what the teacher says of the images, from `ask`, or None without a teacher.
+            taught: the teacher's answers to the images, from `ask`, or None without a teacher.
             kept: int64 (B, n), the patches that the student sees, or None for all.
         """
         output, logits = self.classifier(images, cores, kept)
@@ -99,33 +99,24 @@ class Average:
         self._decay = decay
 
     def update(self, classifier: Classifier, step: int) -> None:
-        """Take in the weights after step `step` (from 0); early on the average follows more closely."""
+        """Include the weights after step `step`, from 0; at first the average follows them more closely."""
         decay = min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.classifier.parameters()), list(classifier.parameters()), 1 - decay)
 
 
 def make_optimizer(learner: Learner, settings: OptimizerSettings) -> torch.optim.AdamW:
-    """AdamW; weight decay for matrices alone."""
+    """AdamW with weight decay for matrices only."""
     named = dict(learner.named_parameters())
-    groups = [
-        {
-            "params": [value for name, value in named.items() if _is_matrix(name, value) == matrix],
-            "weight_decay": decay,
-        }
-        for matrix, decay in ((True, settings.weight_decay), (False, 0.0))
-    ]
+    groups = []
+    for matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
+        chosen = [value for name, value in named.items() if _is_matrix(name, value) == matrix]
+        groups.append({"params": chosen, "weight_decay": decay})
     betas = (settings.beta1, settings.beta2)
     fused = next(learner.parameters()).is_cuda
     return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, fused=fused)
 
 
-def clip_gradients(parameters: Iterable[Tensor], most: float) -> Tensor:
-    """Shorten the gradient to `most` (0 for any length); returns how long it was, a tensor."""
-    length: Tensor = torch.nn.utils.clip_grad_norm_(parameters, most or float("inf"))
-    return length
-
-
 def _is_matrix(name: str, parameter: Tensor) -> bool:
-    # Cores and their coordinates have three dimensions, too, but are no matrices.
+    # Core tokens and their coordinates have three dimensions, but are no matrices.
     return parameter.ndim >= 2 and "_chunks." not in name

@@ -1,4 +1,4 @@
-"""What training minimises: labels, and a teacher's embedding, patch features and labels."""
+"""The losses: of labels, and of a teacher's embedding, patch features and logits."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TERMS = ("labels", "embedding", "patches", "patches_mse", "soft_labels")  # as i
 
 
 class Learned(NamedTuple):
-    """What a student says of a batch.
+    """A student's output for a batch.
 
     Attributes:
         logits: (B, K).
-        embedding: (B, E), what it thinks the teacher's embedding is, or None without a teacher.
-        patches: (B, N, F), the same of the teacher's patch features.
+        embedding: (B, E), its prediction of the teacher's embedding, or None without a teacher.
+        patches: (B, N, F), its prediction of the teacher's patch features, or None.
     """
 
     logits: Tensor
@@ -31,10 +31,10 @@ class Learned(NamedTuple):
 
 
 class Projection(nn.Module):  # type: ignore[misc]
-    """From a student's vectors to a teacher's: nothing where the widths are equal, else learned.
+    """From a student's vectors to a teacher's: the identity where the widths are equal, else learned.
 
-    A learned projection aims at the teacher's values standardised channel by channel, so that no channel counts for
-    more than another and a common offset (of values behind a ReLU, say) does not make all directions alike.
+    The target of a learned projection is the teacher's values standardised channel by channel, so that no channel
+    weighs more than another, and a common offset (of values after a ReLU, say) does not make all directions alike.
     """
 
     def __init__(self, student: int, teacher: int) -> None:
@@ -47,24 +47,24 @@ class Projection(nn.Module):  # type: ignore[misc]
         return self.linear(vectors)
 
     def fit(self, values: Tensor) -> None:
-        """Take the teacher's statistics from a sample of its values (..., width)."""
+        """Compute the statistics of a sample of the teacher's values (..., width)."""
         if isinstance(self.linear, nn.Linear):
             flat = values.flatten(0, -2).float()
             self.mean.copy_(flat.mean(0))
             deviation = flat.std(0)
-            # A channel that never moves teaches nothing: it stays at 0.
+            # A constant channel holds no information: it stays at 0.
             self.scale.copy_(torch.where(deviation > 1e-6, 1 / deviation, 0))
 
     def target(self, values: Tensor) -> Tensor:
-        """The teacher's values as they are to be predicted."""
+        """The teacher's values in the form that is predicted."""
         return (values - self.mean) * self.scale
 
 
 class Distillation(nn.Module):  # type: ignore[misc]
-    """Both projections. Not part of the model that is kept."""
+    """Both projections; they are not part of the checkpoint."""
 
     def __init__(self, student: int, sample: TeacherOutput) -> None:
-        """Args: student: D'. sample: what the teacher says of some images, for widths and statistics."""
+        """Args: student: D'. sample: the teacher's answers to some images, for widths and statistics."""
         super().__init__()
         self.embedding = Projection(student, sample.embedding.shape[-1])
         self.patches = Projection(student, sample.features.shape[-1])
@@ -75,7 +75,7 @@ class Distillation(nn.Module):  # type: ignore[misc]
         return self.embedding(output.embedding), self.patches(output.features)
 
     def targets(self, said: TeacherOutput, patches: int) -> TeacherOutput:
-        """What is to be predicted, on the student's grid of so many patches."""
+        """The answers in the form that is predicted, on the student's grid of so many patches."""
         features = self.patches.target(resize_grid(said.features, patches))
         return TeacherOutput(self.embedding.target(said.embedding), features, said.logits)
 
@@ -93,13 +93,13 @@ def resize_grid(features: Tensor, patches: int) -> Tensor:
 def compute_losses(
     learned: Learned, labels: Tensor, taught: TeacherOutput | None, settings: LossSettings
 ) -> dict[str, Tensor]:
-    """Each term that counts, unweighted, a mean over the batch.
+    """Each term with a weight above 0, not yet weighted, a mean over the batch.
 
     Args:
-        learned: what the student says.
-        labels: (B, K), each row's weights of the labels: they sum to 1, or to less as far as there is no label.
-        taught: what the teacher said, ready to be predicted, or None.
-        settings: the weights; a term with weight 0 is not computed.
+        learned: the student's output.
+        labels: (B, K), each row's weights of the labels: they sum to 1, or to less where a label is unknown.
+        taught: the teacher's answers from `Distillation.targets`, or None.
+        settings: the weights.
     """
     terms = {"labels": label_loss(learned.logits, labels, settings.label_smoothing)} if settings.labels else {}
     if taught is None or learned.embedding is None or learned.patches is None:
@@ -123,7 +123,7 @@ def total(terms: dict[str, Tensor], settings: LossSettings) -> Tensor:
 
 
 def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross entropy with label smoothing; rows without a label count as 0, so that every photo weighs the same."""
+    """Cross entropy with label smoothing; rows without a label count as 0: every photo has the same weight."""
     known = labels.sum(-1, keepdim=True)
     smooth = labels * (1 - smoothing) + known * smoothing / labels.shape[-1]
     return -(smooth * logits.float().log_softmax(-1)).sum(-1).mean()

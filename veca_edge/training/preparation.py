@@ -1,4 +1,4 @@
-"""What comes ahead of training: a teacher is tuned and asked. What is finished is kept for when the run goes on."""
+"""What comes before training: the teacher is tuned, and its answers are computed. What is complete is kept."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from veca_edge.training.world import World
 
 
 class StoppedError(TrainingError):
-    """It was asked to stop before there was anything to write. Exit status 1."""
+    """Stopped before there was anything to write. Exit status 1, or 128 and the number of the signal."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Where a run reports to.
+    """Hears of a run.
 
     Attributes:
-        say: a line about the photos or the run.
-        stage: a stage of the preparation and how much of it is done, 0..1.
-        report: progress, and figures from the `val` photos.
+        say: called with a line about the photos or the run.
+        stage: called with the name of a stage of the preparation, and how much of it is done, 0..1.
+        report: called with progress, and with figures of the `val` photos.
     """
 
     say: Callable[[str], None] = lambda _: None
@@ -42,50 +42,50 @@ class Listener:
 
 @dataclass(frozen=True)
 class Preparation:
-    """Makes a teacher's answers ready, or takes up what an earlier process made for the same run.
+    """Makes a teacher's answers ready, or finds those that an earlier process made for the same run.
 
     Attributes:
         recipe: how to train.
         files: where the run writes.
-        learn: photos to train on.
-        judge: photos with which a tuned teacher is judged.
+        train: photos to train on.
+        val: photos on which a tuned teacher is evaluated.
         labels: K names.
-        goes_on: whether what is there already may be taken.
-        told: hears of it.
-        stop: asked all the time; what was not finished then is not kept.
+        resumes: whether what is there already may be used.
+        listener: hears of the progress.
+        stop: asked throughout whether to stop; what is incomplete then is not kept.
     """
 
     recipe: Recipe
     files: RunFiles
-    learn: PhotoStore
-    judge: PhotoStore
+    train: PhotoStore
+    val: PhotoStore
     labels: tuple[str, ...]
-    goes_on: bool
-    told: Listener
+    resumes: bool
+    listener: Listener
     stop: Stop
 
     def answers(self, world: World) -> Answers | None:
-        """What the recipe's teacher says: live, or kept in a file; None without one. The first process writes.
+        """The answers of the recipe's teacher, live or kept in a file; None without one. The first process writes.
 
         Raises:
-            StoppedError: before it was ready.
+            StoppedError: before they were ready.
             VecaError: no such teacher, or it fails.
         """
-        recipe, files, learn = self.recipe, self.files, self.learn
+        recipe, files, photos = self.recipe, self.files, self.train
         kept = bool(recipe.teacher.views) and self._is_ready("answers", files.answers)
-        if world.any(world.first and kept):  # what the first one sees counts, since it writes
-            return KeptAnswers(files.answers, len(learn), recipe, world.device)
+        if world.any(world.first and kept):  # the first process decides, since it writes
+            return KeptAnswers(files.answers, len(photos), recipe, world.device)
         teacher, autocast = self._teacher(world), autocast_for(recipe, world.device)
         if teacher is None:
             return None
         if not recipe.teacher.views:
-            return LiveAnswers(teacher, learn, recipe, autocast, world.device)
+            return LiveAnswers(teacher, photos, recipe, autocast, world.device)
         if world.first:
-            report = self._stage("asking the teacher")
-            keep_answers(files.answers, teacher, learn, recipe, autocast, world.device, report)
+            report = self._stage("running the teacher")
+            keep_answers(files.answers, teacher, photos, recipe, autocast, world.device, report)
             self._note("answers")
         world.wait()
-        return KeptAnswers(files.answers, len(learn), recipe, world.device)
+        return KeptAnswers(files.answers, len(photos), recipe, world.device)
 
     def _teacher(self, world: World) -> Teacher | None:
         """The recipe's teacher; one that is to be tuned is tuned once per run."""
@@ -95,34 +95,32 @@ class Preparation:
         if not settings.tune_epochs:
             return load_teacher(settings.source, world.device, self.labels)
         if not settings.source.endswith(".npz"):
-            raise VecaError("teacher.tune_epochs is for teachers in .npz files: tune others yourself")
+            raise VecaError("teacher.tune_epochs works with teachers in .npz files only: tune others beforehand")
         if world.first and not self._is_ready("tuned", self.files.teacher):
             teacher = MobileNetV2.from_npz(Path(settings.source)).to(world.device)
             autocast = autocast_for(self.recipe, world.device)
-            tune(teacher, self.learn, len(self.labels), self.recipe, autocast, self._stage("tuning the teacher"))
-            top1 = 100 * accuracy(teacher, self.judge, self.recipe, autocast)
-            self.told.say(f"the tuned teacher: {top1:.1f} % top-1 on val")
+            tune(teacher, self.train, len(self.labels), self.recipe, autocast, self._stage("tuning the teacher"))
+            top1 = 100 * accuracy(teacher, self.val, self.recipe, autocast)
+            self.listener.say(f"the tuned teacher: {top1:.1f} % top-1 on val")
             teacher.to_npz(self.files.teacher, self.labels)
             self._note("tuned")
         world.wait()
         return load_teacher(str(self.files.teacher), world.device, self.labels)
 
     def _stage(self, name: str) -> Callable[[float], None]:
-        """Reports how much of a stage is done, and ends it if it is time to stop."""
+        """Reports how much of a stage is done, and raises a StoppedError when it is time to stop."""
 
         def report(done: float) -> None:
-            self.told.stage(name, done)
+            self.listener.stage(name, done)
             if done < 1 and self.stop():
                 raise StoppedError(
-                    f"stopped while {name}: nothing is trained yet; the same command begins that anew"
+                    f"stopped while {name}: nothing is trained yet; the same command starts this stage over"
                 )
 
         return report
 
-    # -- what is there already -------------------------------------------------------------------------------------
-
     def _is_ready(self, part: str, path: Path) -> bool:
-        return self.goes_on and is_there(path) and self._noted().get(part) == self._digest(part)
+        return self.resumes and is_there(path) and self._noted().get(part) == self._digest(part)
 
     def _note(self, part: str) -> None:
         """Write down what a finished part was made of."""
@@ -133,7 +131,7 @@ class Preparation:
         try:
             noted = json.loads(self.files.prepared.read_bytes())
         except (OSError, ValueError, RecursionError):
-            return {}  # then it is made anew
+            return {}  # then everything is computed again
         return noted if isinstance(noted, dict) else {}
 
     def _digest(self, part: str) -> str:
@@ -141,7 +139,7 @@ class Preparation:
         recipe = plain(self.recipe)
         teacher, sizes = recipe["teacher"], self.recipe.train_sizes
         facts = {
-            "photos": self.learn.digest,
+            "photos": self.train.digest,
             "labels": self.labels,
             "teacher": {name: value for name, value in teacher.items() if part == "answers" or name != "views"},
             "augment": recipe["augment"],

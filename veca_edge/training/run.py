@@ -1,55 +1,39 @@
-"""A training run from a folder of photos to a checkpoint."""
+"""A training run from a folder of photos to a checkpoint, as one request asks for it."""
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from time import monotonic
 from typing import Any
 
+from veca_edge.files import check_target
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
 from veca_edge.photos.folders import read_folder
 from veca_edge.photos.store import load_photos
-from veca_edge.training.preparation import Listener, Preparation
-from veca_edge.training.settings import Recipe
+from veca_edge.playback.player import stop_on_signals
+from veca_edge.plotting import check_picture
+from veca_edge.training.curve import draw
+from veca_edge.training.preparation import Listener, Preparation, StoppedError
+from veca_edge.training.request import TrainRequest
 from veca_edge.training.state import RunFiles
-from veca_edge.training.trainer import Stop, Task, Trainer
+from veca_edge.training.trainer import Task, Trainer
 from veca_edge.training.validation import Figures
-from veca_edge.training.world import World
-
-RESUME = ("auto", "never", "changed")
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is asked for.
-
-    Attributes:
-        data: a folder of photos, see `dataset.read_folder`.
-        output: the checkpoint to write; state and log are kept beside it.
-        recipe: how to train.
-        init: a checkpoint to start from, or None.
-        resume: "auto" goes on from a state of the same run if there is one, "never" starts anew, "changed" goes on
-            although settings or photos are others.
-    """
-
-    data: Path
-    output: Path
-    recipe: Recipe
-    init: Path | None = None
-    resume: str = "auto"
+from veca_edge.training.world import World, joined_world
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """What a run has led to.
 
     Attributes:
         output: the checkpoint.
         finished: whether the last step is done.
+        stopped: why no further step was taken: "end", "minutes" or the name of a signal.
         step: steps taken.
-        steps: all of them.
-        seconds: spent training, all sittings together.
+        steps: steps in all.
+        seconds: spent training, in this run and those that it continues.
         parameters: of the model, with its head.
         bytes: size of the checkpoint.
         validation: figures after the last validation, see `validation.validate`.
@@ -57,6 +41,7 @@ class Outcome:
 
     output: str
     finished: bool
+    stopped: str
     step: int
     steps: int
     seconds: float
@@ -65,41 +50,87 @@ class Outcome:
     validation: Figures
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Plain values, ready for JSON."""
         return asdict(self)
 
 
-def train(order: Order, world: World, stop: Stop = lambda: False, listener: Listener | None = None) -> Outcome:
-    """Train, or go on training, and write the checkpoint; also when `stop` ends it early.
+class _Stop:
+    """Whether it is time to stop: the minutes are over, or a signal has come."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self._end = None if minutes is None else monotonic() + 60 * minutes
+        self._signal = ""
+
+    def __call__(self) -> bool:
+        return self.reason != "end"
+
+    def ask(self, name: str) -> None:
+        """A signal has come."""
+        self._signal = name
+
+    @property
+    def reason(self) -> str:
+        """As in `Outcome.stopped`."""
+        over = self._end is not None and monotonic() >= self._end
+        return self._signal or ("minutes" if over else "end")
+
+
+def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | None:
+    """Train, or continue to train, and write the checkpoint; also when the run is stopped early.
+
+    Args:
+        request: what to train.
+        listener: hears of the progress, in the first of several processes.
+
+    Returns:
+        What became of it; None in every process of torchrun but the first.
 
     Raises:
-        StoppedError: before the first step, while the teacher was being prepared.
-        VecaError: one line about what is wrong with the photos, the recipe, the teacher, the state or the memory.
+        StoppedError: stopped before the first step, while the teacher was being prepared.
+        TrainingError: the loss is not a number, or there is not enough memory.
+        VecaError: one line about what is wrong with the photos, the recipe, the teacher, the state or a file.
     """
-    told = listener if listener is not None and world.first else Listener()
-    splits = read_folder(order.data, told.say, order.recipe.seed)
-    start = read_checkpoint(order.init) if order.init else None
-    side = order.recipe.photo_size
-    learn = load_photos([splits.train, splits.unlabelled], side, told.say, lambda done: told.stage("photos", done))
-    judge = load_photos([splits.val], side, told.say)
-    learn, judge = learn.to(world.device), judge.to(world.device)
-    labels = splits.train.labels
-    files, goes_on = RunFiles(order.output), order.resume != "never"
-    preparation = Preparation(order.recipe, files, learn, judge, labels, goes_on, told, stop)
-    trainer = Trainer(Task(order.recipe, learn, judge, labels, preparation.answers(world), start), files, world)
-    if goes_on and trainer.restore(changed=order.resume == "changed"):
-        told.say(f"going on after step {trainer.step} of {trainer.schedule.steps}")
-    finished = trainer.run(stop, told.report)
+    files, stop = RunFiles(check_target(request.output)), _Stop(request.minutes)
+    plot = None if request.plot is None else check_picture(request.plot)
+    with stop_on_signals(stop.ask), joined_world(request.device) as world:
+        heard = listener if listener is not None and world.first else Listener()
+        try:
+            outcome = _train(request, files, world, stop, heard)
+        except StoppedError as error:
+            if stop.reason in signal.Signals.__members__:
+                error.exit_status = 128 + signal.Signals[stop.reason]
+            raise
+        if not world.first:
+            return None
+    if plot is not None:
+        draw(plot, files.log)
+    return outcome
+
+
+def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, listener: Listener) -> Outcome:
+    splits = read_folder(request.data, listener.say, request.recipe.seed)
+    start = read_checkpoint(request.init) if request.init else None
+    side = request.recipe.photo_size
+    photos = [splits.train, splits.unlabelled]
+    train = load_photos(photos, side, listener.say, lambda done: listener.stage("photos", done)).to(world.device)
+    val = load_photos([splits.val], side, listener.say).to(world.device)
+    labels, resumes = splits.train.labels, request.resume != "never"
+    preparation = Preparation(request.recipe, files, train, val, labels, resumes, listener, stop)
+    trainer = Trainer(Task(request.recipe, train, val, labels, preparation.answers(world), start), files, world)
+    if resumes and trainer.restore(changed=request.resume == "changed"):
+        listener.say(f"continuing after step {trainer.step} of {trainer.schedule.steps}")
+    finished = trainer.run(stop, listener.report)
     checkpoint = trainer.export()
     head = sum(value.numel() for value in (checkpoint.head or {}).values())
     world.wait()
     return Outcome(
-        str(order.output),
-        finished,
-        trainer.step,
-        trainer.schedule.steps,
-        trainer.seconds,
-        parameter_count(checkpoint.config) + head,
-        order.output.stat().st_size,
-        trainer.figures,
+        output=str(files.output),
+        finished=finished,
+        stopped="end" if finished else stop.reason,
+        step=trainer.step,
+        steps=trainer.schedule.steps,
+        seconds=trainer.seconds,
+        parameters=parameter_count(checkpoint.config) + head,
+        bytes=files.output.stat().st_size,
+        validation=trainer.figures,
     )

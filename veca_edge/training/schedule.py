@@ -1,6 +1,6 @@
-"""What each step does, as a function of the recipe and the step's number alone. No torch here.
+"""What each step does, a function of the recipe and the step's number alone. No torch here.
 
-Nothing is remembered from step to step, so a run that is continued takes the steps that it would have taken.
+Nothing is remembered from step to step, so a run that was interrupted takes the same steps as one that was not.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def draws(seed: int, kind: int, number: int) -> np.random.Generator:
 
 
 def rate_at(step: int, steps: int, warmup: float, final: float) -> float:
-    """Learning rate relative to the highest: up in a line, then half a cosine down to `final`.
+    """Learning rate relative to the highest: linear warm-up, then half a cosine down to `final`.
 
     Args:
         step: 0 .. steps - 1.
-        steps: all of them.
-        warmup: share of the steps in which it rises.
+        steps: steps in all.
+        warmup: share of the steps that are warm-up.
         final: the end of the cosine, relative to the highest.
     """
     rising = math.ceil(warmup * steps)
@@ -94,7 +94,7 @@ class Schedule:
         return phases[min(bisect_right(ends, step / self.steps * ends[-1]), len(phases) - 1)]
 
     def photos_at(self, step: int) -> NDArray[np.int64]:
-        """Numbers of the photos of a step, (batch_size,): epoch after epoch in an order of its own."""
+        """Indices of the photos of a step, (batch_size,); every epoch has an order of its own."""
         positions = np.arange(step * self._recipe.batch_size, (step + 1) * self._recipe.batch_size)
         chosen = np.empty(len(positions), np.int64)
         epochs = positions // self._photos
@@ -108,7 +108,7 @@ class Schedule:
         return step * self._recipe.batch_size / self._photos
 
     def validates_after(self, step: int) -> bool:
-        """Whether figures are taken after a step: each time another stretch of epochs is full, and at the end."""
+        """Whether the model is validated after a step: every `every_epochs` epochs, and after the last step."""
         every = self._recipe.validation.every_epochs
         crossed = int(self.epoch_at(step + 1) / every) > int(self.epoch_at(step) / every)
         return crossed or step + 1 == self.steps

@@ -29,7 +29,7 @@ Table = TypeVar("Table")
 
 
 def setting(default: Any, doc: str, least: float = 0, most: float = math.inf) -> Any:
-    """A field with its explanation and its range; of a list the range holds for every element."""
+    """A field with its explanation and its range; in a list the range holds for every element."""
     return field(default=default, metadata={"doc": doc, "least": least, "most": most})
 
 
@@ -37,18 +37,18 @@ def setting(default: Any, doc: str, least: float = 0, most: float = math.inf) ->
 class Phase:
     """A stretch of training, and the image sizes (pixels) and budgets from which each of its steps draws one."""
 
-    share: float = setting(1.0, "of all steps, relative to the other phases", 1e-6)
+    share: float = setting(1.0, "part of all steps, relative to the other phases", 1e-6)
     sizes: tuple[int, ...] = setting((128,), "pixels, multiples of the patch size", 1, 4096)
-    cores: tuple[int, ...] = setting((), "budgets; none for all of them. Few cores are quicker to train", 1)
+    cores: tuple[int, ...] = setting((), "budgets; empty for all of them; few cores are quicker to train", 1)
     patches: float = setting(
-        1.0, "share of each view's patches that the student sees, others at every step", 0.01, 1
+        1.0, "share of each view's patches that the student sees, drawn anew at every step", 0.01, 1
     )
-    compile: bool = setting(False, "torch.compile: minutes for each size and budget, then faster steps")
+    compile: bool = setting(False, "use torch.compile: minutes for each size and budget, then faster steps")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Sizes of a new model; with a checkpoint to start from its own sizes count."""
+    """Sizes of a new model; with --init those of the checkpoint are used."""
 
     hidden_dim: int = setting(192, "width of every token", 4)
     num_heads: int = setting(3, "attention heads", 1)
@@ -64,11 +64,13 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    """How a photo becomes a training view. Draws are uniform unless said."""
+    """How a photo becomes a training view. Draws are uniform unless stated otherwise."""
 
-    crop_area: float = setting(0.25, "smallest share of the photo that a view shows; 1 for all of it", 0.01, 1)
+    crop_area: float = setting(
+        0.25, "smallest share of a photo's area that a view shows; 1 for the whole photo", 0.01, 1
+    )
     crop_aspect: float = setting(1.333, "most elongated crop, width to height or height to width", 1, 4)
-    mirror: bool = setting(True, "half of all views are mirrored")
+    mirror: bool = setting(True, "mirror half of all views")
     brightness: float = setting(0.3, "factor 1 ± this", 0, 1)
     contrast: float = setting(0.3, "factor 1 ± this", 0, 1)
     saturation: float = setting(0.3, "factor 1 ± this", 0, 1)
@@ -83,30 +85,30 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What is minimised: the sum of these, each times its weight. All but `labels` need a teacher."""
+    """Weights of the losses that are added up. All but `labels` need a teacher."""
 
     labels: float = setting(1.0, "cross entropy of the head")
-    label_smoothing: float = setting(0.1, "share of each label that is spread over all labels", 0, 0.9)
+    label_smoothing: float = setting(0.1, "share of each label's weight that is spread over all labels", 0, 0.9)
     embedding: float = setting(1.0, "1 - cosine to the teacher's embedding")
     patches: float = setting(1.0, "1 - cosine to the teacher's patch features")
     patches_mse: float = setting(1.0, "mean squared difference to the teacher's patch features")
-    soft_labels: float = setting(0.0, "divergence from the labels that the teacher gives, where it gives any")
+    soft_labels: float = setting(0.0, "divergence from the teacher's probabilities, if it returns logits")
 
 
 @dataclass(frozen=True)
 class TeacherSettings:
-    """Where the teacher comes from and how it looks at the views."""
+    """The teacher, and the views that it sees."""
 
     source: str = setting("", "an .npz of MobileNetV2, a .pt2 program, or module:callable; empty for none")
-    image_size: int = setting(0, "pixels to which views are resized for it; 0 for as they are", 0, 4096)
+    image_size: int = setting(0, "pixels to which views are resized for the teacher; 0 for no resizing", 0, 4096)
     views: int = setting(
         0,
-        "views of each photo for which it is asked, once and ahead of training; 0 to ask it at every step",
+        "run the teacher once before training, on so many views of each photo; 0 to run it at every step",
         0,
         1000,
     )
-    tune_epochs: int = setting(0, "fine-tune the teacher on the labels for so many epochs first", 0, 10_000)
-    tune_lr: float = setting(5e-4, "learning rate of that, AdamW with a cosine schedule", 1e-7, 1)
+    tune_epochs: int = setting(0, "epochs for which the teacher is first fine-tuned on the labels", 0, 10_000)
+    tune_lr: float = setting(5e-4, "learning rate of the fine-tuning, AdamW with a cosine schedule", 1e-7, 1)
 
 
 @dataclass(frozen=True)
@@ -115,21 +117,25 @@ class OptimizerSettings:
 
     lr: float = setting(1e-3, "highest learning rate", 1e-8, 1)
     final_lr: float = setting(0.01, "last learning rate, relative to the highest", 0, 1)
-    warmup: float = setting(0.05, "share of all steps in which the rate rises", 0, 1)
+    warmup: float = setting(0.05, "share of all steps that are warm-up", 0, 1)
     beta1: float = setting(0.9, "decay of the mean of the gradients", 0, 0.9999)
-    beta2: float = setting(0.98, "decay of the mean of their squares", 0, 0.99999)
-    weight_decay: float = setting(0.05, "of matrices; never of biases, norms, cores and positions", 0, 1)
-    clip: float = setting(1.0, "longest gradient; 0 for any length")
-    ema: float = setting(0.999, "decay of the averaged weights, which are what is kept; 0 for none", 0, 0.99999)
+    beta2: float = setting(0.98, "decay of the mean of the squared gradients", 0, 0.99999)
+    weight_decay: float = setting(
+        0.05, "weight decay of matrices; biases, norms, core tokens and positions have none", 0, 1
+    )
+    clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
+    ema: float = setting(
+        0.999, "decay of the averaged weights, which become the checkpoint; 0 for no average", 0, 0.99999
+    )
 
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """Which figures are taken from the `val` photos, on the averaged weights."""
+    """How the averaged weights are evaluated on the `val` photos."""
 
-    every_epochs: float = setting(20.0, "how often; the last step always counts", 0.01)
+    every_epochs: float = setting(20.0, "epochs between validations; the last step is always followed by one", 0.01)
     cores: tuple[int, ...] = setting((8, 32, 64), "budgets", 1)
-    sizes: tuple[int, ...] = setting((), "pixels; by default every size that is trained at", 1, 4096)
+    sizes: tuple[int, ...] = setting((), "pixels; empty for every size that is trained", 1, 4096)
 
 
 @dataclass(frozen=True)
@@ -139,18 +145,18 @@ class Recipe:
     epochs: float = setting(40.0, "passes over the photos", 0.001)
     batch_size: int = setting(128, "photos per step, over all processes", 1)
     micro_batch: int = setting(
-        0, "most photos at once per process at the smallest size (fewer at larger ones, by area); 0 for all", 0
+        0, "most photos at once per process at the smallest size (fewer at larger ones, by area); 0 for no limit", 0
     )
-    photo_size: int = setting(288, "photos are kept in memory as squares of this many pixels", 8, 4096)
+    photo_size: int = setting(288, "side of the squares of pixels in which photos are kept in memory", 8, 4096)
     image_size: int = setting(
-        0, "pixels, written into the checkpoint as its size; 0 for the largest trained", 0, 4096
+        0, "pixels, the image size that the checkpoint states; 0 for the largest that is trained", 0, 4096
     )
-    seed: int = setting(0, "decides every draw", 0, 2**31 - 1)
+    seed: int = setting(0, "seed of every random draw", 0, 2**31 - 1)
     precision: str = setting("auto", "bf16, fp32, or auto: bf16 on a GPU, fp32 elsewhere")
-    log_every: int = setting(20, "steps that one line of the log averages", 1)
-    save_minutes: float = setting(2.0, "how often the state is saved; 0 for after every step")
+    log_every: int = setting(20, "steps per line of the log", 1)
+    save_minutes: float = setting(2.0, "minutes between saves of the state; 0 to save after every step")
     phases: tuple[Phase, ...] = field(
-        default=(Phase(),), metadata={"doc": "one after the other", "least": 0, "most": 0}
+        default=(Phase(),), metadata={"doc": "stretches of training, one after the other", "least": 0, "most": 0}
     )
     model: ModelSettings = field(default_factory=ModelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
@@ -163,13 +169,13 @@ class Recipe:
         if self.precision not in PRECISIONS:
             raise VecaError(f"precision is {self.precision!r}: use one of {', '.join(PRECISIONS)}")
         if not self.phases or not all(phase.sizes for phase in self.phases):
-            raise VecaError("phases: give at least one, each with at least one size")
+            raise VecaError("phases: give at least one phase, each with at least one size")
         if not self.validation.cores:
             raise VecaError("validation.cores: give at least one budget")
         if self.augment.mixup + self.augment.cutmix > 1:
-            raise VecaError("augment.mixup and augment.cutmix are shares of the views: at most 1 together")
+            raise VecaError("augment.mixup and augment.cutmix are shares of the views: their sum must be at most 1")
         if self.optimizer.warmup >= 1:
-            raise VecaError("optimizer.warmup is a share of all steps: below 1")
+            raise VecaError("optimizer.warmup is a share of all steps: it must be below 1")
 
     @property
     def train_sizes(self) -> tuple[int, ...]:
@@ -262,8 +268,8 @@ def plain(settings: Any) -> dict[str, Any]:
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """Names of the settings in which two recipes would train differently."""
-    # How often something is logged or saved changes nothing that is trained.
+    """Names of the settings by which two recipes train differently."""
+    # How often a run is logged or saved makes no difference to its weights.
     new = replace(new, log_every=old.log_every, save_minutes=old.save_minutes)
     a, b = _flat(plain(old)), _flat(plain(new))
     return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
@@ -279,6 +285,8 @@ def render(recipe: Recipe) -> str:
             lines += [_line(inner, getattr(value, inner.name)) for inner in fields(value)]
         else:
             lines.append(_line(entry, value))
+        if entry.name == "phases":
+            lines += [f"#   {inner.name}: {inner.metadata['doc']}" for inner in fields(Phase)]
     return "\n".join(lines) + "\n"
 
 
@@ -306,7 +314,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     for part in path:
         values = values.setdefault(part, {})
         if not isinstance(values, dict):
-            raise VecaError(f"--set {assignment}: {part} is no table of settings")
+            raise VecaError(f"--set {assignment}: {part} is not a table of settings")
     try:
         values[last] = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,7 +1,7 @@
-"""The files of a training run, beside its checkpoint: the state to go on from, and the log.
+"""The files of a training run, beside its checkpoint: the state to continue from, and the log.
 
-Both survive a kill at any moment: the state appears whole or not at all, and lines of the log that are newer than
-the state, or cut short, are dropped when the run goes on.
+Both survive an interruption at any moment: the state appears complete or not at all, and lines of the log that are
+incomplete or newer than the state are dropped when the run continues.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class RunFiles:
 
     @property
     def teacher(self) -> Path:
-        """A teacher that was tuned for this run."""
+        """The tuned teacher."""
         return self.output.with_suffix(".teacher.npz")
 
     @property
     def prepared(self) -> Path:
-        """What the tuned teacher and its answers were made of."""
+        """Digests of what the tuned teacher and its answers were made from."""
         return self.output.with_suffix(".prepared.json")
 
     @property
     def answers(self) -> Path:
-        """What the teacher said of the views that are kept."""
+        """The teacher's kept answers."""
         return self.output.with_suffix(".answers.npy")
 
 
@@ -62,7 +62,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         VecaError: it cannot be written.
     """
-    # Through memory: torch's own writer does not report a full disk as an ordinary error.
+    # Through memory, because torch's own writer does not report a full disk as an ordinary error.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
     write_whole(path, buffer.getbuffer())
@@ -72,21 +72,21 @@ def read_state(path: Path) -> dict[str, Any] | None:
     """What `write_state` wrote, on the CPU, or None if there is no such file. Nothing in it is executed.
 
     Raises:
-        VecaError: damaged, or something else.
+        VecaError: it is damaged, or not a state.
     """
     if not is_there(path):
         return None
     try:
         state, _ = load_untrusted(path)
     except VecaError as error:
-        raise VecaError(f"{path}: {error}; or start anew with --resume never") from None
+        raise VecaError(f"{path}: {error}; or start over with --resume never") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise VecaError(f"{path} is no state of this training; start anew with --resume never")
+        raise VecaError(f"{path} is not the state of a training run: start over with --resume never")
     return state
 
 
 class RunLog:
-    """A file of JSON lines, each with the step (number of steps taken) that it speaks of."""
+    """A file of JSON lines, each with the number of steps taken at that time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -106,7 +106,7 @@ class RunLog:
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a log, () if there is none; a line that was cut short or is none of ours is left out."""
+    """The lines of a log, none if there is no file; incomplete and foreign lines are left out."""
     if not is_there(path):
         return
     with path.open(encoding="utf-8", errors="replace") as stream:

@@ -1,10 +1,10 @@
 """Teachers: models whose embedding and patch features a student learns to predict.
 
 A teacher takes normalised images, float (B, 3, H, H), and returns an embedding (B, E) and patch features (B, N, F)
-of a square grid, row by row; if it likes also logits (B, K) in the order of the photos' labels. It can be
+of a square grid, row by row; optionally also logits (B, K) in the order of the photos' labels. It can be
 
-    module:callable   called once with the device; what it returns is the teacher
-    FILE.pt2          a program saved with torch.export.save, that takes and returns the above
+    module:callable   called once with the device; it returns the teacher
+    FILE.pt2          a program saved with torch.export.save that takes and returns the above
     FILE.npz          the weights of a MobileNetV2, the example in this file
 
 The first two are code: use only teachers that you trust.
@@ -36,13 +36,12 @@ EXPANSION = 6  # of all blocks but the first
 GRID_BLOCK = 12  # the last one at stride 16: its grid is that of a patch-16 model
 EMBEDDING = 1280
 MAX_NPZ = 64 << 20  # bytes of all arrays together
-MAX_LABELS = 100_000
 
 Teacher = Callable[[Tensor], Sequence[Tensor]]
 
 
 class TeacherOutput(NamedTuple):
-    """What a teacher says of a batch.
+    """A teacher's answers to a batch.
 
     Attributes:
         embedding: (B, E).
@@ -61,10 +60,10 @@ def load_teacher(source: str, device: torch.device, labels: Sequence[str]) -> Te
     Args:
         source: see the top of this module.
         device: where it runs.
-        labels: the photos', for teachers that also give logits.
+        labels: of the photos, for teachers that also return logits.
 
     Raises:
-        VecaError: it cannot be found or opened; the line says why.
+        VecaError: it cannot be found or opened.
     """
     if source.endswith(".npz"):
         example: Teacher = MobileNetV2.from_npz(Path(source), labels).to(device)
@@ -77,10 +76,10 @@ def load_teacher(source: str, device: torch.device, labels: Sequence[str]) -> Te
 
 
 def ask(teacher: Teacher, images: Tensor) -> TeacherOutput:
-    """What a teacher says of normalised images (B, 3, H, H), checked.
+    """A teacher's answers to normalised images (B, 3, H, H), checked.
 
     Raises:
-        VecaError: it fails, or returns something else than it should.
+        VecaError: it fails, or returns something else than `TeacherOutput` describes.
     """
     try:
         with torch.no_grad():
@@ -88,14 +87,14 @@ def ask(teacher: Teacher, images: Tensor) -> TeacherOutput:
     except (VecaError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        # Somebody's code: it may raise anything.
+        # The user's code may raise anything.
         reason = str(error).strip().splitlines()
         raise VecaError(f"the teacher failed: {type(error).__name__}: {reason[0] if reason else ''}") from error
     shapes = [tuple(value.shape) if isinstance(value, Tensor) else () for value in values]
     good = [len(shape) for shape in shapes] in ([2, 3], [2, 3, 2])
     if not good or {shape[0] for shape in shapes} != {len(images)} or not _is_square(shapes[1][1]):
         want = "an embedding (B, E) and features (B, N, F) of a square grid, perhaps logits (B, K)"
-        raise VecaError(f"the teacher returned {shapes}, expected {want}")
+        raise VecaError(f"the teacher returned shapes {shapes}, expected {want}")
     return TeacherOutput(*(value.float() for value in values))
 
 
@@ -107,7 +106,7 @@ class MobileNetV2(nn.Module):  # type: ignore[misc]
     """MobileNetV2 1.0 (arXiv 1801.04381) without its classifier, the example of a teacher.
 
     The embedding is the pooled output (1280), the features are those after block 12 (96, stride 16). Batch norms
-    use their running statistics, also while it is tuned. With `classifier_*` arrays it gives logits too.
+    use their running statistics, also while it is tuned. With `classifier_*` arrays it returns logits, too.
     """
 
     def __init__(self, arrays: dict[str, Tensor]) -> None:
@@ -151,10 +150,10 @@ class MobileNetV2(nn.Module):  # type: ignore[misc]
 
     @classmethod
     def from_npz(cls, path: Path, labels: Sequence[str] = ()) -> MobileNetV2:
-        """Read the weights; a classifier comes along if it is for exactly these labels.
+        """Read the weights; a classifier is included if it is for exactly these labels.
 
         Raises:
-            VecaError: no such file, or not such weights.
+            VecaError: no such file, or it does not hold the weights of a MobileNetV2.
         """
         shapes = mobilenet_shapes()
         try:
@@ -173,7 +172,7 @@ class MobileNetV2(nn.Module):  # type: ignore[misc]
         return cls(arrays)
 
     def to_npz(self, path: Path, labels: Sequence[str]) -> None:
-        """Write the weights and the labels of the classifier, in a form that `from_npz` reads; all or nothing."""
+        """Write the weights, and the labels of the classifier; the file appears complete or not at all."""
         arrays = {name: value.detach().float().cpu().numpy() for name, value in self.weights.items()}
         try:
             with replacing(path) as part, part.open("wb") as stream:
@@ -203,7 +202,7 @@ def _convolutions() -> Iterator[tuple[str, str, tuple[int, ...]]]:
 
 
 def _checked_archive(path: Path) -> Path:
-    """The path, if the archive holds no more than it may."""
+    """The path, if the archive is not larger than a MobileNetV2."""
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_NPZ:
             raise VecaError(f"teacher {path}: larger than a MobileNetV2")
@@ -224,9 +223,9 @@ def _load_program(source: str, device: torch.device) -> Teacher:
         program = torch.export.load(source)
         module: Teacher = program.module().to(device)
     except Exception as error:
-        # torch raises almost any type on a file that is none of its own.
+        # torch raises errors of almost any type for other files.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise VecaError(f"teacher {source} is not a program of torch.export: {reason}") from None
+        raise VecaError(f"teacher {source} is not a program from torch.export: {reason}") from None
     return module
 
 

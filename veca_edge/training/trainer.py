@@ -1,9 +1,9 @@
-"""The training loop: nested budgets, labels, a teacher, phases of image sizes; exact to continue.
+"""The training loop: nested budgets, labels, a teacher, phases of image sizes; a run continues exactly.
 
 A step is a function of the recipe, the step's number and the weights: its photos, views, image size, budget and
-position shifts are drawn from the seed and the number alone (see `schedule`). So the state to go on from holds no
-random generators and no place in the data, and a run that was killed and continued ends with the same weights, bit
-for bit where the arithmetic itself repeats (on one processor it does).
+position shifts are drawn from the seed and the number alone (see `schedule`). So the state holds no random
+generators and no position in the data, and a run that was interrupted ends with the same weights as one that was
+not: bit for bit where the arithmetic is deterministic, as it is on a CPU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers
-from veca_edge.training.learner import Average, Classifier, Learner, clip_gradients, make_optimizer
+from veca_edge.training.learner import Average, Classifier, Learner, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
 from veca_edge.training.schedule import PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
@@ -35,25 +35,25 @@ from veca_edge.training.world import Autocast, World, hold_gradients
 
 Stop = Callable[[], bool]
 Report = Callable[["Progress | Figures"], None]
-FIGURES = ("loss", *TERMS, "gradient")  # per step, summed up between two lines of the log
+FIGURES = ("loss", *TERMS, "gradient")  # per step, averaged in each line of the log
 
 
 class TrainingError(VecaError):
-    """Training went wrong, not what it was given. Exit status 1."""
+    """Training failed, although its input was valid. Exit status 1."""
 
     exit_status = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be learned.
+    """What to learn.
 
     Attributes:
-        recipe: how.
+        recipe: how to train.
         train: photos to learn from, with and without labels.
-        val: photos to judge by, all with labels.
+        val: photos to evaluate on, all with labels.
         labels: K names.
-        teacher: what a teacher says of views, or None without one.
+        teacher: a teacher's answers, or None without one.
         start: a checkpoint to start from, or None for new weights.
     """
 
@@ -67,17 +67,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands.
+    """How far a run is.
 
     Attributes:
         step: steps taken.
-        steps: all of them.
+        steps: steps in all.
         epoch: passes over the photos so far.
         size: of the last step's images, pixels.
         lr: of the last step.
-        photos_per_second: over the last line's steps, all processes together.
-        seconds: spent training, all sittings together.
-        figures: mean of each term of the loss ("loss" is the weighted sum) and of the gradient's length.
+        photos_per_second: throughput since the last line, all processes together.
+        seconds: spent training, in this run and those that it continues.
+        figures: mean of each term of the loss ("loss" is the weighted sum) and of the gradient's norm.
     """
 
     step: int
@@ -91,13 +91,13 @@ class Progress:
 
 
 class Trainer:
-    """One run: make it, `restore` it if there is a state, `run` it, `export` what it has learned."""
+    """One run: make it, `restore` its state if there is one, `run` it, `export` the checkpoint."""
 
     def __init__(self, task: Task, files: RunFiles, world: World) -> None:
         """Build the model and everything around it.
 
         Raises:
-            VecaError: sizes or budgets that the model cannot take, or that do not fit together.
+            VecaError: sizes or budgets that the model cannot take, or a teacher that does not fit.
         """
         self._task, self._files, self._world = task, files, world
         recipe = task.recipe
@@ -117,7 +117,7 @@ class Trainer:
         self._optimizer = make_optimizer(self._learner, recipe.optimizer)
         decay = recipe.optimizer.ema
         self._average = Average(self._learner.classifier, decay) if decay else None
-        self._window = torch.zeros(len(FIGURES) + 1, device=world.device)  # sums, and how many steps
+        self._window = torch.zeros(len(FIGURES) + 1, device=world.device)  # sums since the last line, and steps
         self._log = RunLog(files.log)
         self._lined = 0.0  # when the last line was written
         self.step = 0
@@ -126,21 +126,19 @@ class Trainer:
 
     @property
     def best_weights(self) -> Classifier:
-        """The averaged weights, or the plain ones where none are averaged."""
+        """The averaged weights, or the weights themselves without averaging."""
         best: Classifier = self._learner.classifier if self._average is None else self._average.classifier
         return best
 
-    # -- the run ---------------------------------------------------------------------------------------------------
-
     def run(
         self,
-        stop: Callable[[], bool] = lambda: False,
-        report: Callable[[Progress | Figures], None] = lambda _: None,
+        stop: Stop = lambda: False,
+        report: Report = lambda _: None,
     ) -> bool:
-        """Take steps until the last one, or until `stop` says so; the state is saved either way.
+        """Take steps until the last one, or until `stop` returns True; the state is saved in either case.
 
         Args:
-            stop: asked before every step (with several processes, before every line of the log).
+            stop: called before every step (with several processes, once per line of the log).
             report: called with the progress after every line of the log, and with figures after every validation.
 
         Returns:
@@ -175,7 +173,8 @@ class Trainer:
         try:
             with self._as_planned(plan):
                 figures = self._gradients(plan)
-            length = clip_gradients(self._learner.parameters(), self._task.recipe.optimizer.clip)
+            most = self._task.recipe.optimizer.clip or float("inf")
+            norm = torch.nn.utils.clip_grad_norm_(self._learner.parameters(), most)
             for group in self._optimizer.param_groups:
                 group["lr"] = plan.lr
             self._optimizer.step()
@@ -184,21 +183,21 @@ class Trainer:
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise self._out_of_memory(plan) from error
         except RuntimeError as error:
-            # The processor's allocator has no error of its own.
+            # On a CPU the allocator raises no error of its own.
             if "allocate memory" in str(error) or "out of memory" in str(error):
                 raise self._out_of_memory(plan) from error
             raise
-        self._window += torch.cat((figures, length.detach().view(1), torch.ones(1, device=length.device)))
+        self._window += torch.cat((figures, norm.detach().view(1), torch.ones(1, device=norm.device)))
 
     def _as_planned(self, plan: StepPlan) -> AbstractContextManager[object]:
-        """Compiled or not. A model that is never compiled is left alone: the compiler takes seconds to import."""
+        """Run compiled or not. Without compiled phases the compiler, slow to import, is not touched."""
         if plan.compiled or not self._compiles:
             return nullcontext()
         eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
         return eager
 
     def _gradients(self, plan: StepPlan) -> Tensor:
-        """Gradients of one step, and its terms of the loss in the order of FIGURES."""
+        """Compute the gradients of one step; returns the terms of the loss in the order of FIGURES."""
         recipe, schedule = self._task.recipe, self.schedule
         chosen = torch.from_numpy(schedule.photos_at(self.step)).to(self._task.train.pixels.device)
         views = draw_views(recipe.batch_size, recipe.augment, schedule.draws(VIEWS, self.step))
@@ -210,7 +209,7 @@ class Trainer:
         figures = torch.zeros(len(FIGURES) - 1, device=self._world.device)
         self._optimizer.zero_grad()
         for index, part in enumerate(parts):
-            # The model shifts positions with torch's own generator; equally in every process.
+            # The model shifts positions with torch's own generator: the same way in every process.
             torch.manual_seed(int(seeds[index]))
             images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
             labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
@@ -243,16 +242,14 @@ class Trainer:
         return torch.from_numpy(np.sort(order[:, :count], 1)).to(self._world.device)
 
     def _micro_batches(self, size: int) -> list[slice]:
-        """This process's part of the batch in pieces that fit into memory."""
+        """This process's part of the batch, in pieces of at most `micro_batch`."""
         most, smallest = self._task.recipe.micro_batch, self._task.recipe.train_sizes[0]
         start, stop = self._part.start, self._part.stop
         piece = max(1, int(most * (smallest / size) ** 2)) if most else stop - start
         return [slice(begin, min(begin + piece, stop)) for begin in range(start, stop, piece)]
 
-    # -- figures ---------------------------------------------------------------------------------------------------
-
     def _write_line(self, plan: StepPlan) -> Progress:
-        """Check and log the mean of the steps since the last line."""
+        """Log the mean of the steps since the last line."""
         self._check()
         spent, self._lined = monotonic() - self._lined, monotonic()
         *sums, count = self._window.tolist()
@@ -285,14 +282,14 @@ class Trainer:
         return self.figures
 
     def _check(self) -> None:
-        """Stop where a loss or gradient since the last check was not a number: nothing of it is kept."""
+        """Raise a TrainingError if a loss or gradient since the last line was not a number."""
         if not bool(self._window.isfinite().all()):
             kept = (
-                f"{self._files.state} keeps the last good state"
+                f"{self._files.state} holds the last good state"
                 if self._files.state.exists()
-                else "nothing is kept"
+                else "nothing was saved"
             )
-            hint = "lower optimizer.lr or optimizer.clip and go on with --resume changed"
+            hint = "lower optimizer.lr or optimizer.clip and continue with --resume changed"
             raise TrainingError(f"the loss is not a number by step {self.step}: {kept}; {hint}")
 
     def _out_of_memory(self, plan: StepPlan) -> TrainingError:
@@ -300,8 +297,6 @@ class Trainer:
             f"out of memory at {plan.size} pixels with {self._task.recipe.batch_size} photos a step: set or lower "
             "micro_batch (the same steps in smaller pieces), or lower batch_size, sizes in phases, or the model"
         )
-
-    # -- the state -------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
         self._check()
@@ -321,16 +316,16 @@ class Trainer:
         write_state(self._files.state, state)
 
     def restore(self, changed: bool = False) -> bool:
-        """Take up the state of an earlier run, if there is one.
+        """Continue from the state of an earlier run, if there is one.
 
         Args:
-            changed: go on although the recipe or the photos are not the same any more.
+            changed: continue although the recipe or the photos have changed.
 
         Returns:
             Whether there was one.
 
         Raises:
-            VecaError: the state is damaged, of other photos, or of another recipe.
+            VecaError: the state is damaged, or belongs to other photos or another recipe.
         """
         state = read_state(self._files.state)
         if state is None:
@@ -346,7 +341,7 @@ class Trainer:
             self.figures = dict(state["figures"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise VecaError(f"{self._files.state} does not fit: {reason}; start anew with --resume never") from None
+            raise VecaError(f"{self._files.state} does not fit: {reason}; start over with --resume never") from None
         return True
 
     def _check_same(self, state: dict[str, Any], changed: bool) -> None:
@@ -355,12 +350,12 @@ class Trainer:
             other.append("the photos")
         if other and not changed:
             raise VecaError(
-                f"{self._files.state} is of a run with other settings ({', '.join(other[:5])}): start anew with "
-                "--resume never, or go on nevertheless with --resume changed"
+                f"{self._files.state} belongs to a run with other settings ({', '.join(other[:5])}): start over "
+                "with --resume never, or continue with --resume changed"
             )
 
     def export(self) -> Checkpoint:
-        """Write the best weights as a checkpoint in the published format, half precision; returns it."""
+        """Write the best weights as a checkpoint in the published format, in half precision; returns it."""
         self._check()
         size = self._task.recipe.image_size or self._task.recipe.train_sizes[-1]
         checkpoint = self.best_weights.to_checkpoint(self._task.labels, size)
@@ -370,7 +365,7 @@ class Trainer:
 
 
 def _distillation(task: Task, width: int) -> Distillation | None:
-    """Projections to the teacher, fitted to what it says of a sample of views."""
+    """Projections to the teacher, fitted to a sample of its answers."""
     if task.teacher is None:
         return None
     return Distillation(width, _checked(task.teacher.sample(), len(task.labels)))
@@ -378,7 +373,9 @@ def _distillation(task: Task, width: int) -> Distillation | None:
 
 def _checked(said: TeacherOutput, classes: int) -> TeacherOutput:
     if said.logits is not None and said.logits.shape[1] != classes:
-        raise VecaError(f"the teacher knows {said.logits.shape[1]} labels, the photos have {classes}")
+        raise VecaError(
+            f"the teacher has {said.logits.shape[1]} labels, the photos have {classes}: use another teacher"
+        )
     return said
 
 
@@ -388,7 +385,7 @@ def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:
 
     @contextmanager
     def precision() -> Iterator[None]:
-        # On processors the gradient of fused attention takes longer than all of its plain products.
+        # On a CPU the gradient of fused attention takes longer than that of plain matrix products.
         plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
         with torch.autocast(device.type, torch.bfloat16, enabled=half), plain:
             yield

@@ -1,7 +1,7 @@
-"""Fine-tuning the example teacher on the labels, so that it teaches what is asked for.
+"""Fine-tuning of the example teacher on the labels.
 
-A small network that has seen ImageNet learns a few thousand photos far better than one that starts from nothing,
-and passes that on through its features and the labels that it gives to every view.
+A small network that was trained on ImageNet learns a few thousand photos far better than one with random weights,
+and the student learns that from its features and from the labels that it predicts for every view.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def tune(
 
     Args:
         teacher: on its device.
-        photos: to learn from; those without a label are left out.
+        photos: to learn from; those without a label are not used.
         classes: K.
-        recipe: its augmentation, without mixing, and its teacher's settings count.
+        recipe: gives the augmentation (without mixing) and the teacher's settings.
         autocast: makes a context of the precision to compute in.
-        report: called with how much is done, 0..1; what it raises ends the tuning.
+        report: called with how much is done, 0..1; it may raise an error to stop.
 
     Raises:
         VecaError: the loss is not a number.
@@ -74,11 +74,11 @@ def tune(
             report((epoch * each + index + 1) / (settings.tune_epochs * each))
         mean = float(torch.stack(losses).mean())
         if not math.isfinite(mean):
-            raise VecaError("tuning the teacher: the loss is not a number; lower teacher.tune_lr")
+            raise VecaError("tuning the teacher: the loss is not a number: lower teacher.tune_lr")
 
 
 def accuracy(teacher: MobileNetV2, photos: PhotoStore, recipe: Recipe, autocast: Autocast) -> float:
-    """Top-1 accuracy (0..1) of a tuned teacher on whole photos, seen as it will see the views."""
+    """Top-1 accuracy (0..1) of a tuned teacher on whole photos, at the size at which it sees views."""
     device, size, right = next(teacher.parameters()).device, _size(recipe), 0
     for rows in torch.arange(len(photos), device=photos.pixels.device).split(BATCH):
         images = normalise(crop(photos.pixels[rows].to(device), whole_views(len(rows)), size))

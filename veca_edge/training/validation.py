@@ -1,4 +1,4 @@
-"""How good a classifier is on the `val` photos, by image size and budget."""
+"""Accuracy of a classifier on the `val` photos, by image size and budget."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def validate(
     """Top-1 accuracy and cross entropy on whole photos, the middle square of each.
 
     Args:
-        classifier: as it is, in eval mode.
+        classifier: in eval mode.
         photos: with labels; each process takes its share.
         sizes: of the images, pixels.
         budgets: core counts.
@@ -53,7 +53,7 @@ def validate(
 
 
 def _sums(classifier: Classifier, photos: PhotoStore, size: int, budgets: list[int], world: World) -> Tensor:
-    """For every budget how many of this process's photos are right, and their loss: float32 (budgets, 2)."""
+    """For every budget the number of this process's photos that are right, and their loss: float32 (budgets, 2)."""
     batch = max(1, int(BATCH * (BATCH_SIZE / size) ** 2))
     mine = torch.arange(world.rank, len(photos), world.size, device=photos.pixels.device)
     sums = torch.zeros(len(budgets), 2, device=world.device)

@@ -1,14 +1,14 @@
-"""Training views of photos, made in batches where the model runs.
+"""Training views of photos, made in batches on the device that trains.
 
 A crop with its resize is two matrix products per photo, rows and columns, with a triangle filter that widens when
 the crop is shrunk, so that nothing aliases. All draws are made with numpy for the whole batch of all processes;
-a process then computes its part, and gets the same views as if it were alone.
+each process then computes its part, and gets the same views as if it were the only one.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -16,26 +16,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from veca_edge.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD
+from veca_edge.arrays import Float
+from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.settings import AugmentSettings
 
-Float = NDArray[np.float32]
 GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """How a batch of B photos is to be seen.
+    """Parameters of the views of a batch of B photos.
 
     Attributes:
         boxes: (B, 4), the crops: left, top, right, bottom in 0..1; left > right where mirrored.
         colours: (B, 3), factors of brightness, contrast and saturation.
-        partners: (B,), int64, the photo of the batch that is mixed in.
-        shares: (B,), how much of a view is its own photo's, 0..1; 1 where nothing is mixed in.
+        partners: (B,), int64, index of the photo of the batch that is mixed in.
+        shares: (B,), share of the view's own photo, 0..1; 1 where nothing is mixed in.
         cut: (B,), bool, whether the partner fills a rectangle instead of being blended.
         centres: (B, 2), x and y of that rectangle's centre in 0..1.
-        picks: (B,), int64, which of a photo's kept crops this is, where crops are kept.
+        picks: (B,), int64, index of the crop among those for which a teacher's answers are kept.
     """
 
     boxes: Float
@@ -47,16 +47,8 @@ class Views:
     picks: NDArray[np.int64]
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Views:
-        """The views of some photos; their partners keep the numbers of the whole batch."""
-        return Views(
-            self.boxes[index],
-            self.colours[index],
-            self.partners[index],
-            self.shares[index],
-            self.cut[index],
-            self.centres[index],
-            self.picks[index],
-        )
+        """The views of some photos; their partners are still indices into the whole batch."""
+        return Views(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 def draw_views(count: int, settings: AugmentSettings, generator: np.random.Generator) -> Views:
@@ -78,7 +70,7 @@ def draw_views(count: int, settings: AugmentSettings, generator: np.random.Gener
 
 
 def whole_views(count: int) -> Float:
-    """Boxes (count, 4) that show photos whole and unmirrored."""
+    """Boxes (count, 4) of whole photos, not mirrored."""
     return np.tile(np.array([0, 0, 1, 1], np.float32), (count, 1))
 
 
@@ -93,7 +85,7 @@ def _draw_boxes(count: int, settings: AugmentSettings, generator: np.random.Gene
 
 
 def half_mirrored(boxes: Float, settings: AugmentSettings, generator: np.random.Generator) -> Float:
-    """The boxes (B, 4), about half of them mirrored if the settings allow it; changed in place."""
+    """The boxes (B, 4), each mirrored with a chance of 1/2 if the settings allow it; changed in place."""
     flipped = (generator.random(len(boxes)) < 0.5) & settings.mirror
     boxes[flipped] = boxes[flipped][:, [2, 1, 0, 3]]
     return boxes
@@ -106,14 +98,14 @@ def render(
 
     Args:
         photos: all photos.
-        chosen: int64 (B,), the numbers of the batch's photos, on the photos' device.
+        chosen: int64 (B,), indices of the batch's photos, on the photos' device.
         views: of the whole batch.
         part: which of its views.
         size: pixels.
         device: where they are computed.
 
     Returns:
-        float32 images (b, 3, size, size) in 0..1, and how much of each is its own photo's, float32 (b,).
+        float32 images (b, 3, size, size) in 0..1, and the share of each one's own photo, float32 (b,).
     """
     mine = views[part]
     images = _coloured(photos.pixels[chosen[part]].to(device), mine, size)
@@ -130,8 +122,8 @@ def render(
 def mixed_labels(
     photos: PhotoStore, chosen: Tensor, views: Views, part: slice, shares: Tensor, classes: int
 ) -> Tensor:
-    """The labels of the views that `render` made: (b, K), rows that sum to 1, or less where a label is unknown."""
-    # The target -1 finds the last row: no label.
+    """The labels of the views that `render` made: (b, K); rows sum to 1, or to less where a label is unknown."""
+    # The target -1 selects the last row: no label.
     table = torch.cat((torch.eye(classes), torch.zeros(1, classes))).to(shares.device)
     partners = torch.from_numpy(views[part].partners).to(chosen.device)
     own, other = (table[photos.targets[rows].to(shares.device)] for rows in (chosen[part], chosen[partners]))
@@ -158,7 +150,7 @@ def crop(photos: Tensor, boxes: Float, size: int) -> Tensor:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Images (b, 3, H, W) in 0..1 as models and teachers take them, with ImageNet's statistics."""
+    """Images (b, 3, H, W) in 0..1, normalised with ImageNet's mean and deviation."""
     mean, std = (
         torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
     )
@@ -166,7 +158,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def resized(images: Tensor, side: int) -> Tensor:
-    """Images (b, 3, H, H) with sides of `side` pixels; 0 for as they are."""
+    """Images (b, 3, H, H) resized to `side` pixels; 0 leaves them as they are."""
     if side in (0, images.shape[-1]):
         return images
     return F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
@@ -189,7 +181,7 @@ def _coloured(photos: Tensor, views: Views, size: int) -> Tensor:
     images = images * brightness
     grey = (images * torch.tensor(GREY, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     mean = grey.mean((2, 3), keepdim=True)
-    # Saturation pulls towards the pixel's grey, contrast then towards the image's.
+    # Saturation blends with the grey of the pixel, contrast then with the mean grey of the image.
     images = grey + (images - grey) * saturation
     return (mean + (images - mean) * contrast).clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""The processes that train together, one per device: torchrun starts them, PyTorch connects them."""
+"""The processes that train together, one per device; torchrun starts them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from veca_edge.errors import VecaError
 
 Autocast = Callable[[], AbstractContextManager[None]]  # makes contexts of the precision to compute in
-PATIENCE = timedelta(hours=6)  # the first process may tune and ask a teacher while the others wait
+PATIENCE = timedelta(hours=6)  # the others wait while the first process prepares a teacher
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among its fellows.
+    """This process among those that train together.
 
     Attributes:
-        rank: its number, from 0; the first one writes files and speaks.
-        size: how many there are.
+        rank: its number, from 0; the first one writes files and reports.
+        size: number of processes.
         device: where this one computes.
     """
 
@@ -36,9 +36,11 @@ class World:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """This process's part of `count` things; VecaError unless each gets the same number."""
+        """This process's part of a batch; a VecaError unless all parts have the same size."""
         if count % self.size:
-            raise VecaError(f"batch_size {count} does not divide among {self.size} processes")
+            raise VecaError(
+                f"batch_size {count} cannot be divided among {self.size} processes: use a multiple of {self.size}"
+            )
         each = count // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
 
@@ -46,7 +48,7 @@ class World:
         """The module with gradients that are averaged over all processes."""
         if self.size == 1:
             return module
-        # Cores beyond the budget of a step have no gradient.
+        # Core tokens beyond the budget of a step have no gradient.
         return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=True)
 
     def mean(self, values: Tensor) -> Tensor:
@@ -61,19 +63,19 @@ class World:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so; all must ask at the same time."""
+        """Whether the flag is set in any process; all must call this at the same time."""
         if self.size == 1:
             return flag
         return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have come here."""
         if self.size > 1:
             torch.distributed.barrier()
 
 
 def hold_gradients(module: nn.Module, hold: bool) -> AbstractContextManager[None]:
-    """Within it, a parallel module's gradients add up here and are not averaged yet."""
+    """A context in which gradients of a parallel module add up in this process and are not averaged yet."""
     if hold and isinstance(module, nn.parallel.DistributedDataParallel):
         context: AbstractContextManager[None] = module.no_sync()
         return context
@@ -82,7 +84,7 @@ def hold_gradients(module: nn.Module, hold: bool) -> AbstractContextManager[None
 
 @contextmanager
 def joined_world(device: str = "auto") -> Iterator[World]:
-    """Join the processes that torchrun started; alone without it.
+    """Join the processes that torchrun started; without torchrun this process is the only one.
 
     Args:
         device: "auto" for a GPU where there is one, or a name such as "cpu" or "cuda:1".
@@ -96,7 +98,7 @@ def joined_world(device: str = "auto") -> Iterator[World]:
     chosen = _device(device, local)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-        # Products in TensorFloat-32 where they are not in bf16: as good for training, many times as fast.
+        # TensorFloat-32 is precise enough for training, and many times as fast as float32.
         torch.set_float32_matmul_precision("high")
     if size == 1:
         yield World(0, 1, chosen)
@@ -116,5 +118,5 @@ def _device(name: str, local: int) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise VecaError(f"device {name} cannot be used: {reason}") from None
+        raise VecaError(f"device {name} cannot be used ({reason}): give cpu, cuda, cuda:1 or auto") from None
     return device

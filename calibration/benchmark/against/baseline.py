@@ -1,4 +1,4 @@
-"""What a rival is: a way to compute the same thing, prepared for one core budget and image size at a time."""
+"""What a baseline is: a way to compute the same thing, prepared for one core budget and image size at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.calibration.benchmark.target import Case
+from veca_edge.calibration.benchmark.target import Input
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.native import quiet
 
@@ -23,27 +23,27 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What rivals are made of.
+    """What baselines are made of.
 
     Attributes:
         checkpoint: the weights.
         quantization: of our model file.
-        cases: the image sizes that will be asked for.
+        inputs: the image sizes that will be asked for.
         threads: for every runtime.
-        folder: a place for exported models, as long as the rivals are used.
+        folder: a place for exported models, as long as the baselines are used.
         note: receives what a reader of the report must know, such as something that is not installed.
     """
 
     checkpoint: Checkpoint
     quantization: str
-    cases: tuple[Case, ...]
+    inputs: tuple[Input, ...]
     threads: int
     folder: Path
     note: Say
 
 
 @dataclass(frozen=True, eq=False)
-class Rival:
+class Baseline:
     """One runtime at one precision.
 
     Attributes:
@@ -58,12 +58,12 @@ class Rival:
     runtime: str
     precision: str
     how: str
-    prepare: Callable[[Case, int], Call]
+    prepare: Callable[[Input, int], Call]
     same_weights: bool = True
 
     @property
     def name(self) -> str:
-        """For people, and different for every rival."""
+        """For people, and different for every baseline."""
         return f"{self.runtime} {self.precision}"
 
 

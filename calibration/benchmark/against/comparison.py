@@ -1,4 +1,4 @@
-"""Our engine beside its rivals: how long each takes, and how close each stays to the checkpoint in float32."""
+"""Our engine beside its baselines: how long each takes, and how close each stays to the checkpoint in float32."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from veca_edge.calibration.benchmark.against.baseline import Output, Rival
+from veca_edge.calibration.benchmark.against.baseline import Baseline, Output
 from veca_edge.calibration.benchmark.against.eager import reference
-from veca_edge.calibration.benchmark.target import Case, Subject
-from veca_edge.calibration.benchmark.timings import Latency, cosine, latency, median_ratio
-from veca_edge.calibration.benchmark.turns import Call, Key, Samples
+from veca_edge.calibration.benchmark.target import Input, Target
+from veca_edge.converters.verification import cosines
+from veca_edge.runtime.measuring import Call, Latency, latency, median_ratio
 from veca_edge.runtime.model import Model
 
 OURS = "veca-edge"
 
 Say = Callable[[str], None]
+Key = tuple[str, int, int]  # what, cores, image size
 
 
 @dataclass(frozen=True)
@@ -42,53 +43,58 @@ class Comparison:
     feature_cosine: float | None
 
 
-def rival_tasks(subject: Subject, rivals: Sequence[Rival], say: Say) -> Iterator[tuple[Key, Call]]:
-    """Every rival at every configuration, made ready; a model without cores stands beside the largest budget."""
-    for case in subject.cases:
-        for rival in rivals:
-            for cores in subject.cores if rival.same_weights else subject.cores[-1:]:
-                say(f"preparing {rival.name} for {_where(case, cores, rival)}")
-                yield (rival.name, cores, case.image_size), rival.prepare(case, cores)
+def baseline_tasks(target: Target, baselines: Sequence[Baseline], say: Say) -> Iterator[tuple[Key, Call]]:
+    """Every baseline at every configuration, made ready; a model without cores stands beside the largest budget."""
+    for given in target.plan.inputs:
+        for baseline in baselines:
+            for cores in target.plan.cores if baseline.same_weights else target.plan.cores[-1:]:
+                say(f"preparing {baseline.name} for {_where(given, cores, baseline)}")
+                yield (baseline.name, cores, given.image_size), baseline.prepare(given, cores)
 
 
-def _where(case: Case, cores: int, rival: Rival) -> str:
-    return f"{cores} cores at {case.image_size} px" if rival.same_weights else f"{case.image_size} px"
+def _where(given: Input, cores: int, baseline: Baseline) -> str:
+    return f"{cores} cores at {given.image_size} px" if baseline.same_weights else f"{given.image_size} px"
 
 
 def compare(
-    subject: Subject,
+    target: Target,
     model: Model,
-    rivals: Sequence[Rival],
+    baselines: Sequence[Baseline],
     tasks: Mapping[Key, Callable[[], Any]],
-    samples: Samples,
+    samples: Mapping[Key, Sequence[float]],
 ) -> Iterator[Comparison]:
-    """Per configuration ours, then the rivals in their order.
+    """Per configuration ours, then the baselines in their order.
 
     Args:
-        subject: what was measured.
+        target: what was measured.
         model: ours, still open.
-        rivals: as given to `rival_tasks`.
+        baselines: as given to `baseline_tasks`.
         tasks: what was timed, ours as ("encode", cores, image size).
         samples: the timings.
     """
-    assert subject.checkpoint is not None
-    truth = reference(subject.checkpoint, model.engine.threads)
-    for case in subject.cases:
-        for cores in subject.cores:
-            size = case.image_size
-            expected, ours = truth.prepare(case, cores)(), samples["encode", cores, size]
-            encoded = model.engine.encode(case.fitted, cores)
+    assert target.checkpoint is not None
+    truth = reference(target.checkpoint, model.engine.threads)
+    for given in target.plan.inputs:
+        for cores in target.plan.cores:
+            size = given.image_size
+            expected, ours = truth.prepare(given, cores)(), samples["encode", cores, size]
+            encoded = model.engine.encode(given.fitted, cores)
             closeness = _closeness((encoded.embedding, encoded.features), expected)
-            precision = subject.manifest.quantization
+            precision = target.manifest.quantization
             yield Comparison(OURS, precision, cores, size, latency(ours), 1.0, *closeness)
-            for rival in rivals:
-                theirs = samples.get((rival.name, cores, size))
+            for baseline in baselines:
+                theirs = samples.get((baseline.name, cores, size))
                 if theirs is not None:
-                    found = tasks[rival.name, cores, size]()
-                    close = _closeness(found, expected) if rival.same_weights else (None, None)
+                    found = tasks[baseline.name, cores, size]()
+                    close = _closeness(found, expected) if baseline.same_weights else (None, None)
                     ratio = median_ratio(ours, theirs)
-                    yield Comparison(rival.runtime, rival.precision, cores, size, latency(theirs), ratio, *close)
+                    yield Comparison(
+                        baseline.runtime, baseline.precision, cores, size, latency(theirs), ratio, *close
+                    )
 
 
 def _closeness(found: Output, expected: Output) -> tuple[float, float]:
-    return cosine(found[0], expected[0]), cosine(found[1], expected[1])
+    embedding, features = (
+        float(cosines(ours, theirs).mean()) for ours, theirs in zip(found, expected, strict=True)
+    )
+    return embedding, features

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from veca_edge._version import __version__
-from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source
-from veca_edge.calibration.benchmark.target import Case
+from veca_edge.calibration.benchmark.against.baseline import Baseline, Call, Output, Source
+from veca_edge.calibration.benchmark.target import Input
 from veca_edge.converters.description import model_facts
 from veca_edge.converters.executorch.coverage import check_coverage
 from veca_edge.converters.executorch.program import Method, assemble
@@ -35,10 +35,12 @@ from veca_edge.runtime.engines.executorch import Program
 Grid = tuple[int, int]  # rows, columns of patches
 
 
-def rivals(source: Source) -> list[Rival]:
+def baselines(source: Source) -> list[Baseline]:
     """At the precision of the model file; beside mixed precisions in int8."""
     size = source.checkpoint.config.patch_size
-    grids = {case.image_size: (case.fitted.shape[0] // size, case.fitted.shape[1] // size) for case in source.cases}
+    grids = {
+        given.image_size: (given.fitted.shape[0] // size, given.fitted.shape[1] // size) for given in source.inputs
+    }
     precision = source.quantization if source.quantization in READY else "int8"
 
     @cache
@@ -46,8 +48,8 @@ def rivals(source: Source) -> list[Rival]:
         path = source.folder / "dense.pte"
         return Program(convert_dense(source.checkpoint, path, READY[precision], [*grids.values()]), source.threads)
 
-    def prepare(case: Case, cores: int) -> Call:
-        method, patches = dense_method(grids[case.image_size]), cut_patches(case.fitted, size)
+    def prepare(given: Input, cores: int) -> Call:
+        method, patches = dense_method(grids[given.image_size]), cut_patches(given.fitted, size)
 
         def call() -> Output:
             token, features = program().run(method, [patches])
@@ -56,7 +58,7 @@ def rivals(source: Source) -> list[Rival]:
         return call
 
     how = f"a dense ViT in our own {precision}: one class token, all patches read all, otherwise the same layers"
-    return [Rival("dense", precision, how, prepare, same_weights=False)]
+    return [Baseline("dense", precision, how, prepare, same_weights=False)]
 
 
 def dense_method(grid: Grid) -> str:
@@ -98,7 +100,7 @@ def convert_dense(
         made_with={"veca-edge": __version__, "executorch": version("executorch")},
         verification={},
     )
-    file = ModelFile(output, manifest, folded.bank[:1], folded.coordinates[:1], None)
+    file = ModelFile(output, manifest, folded.core_tokens[:1], folded.coordinates[:1], None)
     write_model_file(file, program)
     return file
 
@@ -110,7 +112,7 @@ class DenseGraph(ElasticGraph):
         """An image's patches (rows * columns, p * p * 3) -> class token (1, D'), features (rows * columns, D')."""
         g, count = self.graph, rows * columns
         patches = g.input((count, 3 * self._config.patch_size**2))
-        token = g.constant("class_token", self._model.bank[:1])
+        token = g.constant("class_token", self._model.core_tokens[:1])
         centres = np.concatenate([np.zeros((1, 2), np.float32), cell_centres(rows, columns)])
         rotation = self._rotation(g.constant(f"centres_{rows}x{columns}", centres))
         stream = Stream(g.concat([token, self._embed(patches)], 0), *rotation)

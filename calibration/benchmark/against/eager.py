@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source, silent
-from veca_edge.calibration.benchmark.target import Case
+from veca_edge.calibration.benchmark.against.baseline import Baseline, Call, Output, Source, silent
+from veca_edge.calibration.benchmark.target import Input
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.veca import Veca
 
@@ -42,24 +42,24 @@ def forward(module: Any, images: Tensor) -> Output:
         return embedding[0].numpy(), features[0].numpy()
 
 
-def reference(checkpoint: Checkpoint, threads: int) -> Rival:
+def reference(checkpoint: Checkpoint, threads: int) -> Baseline:
     """The checkpoint in float32, nothing but the forward pass: the comparison favours PyTorch."""
     torch.set_num_threads(threads)
     model = checkpoint.build()
 
-    def prepare(case: Case, cores: int) -> Call:
-        return partial(forward, FixedCores(model, cores), normalised(checkpoint, case.fitted))
+    def prepare(given: Input, cores: int) -> Call:
+        return partial(forward, FixedCores(model, cores), normalised(checkpoint, given.fitted))
 
-    return Rival("torch", "fp32", "eager PyTorch", prepare)
+    return Baseline("torch", "fp32", "eager PyTorch", prepare)
 
 
-def rivals(source: Source) -> list[Rival]:
+def baselines(source: Source) -> list[Baseline]:
     """In float32, and with PyTorch's dynamic quantization of the linear layers."""
     with silent():  # it is said to be about to move to another package
         model = torch.ao.quantization.quantize_dynamic(source.checkpoint.build(), {nn.Linear}, dtype=torch.qint8)
 
-    def prepare(case: Case, cores: int) -> Call:
-        return partial(forward, FixedCores(model, cores), normalised(source.checkpoint, case.fitted))
+    def prepare(given: Input, cores: int) -> Call:
+        return partial(forward, FixedCores(model, cores), normalised(source.checkpoint, given.fitted))
 
     how = "eager PyTorch, quantize_dynamic: linear layers in int8, a scale per layer"
-    return [reference(source.checkpoint, source.threads), Rival("torch", "int8", how, prepare)]
+    return [reference(source.checkpoint, source.threads), Baseline("torch", "int8", how, prepare)]

@@ -7,32 +7,32 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from veca_edge.calibration.benchmark.against.baseline import Call, Output, Rival, Source, silent
+from veca_edge.calibration.benchmark.against.baseline import Baseline, Call, Output, Source, silent
 from veca_edge.calibration.benchmark.against.eager import FixedCores, normalised
 from veca_edge.calibration.benchmark.against.runtimes import lacking
-from veca_edge.calibration.benchmark.target import Case
+from veca_edge.calibration.benchmark.target import Input
 
-Change = Callable[[Any, Case], Any]
+Change = Callable[[Any, Input], Any]
 NAMES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
-def rivals(source: Source) -> list[Rival]:
+def baselines(source: Source) -> list[Baseline]:
     """Its default, which rounds to bfloat16 where the processor has it; float32; and two kinds of int8."""
     compiler = _Compiler(source)
     own, found = compiler.precision, []
     if own != "fp32":
         how = f"OpenVINO as users get it: on this processor it computes in {own}"
-        found.append(Rival("openvino", own, how, compiler.prepare))
+        found.append(Baseline("openvino", own, how, compiler.prepare))
     single = partial(compiler.prepare, INFERENCE_PRECISION_HINT="f32")
-    found.append(Rival("openvino", "fp32", "OpenVINO, told to compute in float32", single))
+    found.append(Baseline("openvino", "fp32", "OpenVINO, told to compute in float32", single))
     if find_spec("nncf") is None:
         source.note(lacking("openvino int8", "nncf"))
         return found
     how = "OpenVINO, nncf.quantize for transformers on the packaged photos: weights and activations, scales fixed"
     both = partial(compiler.prepare, change=partial(_quantized, source))
-    found.append(Rival("openvino", "int8", how, both))
+    found.append(Baseline("openvino", "int8", how, both))
     how = f"OpenVINO, nncf.compress_weights: weights in int8, computed in {own}"
-    found.append(Rival("openvino", "int8 weights", how, partial(compiler.prepare, change=_compressed)))
+    found.append(Baseline("openvino", "int8 weights", how, partial(compiler.prepare, change=_compressed)))
     return found
 
 
@@ -53,16 +53,16 @@ class _Compiler:
         name = str(self._core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name())
         return NAMES.get(name, name)
 
-    def prepare(self, case: Case, cores: int, change: Change | None = None, **config: Any) -> Call:
-        images = normalised(self._source.checkpoint, case.fitted)
+    def prepare(self, given: Input, cores: int, change: Change | None = None, **config: Any) -> Call:
+        images = normalised(self._source.checkpoint, given.fitted)
         wanted = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": self._source.threads, **config}
         with silent():
-            if (cores, case.image_size) not in self._converted:
+            if (cores, given.image_size) not in self._converted:
                 module = FixedCores(self._model, cores).eval()
                 converted = self._convert(module, example_input=images, input=list(images.shape))
-                self._converted[cores, case.image_size] = converted
-            model = self._converted[cores, case.image_size].clone()
-            compiled = self._core.compile_model(model if change is None else change(model, case), "CPU", wanted)
+                self._converted[cores, given.image_size] = converted
+            model = self._converted[cores, given.image_size].clone()
+            compiled = self._core.compile_model(model if change is None else change(model, given), "CPU", wanted)
         request, inputs = compiled.create_infer_request(), [images.numpy()]
 
         def call() -> Output:
@@ -72,7 +72,7 @@ class _Compiler:
         return call
 
 
-def _quantized(source: Source, model: Any, case: Case) -> Any:
+def _quantized(source: Source, model: Any, given: Input) -> Any:
     """Weights and activations in int8, the scales of the activations from the packaged photos."""
     import nncf
 
@@ -81,13 +81,13 @@ def _quantized(source: Source, model: Any, case: Case) -> Any:
 
     preprocessing = Preprocessing.from_dict(source.checkpoint.preprocessing)
     size = source.checkpoint.config.patch_size
-    photos = [preprocessing.resize(photo, size, case.image_size).image for photo in sample_images()]
-    fitting = [photo for photo in photos if photo.shape == case.fitted.shape] or [case.fitted]
+    photos = [preprocessing.resize(photo, size, given.image_size).image for photo in sample_images()]
+    fitting = [photo for photo in photos if photo.shape == given.fitted.shape] or [given.fitted]
     pictures = nncf.Dataset([normalised(source.checkpoint, photo).numpy() for photo in fitting])
     return nncf.quantize(model, pictures, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(fitting))
 
 
-def _compressed(model: Any, _: Case) -> Any:
+def _compressed(model: Any, _: Input) -> Any:
     """Weights in int8; activations as they are."""
     import nncf
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from veca_edge.calibration.benchmark.against.baseline import Rival, Source
 from veca_edge.errors import VecaError
+
+if TYPE_CHECKING:
+    from veca_edge.calibration.benchmark.against.baseline import Baseline, Source
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Runtime:
     """A runtime.
 
     Attributes:
-        module: of this package; its `rivals(source)` makes them.
+        module: of this package; its `baselines(source)` makes them.
         needs: modules that must be installed.
         packages: whose versions a report tells.
     """
@@ -35,13 +38,13 @@ RUNTIMES = {
 }
 
 
-def open_rivals(names: Sequence[str], source: Source) -> list[Rival]:
-    """The rivals of these runtimes; `source.note` hears of each that is not installed.
+def open_baselines(names: Sequence[str], source: Source) -> list[Baseline]:
+    """The baselines of these runtimes; `source.note` hears of each that is not installed.
 
     Raises:
         VecaError: none of them is.
     """
-    rivals: list[Rival] = []
+    baselines: list[Baseline] = []
     notes: list[str] = []
     for name in dict.fromkeys(names):
         runtime = RUNTIMES[name]
@@ -49,15 +52,15 @@ def open_rivals(names: Sequence[str], source: Source) -> list[Rival]:
         if missing:
             notes.append(lacking(name, missing[0]))
             continue
-        make: Callable[[Source], list[Rival]] = import_module(
+        make: Callable[[Source], list[Baseline]] = import_module(
             f"veca_edge.calibration.benchmark.against.{runtime.module}"
-        ).rivals
-        rivals += make(replace(source, note=notes.append))
-    if names and not rivals:
+        ).baselines
+        baselines += make(replace(source, note=notes.append))
+    if names and not baselines:
         raise VecaError("; ".join(notes))
     for note in notes:
         source.note(note)
-    return rivals
+    return baselines
 
 
 def lacking(what: str, module: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.image.preprocessing import Preprocessing
-from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
+from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
 from veca_edge.photos.calibration import PhotoSet
@@ -33,3 +35,12 @@ def photos(count: int = 16, size: int = SIZE) -> NDArray[np.uint8]:
 def photo_set(count: int = 8) -> PhotoSet:
     """The same as a set without labels."""
     return PhotoSet(photos(count), None, "")
+
+
+def write_tiny(folder: Path) -> Path:
+    """A checkpoint file that converts in a moment: 16 cores, 64 wide, images of 256 px."""
+    sizes = {"hidden_dim": 64, "num_heads": 1, "num_layers": 2, "num_cores": 16, "ffn_dim": 96}
+    config = VecaConfig.from_family("small", **sizes)
+    path = folder / "tiny.pt"
+    write_checkpoint(Checkpoint(config, random_veca(config).state_dict(), None, (), default_preprocessing()), path)
+    return path

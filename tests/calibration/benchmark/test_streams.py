@@ -14,23 +14,16 @@ from numpy.typing import NDArray
 
 import veca_edge
 from veca_edge.calibration.benchmark import streams
-from veca_edge.calibration.benchmark.machine import Machine, read_machine
-from veca_edge.calibration.benchmark.stream_plots import draw
-from veca_edge.calibration.benchmark.stream_report import describe
+from veca_edge.calibration.benchmark.clips import Clip, find_clips
+from veca_edge.calibration.benchmark.plots import draw_streams
+from veca_edge.calibration.benchmark.request import BenchRequest
+from veca_edge.calibration.benchmark.stream_report import describe_streams
 from veca_edge.calibration.benchmark.stream_rows import Sample, StreamBenchmark, pooled, spreads, stream_rows
-from veca_edge.calibration.benchmark.streams import (
-    Clip,
-    Lane,
-    TimedEngine,
-    find_clips,
-    measure_streams,
-    run_clip,
-    steps,
-    turns,
-)
+from veca_edge.calibration.benchmark.streams import Lane, TimedEngine, blocks, measure_streams, run_clip
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, synthetic_frames
-from veca_edge.calibration.benchmark.target import Request, prepare
+from veca_edge.calibration.benchmark.target import prepare
 from veca_edge.errors import VecaError
+from veca_edge.runtime.machine import Machine, read_machine
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.change import ChangeSettings
 
@@ -117,7 +110,7 @@ def test_a_model_without_labels_has_no_top1() -> None:
     (row,) = stream_rows({("a", 8, None): [sample(agrees=None)]})
     assert row.fidelity.top1 is None
     assert "same top-1\n      8    none     10.0     0          0  0.9900    0.9900  0.9900           -" in (
-        describe(a_result({("a", 8, None): [sample(agrees=None)]})).text()
+        describe_streams(a_result({("a", 8, None): [sample(agrees=None)]})).text()
     )
 
 
@@ -152,7 +145,7 @@ def test_the_pool_weighs_frames_and_leaves_out_other_clips() -> None:
 # -- frames
 
 
-def test_turns_keep_order_and_hold_few_bytes() -> None:
+def test_blocks_keep_order_and_hold_few_bytes() -> None:
     alive = []
 
     def frames() -> Iterator[NDArray[np.uint8]]:
@@ -162,10 +155,10 @@ def test_turns_keep_order_and_hold_few_bytes() -> None:
 
     seen: list[int] = []
     longest = 0
-    for turn in turns(frames(), most_bytes=20 * 300):
+    for block in blocks(frames(), most_bytes=20 * 300):
         longest = max(longest, len(alive) - len(seen))
-        seen += [int(frame[0, 0, 0]) for frame in turn]
-        assert len(turn) <= streams.TURN_FRAMES
+        seen += [int(frame[0, 0, 0]) for frame in block]
+        assert len(block) <= streams.BLOCK_FRAMES
     assert seen == list(range(41))
     assert longest == 20  # frames decoded ahead of those taken
 
@@ -176,12 +169,10 @@ def test_clips_are_what_the_user_named_each_once(tmp_path: Path) -> None:
     assert [clip.name for clip in found] == ["clip.mp4", "synthetic:pan", *others]
     assert [clip.synthetic for clip in found] == [False, *[True] * len(SCENES)]
     assert [clip.frames for clip in found] == [7] * 7
-    assert steps(found, 3) == 3 * 49
     with found[0].open() as frames:
         assert [frame.shape for frame in frames] == [(360, 640, 3)] * 7
     whole = find_clips([CLIP, "synthetic:cut"])
     assert [clip.frames for clip in whole] == [208, FRAMES]
-    assert steps([*whole, replace(whole[0], frames=None)], 3) is None
 
 
 def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
@@ -234,7 +225,7 @@ def test_the_engines_time_is_counted_and_nothing_else(monkeypatch: pytest.Monkey
     assert (engine.seconds, engine.threads) == (3.5, 3)
 
 
-def test_a_lane_takes_every_frame_both_ways_with_either_first(
+def test_a_lane_takes_every_frame_in_full_and_streamed_with_either_first(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lane, order = Lane(model, 8, ChangeSettings(), SIZE), []
@@ -263,10 +254,10 @@ def test_a_lane_takes_every_frame_both_ways_with_either_first(
         assert 0.9 < other.cosine < 1
 
 
-def test_lanes_take_turns_and_come_in_reverse_every_second_time(
+def test_lanes_are_interleaved_and_come_in_reverse_every_second_time(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "TURN_FRAMES", 2)
+    monkeypatch.setattr(streams, "BLOCK_FRAMES", 2)
     order, advanced = [], []
 
     class Quiet:
@@ -285,26 +276,35 @@ def test_lanes_take_turns_and_come_in_reverse_every_second_time(
 @pytest.fixture(scope="module")
 def measured(default_model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     """Two recordings and a synthetic stream, few frames, two core budgets, two patch budgets."""
-    subject = prepare(Request(default_model_file, cores=(8, 64), image_sizes=(SIZE,)), tmp_path_factory.mktemp("s"))
+    request = BenchRequest(
+        default_model_file,
+        cores=(8, 64),
+        image_size=(SIZE,),
+        stream=(CLIP, "synthetic:pan"),
+        patch_budget=(None, 4),
+        threads=1,
+    )
+    target = prepare(request, tmp_path_factory.mktemp("streams"))
     clip, pan = find_clips([CLIP, "synthetic:pan"], frames=6)
 
     @contextmanager
     def still() -> Iterator[Iterator[Any]]:
         yield synthetic_frames("static", 5, shape=(72, 72))
 
-    clips, advanced = [clip, pan, Clip("still", False, None, still)], []
-    result = measure_streams(subject, read_machine(), clips, (None, 4), 1, lambda: advanced.append(1))
-    return result, len(advanced)
+    done: list[float] = []
+    clips = [clip, pan, Clip("still", False, 5, still)]
+    return measure_streams(target, request, read_machine(), clips, done.append), done
 
 
 def test_every_clip_is_measured_at_every_budget(measured: tuple[Any, ...]) -> None:
-    result, advanced = measured
-    assert advanced == 4 * (6 + 6 + 5)
+    result, done = measured
+    steps = 4 * (6 + 6 + 5)
+    assert done == pytest.approx([step / steps for step in range(1, steps + 1)])
     assert (result.pool, result.patches, result.threads, result.image_size) == ("all 2 recordings", 16, 1, SIZE)
     names = ["all 2 recordings", "clip.mp4", "synthetic:pan", "still"]
-    ways = [(8, None), (8, 4), (64, None), (64, 4)]
+    budgets = [(8, None), (8, 4), (64, None), (64, 4)]
     assert [(row.clip, row.cores, row.patch_budget) for row in result.rows] == [
-        (name, *way) for name in names for way in ways
+        (name, *pair) for name in names for pair in budgets
     ]
     assert [row.frames for row in result.rows[::4]] == [11, 6, 6, 5]
     assert [(s.clip, s.patch_budget) for s in result.spreads] == [(n, b) for n in names for b in (None, 4)]
@@ -324,19 +324,23 @@ def test_what_streaming_does_to_a_clip_shows_in_its_row(measured: tuple[Any, ...
 
 
 def test_a_single_clip_needs_no_pool_and_bad_budgets_are_refused(default_model_file: Path, tmp_path: Path) -> None:
-    subject = prepare(Request(default_model_file, cores=(8,), image_sizes=(SIZE,)), tmp_path)
-    clips = find_clips(["synthetic:static"], frames=2)
-    result = measure_streams(subject, read_machine(), clips, threads=1)
+    request = BenchRequest(
+        default_model_file, cores=(8,), image_size=(SIZE,), stream=("synthetic:static",), threads=1
+    )
+    target = prepare(request, tmp_path)
+    clips, done = [replace(clip, frames=None) for clip in find_clips(request.stream, frames=2)], list[float]()
+    result = measure_streams(target, request, read_machine(), clips, done.append)
+    assert done == []  # nobody knows how long it is
     assert (result.pool, len(result.rows), result.spreads) == (None, 1, ())
     with pytest.raises(VecaError, match="patch budget 1"):
-        measure_streams(subject, read_machine(), clips, (1,), threads=1)
+        measure_streams(target, replace(request, patch_budget=(1,)), read_machine(), clips)
 
 
 # -- for readers
 
 
 def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured: tuple[Any, ...]) -> None:
-    report = describe(measured[0])
+    report = describe_streams(measured[0])
     lines = report.text().splitlines()
     assert max(map(len, lines[1:])) <= 100
     assert "clip.mp4, 6 frames: time per frame, ms" in lines
@@ -364,18 +368,18 @@ def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured: tuple[
 )
 def test_warnings(changes: dict[str, Any], streamed: float, expected: list[Any]) -> None:
     result = replace(a_result({("a", 8, None): [sample(full=0.010, streamed=streamed)]}), **changes)
-    found = describe(result).warnings
+    found = describe_streams(result).warnings
     assert len(found) == len(expected)
     assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
 
 
 def test_the_picture_shows_each_budget_where_it_was_measured(measured: tuple[Any, ...], tmp_path: Path) -> None:
     path = tmp_path / "streams.svg"
-    draw(path, measured[0])
+    draw_streams(path, measured[0])
     assert path.read_text().lstrip().startswith("<?xml")
     text = path.read_text()
     for label in ("8 cores", "64 cores", "streamed, at most 4 patches", "all 2 recordings, 11 frames, 64 px"):
         assert f"<!-- {label} -->" in text or label in text
     assert "streamed, at most 48 patches" not in text
     with pytest.raises(VecaError, match="cannot write"):
-        draw(tmp_path / "nowhere" / "streams.png", measured[0])
+        draw_streams(tmp_path / "nowhere" / "streams.png", measured[0])

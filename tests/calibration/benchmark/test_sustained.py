@@ -6,31 +6,22 @@ from typing import Any
 
 import pytest
 
-from veca_edge.calibration.benchmark.machine import Machine
+from tests.fakes import Clock
 from veca_edge.calibration.benchmark.power import LEAD, energy_mj, power_source
 from veca_edge.calibration.benchmark.sustained import (
     BINS,
-    TURN,
+    BLOCK,
     Lane,
     SustainedBenchmark,
     endurance,
     run_lanes,
     verdict,
 )
-from veca_edge.calibration.benchmark.sustained_report import describe
+from veca_edge.calibration.benchmark.sustained_report import describe_sustained
+from veca_edge.runtime.machine import Machine
 from veca_edge.sensors.monitor import Monitor
 from veca_edge.sensors.reading import PlainReader, Sensed
 from veca_edge.sensors.state import DeviceState, ThermalLevel
-
-
-class Clock:
-    """Seconds that pass only when told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Meter(PlainReader):
@@ -57,20 +48,20 @@ def lane_that_slows_down(clock: Clock, cores: int, slower: float = 0.0) -> Lane:
 def run(
     seconds: float, slower: float = 0.0, lanes: int = 1, state: Callable[..., Any] = lambda: DeviceState(0.0)
 ) -> tuple[Any, ...]:
-    clock = Clock()
+    clock = Clock(0.0)
     made = [lane_that_slows_down(clock, 8 * (index + 1), slower) for index in range(lanes)]
-    weather, took = run_lanes(made, seconds, state, clock=clock)
-    return made, weather, took
+    conditions, took = run_lanes(made, seconds, state, clock=clock)
+    return made, conditions, took
 
 
-def test_lanes_take_turns() -> None:
+def test_lanes_are_interleaved_in_blocks() -> None:
     (few, many), _, took = run(12.0, lanes=2)
     assert took == pytest.approx(12.0, abs=0.011)
     assert [len(lane.taken) for lane in (few, many)] == pytest.approx([600, 600], abs=3)
     assert few.begun[0] == 0
-    assert many.begun[0] == pytest.approx(TURN, abs=0.011)
-    later = [when for when in few.begun if when > TURN + 0.02]
-    assert later[0] == pytest.approx(2 * TURN, abs=0.03)
+    assert many.begun[0] == pytest.approx(BLOCK, abs=0.011)
+    later = [when for when in few.begun if when > BLOCK + 0.02]
+    assert later[0] == pytest.approx(2 * BLOCK, abs=0.03)
 
 
 def test_drift_compares_the_last_fifth_with_the_first() -> None:
@@ -93,7 +84,7 @@ def test_verdict(drift: float, words: str) -> None:
 
 
 def test_an_interrupt_keeps_what_was_measured() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     def call() -> None:
         clock.now += 0.01
@@ -108,7 +99,7 @@ def test_an_interrupt_keeps_what_was_measured() -> None:
 
 def a_result(minutes: float = 0.5, watts: float | None = None) -> SustainedBenchmark:
     """Half a minute on a device that warms from 40 to 55 degrees while its clock falls to 80 %."""
-    clock = Clock()
+    clock = Clock(0.0)
     lane = lane_that_slows_down(clock, 64, slower=1 / 30)
 
     def state() -> DeviceState:
@@ -118,7 +109,7 @@ def a_result(minutes: float = 0.5, watts: float | None = None) -> SustainedBench
             clock.now, None, None, None, ThermalLevel.FAIR, None, None, temperatures, 1 - share / 5, watts
         )
 
-    weather, seconds = run_lanes([lane], 30.0, state, clock=clock)
+    conditions, seconds = run_lanes([lane], 30.0, state, clock=clock)
     return SustainedBenchmark(
         name="a model",
         quantization="int8",
@@ -135,14 +126,14 @@ def a_result(minutes: float = 0.5, watts: float | None = None) -> SustainedBench
         asked_minutes=minutes,
         picture="a frame",
         points=(endurance(lane),),
-        weather=tuple(weather),
+        conditions=tuple(conditions),
         power=None if watts is None else "a meter",
         energy_mj=None if watts is None else 55.0,
     )
 
 
 def test_the_report_says_what_the_device_did() -> None:
-    text = describe(a_result()).text()
+    text = describe_sustained(a_result()).text()
     assert " slower\n" in text
     assert "hottest sensor             40.0 °C     52.5 °C" in text
     assert "clock, of the highest         100%         83%" in text
@@ -150,20 +141,20 @@ def test_the_report_says_what_the_device_did() -> None:
     assert "thermal level                 fair        fair" in text
     assert "Energy: unknown" in text
     assert "SHA-256: program abababababababab. Seed: 0." in text
-    assert "Energy per call, mean over all: 55 mJ." in describe(a_result(watts=5.0)).text()
+    assert "Energy per call, mean over all: 55 mJ." in describe_sustained(a_result(watts=5.0)).text()
     assert max(map(len, text.splitlines())) <= 100
 
 
 def test_the_report_admits_an_interrupt_and_other_work() -> None:
     result = replace(a_result(minutes=30), other_work=1.0)
-    interrupted, others = describe(result).warnings
+    interrupted, others = describe_sustained(result).warnings
     assert interrupted == "interrupted after 0.5 of 30 minutes"
     assert others.endswith("a drift may be theirs")
 
 
 @pytest.mark.parametrize(("watts", "expected"), [(12.0, 120.0), (None, None)])
 def test_energy_is_power_times_time_by_calls(watts: float | None, expected: float | None) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
 
     def call() -> None:
         clock.now += 0.01

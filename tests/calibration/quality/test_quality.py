@@ -6,32 +6,34 @@ import itertools
 import json
 import math
 import shutil
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 import veca_edge
+from tests.known import known
 from veca_edge.calibration.quality.measure import (
     CORES,
     DECIMALS,
     PATCH_BUDGETS,
     chains,
+    configurations_of,
     measure_quality,
     quality_in_child,
     share_error,
-    ways_of,
 )
 from veca_edge.errors import VecaError
-from veca_edge.governor.quality import QualityRow, QualityTable, Way
+from veca_edge.governor.quality import QualityRow, QualityTable, RunConfiguration
 from veca_edge.image.clip import clip_frames
 from veca_edge.image.stills import read_image
-from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
+from veca_edge.model.checkpoint import default_checkpoint_path
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import read_photos
 from veca_edge.runtime.timing import START
+
+Rows = dict[RunConfiguration, QualityRow]
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +42,39 @@ def manifest(default_model_file: Path) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def rows(manifest: Manifest) -> dict[Way, QualityRow]:
-    table = QualityTable.from_rows(manifest.quality["rows"], manifest.quality["freshness"])
-    return {row.way: row for row in table.rows}
+def table(manifest: Manifest) -> QualityTable:
+    return known(QualityTable.of_file(manifest.quality, manifest.budgets))
 
 
-def test_every_way_of_running_is_judged(manifest: Manifest, rows: dict[Way, QualityRow]) -> None:
-    assert list(rows) == ways_of(manifest)
+@pytest.fixture(scope="module")
+def rows(table: QualityTable) -> Rows:
+    return {row.configuration: row for row in table.rows}
+
+
+def test_every_run_configuration_is_evaluated(manifest: Manifest, rows: Rows) -> None:
+    assert list(rows) == configurations_of(manifest)
     # 64 patches at 128 px leave no room for a budget of 96.
     assert len(rows) == len(CORES) * (3 * (1 + len(PATCH_BUDGETS)) - 1)
     assert manifest.quality["about"] == "48 frames of a clip and 16 photos, against the checkpoint in fp32"
 
 
-def test_less_is_worth_less(rows: dict[Way, QualityRow]) -> None:
-    assert rows[64, 256, 256].fidelity > 0.95
-    assert rows[64, 256, 256].feature_cosine > 0.995
+def test_less_is_worth_less(rows: Rows) -> None:
+    best, few_patches = (rows[RunConfiguration(64, 256, budget)] for budget in (256, 16))
+    assert best.fidelity > 0.95
+    assert best.feature_cosine > 0.995
     for size in (128, 192, 256):
-        least, most = (rows[cores, size, (size // 16) ** 2] for cores in (8, 64))
+        least, most = (rows[RunConfiguration(cores, size, (size // 16) ** 2)] for cores in (8, 64))
         assert least.feature_cosine < most.feature_cosine
-    assert rows[64, 128, 64].fidelity < rows[64, 192, 144].fidelity < rows[64, 256, 256].fidelity
-    assert rows[64, 256, 16].feature_cosine < rows[64, 256, 256].feature_cosine
+    small, middle = (rows[RunConfiguration(64, size, (size // 16) ** 2)] for size in (128, 192))
+    assert small.fidelity < middle.fidelity < best.fidelity
+    assert few_patches.feature_cosine < best.feature_cosine
 
 
-def test_more_is_never_worse_where_theory_says_so(manifest: Manifest, rows: dict[Way, QualityRow]) -> None:
-    ways, smoothed = list(rows), manifest.quality["smoothed"]
+def test_more_is_never_worse_where_theory_says_so(manifest: Manifest, rows: Rows) -> None:
+    configurations, smoothed = list(rows), manifest.quality["smoothed"]
     contradictions = 0
-    for chain in itertools.chain(*chains(ways)):
-        for low, high in itertools.pairwise(rows[ways[index]] for index in chain):
+    for chain in itertools.chain(*chains(configurations)):
+        for low, high in itertools.pairwise(rows[configurations[index]] for index in chain):
             for name in ("embedding_cosine", "feature_cosine", "top1_agreement"):
                 contradictions += getattr(low, name) > getattr(high, name) + 2 * 10**-DECIMALS
     assert bool(contradictions) <= bool(smoothed["beyond_error"])
@@ -78,7 +86,7 @@ def test_more_is_never_worse_where_theory_says_so(manifest: Manifest, rows: dict
             assert value != getattr(row, name)
 
 
-def test_the_spread_and_the_sample_are_told(manifest: Manifest, rows: dict[Way, QualityRow]) -> None:
+def test_the_spread_and_the_sample_are_told(manifest: Manifest, rows: Rows) -> None:
     for row in rows.values():
         assert row.embedding_p5 is not None
         assert row.embedding_p5 <= row.embedding_cosine + 0.01
@@ -94,8 +102,9 @@ def test_the_table_stays_small(manifest: Manifest) -> None:
 
 
 def test_the_order_that_theory_knows() -> None:
-    ways: list[Way] = [(64, 256, 256), (8, 256, 256), (64, 256, 16), (64, 128, 64), (64, 128, 16)]
-    by_cores, by_budget, by_size = ([chain for chain in family if len(chain) > 1] for family in chains(ways))
+    given = [(64, 256, 256), (8, 256, 256), (64, 256, 16), (64, 128, 64), (64, 128, 16)]
+    families = chains([RunConfiguration(*one) for one in given])
+    by_cores, by_budget, by_size = ([chain for chain in family if len(chain) > 1] for family in families)
     assert by_cores == [[1, 0]]
     assert by_budget == [[2, 0], [4, 3]]
     assert by_size == [[3, 0]]  # not 4 and 2: 16 patches are less of a larger image
@@ -115,27 +124,29 @@ def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path)
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder)
     model, reference = (veca_edge.load(path, threads=1) for path in (default_model_file, default_checkpoint_path()))
-    ways: list[Way] = [(64, 128, 64), (8, 128, 64), (8, 128, 16)]
-    judged = measure_quality(model, reference, ways, clip_frames(START, 14), read_photos(tmp_path, 16))
+    configurations = [RunConfiguration(*one) for one in ((64, 128, 64), (8, 128, 64), (8, 128, 16))]
+    found = measure_quality(model, reference, configurations, clip_frames(START, 14), read_photos(tmp_path, 16))
     right = [reference(read_image(path), image_size=128).top(1)[0].label == "apple" for path in photos[::2]]
-    assert judged.reference_accuracy == pytest.approx(sum(right) / 4, abs=1e-5)
-    for row in judged.table.rows:
+    assert found.reference_accuracy == pytest.approx(sum(right) / 4, abs=1e-5)
+    for row in found.table.rows:
         assert row.accuracy is not None
         assert math.isclose(row.accuracy * 4, round(row.accuracy * 4), abs_tol=1e-3)
         assert row.accuracy_error is not None
-    assert judged.table.rows[0].embedding_cosine > judged.table.rows[1].embedding_cosine
+    assert found.table.rows[0].embedding_cosine > found.table.rows[1].embedding_cosine
 
 
 def test_a_folder_that_is_not_there_is_one_line(default_model_file: Path, tmp_path: Path) -> None:
-    source = read_checkpoint(default_checkpoint_path())
     with pytest.raises(VecaError, match="no such folder of photos"):
-        quality_in_child(read_model_file(default_model_file), source, images=tmp_path / "none")
+        quality_in_child(default_model_file, default_checkpoint_path(), images=tmp_path / "none")
 
 
-def test_a_result_is_worth_less_when_the_scene_has_moved_on(manifest: Manifest) -> None:
-    freshness = QualityTable.from_rows(manifest.quality["rows"], manifest.quality["freshness"]).freshness
-    assert freshness.worth[0] == 1
-    assert freshness.at(30) > freshness.at(5)
+def test_a_result_is_worth_less_when_the_scene_has_moved_on(table: QualityTable) -> None:
+    assert table.freshness.worth[0] == 1
+    assert table.freshness.at(30) > table.freshness.at(5)
+
+
+def test_a_table_is_written_as_it_was_read(manifest: Manifest, table: QualityTable) -> None:
+    assert table.to_dict() == manifest.quality
 
 
 def test_files_without_a_table_are_still_read(manifest: Manifest) -> None:
@@ -145,8 +156,7 @@ def test_files_without_a_table_are_still_read(manifest: Manifest) -> None:
 
 
 def test_a_child_that_fails_says_why(default_model_file: Path, tmp_path: Path) -> None:
-    file = read_model_file(default_model_file)
     damaged = tmp_path / "damaged.pte"
     damaged.write_bytes(default_model_file.read_bytes()[:1000])
     with pytest.raises(VecaError, match=r"damaged\.pte"):
-        quality_in_child(replace(file, path=damaged), read_checkpoint(default_checkpoint_path()))
+        quality_in_child(damaged, default_checkpoint_path())

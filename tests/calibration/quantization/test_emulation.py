@@ -70,7 +70,7 @@ def test_logits_are_the_models(packaged: Checkpoint) -> None:
 def test_a_quantized_block_is_the_engines(packaged: Checkpoint, name: str, tmp_path: Path) -> None:
     """One block: later ones multiply a value that the last bit sends to the next step."""
     checkpoint, path = _first_block(packaged), tmp_path / "block.pte"
-    convert(checkpoint, path, ConvertOptions(recipe=ready_recipe(name), budgets=(8,), verify=False))
+    convert(checkpoint, path, ConvertOptions(recipe=ready_recipe(name), budgets=(8,)))
     images = photos(8, 128)
     model = veca_edge.load(path)
     for cores in (8,):

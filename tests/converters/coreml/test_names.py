@@ -27,7 +27,7 @@ from veca_edge.modelfile.mlprogram.package import open_package
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("names") / "m.mlpackage"
-    convert_package(random_checkpoint(), path, PackageOptions(verify=False))
+    convert_package(random_checkpoint(), path, PackageOptions())
     return path
 
 

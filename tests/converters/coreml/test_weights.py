@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 
 from tests.converters.checkpoints import random_checkpoint  # noqa: E402
-from veca_edge.converters.coreml.weights import Compression, Palette, Plain, Scaled, Stored, package_weights  # noqa: E402
-from veca_edge.converters.recipes import QuantizationRecipe  # noqa: E402
+from veca_edge.converters.coreml.weights import Palette, Plain, Scaled, Stored, package_weights  # noqa: E402
+from veca_edge.converters.recipes import Compression, QuantizationRecipe  # noqa: E402
 
 
 def dense(stored: Stored) -> NDArray[np.float32]:
@@ -21,10 +21,10 @@ def dense(stored: Stored) -> NDArray[np.float32]:
         scale = stored.scale.astype(np.float32)
         for axis, (size, blocks) in enumerate(zip(stored.data.shape, scale.shape, strict=True)):
             scale = np.repeat(scale, size // blocks, axis)
-        return stored.data * scale
+        return np.asarray(stored.data * scale, np.float32)
     rows = len(stored.indices) // len(stored.table)
     groups = np.repeat(np.arange(len(stored.table)), rows)
-    return stored.table[groups[:, None], 0, stored.indices, 0].astype(np.float32)
+    return np.asarray(stored.table[groups[:, None], 0, stored.indices, 0], np.float32)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_rows_of_zeros_stay_zeros() -> None:
     checkpoint = random_checkpoint()
     checkpoint.state["blocks.0.fc2.weight"].zero_()
     for compression in ("int8", "int4", "palette4"):
-        weight = package_weights(checkpoint, compression).blocks[0].down.weight  # type: ignore[arg-type]
+        weight = package_weights(checkpoint, compression).blocks[0].down.weight
         assert not dense(weight).any()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +14,19 @@ from tests.paths import GOLDEN
 
 torch = pytest.importorskip("torch")
 
-from tests.converters.checkpoints import random_checkpoint  # noqa: E402
-from veca_edge.converters.executorch import convert as module  # noqa: E402
+from tests.converters.checkpoints import KINDS, random_checkpoint, with_a_wrong_weight  # noqa: E402
 from veca_edge.converters.executorch.convert import ConvertOptions, convert  # noqa: E402
 from veca_edge.converters.executorch.coverage import check_coverage, read_coverage  # noqa: E402
 from veca_edge.converters.executorch.verification import verify  # noqa: E402
 from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
-from veca_edge.converters.verification import Row, Verification  # noqa: E402
+from veca_edge.converters.verification import Verification  # noqa: E402
 from veca_edge.errors import VecaError  # noqa: E402
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint  # noqa: E402
 from veca_edge.modelfile.manifest import Manifest  # noqa: E402
 from veca_edge.modelfile.pte import read_model_file  # noqa: E402
 from veca_edge.photos.samples import sample_images  # noqa: E402
 
-GOLDEN = GOLDEN / "published-96.pt"
+NOISE = np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)
 
 
 def _program(path: Path) -> bytes:
@@ -60,66 +60,19 @@ def test_the_manifest_holds_the_verification(default_model_file: Path) -> None:
     assert all(row.top1_agreement is not None and row.top1_agreement >= 0.75 for row in verification.rows)
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        {"patch_embed_norm": True},
-        {"output_dim": 48},
-        {"patch_size": 8, "chunk_size": 4, "num_cores": 12},
-        {"rope_zero_from": "high", "rope_zero_fraction": 0.5},
-        {"num_heads": 1, "num_layers": 1},
-    ],
-    ids=str,
-)
-def test_every_kind_of_model_converts_exactly(tmp_path: Path, overrides: dict[str, object]) -> None:
+@pytest.mark.parametrize("overrides", KINDS, ids=str)
+def test_every_kind_of_model_converts_exactly(tmp_path: Path, overrides: dict[str, Any]) -> None:
     checkpoint = random_checkpoint(**overrides)
     path = tmp_path / "model.pte"
-    file = convert(checkpoint, path, ConvertOptions(recipe=ready_recipe("fp32"), verify=False))
-    images = [np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)]
-    outcome = verify(file, checkpoint, images)
+    convert(checkpoint, path, ConvertOptions(ready_recipe("fp32")))
+    outcome = verify(path, checkpoint, [NOISE])
     assert outcome.passed, outcome.complaint()
 
 
-def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
-    seen: list[tuple[str, float]] = []
-    options = ConvertOptions(budgets=(8,))
-    convert(random_checkpoint(), tmp_path / "m.pte", options, lambda stage, done: seen.append((stage, done)))
-    stages = list(dict.fromkeys(stage for stage, _ in seen))
-    assert stages == ["folding weights", "building graphs", "assembling", "verifying", "judging", "writing"]
-    for stage in stages:
-        done = [d for s, d in seen if s == stage]
-        assert done == sorted(done)
-        assert done[-1] == 1
-
-
-def _outcome(cosine: float) -> Verification:
-    return Verification("int8", 1, (Row("encode", 8, cosine, cosine, 0.5, None),))
-
-
-def test_a_file_outside_the_tolerance_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "verify_in_child", lambda *_: _outcome(0.9))
-    path = tmp_path / "bad.pte"
-    with pytest.raises(VecaError, match=r"was not written.*encode at 8 cores, feature cosine 0\.9"):
-        convert(random_checkpoint(), path, ConvertOptions(budgets=(8,)))
-    assert list(tmp_path.iterdir()) == []
-    file = convert(random_checkpoint(), path, ConvertOptions(budgets=(8,), force=True))
-    assert file.manifest.verification["passed"] is False
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
-    checkpoint = random_checkpoint()
-    file = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(recipe=ready_recipe("fp32"), verify=False))
-    state = dict(checkpoint.state)
-    state["blocks.1.fc2.bias"] = state["blocks.1.fc2.bias"].clone()
-    state["blocks.1.fc2.bias"][0] += 0.05
-    images = [np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)]
-    assert not verify(file, replace(checkpoint, state=state), images).passed
-
-
-def test_not_a_number_fails() -> None:
-    assert not _outcome(float("nan")).passed
-    assert not Verification("fp32", 1, (Row("encode", 8, 1, 1, float("nan"), None),)).passed
+    checkpoint, path = random_checkpoint(), tmp_path / "m.pte"
+    convert(checkpoint, path, ConvertOptions(ready_recipe("fp32")))
+    assert not verify(path, with_a_wrong_weight(checkpoint), [NOISE]).passed
 
 
 @pytest.mark.parametrize(
@@ -128,8 +81,8 @@ def test_not_a_number_fails() -> None:
         (ConvertOptions(budgets=(12,)), "12 cores: use a multiple of 8"),
         (ConvertOptions(budgets=(8, 24)), "24 cores"),
         (ConvertOptions(image_size=100), "not a multiple of the patch size"),
-        (ConvertOptions(image_size=64, max_patches=8), "less than the 16 patches"),
-        (ConvertOptions(max_patches=10**6), "at most"),
+        (ConvertOptions(image_size=64, max_patches=8), "too small: a 64 px image has 16 patches"),
+        (ConvertOptions(max_patches=10**6), "too large: use at most 65536"),
         (ConvertOptions(QuantizationRecipe("odd", "int8", {"blocks.9.up": "int4"})), r"names blocks\.9\.up"),
     ],
 )
@@ -145,8 +98,8 @@ def test_unwritable_outputs_are_told_before_the_work(tmp_path: Path) -> None:
 
 
 def test_the_file_follows_the_options(tmp_path: Path) -> None:
-    options = ConvertOptions(budgets=(16, 8, 16), image_size=96, max_patches=50, verify=False)
-    manifest = convert(random_checkpoint(), tmp_path / "m.pte", options).manifest
+    options = ConvertOptions(budgets=(16, 8, 16), image_size=96, max_patches=50)
+    manifest = convert(random_checkpoint(), tmp_path / "m.pte", options)
     assert manifest.budgets == (8, 16)
     assert manifest.methods == ("encode_36", "step_36", "encode", "step", "cores_8", "cores_16")
     assert (manifest.image_size, manifest.preprocessing.image_size, manifest.max_patches) == (96, 96, 50)
@@ -163,48 +116,47 @@ def test_a_method_too_few_is_refused(default_model_file: Path) -> None:
 
 
 def test_each_layer_gets_its_precision_and_the_manifest_says_so(tmp_path: Path) -> None:
-    checkpoint = random_checkpoint(output_dim=48)
+    checkpoint, path = random_checkpoint(output_dim=48), tmp_path / "m.pte"
     layers = {"blocks.0.even": "int4", "blocks.1.down": "fp32", "projection": "int8", "patch": "int4"}
     recipe = QuantizationRecipe("mixed", "int8", layers)  # type: ignore[arg-type]
-    file = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(recipe, verify=False))
-    manifest = read_model_file(file.path).manifest
+    convert(checkpoint, path, ConvertOptions(recipe))
+    manifest = read_model_file(path).manifest
     assert manifest.quantization == "mixed"
     exceptions = {name: precision for name, precision in layers.items() if precision != "int8"}
     assert manifest.precision == {"default": "int8", **exceptions}
-    outcome = verify(file, checkpoint, [np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)])
+    outcome = verify(path, checkpoint, [NOISE])
     assert outcome.quantization == "int4"  # as its coarsest layers
     assert outcome.passed, outcome.complaint()
 
 
 def test_layers_that_do_not_divide_into_groups_stay_int8(tmp_path: Path) -> None:
     checkpoint = random_checkpoint(ffn_dim=80)
-    manifest = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(ready_recipe("int4"), verify=False)).manifest
+    manifest = convert(checkpoint, tmp_path / "m.pte", ConvertOptions(ready_recipe("int4")))
     whole = {"patch": "int8", "blocks.0.down": "int8", "blocks.1.down": "int8"}
     assert manifest.precision == {"default": "int4", **whole}
 
 
 def test_the_packaged_model_in_int4_keeps_its_features(tmp_path: Path) -> None:
-    checkpoint = read_checkpoint(default_checkpoint_path())
-    options = ConvertOptions(ready_recipe("int4"), budgets=(8, 64), verify=False)
-    file = convert(checkpoint, tmp_path / "m.pte", options)
-    outcome = verify(file, checkpoint, sample_images()[:3])
+    checkpoint, path = read_checkpoint(default_checkpoint_path()), tmp_path / "m.pte"
+    convert(checkpoint, path, ConvertOptions(ready_recipe("int4"), budgets=(8, 64)))
+    outcome = verify(path, checkpoint, sample_images()[:3])
     assert outcome.passed, outcome.complaint()
     assert min(row.feature_cosine for row in outcome.rows) > 0.99
 
 
 def test_manifests_from_before_recipes_are_read(tmp_path: Path) -> None:
-    options = ConvertOptions(budgets=(8,), verify=False)
-    manifest = convert(random_checkpoint(), tmp_path / "m.pte", options).manifest
+    options = ConvertOptions(budgets=(8,))
+    manifest = convert(random_checkpoint(), tmp_path / "m.pte", options)
     values = json.loads(manifest.to_json())
     del values["precision"]
     assert Manifest.from_json(json.dumps(values)) == replace(manifest, precision={})
 
 
 def test_int4_takes_half_and_fp32_four_times_of_int8(tmp_path: Path) -> None:
-    checkpoint = read_checkpoint(GOLDEN)
+    checkpoint = read_checkpoint(GOLDEN / "published-96.pt")
     sizes = {}
     for precision in ("int8", "int4", "fp32"):
-        options = ConvertOptions(recipe=ready_recipe(precision), budgets=(8,), verify=False)
-        sizes[precision] = convert(checkpoint, tmp_path / f"{precision}.pte", options).manifest.weight_bytes
+        options = ConvertOptions(ready_recipe(precision), budgets=(8,))
+        sizes[precision] = convert(checkpoint, tmp_path / f"{precision}.pte", options).weight_bytes
     assert 0.25 < sizes["int8"] / sizes["fp32"] < 0.3
     assert 0.55 < sizes["int4"] / sizes["int8"] < 0.75  # a small model: its patch embedding is a fifth of it

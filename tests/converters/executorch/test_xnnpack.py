@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.known import known
+
 torch = pytest.importorskip("torch")
 
 from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (  # noqa: E402
@@ -48,7 +50,7 @@ def _random(*shape: int) -> Float:
 
 def _softmax(x: Float) -> Float:
     e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
+    return np.asarray(e / e.sum(-1, keepdims=True), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_unary_nodes(name: str, reference: Callable[[Float], Float]) -> None:
 
 
 def test_rsqrt() -> None:
-    x = np.abs(_random(5, 3)) + 0.1
+    x = np.asarray(np.abs(_random(5, 3)) + 0.1, np.float32)
     np.testing.assert_allclose(_run(lambda g, v: g.rsqrt(v[0]), x), 1 / np.sqrt(x), rtol=1e-5)
 
 
@@ -141,9 +143,9 @@ def test_constants_can_be_read_by_any_node() -> None:
     x, gain = _random(5, 6), _random(6)
     found = _run(lambda g, v: g.mul(v[0], g.constant("gain", gain)), x)
     np.testing.assert_allclose(found, x * gain, atol=1e-6)
-    bank = _random(9, 6)
-    found = _run(lambda g, v: g.add(g.slice(g.constant("bank", bank), 0, 2, 1), v[0]), x)
-    np.testing.assert_allclose(found, x + bank[2:3], atol=1e-6)
+    table = _random(9, 6)
+    found = _run(lambda g, v: g.add(g.slice(g.constant("table", table), 0, 2, 1), v[0]), x)
+    np.testing.assert_allclose(found, x + table[2:3], atol=1e-6)
 
 
 def test_the_same_name_and_bytes_are_stored_once() -> None:
@@ -163,7 +165,7 @@ def test_other_bytes_under_the_same_name_get_another_key(precision: Precision) -
         store = ConstantStore()
         g = GraphBuilder(store)
         weight = nearest(Weight("w", _random(8, 32), None), precision)
-        g.linear(g.input((2, 32)), Weight("w", weight.data, None, np.float32(factor) * weight.scale))
+        g.linear(g.input((2, 32)), Weight("w", weight.data, None, np.float32(factor) * known(weight.scale)))
         keys += [key for key in store.blobs if not key.endswith(".scale")]
     assert len(set(keys)) == 2
 

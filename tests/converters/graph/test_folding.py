@@ -45,11 +45,11 @@ def test_each_layer_gets_the_precision_of_the_recipe() -> None:
 def test_small_and_sensitive_parts_stay_as_they_are() -> None:
     folded = fold(random_checkpoint(labels=("a", "b")))
     found = quantize(folded, ready_recipe("int4"))
-    assert (found.head, found.moves, found.angles, found.bank) == (
+    assert (found.head, found.coordinate_heads, found.angles, found.core_tokens) == (
         folded.head,
-        folded.moves,
+        folded.coordinate_heads,
         folded.angles,
-        folded.bank,
+        folded.core_tokens,
     )
 
 
@@ -71,7 +71,7 @@ def test_the_patch_embedding_keeps_its_response_to_the_mean_pixel() -> None:
     grey = np.tile(255 * np.array([0.485, 0.456, 0.406]), 16 * 16)
     expected = folded.patch.values.astype(np.float64) @ grey + folded.patch.bias
     for name in ("int8", "int4"):
-        patch = quantize(folded, QuantizationRecipe(name, name)).patch  # type: ignore[arg-type]
+        patch = quantize(folded, QuantizationRecipe(name, name)).patch
         assert patch.precision == name
         np.testing.assert_allclose(patch.values.astype(np.float64) @ grey + patch.bias, expected, atol=1e-4)
 

@@ -50,7 +50,7 @@ def linear_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     weight, bias = (random.standard_normal(shape).astype(np.float32) for shape in ((16, 8), (16,)))
 
-    @mb.program(input_specs=[mb.TensorSpec((2, 8))], opset_version=ct.target.iOS18)
+    @mb.program(input_specs=[mb.TensorSpec((2, 8))], opset_version=ct.target.iOS18)  # type: ignore[untyped-decorator]
     def program(x: Any) -> Any:
         return mb.tanh(x=mb.linear(x=x, weight=weight, bias=bias, name="product"), name="y")
 

@@ -92,7 +92,7 @@ def test_without_coremltools_it_says_what_to_install(linear_package: Path, monke
         open_package(linear_package)
 
 
-def _cut(part: Path, keep: float) -> Callable[[Path], None]:
+def _cut(part: Path, keep: float) -> Callable[[Path], object]:
     def damage(package: Path) -> None:
         data = (package / part).read_bytes()
         (package / part).write_bytes(data[: int(len(data) * keep)])
@@ -100,21 +100,21 @@ def _cut(part: Path, keep: float) -> Callable[[Path], None]:
     return damage
 
 
-def _write(part: Path | str, data: bytes) -> Callable[[Path], None]:
-    return lambda package: (package / part).write_bytes(data) and None
+def _write(part: Path | str, data: bytes) -> Callable[[Path], object]:
+    return lambda package: (package / part).write_bytes(data)
 
 
-def _remove(part: Path | str) -> Callable[[Path], None]:
+def _remove(part: Path | str) -> Callable[[Path], object]:
     return lambda package: (package / part).unlink()
 
 
-def _manifest(path: Any) -> Callable[[Path], None]:
+def _manifest(path: Any) -> Callable[[Path], object]:
     return _write(
         "Manifest.json", json.dumps({"rootModelIdentifier": "a", "itemInfoEntries": {"a": {"path": path}}}).encode()
     )
 
 
-def _weight_name(name: str) -> Callable[[Path], None]:
+def _weight_name(name: str) -> Callable[[Path], object]:
     def rename(model: Any) -> None:
         for operation in model.mlProgram.functions["main"].block_specializations["CoreML8"].operations:
             if operation.type == "const" and operation.attributes["val"].WhichOneof("value") == "blobFileValue":
@@ -123,7 +123,7 @@ def _weight_name(name: str) -> Callable[[Path], None]:
     return lambda package: edit(package, rename)
 
 
-def _linked(part: Path) -> Callable[[Path], None]:
+def _linked(part: Path) -> Callable[[Path], object]:
     """The part becomes a link to the same thing outside of the package."""
 
     def damage(package: Path) -> None:
@@ -138,7 +138,7 @@ def _loop(package: Path) -> None:
     (package / SPECIFICATION).symlink_to(package / SPECIFICATION)
 
 
-def _pipe(part: Path) -> Callable[[Path], None]:
+def _pipe(part: Path) -> Callable[[Path], object]:
     def damage(package: Path) -> None:
         (package / part).unlink()
         os.mkfifo(package / part)
@@ -152,7 +152,7 @@ def _unknown_weights(model: Any) -> None:
             operation.attributes["val"].type.tensorType.dataType = 13
 
 
-DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (_remove("Manifest.json"), "Manifest.json is missing"),
     "manifest of nothing": (_write("Manifest.json", b""), "Manifest.json is damaged"),
     "manifest of bytes": (_write("Manifest.json", bytes(range(256))), "Manifest.json is damaged"),
@@ -175,8 +175,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "specification as a pipe": (_pipe(SPECIFICATION), "missing"),
     "other kind of model": (lambda p: edit(p, lambda m: m.neuralNetwork.SetInParent()), "an older kind"),
     "no functions": (lambda p: edit(p, lambda m: m.mlProgram.functions.clear()), "without functions"),
-    "newer program": (lambda p: edit(p, lambda m: setattr(m.mlProgram, "version", 2)), "version 2, known is 1"),
-    "weights in bfloat16": (lambda p: edit(p, _unknown_weights), "data type 13 is not known"),
+    "newer program": (lambda p: edit(p, lambda m: setattr(m.mlProgram, "version", 2)), "version 2, expected 1"),
+    "weights in bfloat16": (lambda p: edit(p, _unknown_weights), "data type 13 is not supported"),
     "unknown default": (
         lambda p: edit(p, lambda m: setattr(m.description, "defaultFunctionName", "x")),
         "default function",

@@ -56,8 +56,8 @@ def test_int4_has_a_sign() -> None:
     [
         ("int4", (5,), "2 bytes for a tensor that takes 3"),
         ("fp32", (), "2 bytes"),
-        ("bf16", (1,), "bf16 is not known"),
-        ("data type 40", (2,), "not known"),
+        ("bf16", (1,), "bf16 is not supported"),
+        ("data type 40", (2,), "not supported"),
         ("uint8", (2**20, 2**20), "too large"),
         ("uint8", (1,) * 40, "too large"),
         ("uint8", (2, -1), "flexible"),

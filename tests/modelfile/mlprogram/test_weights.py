@@ -75,9 +75,9 @@ def test_the_digest_is_of_the_whole_file(file: Path) -> None:
         (64, TensorType("fp32", (COUNT + 1,)), "412 bytes, the program expects 416"),
         (64, TensorType("int64", (COUNT,)), "data type 2"),
         (128, GOOD, "no blob begins there"),
-        (0, GOOD, "no blob can lie there"),
-        (2**63, GOOD, "no blob can lie there"),
-        (480, GOOD, "no blob can lie there"),
+        (0, GOOD, "no room for a blob"),
+        (2**63, GOOD, "no room for a blob"),
+        (480, GOOD, "no room for a blob"),
     ],
 )
 def test_a_blob_that_is_not_the_one_expected_is_refused(

@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.fakes import Clock
 from tests.known import known
 from tests.playback.web.web_fixtures import BUDGETS, CHOICES, shown
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.web import board as boards
 from veca_edge.playback.web.board import Board
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_status_says_everything() -> None:
@@ -63,7 +57,7 @@ def test_only_the_newest_picture_is_kept() -> None:
 
 
 def test_curves_keep_the_slowest_frame_of_each_step() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     board = Board(clock)
     for step in range(1, 9):
         clock.now = step / 10
@@ -100,7 +94,7 @@ def test_a_wish_ends_the_wait_for_one() -> None:
 
 
 def test_nobody_looks_until_someone_asks() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     board = Board(clock)
     assert not board.watched
     with board.looking():

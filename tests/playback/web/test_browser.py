@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-import veca_edge
-from tests.camera.fakes import FakeModel
+from tests.fakes import FakeModel
+from tests.paths import CLIP
 from tests.playback.web import browser
 from tests.playback.web.browser import Browser
 from veca_edge.camera.sources import open_source
-from veca_edge.playback.player import Options, Player
+from veca_edge.playback.player import Player
+from veca_edge.playback.request import RunRequest
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
@@ -29,7 +30,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(browser.find() is None, reason="there is no Chromium here (Debian: apt install chromium)"),
 ]
-CLIP = Path(veca_edge.__file__).parent / "assets" / "clip.mp4"
 BUDGETS = FakeModel.budgets
 LIVE = "document.getElementById('phase').textContent === 'live' && document.getElementById('card').hidden"
 
@@ -42,7 +42,7 @@ class Run:
         self.model = FakeModel()
         source = open_source(str(CLIP), loop="frames" not in options)
         state = ViewState(64, BUDGETS)
-        self.player = Player(self.model, source, state, Options(**options), remote=self.web.board)
+        self.player = Player(self.model, source, state, RunRequest(**options), remote=self.web.board)
         self._thread = threading.Thread(target=self._play)
 
     def __enter__(self) -> Run:

@@ -2,16 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fakes import Clock
 from veca_edge.errors import VecaError
 from veca_edge.playback.web import guard
 from veca_edge.playback.web.guard import Allowance, Guard, address_key, check_token, new_token
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_tokens() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.camera.fakes import FakeCapture, FakeModel, picture
+from tests.fakes import FakeModel, film
 from tests.known import known
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
-from veca_edge.playback.player import Options, Player
-from veca_edge.playback.remote import Shown
+from veca_edge.playback.player import Player
+from veca_edge.playback.protocols import Shown
+from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.web.board import Board
@@ -42,19 +43,14 @@ class FakeRemote:
         return replace(state, **self.wishes.get(len(self.shown), {}))
 
 
-def film(count: int = 6, fps: float = 1000.0) -> Source:
-    capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
-    return open_source("http://host/film.mp4", capture=lambda spec: capture)
-
-
 def play(
     remote: FakeRemote,
     source: Source | None = None,
-    options: Options | None = None,
+    options: RunRequest | None = None,
     model: FakeModel | None = None,
 ) -> Summary:
     player = Player(
-        model or FakeModel(), source or film(), ViewState(64, BUDGETS), options or Options(), remote=remote
+        model or FakeModel(), source or film(), ViewState(64, BUDGETS), options or RunRequest(), remote=remote
     )
     return player.run()
 
@@ -73,7 +69,7 @@ def test_nothing_is_drawn_for_nobody(tmp_path: Path) -> None:
     play(remote)
     assert [shown.picture for shown in remote.shown] == [None] * 6
     remote = FakeRemote({}, watched=False)
-    play(remote, options=Options(save=tmp_path / "a.mp4", log=tmp_path / "a.jsonl"))
+    play(remote, options=RunRequest(save=tmp_path / "a.mp4", log=tmp_path / "a.jsonl"))
     assert all(shown.picture is not None for shown in remote.shown)  # saved anyway
     with open_source(str(tmp_path / "a.mp4")) as saved:
         assert len(list(saved)) == 6
@@ -89,7 +85,7 @@ def test_wishes_count_from_the_next_frame_on() -> None:
 
 def test_a_pause_stays_on_its_frame_and_draws_only_what_is_new(tmp_path: Path) -> None:
     remote = FakeRemote({2: {"paused": True}})
-    summary = play(remote, options=Options(save=tmp_path / "a.mp4"))
+    summary = play(remote, options=RunRequest(save=tmp_path / "a.mp4"))
     assert summary.frames == 6
     assert [shown.frame.index for shown in remote.shown] == [0, 1, 1, 2, 3, 4, 5]
     assert remote.waited == 4
@@ -105,7 +101,7 @@ def test_a_watched_film_plays_at_its_own_pace() -> None:
 
 def test_stop_ends_a_pause() -> None:
     board = Board()
-    player = Player(FakeModel(), film(), ViewState(64, BUDGETS), Options(), remote=board)
+    player = Player(FakeModel(), film(), ViewState(64, BUDGETS), RunRequest(), remote=board)
     board.wish({"paused": True})
     threading.Timer(0.2, player.stop, ["test"]).start()
     begin = time.monotonic()
@@ -115,7 +111,7 @@ def test_stop_ends_a_pause() -> None:
 
 def test_who_comes_while_it_is_paused_gets_a_picture() -> None:
     board = Board()
-    player = Player(FakeModel(), film(), ViewState(64, BUDGETS), Options(), remote=board)
+    player = Player(FakeModel(), film(), ViewState(64, BUDGETS), RunRequest(), remote=board)
     board.wish({"paused": True})
     thread = threading.Thread(target=player.run)
     thread.start()
@@ -142,5 +138,5 @@ def test_the_page_has_its_own_place_for_the_numbers(view: str, tmp_path: Path) -
     """Without a file to save, the panel of numbers is left out of the picture."""
     remote, saving = FakeRemote({1: {"view": view}}), FakeRemote({1: {"view": view}})
     play(remote, film(2))
-    play(saving, film(2), Options(save=tmp_path / "a.mp4"))
+    play(saving, film(2), RunRequest(save=tmp_path / "a.mp4"))
     assert not np.array_equal(known(remote.shown[-1].picture), known(saving.shown[-1].picture))

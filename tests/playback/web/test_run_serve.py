@@ -20,26 +20,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import veca_edge
-from tests.paths import FAKES
+from tests.fakes import RUN_SCRIPT
+from tests.paths import CLIP
 from veca_edge.cli.main import main
-
-CLIP = str(Path(veca_edge.__file__).parent / "assets" / "clip.mp4")
-SCRIPT = f"""
-import runpy, signal, sys, veca_edge
-signal.signal(signal.SIGINT, signal.default_int_handler)
-import veca_edge.runtime.model
-veca_edge.runtime.model.load = lambda path, **more: runpy.run_path({str(FAKES)!r})["FakeModel"]()
-from veca_edge.cli.main import main
-main(["run", "model.pte", "--source", {CLIP!r}, *sys.argv[1:]])
-"""
 
 
 @contextmanager
 def run(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, int, str]]:
     """A run with a stand-in for the model: the process, and its page's host, port and token."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *arguments],
+        [sys.executable, "-c", RUN_SCRIPT, *arguments],
         cwd=folder,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -147,7 +137,7 @@ def test_tokens(tmp_path: Path) -> None:
     ],
 )
 def test_bad_usage_is_one_line(arguments: tuple[Any, ...], message: str) -> None:
-    done = CliRunner().invoke(main, ["run", "model.pte", "--source", CLIP, "--headless", *arguments])
+    done = CliRunner().invoke(main, ["run", "model.pte", "--source", str(CLIP), "--headless", *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -156,12 +146,12 @@ def test_bad_usage_is_one_line(arguments: tuple[Any, ...], message: str) -> None
 def test_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = CliRunner().invoke(main, ["run", "model.pte", "--source", CLIP, "--serve", str(port)])
+        done = CliRunner().invoke(main, ["run", "model.pte", "--source", str(CLIP), "--serve", str(port)])
     assert done.exit_code == 2
     assert done.stderr == f"veca-edge: cannot listen on 127.0.0.1:{port}: it is in use: choose another port\n"
 
 
 def test_a_token_in_the_environment_is_no_error_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VECA_EDGE_TOKEN", "long-enough-to-be-one")
-    done = CliRunner().invoke(main, ["run", "missing.pte", "--source", CLIP, "--headless"])
+    done = CliRunner().invoke(main, ["run", "missing.pte", "--source", str(CLIP), "--headless"])
     assert "--token" not in done.stderr

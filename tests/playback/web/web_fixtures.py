@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame
 from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
-from veca_edge.playback.remote import Shown
+from veca_edge.playback.protocols import Shown
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.server import WebView
@@ -27,7 +27,7 @@ POINT = OperatingPoint(32, 64, 96, 15.0, 0.9, 0.01, 0.02, 1.0)
 DEVICE = DeviceState(1.0, battery=0.5, charging=False, thermal=ThermalLevel.FAIR)
 
 
-def shown(index: int = 0, picture: NDArray[np.uint8] | None = None, **more: Any) -> Shown:
+def shown(index: int = 0, picture: Image | None = None, **more: Any) -> Shown:
     """A frame of a run, as a session gives it."""
     image = np.full((48, 64, 3), index % 256, np.uint8) if picture is None else picture
     chosen = more.pop("chosen", ViewState(None, BUDGETS, auto=True))

@@ -14,27 +14,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import veca_edge
+from tests.modelfile.mlprogram.saved_packages import WEIGHTS, edit
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY, describe_package, function_name, read_package_file
 from veca_edge.runtime.engines.coreml import CoreMLEngine
-
-SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
-WEIGHTS = Path("Data", "com.apple.CoreML", "weights", "weight.bin")
-Image = NDArray[np.uint8]
 
 
 def _convert(folder: Path, name: str, **options: Any) -> Path:
     from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
-    given: dict[str, Any] = {"budgets": (8, 64), "verify": False} | options
-    (made, *_) = convert_package(
+    given: dict[str, Any] = {"budgets": (8, 64)} | options
+    made = convert_package(
         read_checkpoint(default_checkpoint_path()), folder / f"{name}.mlpackage", PackageOptions(**given)
     )
-    return Path(made.path)
+    return next(iter(made))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +105,7 @@ def test_a_package_for_ios17_has_one_function(folder: Path, photo: Image) -> Non
 
 
 def test_streams_and_threads_say_what_to_do(package: Path) -> None:
-    with pytest.raises(VecaError, match=r"streams need a \.pte file"):
+    with pytest.raises(VecaError, match=r"cannot stream, since it does not come from a \.pte file"):
         _load(package).stream()
     with pytest.raises(VecaError, match="Core ML chooses its threads itself"):
         veca_edge.load(package, threads=2)
@@ -146,23 +143,15 @@ def _flip(part: Path, at: float) -> Callable[[Path], None]:
 
 
 def _manifest(**change: Any) -> Callable[[Path], None]:
-    def damage(path: Path) -> None:
-        from veca_edge.modelfile.mlprogram.protobuf import parse_model
-
-        model = parse_model((path / SPECIFICATION).read_bytes())
+    def changed(model: Any) -> None:
         entries = model.description.metadata.userDefined
         entries[MANIFEST_KEY] = json.dumps(json.loads(entries[MANIFEST_KEY]) | change)
-        (path / SPECIFICATION).write_bytes(model.SerializeToString())
 
-    return damage
+    return lambda path: edit(path, changed)
 
 
 def _foreign(path: Path) -> None:
-    from veca_edge.modelfile.mlprogram.protobuf import parse_model
-
-    model = parse_model((path / SPECIFICATION).read_bytes())
-    del model.description.metadata.userDefined[MANIFEST_KEY]
-    (path / SPECIFICATION).write_bytes(model.SerializeToString())
+    edit(path, lambda model: model.description.metadata.userDefined.pop(MANIFEST_KEY))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +169,7 @@ def _foreign(path: Path) -> None:
         (_manifest(patch_size=8), "outputs of its function"),
         (_manifest(labels=["one"]), "outputs of its function"),
         (_manifest(format="other"), "not of veca-edge"),
-        (_manifest(format_version=99), "update it"),
+        (_manifest(format_version=99), "update veca-edge"),
         (_manifest(name="\x1b[31m"), "name is not valid"),
         (_foreign, "made by another tool"),
         (lambda path: (path / WEIGHTS).unlink(), "weight.bin is missing"),

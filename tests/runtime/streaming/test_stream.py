@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import veca_edge
 from tests.known import known
+from tests.paths import CLIP
 from veca_edge import Model, VecaError
-from veca_edge.camera.sources import open_source
+from veca_edge.arrays import Float, Image
+from veca_edge.camera.frames import Frame
 from veca_edge.runtime.streaming.change import ChangeSettings
 
-Image = NDArray[np.uint8]
-
 
 @pytest.fixture(scope="module")
-def model(default_model_file: Path) -> Model:
-    return veca_edge.load(default_model_file)
-
-
-@pytest.fixture(scope="module")
-def frames() -> list[Image]:
+def images(frames: list[Frame]) -> list[Image]:
     """Every second frame of the clip's first three seconds."""
-    with (
-        resources.as_file(resources.files("veca_edge.assets") / "clip.mp4") as path,
-        open_source(str(path)) as clip,
-    ):
-        return [frame.image for frame in itertools.islice(clip, 0, 90, 2)]
+    return [frame.image for frame in frames[:90:2]]
 
 
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _cosine(a: Float, b: Float) -> float:
     x, y = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return float(((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).mean())
 
 
 @pytest.mark.parametrize("cores", [8, 64])
-def test_a_clip_costs_few_patches_and_little_fidelity(model: Model, frames: list[Image], cores: int) -> None:
+def test_a_clip_costs_few_patches_and_little_fidelity(model: Model, images: list[Image], cores: int) -> None:
     stream = model.stream(cores=cores, image_size=256)
     cosines, counts = [], []
-    for frame, result in zip(frames, stream.over(frames), strict=True):
+    for frame, result in zip(images, stream.over(images), strict=True):
         cosines.append(_cosine(result.features, model(frame, cores, 256).features))
         counts.append(int(known(result.computed).sum()))
     assert counts[0] == 256
@@ -58,15 +46,15 @@ def test_a_clip_costs_few_patches_and_little_fidelity(model: Model, frames: list
     assert min(cosines) > 0.9
 
 
-def test_drifting_cores_lead_to_a_keyframe(model: Model, frames: list[Image]) -> None:
+def test_drifting_cores_lead_to_a_keyframe(model: Model, images: list[Image]) -> None:
     steady, watchful = (
-        [r.keyframe for r in model.stream(16, 256, ChangeSettings(drift=drift)).over(frames)] for drift in (-1, 0.9)
+        [r.keyframe for r in model.stream(16, 256, ChangeSettings(drift=drift)).over(images)] for drift in (-1, 0.9)
     )
-    assert sum(steady) < sum(watchful) < len(frames) / 2
+    assert sum(steady) < sum(watchful) < len(images) / 2
 
 
-def test_a_keyframe_is_the_full_result(model: Model, frames: list[Image]) -> None:
-    result, full = model.stream(cores=32).update(frames[0]), model(frames[0], cores=32)
+def test_a_keyframe_is_the_full_result(model: Model, images: list[Image]) -> None:
+    result, full = model.stream(cores=32).update(images[0]), model(images[0], cores=32)
     assert result.keyframe
     np.testing.assert_array_equal(result.features, full.features)
     np.testing.assert_array_equal(result.embedding, full.embedding)
@@ -100,9 +88,9 @@ def test_frames_without_change_cost_no_step(model: Model, photo: Image, monkeypa
     assert known(stream.update(photo).computed).sum() == 8  # the rotation's eighth frame
 
 
-def test_a_half_precision_cache_is_half_the_memory_and_nearly_as_good(model: Model, frames: list[Image]) -> None:
+def test_a_half_precision_cache_is_half_the_memory_and_nearly_as_good(model: Model, images: list[Image]) -> None:
     full, half = model.stream(cores=8), model.stream(cores=8, cache="float16")
-    for frame in frames[:10]:
+    for frame in images[:10]:
         expected, found = full.update(frame), half.update(frame)
         np.testing.assert_array_equal(found.computed, expected.computed)
         assert _cosine(found.features, expected.features) > 0.9999
@@ -176,16 +164,16 @@ def test_a_bad_frame_is_refused_and_the_stream_goes_on(model: Model, photo: Imag
     assert _cosine(after.features, before.features) > 0.9999
 
 
-def test_two_streams_over_one_model(model: Model, frames: list[Image]) -> None:
-    def run(first: list[Image], second: list[Image]) -> Iterator[NDArray[np.float32]]:
+def test_two_streams_over_one_model(model: Model, images: list[Image]) -> None:
+    def run(first: list[Image], second: list[Image]) -> Iterator[Float]:
         one, other = model.stream(cores=16), model.stream(cores=8)
         for a, b in zip(first, second, strict=True):
             yield one.update(a).features
             other.update(b)
 
     alone = [model.stream(cores=16)]
-    expected = [alone[0].update(frame).features for frame in frames[:8]]
-    for found, wanted in zip(run(frames[:8], frames[8:16]), expected, strict=True):
+    expected = [alone[0].update(frame).features for frame in images[:8]]
+    for found, wanted in zip(run(images[:8], images[8:16]), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -215,8 +203,8 @@ def test_the_cache_states_its_memory(model: Model, photo: Image) -> None:
     assert stream.cache.nbytes == 4 * 64 * (2 * 8 * 192 + 192 + 16)
 
 
-def test_frames_may_be_dropped(model: Model, frames: list[Image]) -> None:
-    stream, kept = model.stream(cores=16, image_size=256), frames[::7]
+def test_frames_may_be_dropped(model: Model, images: list[Image]) -> None:
+    stream, kept = model.stream(cores=16, image_size=256), images[::7]
     cosines = [
         _cosine(stream.update(frame).features, model(frame, cores=16, image_size=256).features) for frame in kept
     ]
@@ -272,7 +260,6 @@ def test_a_checkpoint_says_what_to_do() -> None:
 def test_run_streams_a_video_unless_told_not_to(default_model_file: Path, tmp_path: Path) -> None:
     def log(*options: str) -> list[dict[str, Any]]:
         path = tmp_path / f"{len(options)}.jsonl"
-        clip = resources.files("veca_edge") / "assets" / "clip.mp4"
         command = [
             sys.executable,
             "-m",
@@ -280,7 +267,7 @@ def test_run_streams_a_video_unless_told_not_to(default_model_file: Path, tmp_pa
             "run",
             str(default_model_file),
             "--source",
-            str(clip),
+            str(CLIP),
         ]
         command += ["--headless", "--frames", "12", "--log", str(path), *options]
         subprocess.run(command, check=True, capture_output=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +14,14 @@ from veca_edge.training.heads.confusion import MOST_LABELS, confusion_shares, dr
 pytest.importorskip("matplotlib")
 
 
-def test_shares_by_hand():
+def test_shares_by_hand() -> None:
     targets, answers = np.array([0, 0, 0, 0, 2, 5]), np.array([0, 0, 2, 5, 2, 0])
     shares = confusion_shares(answers, targets, np.array([0, 1, 2]))
     assert shares.tolist() == [[0.5, 0, 0.25], [0, 0, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg"])
-def test_labels_of_any_script_are_drawn(tmp_path, ending):
+def test_labels_of_any_script_are_drawn(tmp_path: Path, ending: str) -> None:
     labels = ("$\\frac{1}{", "苹果", "_hidden", "hat\N{ROCKET}", "<b>&amp;</b>")
     targets = np.arange(40) % 5
     path = tmp_path / f"confusion{ending}"
@@ -31,7 +32,7 @@ def test_labels_of_any_script_are_drawn(tmp_path, ending):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_many_labels_those_with_mistakes_are_drawn(tmp_path):
+def test_of_many_labels_those_with_mistakes_are_drawn(tmp_path: Path) -> None:
     count = 3 * MOST_LABELS
     targets = np.arange(count)
     answers = targets.copy()
@@ -44,6 +45,6 @@ def test_of_many_labels_those_with_mistakes_are_drawn(tmp_path):
     assert "label 199" not in drawn
 
 
-def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(VecaError, match="cannot write"):
         draw_confusion(tmp_path / "no" / "x.png", np.array([0, 1]), np.array([0, 1]), ("a", "b"), "title")

@@ -45,7 +45,7 @@ def slope(features: Features, weights: np.ndarray, decay: float, head: LinearHea
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.03, 0.001])
-def test_it_ends_where_the_loss_is_flat(decay):
+def test_it_ends_where_the_loss_is_flat(decay: float) -> None:
     features = some_features()
     weights = np.tile([1.0, 3.0], (len(features.photos), 1))
     head = fit_linear(features, weights, decay)
@@ -53,21 +53,21 @@ def test_it_ends_where_the_loss_is_flat(decay):
     assert slope(features, weights, decay, head) < 5e-4 < 0.05 < slope(features, weights, decay, start)
 
 
-def test_it_does_not_depend_on_where_it_starts():
+def test_it_does_not_depend_on_where_it_starts() -> None:
     features = some_features()
     head = fit_linear(features, even(features), 0.01)
     again = fit_linear(features, even(features), 0.01, fit_linear(features, even(features), 1.0))
     assert again.logits(features.values) == pytest.approx(head.logits(features.values), abs=0.02)
 
 
-def test_scale_and_shift_of_features_do_not_matter():
+def test_scale_and_shift_of_features_do_not_matter() -> None:
     features = some_features()
     other = Features(features.photos, features.cores, (features.values * np.float16(64) + np.float16(100)))
     head, scaled = (fit_linear(f, even(f), 0.03) for f in (features, other))
     assert scaled.logits(other.values) == pytest.approx(head.logits(features.values), abs=0.02)
 
 
-def test_a_constant_feature_weighs_nothing():
+def test_a_constant_feature_weighs_nothing() -> None:
     features = some_features()
     features.values[..., 3] = 7
     head = fit_linear(features, even(features), 0.03)
@@ -75,7 +75,7 @@ def test_a_constant_feature_weighs_nothing():
     assert np.isfinite(head.weight).all()
 
 
-def test_budgets_count_as_much_as_their_weights():
+def test_budgets_count_as_much_as_their_weights() -> None:
     features = some_features()
     features.values[:, 1] = np.random.default_rng(5).normal(size=features.values[:, 1].shape)  # says nothing
     heads = [fit_linear(features, np.tile([w, 1 - w], (240, 1)), 0.1) for w in (1.0, 0.5)]
@@ -83,7 +83,7 @@ def test_budgets_count_as_much_as_their_weights():
     assert spread[1] < 0.8 * spread[0]
 
 
-def test_what_is_learned_holds_for_new_photos():
+def test_what_is_learned_holds_for_new_photos() -> None:
     train, val = some_features(), some_features(seed=1)
     choice = choose_decay(train, even(train))
     answers = fit_linear(train, even(train), choice.decay).logits(val.values).argmax(2)
@@ -92,20 +92,20 @@ def test_what_is_learned_holds_for_new_photos():
     assert choice.top1 == pytest.approx(accuracy, abs=0.08)
 
 
-def test_noise_is_held_small():
+def test_noise_is_held_small() -> None:
     noise, signal = some_features(signal=0.0), some_features(count=2400)
     assert choose_decay(noise, even(noise)).decay >= 0.3
     assert choose_decay(signal, even(signal)).decay <= 0.03
 
 
-def test_one_photo_per_label_leaves_nothing_to_choose_by():
+def test_one_photo_per_label_leaves_nothing_to_choose_by() -> None:
     features = some_features(count=4)
     assert choose_decay(features, even(features)) == Choice(USUAL_DECAY, None)
     head = fit_linear(features, even(features), USUAL_DECAY)
     assert (head.logits(features.values).argmax(2) == features.photos.targets[:, None]).all()
 
 
-def test_a_temperature_goes_into_the_weights():
+def test_a_temperature_goes_into_the_weights() -> None:
     features = some_features()
     head = fit_linear(features, even(features), 0.03)
     assert head.cooled(2.0).logits(features.values) == pytest.approx(head.logits(features.values) / 2, abs=1e-5)

@@ -8,13 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from veca_edge.playback.remote import Shown
+from veca_edge.arrays import Image
+from veca_edge.playback.protocols import Shown
 from veca_edge.playback.summary import ms
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.web.status import Choices, finite, frame_status
@@ -29,7 +27,7 @@ class Picture:
     """A numbered picture, (H, W, 3) uint8 RGB."""
 
     number: int
-    image: NDArray[np.uint8]
+    image: Image
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Step:
 
 
 class Board:
-    """What a run shows and what its viewers want; a `camera.remote.Remote`.
+    """What a run shows and what its viewers want; a `playback.protocols.Remote`.
 
     The run's thread writes, the server's reads, and the other way round for wishes; nobody waits for the other.
     Only the newest frame and the newest wish of a kind are kept.
@@ -166,7 +164,7 @@ class Board:
                 "phase": self._phase,
                 "message": self._message,
                 "picture": None if picture is None else picture.number,
-                "run": None if self._choices is None else self._choices.to_dict(),
+                "run": None if self._choices is None else asdict(self._choices),
                 "trail": [
                     [round(step.time, 2), finite(ms(step.latency)), step.cores]
                     for step in self._trail

@@ -5,40 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 HEAD_LIMIT, BODY_LIMIT, TARGET_LIMIT = 8192, 1024, 512  # bytes
 REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.([01])")
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}):([\t -~\x80-\xff]*)")
-PHRASES = {
-    200: "OK",
-    204: "No Content",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    409: "Conflict",
-    411: "Length Required",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    415: "Unsupported Media Type",
-    421: "Misdirected Request",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' blob:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 HEADERS = {
     "Cache-Control": "no-store",
@@ -102,7 +77,7 @@ class Response:
 
     def encoded(self, lasting: bool) -> bytes:
         """The bytes to send; `lasting` tells the client that this connection stays open."""
-        lines = [f"HTTP/1.1 {self.status} {PHRASES[self.status]}"]
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
         if self.status != 204:
             lines += [f"Content-Type: {self.kind}", f"Content-Length: {len(self.body)}"]
         lines += [f"{name}: {value}" for name, value in (HEADERS | self.headers).items()]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.image.opencv import quiet_opencv
 from veca_edge.playback.web.board import Picture
 from veca_edge.playback.writers import encode_png
@@ -34,7 +32,7 @@ class Encoder:
         return self._made[size]
 
 
-def jpeg(image: NDArray[np.uint8], size: int) -> bytes:
+def jpeg(image: Image, size: int) -> bytes:
     """(H, W, 3) uint8 RGB as a JPEG whose longer side has at most `size` pixels."""
     import cv2
 

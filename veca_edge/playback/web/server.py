@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from veca_edge.errors import VecaError
 from veca_edge.playback.web.address import Address, HostNames, is_local, listen, page_url
@@ -15,9 +14,6 @@ from veca_edge.playback.web.board import Board
 from veca_edge.playback.web.guard import Guard, address_key, check_token, new_token
 from veca_edge.playback.web.messages import HEAD_LIMIT, Request, RequestError, Response, read_request
 from veca_edge.playback.web.site import Site
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 REQUEST_WAIT = 5.0  # seconds in which a stranger's whole request must have come
 IDLE_WAIT = 30.0  # seconds that a client who was let in may stay silent
@@ -56,7 +52,7 @@ class WebView:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="veca-web", daemon=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> WebView:
         self._thread.start()
         return self
 

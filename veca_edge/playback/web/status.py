@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from veca_edge.playback.remote import Shown
+from veca_edge.playback.protocols import Shown
 from veca_edge.playback.summary import ms
 
 LABELS = 5
@@ -31,17 +31,6 @@ class Choices:
     auto: bool
     alternating: bool
     views: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "model": self.model,
-            "source": self.source,
-            "budgets": list(self.budgets),
-            "auto": self.auto,
-            "alternating": self.alternating,
-            "views": list(self.views),
-        }
 
 
 def frame_status(shown: Shown) -> dict[str, Any]:

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, require
 from veca_edge.modelfile.mlpackage import EMBEDDING, FEATURES, IMAGE, LOGITS, MAIN, PROBABILITIES, PackageFile
 from veca_edge.runtime.engines.engine import ComputeUnits, Encoded
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 from veca_edge.runtime.native import quiet
 
-Image = NDArray[np.uint8]
 GREY = 127
 
 
@@ -76,15 +75,15 @@ class CoreMLEngine:
             logits=self._logits(outputs),
         )
 
-    def _output(self, outputs: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def _output(self, outputs: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Float:
         """An output of that shape behind the batch of one, or VecaError."""
         value = np.asarray(outputs.get(name, ()), np.float32)
         if value.shape != (1, *shape):
             raise VecaError(f"{self._path}: its output {name} has shape {value.shape}, expected {(1, *shape)}")
-        first: NDArray[np.float32] = value[0]
+        first: Float = value[0]
         return first
 
-    def _logits(self, outputs: Mapping[str, Any]) -> NDArray[np.float32] | None:
+    def _logits(self, outputs: Mapping[str, Any]) -> Float | None:
         """Logits (K,), or None without a head. Of a classifier, the logarithms of its probabilities."""
         labels = self._file.manifest.labels
         if not labels:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Float, Image
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.threads import check_threads
@@ -36,7 +34,7 @@ class TorchEngine:
         self._last_block: list[Any] = []
         self._model.blocks[-1].attn.register_forward_pre_hook(self._remember)
 
-    def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
+    def encode(self, image: Image, cores: int) -> Encoded:
         torch = self._torch
         with torch.inference_mode():
             pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
@@ -47,7 +45,7 @@ class TorchEngine:
     def _remember(self, _: Any, inputs: tuple[Any, ...]) -> None:
         self._last_block = [*inputs]
 
-    def _core_attention(self) -> NDArray[np.float32]:
+    def _core_attention(self) -> Float:
         """The last block's attention of patches to cores, recomputed: fused attention does not return it."""
         from veca_edge.model.rope import rotate_pairs
 
@@ -56,7 +54,7 @@ class TorchEngine:
         query = rotate_pairs(attention._split(attention.q_proj(x[:, cores:])), angles[:, cores:])
         key = rotate_pairs(attention._split(attention.k_proj(x[:, :cores])), angles[:, :cores])
         scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-        weights: NDArray[np.float32] = scores.softmax(-1).mean(1)[0].numpy()
+        weights: Float = scores.softmax(-1).mean(1)[0].numpy()
         return weights
 
     def close(self) -> None:

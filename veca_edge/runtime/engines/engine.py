@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from veca_edge.arrays import Float, Image
 
-Float = NDArray[np.float32]
 ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]  # where Core ML may compute
 
 
@@ -41,7 +39,7 @@ class Engine(Protocol):
     def threads(self) -> int:
         """Threads in use; 0 if the system chooses."""
 
-    def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
+    def encode(self, image: Image, cores: int) -> Encoded:
         """Run the model on an image (H, W, 3), RGB, whose sides are multiples of the patch size.
 
         Raises:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, require
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.modelfile.manifest import Manifest
@@ -20,9 +20,6 @@ from veca_edge.runtime.streaming.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.threads import check_threads
 
 STEP_INPUTS = 5  # of `step` before the remembered keys and values
-
-
-Float = NDArray[np.float32]
 
 
 class ElasticProgram(Protocol):
@@ -161,7 +158,7 @@ class ExecutorchEngine:
         rows = np.zeros(shape, np.float32)
         self._nothing = [np.full(2, HIDE, np.float32), *[rows] * (2 * manifest.num_layers)]
 
-    def encode(self, image: NDArray[np.uint8], cores: int) -> Encoded:
+    def encode(self, image: Image, cores: int) -> Encoded:
         size = self._file.manifest.patch_size
         method = self._method("encode", image.shape[0] // size * (image.shape[1] // size))
         inputs = [cut_patches(image, size), self.positions(image.shape[0] // size, image.shape[1] // size)]

@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
+
 ALL = slice(None)
 HIDE = -1e4  # added to an attention score, leaves nothing of it: the mask of a row that is being replaced
 
-Float = NDArray[np.float32]
 Half = NDArray[np.float16]
 CacheType = Literal["float32", "float16"]
 Index = NDArray[np.intp]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 
-Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
 

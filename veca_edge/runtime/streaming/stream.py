@@ -13,8 +13,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Float, Image
 from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import halved
 from veca_edge.runtime.engines.engine import Encoded
@@ -24,9 +24,6 @@ from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, P
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
-
-Float = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 
 class StepEngine(Protocol):

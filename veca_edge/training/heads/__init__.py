@@ -1,1 +1,1 @@
-"""Heads on frozen models: features computed once, a linear classifier, what it is worth."""
+"""Heads on frozen models: features computed once, a linear classifier, and its evaluation."""

@@ -1,6 +1,6 @@
 """Features on disk, so that a photo is computed once per model: an SQLite file in the user's cache folder.
 
-SQLite makes each batch appear whole or not at all, whatever interrupts the work, and lets several processes share
+With SQLite each batch appears complete or not at all, whatever interrupts the work, and several processes can share
 the file.
 """
 
@@ -16,12 +16,11 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.files import shortened
+from veca_edge.files import cache_folder, shortened
 from veca_edge.photos.decoding import Say
-from veca_edge.runtime.trust import cache_folder
 
 FORMAT = 1
-LIMIT = 4 * 2**30  # bytes of all files together; the oldest go first
+LIMIT = 4 * 2**30  # bytes of all files together; the least recently used are removed first
 TABLE = """CREATE TABLE IF NOT EXISTS features
     (photo BLOB, cores INTEGER, vector BLOB, PRIMARY KEY (photo, cores)) WITHOUT ROWID"""
 
@@ -32,15 +31,15 @@ Row = tuple[bytes, int, Half]
 class FeatureCache:
     """Vectors by photo and core count; a context manager.
 
-    Where the cache folder cannot be used, or not any longer, nothing is kept.
+    Nothing is kept while the cache folder cannot be used.
     """
 
     def __init__(self, about: str, width: int, say: Say) -> None:
-        """Open the file of one way of computing, or make it.
+        """Open or create the file of one model and preprocessing.
 
         Args:
-            about: everything that the vectors depend on beside the photo and the core count.
-            width: numbers in a vector.
+            about: all that the vectors depend on, except for the photo and the core count.
+            width: length of a vector.
             say: receives a line if nothing can be kept.
         """
         self._width = width
@@ -66,7 +65,7 @@ class FeatureCache:
         return {cores: np.frombuffer(data, np.float16) for cores, data in rows if self._sound(data)}
 
     def write(self, rows: Iterable[Row]) -> None:
-        """Keep vectors: (photo, cores, float16 (width,)); all of them or none."""
+        """Keep vectors: (photo, cores, float16 (width,)); all of them or, after an interruption, none."""
         if self._file is None:
             return
         values = [(photo, cores, vector.tobytes()) for photo, cores, vector in rows]
@@ -90,7 +89,7 @@ class FeatureCache:
                 return _connected(self._path)
             except sqlite3.OperationalError:
                 raise
-            except sqlite3.DatabaseError:  # damaged: it can all be computed again
+            except sqlite3.DatabaseError:  # damaged: its content can be computed again
                 self._path.unlink()
                 return _connected(self._path)
         except (OSError, sqlite3.DatabaseError) as error:
@@ -105,7 +104,7 @@ class FeatureCache:
 
 
 def photo_key(path: Path) -> bytes:
-    """What stands for a photo's content: its place, size and time of change. Reading it all would take minutes.
+    """A digest of a photo's path, size and time of change; reading the contents would take minutes.
 
     Raises:
         OSError: the file is gone.
@@ -118,7 +117,7 @@ def photo_key(path: Path) -> bytes:
 def _connected(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path)
     try:
-        file.execute("PRAGMA synchronous = OFF")  # a power cut may cost the file; it can be made again
+        file.execute("PRAGMA synchronous = OFF")  # a power cut may damage the file, but it can be computed again
         file.execute(TABLE)
         file.execute("SELECT photo, cores, vector FROM features LIMIT 1").fetchall()
     except BaseException:
@@ -128,7 +127,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _make_room(keep: Path) -> None:
-    """Remove the files that were used longest ago until the rest is within the limit."""
+    """Remove the least recently used files until the rest is within the limit."""
     if keep.exists():
         keep.touch()
     files = [(path.stat().st_mtime, path.stat().st_size, path) for path in keep.parent.glob("*.sqlite")]

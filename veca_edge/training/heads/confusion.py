@@ -1,4 +1,4 @@
-"""A picture of which labels are taken for which."""
+"""A picture of how often each label is mistaken for each other label."""
 
 from __future__ import annotations
 
@@ -9,46 +9,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.plotting import pyplot, save_figure
+from veca_edge.plotting import FAINT, INK, figure, title
 from veca_edge.training.heads.metrics import Targets
 
 MOST_LABELS = 80  # in one picture: more cannot be read
-INK, SOFT, FAINT = "#24292f", "#57606a", "#d9dde2"
 INCHES_PER_LABEL = 0.17
 
 
-def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple[str, ...], title: str) -> None:
-    """Draw how often photos of each label are taken for each other label.
+def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple[str, ...], about: str) -> None:
+    """Draw how often photos of each label are mistaken for each other label.
 
-    Of more than 80 labels it shows those with the most mistakes.
+    If there are more than 80 labels, those with the most mistakes are shown.
 
     Args:
         path: its ending says the format: .png, .svg, .pdf.
         answers: int64 (n,), the most likely label of each photo.
         targets: int64 (n,), the right ones.
         labels: K names.
-        title: above the picture.
+        about: above the picture.
 
     Raises:
         VecaError: matplotlib is not installed, or the picture cannot be written.
     """
-    plt = pyplot()
-
     shown = _shown(answers, targets, len(labels))
     shares = confusion_shares(answers, targets, shown)
     side = 2.6 + INCHES_PER_LABEL * len(shown)
-    # Labels are anyone's text: no formulas in them, and no word about letters that the font lacks.
-    style = plt.rc_context({"font.size": 8, "axes.edgecolor": FAINT, "text.color": INK, "text.parse_math": False})
-    with style, warnings.catch_warnings():
+    with warnings.catch_warnings():
+        # Labels are arbitrary text: letters that the font lacks are no reason for a warning.
         warnings.filterwarnings("ignore", message="Glyph")
-        figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
-        _paint(axis, shares, [labels[i] for i in shown])
-        axis.set_title(title, loc="left", color=INK, fontsize=10)
-        save_figure(figure, path)
+        with figure(path, size=(side, side), font=8) as (_, ((axis,),)):
+            _paint(axis, shares, [labels[i] for i in shown])
+            title(axis, about)
 
 
 def confusion_shares(answers: Targets, targets: Targets, shown: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of the photos of each shown label (row), the share taken for each shown label (column).
+    """Of the photos of each shown label (row), the share with each shown label as answer (column).
 
     Args:
         answers, targets: (n,).
@@ -75,14 +70,16 @@ def _shown(answers: Targets, targets: Targets, labels: int) -> NDArray[np.int64]
 def _paint(axis: Any, shares: NDArray[np.float64], names: list[str]) -> None:
     axis.imshow(shares, cmap="BuGn", vmin=0, vmax=1)
     places = range(len(names))
-    axis.set_xticks(places, names, rotation=90)
-    axis.set_yticks(places, names)
+    axis.set_xticks(places, names, rotation=90, parse_math=False)
+    axis.set_yticks(places, names, parse_math=False)
     axis.set_xticks([place - 0.5 for place in places[1:]], minor=True)
     axis.set_yticks([place - 0.5 for place in places[1:]], minor=True)
+    axis.grid(visible=False)
     axis.grid(which="minor", color=FAINT, lw=0.3)
-    axis.tick_params(which="both", length=0, colors=SOFT)
-    axis.set_xlabel("taken for", color=INK)
-    axis.set_ylabel("photos of", color=INK)
+    axis.tick_params(which="both", length=0)
+    axis.spines[["top", "right"]].set_visible(True)
+    axis.set_xlabel("answer", color=INK)
+    axis.set_ylabel("label", color=INK)
     for row, column in np.argwhere(shares >= 0.095):
         colour = "white" if shares[row, column] > 0.6 else INK
         text = f"{100 * shares[row, column]:.0f}"

@@ -1,4 +1,4 @@
-"""What the head of a frozen model sees of photos: computed once per photo and core budget, then kept on disk."""
+"""Features of photos from a frozen model, the input of a head: computed once per photo and budget, kept on disk."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.photos.decoding import Image, Say, readable
+from veca_edge.photos.decoding import Say, readable
 from veca_edge.photos.folders import Photos
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 
-TOKENS = 2048  # patches and cores in a batch: more is no faster on a processor, and takes memory
-WINDOW = 8  # batches of photos that are decoded before any is computed, so that each budget finds full batches
+TOKENS = 2048  # patches and cores in a batch: more is no faster on a CPU, and takes memory
+WINDOW = 8  # batches of photos that are decoded before any is computed, so that batches of each budget are full
 MAX_BYTES = 4 * 2**30  # of all features together
 
-Advance = Callable[[int], object]
-Prepared = list[tuple[int, Image]]  # rows and what the model sees of their photos
+Progress = Callable[[float], None]
+Prepared = list[tuple[int, Image]]  # rows of photos, and their pixels at the model's size
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the head sees of some photos.
+    """Inputs of a head, for some photos.
 
     Attributes:
         photos: the n photos, all of them readable.
@@ -70,25 +71,25 @@ class Extractor:
         self.width = 2 * checkpoint.config.feature_dim
 
     def prepare(self, image: Image) -> Image:
-        """A photo of any size to the pixels that the model looks at: uint8 (H, W, 3)."""
+        """A photo of any size as the model's input: uint8 (H, W, 3)."""
         return self._preprocessing.resize(image, self._patch_size).image
 
     def compute(self, images: Sequence[Image], cores: int) -> Half:
-        """What the head sees of n prepared photos of one shape: float16 (n, 2 D').
+        """The features of n prepared photos of one shape: float16 (n, 2 D').
 
         Raises:
-            VecaError: out of memory, or the model computes what half precision cannot hold.
+            VecaError: out of memory, or values that half precision cannot hold.
         """
         size = self._preprocessing.image_size
-        with torch.inference_mode(), _memory_in_words(size):
+        with torch.inference_mode(), _memory_errors(size):
             pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
             output = self._model((pixels - self._mean) / self._std, cores)
             both = torch.cat((output.embedding, output.features.mean(dim=1)), dim=-1).half()
         vectors: Half = both.numpy()
         if not np.isfinite(vectors).all():
             raise VecaError(
-                f"at {cores} cores and {size} px the model computes values that are not numbers, or beyond half "
-                "precision: its weights are damaged"
+                f"at {cores} cores and {size} px the model computes values that are not finite in half precision: "
+                "its weights are damaged, use another checkpoint"
             )
         return vectors
 
@@ -96,8 +97,8 @@ class Extractor:
 def draw_budgets(photos: Photos, budgets: Sequence[int], count: int) -> NDArray[np.int64]:
     """Draw core counts for each photo, all equally likely, none twice for the same photo.
 
-    A photo's draw depends on its label and name alone, and fewer are the first of more: what the cache holds stays
-    of use when photos come and go.
+    A photo's draw depends on its label and name alone, and a smaller `count` gives the first of a larger one's: so
+    features in the cache stay useful when photos are added or removed.
 
     Args:
         photos: n photos.
@@ -122,22 +123,22 @@ def compute_features(
     photos: Photos,
     cores: NDArray[np.int64],
     say: Say = lambda _: None,
-    advance: Advance = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Features:
-    """The features of all photos, from the cache where they are there.
+    """The features of all photos, taken from the cache or computed.
 
-    It may be interrupted at any time: every finished batch stays in the cache.
+    It may be interrupted at any time: every complete batch stays in the cache.
 
     Args:
         checkpoint: the model.
         preprocessing: from a photo to the model's input.
-        photos: n photos to look at; those that cannot be read are named and left out.
+        photos: n photos; those that cannot be read are named and left out.
         cores: (n, V), the core counts for each photo.
         say: receives lines about what is left out.
-        advance: called with the number of photos that were done since the last call.
+        progress: called with how much is done, 0..1.
 
     Raises:
-        VecaError: too many features for the memory, out of memory, or a model that computes no numbers.
+        VecaError: too many features for the memory, out of memory, or a model with damaged weights.
     """
     extractor = Extractor(checkpoint, preprocessing)
     size = cores.size * extractor.width * 2
@@ -148,7 +149,7 @@ def compute_features(
         )
     about = f"{_identity(checkpoint)} {json.dumps(preprocessing.to_dict())}"
     with FeatureCache(about, extractor.width, say) as cache:
-        return _Work(extractor, cache, photos, cores, say).run(advance)
+        return _Work(extractor, cache, photos, cores, say).run(progress)
 
 
 class _Work:
@@ -163,17 +164,18 @@ class _Work:
         self._keys: list[bytes] = []
         self._missing: dict[int, set[int]] = {}  # row of a photo to core counts
 
-    def run(self, advance: Advance) -> Features:
+    def run(self, progress: Progress) -> Features:
+        progress(0)
         self._look_up()
         unreadable = set(self._missing)
-        advance(len(self._photos) - len(unreadable))
         for window in self._windows():
             for cores in np.unique(self._cores):
                 for batch in self._batches(window, int(cores)):
                     self._compute(batch, int(cores))
             unreadable.difference_update(row for row, _ in window)
-            advance(len(window))
-        advance(len(unreadable))
+            if unreadable:
+                progress(1 - len(unreadable) / len(self._photos))
+        progress(1)
         everything = Features(self._photos, self._cores, self._values)
         if not unreadable:
             return everything
@@ -184,7 +186,7 @@ class _Work:
             try:
                 self._keys.append(photo_key(path))
             except OSError:
-                self._keys.append(b"")  # gone since it was found: decoding will say so
+                self._keys.append(b"")  # removed since it was found: decoding will report it
             known = self._cache.read(self._keys[row])
             for index, cores in enumerate(self._cores[row].tolist()):
                 if cores in known:
@@ -193,7 +195,7 @@ class _Work:
                     self._missing.setdefault(row, set()).add(cores)
 
     def _windows(self) -> Iterator[Prepared]:
-        """Photos with something missing, decoded, some batches at a time."""
+        """Photos of which features are missing, decoded, some batches at a time."""
         rows = list(self._missing)
         photos = readable([self._photos.paths[row] for row in rows], self._extractor.prepare, self._say)
         while window := list(islice(photos, WINDOW * self._extractor.batch_size)):
@@ -215,7 +217,7 @@ class _Work:
 
 
 def _identity(checkpoint: Checkpoint) -> str:
-    """A digest of the model without its head: a new head changes nothing of what it sees."""
+    """A digest of the model without its head, which makes no difference to features."""
     digest = hashlib.sha256(json.dumps(checkpoint.config.to_published(), sort_keys=True).encode())
     for name in sorted(checkpoint.state):
         digest.update(name.encode())
@@ -224,8 +226,8 @@ def _identity(checkpoint: Checkpoint) -> str:
 
 
 @contextmanager
-def _memory_in_words(image_size: int) -> Iterator[None]:
-    """Torch's ways of running out of memory, as one line."""
+def _memory_errors(image_size: int) -> Iterator[None]:
+    """Turns PyTorch's various out-of-memory errors into one line."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

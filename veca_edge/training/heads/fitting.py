@@ -1,9 +1,10 @@
-"""A new head on a frozen model: from folders of photos to a checkpoint, with what it is worth."""
+"""A new head on a frozen model: fitted to labelled photos, and evaluated on others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,48 +19,48 @@ from veca_edge.photos.folders import Photos, Splits
 from veca_edge.training.heads.confidence import cross_fitted, fit_temperature
 from veca_edge.training.heads.features import Features, compute_features, draw_budgets
 from veca_edge.training.heads.head import Choice, LinearHead, choose_decay, fit_linear
-from veca_edge.training.heads.metrics import Judgement, Targets, judge
+from veca_edge.training.heads.metrics import Scores, Targets, evaluate
 
 # A photo looks much the same at every budget, so a large set is not computed at all of them: on everyday (5,708
 # photos) a head that saw each at two was within half a point of one that saw each at eight, in a quarter of the
 # time.
-LOOKS = 10_000  # photos times budgets that are worth computing
+LOOKS = 10_000  # photos times budgets that are computed of a large set
 FEWEST = 2  # budgets for each photo of a large set
-FAMILIAR = 0.1  # held-out photos of train recognised so much more often than val's: the model knows them already
+FAMILIAR = 0.1  # photos held out of train are right so much more often than those of val: the model knows them
 
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class BudgetQuality:
-    """What the head is worth at one core budget, judged on val.
+    """How good the head is at one core budget, evaluated on val.
 
     Attributes:
         cores: the budget.
-        judged: with the temperature; confidence is judged on photos that it was not fitted on.
+        scores: with the temperature, of which each photo gets one that was fitted on others.
         ece_before: expected calibration error without the temperature, 0..1.
         previous_top1: accuracy of the head that the checkpoint had for the same labels, 0..1, or None.
     """
 
     cores: int
-    judged: Judgement
+    scores: Scores
     ece_before: float
     previous_top1: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         before = {"ece_before": round(self.ece_before, 5), "previous_top1": self.previous_top1}
-        return {"cores": self.cores, **self.judged.to_dict(), **before}
+        return {"cores": self.cores, **self.scores.to_dict(), **before}
 
 
 @dataclass(frozen=True, eq=False)
 class FittedHead:
-    """A checkpoint with its new head, and what that is worth.
+    """A checkpoint with its new head, and how good that is.
 
     Attributes:
         checkpoint: the frozen model, the head with the temperature inside, its labels, the preprocessing.
         train, val: the photos that could be read.
-        choice: how the head was held small.
+        choice: the weight decay.
         temperature: what the logits were divided by.
         budgets: by ascending core budget.
     """
@@ -73,8 +74,8 @@ class FittedHead:
 
     @property
     def familiar(self) -> bool:
-        """Whether train, but not val, holds photos that the model knows, or photos nearly alike."""
-        return self.choice.top1 is not None and self.choice.top1 - self.budgets[-1].judged.top1 > FAMILIAR
+        """Whether the model knows the photos of train, or train holds photos that are nearly the same."""
+        return self.choice.top1 is not None and self.choice.top1 - self.budgets[-1].scores.top1 > FAMILIAR
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -100,8 +101,8 @@ def fit_head(
     """Fit one linear head that serves all core budgets; the model itself stays as it is.
 
     Args:
-        checkpoint: the model; its head, if any, is only compared with.
-        splits: labelled photos to learn from and to judge by.
+        checkpoint: the model; its head, if any, is only a baseline.
+        splits: labelled photos to learn from and to evaluate on.
         image_size: pixels; None for the checkpoint's.
         budgets: core counts; None for those that the model was trained for.
         say: receives lines about photos that are left out.
@@ -118,11 +119,11 @@ def fit_head(
 
     def features(stage: str, photos: Photos, per_photo: int) -> Features:
         cores = draw_budgets(photos, chosen, per_photo)
-        return compute_features(checkpoint, preprocessing, photos, cores, say, _Share(stage, len(photos), progress))
+        return compute_features(checkpoint, preprocessing, photos, cores, say, partial(progress, stage))
 
     looks = max(FEWEST, LOOKS // len(splits.train))
-    train = features("looking at train", splits.train, min(looks, len(chosen)))
-    val = features("looking at val", splits.val, len(chosen))
+    train = features("features of train", splits.train, min(looks, len(chosen)))
+    val = features("features of val", splits.val, len(chosen))
     _check_readable(train.photos, val.photos)
     progress("fitting", 0)
     weights = _budget_weights(train.cores, dict(zip(config.budgets, config.budget_weights, strict=True)))
@@ -138,20 +139,6 @@ def fit_head(
     return FittedHead(fitted, train.photos, val.photos, choice, temperature, qualities)
 
 
-class _Share:
-    """Turns numbers of photos into a stage's share that is done."""
-
-    def __init__(self, stage: str, total: int, progress: Progress) -> None:
-        self._stage, self._total, self._progress = stage, total, progress
-        self._done = 0
-        progress(stage, 0)
-
-    def __call__(self, photos: int) -> None:
-        if photos:
-            self._done += photos
-            self._progress(self._stage, self._done / self._total)
-
-
 def _check_readable(train: Photos, val: Photos) -> None:
     empty = np.flatnonzero(train.counts() == 0)
     if len(empty):
@@ -159,11 +146,11 @@ def _check_readable(train: Photos, val: Photos) -> None:
             f"no photo of {train.labels[empty[0]]} in train could be read: replace them or remove the label"
         )
     if not len(val):
-        raise VecaError("no photo in val could be read: there is nothing to judge by")
+        raise VecaError("no photo in val could be read: there is nothing to evaluate on")
 
 
 def _budget_weights(cores: NDArray[np.int64], published: Mapping[int, float]) -> NDArray[np.float64]:
-    """What each feature vector counts: (n, V), as often as training draws its budget; 1 for one it never draws."""
+    """The weight of each feature vector, (n, V): how often training draws its budget, 1 if it never does."""
     budgets, which = np.unique(cores, return_inverse=True)
     weights = np.array([published.get(int(count)) or 1.0 for count in budgets])
     return weights[which].reshape(cores.shape)
@@ -184,7 +171,7 @@ def _with_head(
 
 
 def _previous_top1(checkpoint: Checkpoint, val: Features) -> list[float] | None:
-    """Accuracy of the checkpoint's own head by budget, if it tells the same labels apart."""
+    """Accuracy of the checkpoint's own head by budget, if it is for the same labels."""
     if checkpoint.head is None or sorted(checkpoint.labels) != list(val.photos.labels):
         return None
     head = LinearHead(checkpoint.head["weight"].numpy(), checkpoint.head["bias"].numpy())
@@ -204,8 +191,8 @@ def _qualities(
     return tuple(
         BudgetQuality(
             cores,
-            judge(cooled[:, index], targets, labels),
-            judge(logits[:, index], targets, labels).ece,
+            evaluate(cooled[:, index], targets, labels),
+            evaluate(logits[:, index], targets, labels).ece,
             previous[index] if previous else None,
         )
         for index, cores in enumerate(budgets)

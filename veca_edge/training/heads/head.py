@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from veca_edge.errors import VecaError
+from veca_edge.runtime.result import log_softmax
 from veca_edge.training.heads.features import Features
-from veca_edge.training.heads.metrics import log_softmax
 
-DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)  # that are tried, strong to weak
-USUAL_DECAY = 0.03  # where no photo can be held out to choose one
-HELD_OUT = 5  # one photo in so many chooses the decay
+DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)  # tried in this order, strong to weak
+USUAL_DECAY = 0.03  # where no photo can be held out to choose another
+HELD_OUT = 5  # one photo in so many is held out to choose the decay
 ITERATIONS = 100
 CHUNK = 8192  # feature vectors that are in full precision at once
 
@@ -51,7 +51,7 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class Choice:
-    """How strongly the weights are held small.
+    """The weight decay, and how it was chosen.
 
     Attributes:
         decay: the factor of half the squared weights in the loss, for features of unit deviation.
@@ -91,15 +91,15 @@ def choose_decay(features: Features, weights: NDArray[np.float64], seed: int = 0
     held, rest = _parts(features.photos.targets, seed)
     if not len(held):
         return Choice(USUAL_DECAY, None)
-    learned, judged = features.select(rest), features.select(held)
-    answers, importance = judged.photos.targets, weights[held] / weights[held].sum()
+    learned, others = features.select(rest), features.select(held)
+    answers, importance = others.photos.targets, weights[held] / weights[held].sum()
     best, least, top1, start = USUAL_DECAY, np.inf, 0.0, None
     for decay in DECAYS:
         start = fit_linear(learned, weights[rest], decay, start)
-        log = log_softmax(start.logits(judged.values).reshape(-1, len(start.bias))).reshape(*importance.shape, -1)
+        log = log_softmax(start.logits(others.values).astype(np.float64))
         loss = -float((importance * np.take_along_axis(log, answers[:, None, None], 2)[..., 0]).sum())
         if loss >= least:
-            break  # from here on it only gets worse
+            break  # weaker decays only overfit more
         best, least = decay, loss
         top1 = float((importance * (log.argmax(axis=2) == answers[:, None])).sum())
     return Choice(best, top1)
@@ -114,7 +114,7 @@ def fit_linear(
         features: n photos at V budgets each.
         weights: (n, V), what each feature vector counts; only their ratios matter.
         decay: above 0; see `Choice`.
-        start: a head to go on from.
+        start: a head to start from.
 
     Raises:
         VecaError: no finite solution was found.
@@ -132,7 +132,7 @@ def fit_linear(
     )
     optimizer.step(_loss(features, weights, decay, scale, weight, bias))
     if not all(bool(part.isfinite().all()) for part in parameters):
-        raise VecaError("the head's weights went beyond all numbers: the features cannot be separated by a line")
+        raise VecaError("no finite weights were found for the head: are the photos in the folders of their labels?")
     with torch.no_grad():
         folded = weight * scale.gain
         return LinearHead(folded.numpy(), (bias - folded @ scale.mean).numpy())

@@ -1,4 +1,4 @@
-"""How right a classifier is, and whether its confidence means what it says."""
+"""How often a classifier is right, and whether its confidence is justified."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.runtime.result import log_softmax
+
 BINS = 15
-WORST = 5  # labels and confusions that are worth naming
+WORST = 5  # labels and confusions that are named
 
 Float = NDArray[np.float64]
 Targets = NDArray[np.int64]
@@ -34,8 +36,8 @@ class Confusion:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
-    """What a classifier's answers are worth.
+class Scores:
+    """How good a classifier's answers are.
 
     Attributes:
         top1: fraction of photos whose most likely label is right, 0..1.
@@ -44,7 +46,7 @@ class Judgement:
         ece: expected calibration error, 0..1; see `calibration_error`.
         confidence: mean probability of the most likely label, 0..1.
         worst: the labels that are recognised least often, worst first.
-        confusions: the most frequent ones, first; every one happened.
+        confusions: the most frequent ones, first.
         answers: int64 (n,), the most likely label of each photo.
     """
 
@@ -66,18 +68,18 @@ class Judgement:
         }
 
 
-def judge(logits: NDArray[np.floating], targets: Targets, labels: tuple[str, ...]) -> Judgement:
-    """Judge a classifier by its answers.
+def evaluate(logits: NDArray[np.floating], targets: Targets, labels: tuple[str, ...]) -> Scores:
+    """Evaluate a classifier's answers.
 
     Args:
         logits: (n, K), n at least 1.
         targets: (n,), the right answers.
         labels: K names.
     """
-    log = log_softmax(logits)
+    log = log_softmax(np.asarray(logits, np.float64))
     answers = log.argmax(axis=1)
     right = log[np.arange(len(log)), targets]
-    return Judgement(
+    return Scores(
         top1=float((answers == targets).mean()),
         top5=float(((log > right[:, None]).sum(axis=1) < 5).mean()),
         nll=float(-right.mean()),
@@ -89,20 +91,12 @@ def judge(logits: NDArray[np.floating], targets: Targets, labels: tuple[str, ...
     )
 
 
-def log_softmax(logits: NDArray[np.floating]) -> Float:
-    """Log-probabilities of logits (n, K): float64 (n, K)."""
-    values = np.asarray(logits, np.float64)
-    values = values - values.max(axis=1, keepdims=True)
-    result: Float = values - np.log(np.exp(values).sum(axis=1, keepdims=True))
-    return result
+def calibration_error(probabilities: Float, targets: Targets) -> float:
+    """Expected calibration error: the mean distance between confidence and accuracy, 0..1.
 
-
-def calibration_error(probabilities: Float, targets: Targets, bins: int = BINS) -> float:
-    """Expected calibration error: how far confidence and accuracy lie apart, 0..1.
-
-    Photos are sorted into `bins` equal ranges of the most likely label's probability; the difference between mean
-    probability and accuracy in each counts by its photos (Guo et al., "On Calibration of Modern Neural Networks",
-    2017).
+    Photos are sorted into 15 equal ranges of the most likely label's probability; the difference between mean
+    probability and accuracy in each is weighted by its photos (Guo et al., "On Calibration of Modern Neural
+    Networks", 2017).
 
     Args:
         probabilities: (n, K), rows sum to 1; n at least 1.
@@ -110,8 +104,8 @@ def calibration_error(probabilities: Float, targets: Targets, bins: int = BINS) 
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
-    where = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(where, right - confidence, minlength=bins)
+    where = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(where, right - confidence, minlength=BINS)
     return float(np.abs(gaps).sum() / len(targets))
 
 

@@ -11,11 +11,11 @@ from veca_edge import Model
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable
 from veca_edge.runtime.profile import quality_of
-from veca_edge.runtime.timing import opener, time_ways
+from veca_edge.runtime.timing import opener, time_configurations
 
 
 def measured_front(model: Model, frames: Sequence[NDArray[np.uint8]], target_fps: float) -> Front:
-    """Measure every way of running that the model file judges: about 12 seconds, not on the main thread.
+    """Measure every run configuration in the model file's quality table: about 12 seconds, not on the main thread.
 
         session = veca_edge.Session(model, target_fps=30, front=measured_front(model, frames, 30))
 
@@ -28,5 +28,5 @@ def measured_front(model: Model, frames: Sequence[NDArray[np.uint8]], target_fps
         VecaError: the model file has no quality table.
     """
     quality = quality_of(model)
-    rows, _ = time_ways(opener(model), [row.way for row in quality.rows], frames)
+    rows, _ = time_configurations(opener(model), quality.configurations, frames)
     return Front.of(operating_points(quality, LatencyTable(tuple(rows)), target_fps))

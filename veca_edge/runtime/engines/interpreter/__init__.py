@@ -1,11 +1,10 @@
-"""Core ML packages (`.mlpackage` with an ML program) read and computed without a Mac, in numpy.
+"""Core ML packages of ours, computed without a Mac in numpy: what `convert` and `verify` check them with.
 
-    from veca_edge.runtime.mlprogram import Interpreter, open_package
+    from veca_edge.modelfile.mlprogram.package import open_package
+    from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
-    package = open_package("model.mlpackage")
-    print(package.functions["main"].operation_counts)
-    outputs = Interpreter(package, precision="fp16").run({"image": image})
+    outputs = Interpreter(open_package("Veca.mlpackage"), "cores_8", "fp16").run({"image": image})
 
-The format is that of coremltools' protobuf files (`Model.proto`, `MIL.proto`) and its weight file; operators mean
-what coremltools documents for the opsets of iOS 17 and iOS 18. What is not known here is refused, never guessed.
+Operators mean what coremltools documents for the opsets of iOS 17 and iOS 18. What our converter does not write is
+refused, never guessed.
 """

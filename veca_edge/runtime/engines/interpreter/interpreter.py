@@ -16,7 +16,7 @@ from veca_edge.files import shortened
 from veca_edge.modelfile.mlprogram.package import Feature, Package
 from veca_edge.modelfile.mlprogram.program import Operand, Operation, Reference, Stored, Variable
 from veca_edge.modelfile.mlprogram.values import Array, TensorType, element_of, round_to_half
-from veca_edge.runtime.engines.interpreter import compressed, elementwise, layers, shaping
+from veca_edge.runtime.engines.interpreter import compressed, operators
 
 Precision = Literal["fp32", "fp16"]
 Observer: TypeAlias = Callable[[Operation, Variable, Array], object]
@@ -24,12 +24,7 @@ Operator: TypeAlias = Callable[..., "Array | tuple[Array, ...]"]
 
 OPSETS = ("CoreML7", "CoreML8")  # of iOS 17 and iOS 18
 NEWER_OPERATORS = {"constexpr_blockwise_shift_scale", "scaled_dot_product_attention"}  # of iOS 18
-OPERATORS: Mapping[str, Operator] = {
-    **elementwise.OPERATORS,
-    **shaping.OPERATORS,
-    **layers.OPERATORS,
-    **compressed.OPERATORS,
-}
+OPERATORS: Mapping[str, Operator] = {**operators.OPERATORS, **compressed.OPERATORS}
 LISTS = ("values",)  # parameters that take several operands
 MAX_BYTES = 2**32  # of all values alive at once; the largest VECA takes a third of that
 

@@ -1,14 +1,18 @@
-"""Stand-ins for a model and for a camera."""
+"""Stand-ins for a model, a camera, a screen and a clock."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.paths import CLIP
+from veca_edge.camera.frames import Source
+from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.image.opencv import FPS, FRAME_COUNT, HEIGHT, WIDTH
 from veca_edge.image.preprocessing import Preprocessing
@@ -25,8 +29,8 @@ class FakeModel:
     """
 
     name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
-    streams, statistics = False, None
-    quality: Mapping[str, Any] = {}
+    streams, statistics, quality = False, None, None
+    engine = SimpleNamespace(name="fake")
 
     def __init__(self, head: bool = True, fit: str = "crop") -> None:
         self.preprocessing = Preprocessing(image_size=64, fit=fit)
@@ -100,11 +104,49 @@ class FakeScreen:
         return next(self.keys, -1)
 
 
+class Clock:
+    """Seconds that only a test moves."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def film(count: int = 6, fps: float = 1000.0) -> Source:
+    """A short film of flat pictures."""
+    capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
+    return open_source("http://host/film.mp4", capture=lambda spec: capture)
+
+
 def picture(value: int = 100, height: int = 24, width: int = 32) -> np.ndarray:
     """A flat (height, width, 3) uint8 image."""
     return np.full((height, width, 3), value, np.uint8)
 
 
+def write_image(path: Path, value: int = 100, size: tuple[int, int] = (20, 30)) -> Path:
+    """A flat picture of this (height, width) as a file; its path."""
+    assert cv2.imwrite(str(path), picture(value, *size))
+    return path
+
+
 def names(folder: Path) -> list[str]:
     """What lies in a folder, hidden files too."""
     return sorted(path.name for path in folder.iterdir())
+
+
+# For a process of its own: `veca-edge run` with the stand-in for the model on the packaged clip.
+RUN_SCRIPT = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+import veca_edge.runtime.model
+from tests.fakes import FakeModel
+veca_edge.runtime.model.load = lambda path, **more: FakeModel()
+from veca_edge.cli.main import main
+main(["run", "model.pte", "--source", {str(CLIP)!r}, *sys.argv[1:]])
+"""

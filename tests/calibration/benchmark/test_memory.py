@@ -1,0 +1,75 @@
+"""Start-up and memory, in processes of their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.known import known
+from veca_edge.calibration.benchmark import memory
+from veca_edge.calibration.benchmark.memory import Memory, Resident, resident, summarize
+from veca_edge.errors import VecaError
+
+
+def test_resident_memory_of_linux(tmp_path: Path) -> None:
+    status, rollup = tmp_path / "status", tmp_path / "rollup"
+    status.write_text("VmPeak:\t 900 kB\nVmRSS:\t 300 kB\n")
+    assert resident(status, rollup) == Resident(300 * 1024, None, "VmRSS of /proc")
+    rollup.write_text("Rss: 300 kB\nAnonymous:   120 kB\n")
+    assert resident(status, rollup) == Resident(300 * 1024, 120 * 1024, "VmRSS and smaps_rollup of /proc")
+
+
+def test_the_peak_is_what_was_held_at_most(tmp_path: Path) -> None:
+    if memory.resident().bytes is None:
+        pytest.skip("this system does not tell")
+    memory.forget_peak()
+    before = known(memory.peak())
+    held = np.ones(50_000_000, np.uint8)
+    assert held.sum() == held.size
+    del held
+    assert known(memory.peak()) - before > 40_000_000
+    assert known(memory.peak(tmp_path / "none")) >= before  # the system's own count, where there is no /proc
+
+
+def test_unknown_memory_stays_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    found = resident(tmp_path / "none")
+    assert (found.bytes, found.anonymous) == (None, None)
+
+
+def child(load: int, held: int, known: bool = True) -> dict[str, Any]:
+    reading = {"bytes": 100, "anonymous": 50, "source": "test"}
+    now = {"bytes": held if known else None, "anonymous": None, "source": "test"}
+    times = {"load_ms": load, "first_call_ms": 2 * load}
+    return {**times, "baseline": reading, "readings": [now], "after": ["load"], "peak": 2 * held if known else None}
+
+
+def test_startup_is_the_median_of_the_processes() -> None:
+    found = summarize([child(5, 180), child(3, 120), child(30, 300)], weight_bytes=40)
+    assert (found.processes, found.load_ms, found.first_call_ms, found.baseline) == (3, 5, 10, 100)
+    assert found.memory == (Memory("load", 80, None, 2.0),)
+    assert found.peak == 260
+    unknown = summarize([child(5, 180), child(5, 0, known=False)], 40)
+    assert (unknown.memory, unknown.peak) == ((Memory("load", None, None, None),), None)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "was killed: free some memory"),
+        ("raise SystemExit('no luck')", "the process that ran it failed: no luck"),
+    ],
+)
+def test_a_process_that_ends_early_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+) -> None:
+    script = tmp_path / "python"
+    script.write_text(f"#!{sys.executable}\n{code}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with pytest.raises(VecaError, match=message):
+        memory.measure_startup(tmp_path / "model.pte", 1, (8,), [(64, 64)], 1)
