@@ -1,6 +1,6 @@
 """The HTML site: every page of the repository, and the API from its docstrings.
 
-.venv/bin/python .ci/docs.py build/docs
+.venv/bin/python .ci/docs.py build/docs               # or with names of modules, to write the API of these only
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -91,14 +92,16 @@ def write_page(page: Path, site: Path) -> None:
     target.write_text(SHELL.format(title=escape(title), navigation=navigation, body=body), "utf-8")
 
 
-def build(site: Path) -> None:
-    """Write the whole site into a folder, which is made anew."""
+def build(site: Path, chosen: Sequence[str] = ()) -> None:
+    """Write the site into a folder, which is made anew: all pages, and the API of the chosen modules or of all."""
     shutil.rmtree(site, ignore_errors=True)
     pdoc.render.configure(docformat="google")
     with warnings.catch_warnings():
         # Types that a module imports for type checking only stand in the signature as they are written.
         warnings.filterwarnings("ignore", "Error parsing type annotation")
-        pdoc.pdoc(*MODULES, output_directory=site / API)
+        # A package by its name brings its modules, `veca_edge` only its public names.
+        packages = [name for name in MODULES if name.count(".") < 2]
+        pdoc.pdoc(*(chosen or packages), output_directory=site / API)
     for page in PAGES:
         write_page(page, site)
 
@@ -106,5 +109,5 @@ def build(site: Path) -> None:
 PAGES, MODULES = pages(), modules()
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]).resolve())
-    print(f"{len(PAGES)} pages and the API of {len(MODULES)} modules in {sys.argv[1]}/index.html")
+    build(Path(sys.argv[1]).resolve(), sys.argv[2:])
+    print(f"{len(PAGES)} pages and the API of {len(sys.argv[2:] or MODULES)} modules in {sys.argv[1]}/index.html")

@@ -90,7 +90,7 @@ def read_page(path: Path) -> Page:
         mentions=examples(INLINE),
         links=examples(LINK),
         sources=examples(SOURCE),
-        headings=frozenset(_anchor(text) for _, text in prose if text.startswith("#")),
+        headings=frozenset(anchor(text) for _, text in prose if text.startswith("#")),
     )
 
 
@@ -131,6 +131,7 @@ def _commands(language: str | None, text: str) -> list[str]:
     return [command] if command else []
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
+    """The name by which GitHub's links find a heading."""
     words = re.sub(r"[^\w\- ]", "", heading.lstrip("# ").lower())
     return words.replace(" ", "-")
