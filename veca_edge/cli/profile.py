@@ -77,8 +77,8 @@ class Profiled:
 def command(as_json: bool, **given: Any) -> None:
     """Measure how long each run configuration takes on this device.
 
-    MODEL is a .pte file; without it the model that comes with the package is measured, in up to 20 seconds the first
-    time.
+    MODEL is a .pte file; without it the model that comes with the package is measured. The first time
+    takes up to 20 seconds.
     """
     profiled = profile(ProfileRequest(**given), partial(Stages(), "measuring"))
     if as_json:
