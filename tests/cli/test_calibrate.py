@@ -108,7 +108,7 @@ def test_bad_input_is_one_line_and_status_2(arguments: list[object], message: st
 
 
 @pytest.mark.parametrize(("option", "value"), [("--max-drop", "much"), ("--max-drop", "120%"), ("--max-size", "0")])
-def test_nonsense_limits_are_a_usage_error(option: str, value: str) -> None:
+def test_malformed_limits_are_a_usage_error(option: str, value: str) -> None:
     result = _run("calibrate", GOLDEN, option, value)
     assert result.exit_code == 2
     assert "give a s" in result.stderr

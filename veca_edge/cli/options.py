@@ -1,12 +1,15 @@
-"""Options whose spelling changed: the old one works for one more version, hidden, and warns."""
+"""Options that several commands have, and options whose spelling changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class RenamedOption(click.Option):
@@ -34,3 +37,18 @@ class RenamedOption(click.Option):
             click.echo(f"veca-edge: {self._old.opts[0]} is now {self.opts[0]}", err=True)
             opts = {str(self.name): opts[self._old.name], **opts}
         return super().consume_value(ctx, opts)
+
+
+def path_option(*names: str, metavar: str = "FILE", **given: Any) -> Callable[[Command], Command]:
+    """An option that takes the path of a file, or of what `metavar` says."""
+    return click.option(*names, type=click.Path(path_type=Path), metavar=metavar, **given)
+
+
+def threads_option() -> Callable[[Command], Command]:
+    """--threads, for a command that runs a model."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        show_default="one per big core",
+        help="Use this many threads for every engine.",
+    )

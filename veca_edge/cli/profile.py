@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import threads_option
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.tables import Table
@@ -67,12 +68,7 @@ class Profiled:
 @click.command("profile", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--again", is_flag=True, help="Measure even if a profile is remembered.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    show_default="one per big core",
-    help="Use this many threads for the model.",
-)
+@threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Measure how long each run configuration takes on this device.
@@ -133,7 +129,7 @@ def _facts(profiled: Profiled) -> dict[str, Any]:
 
 
 def _lines(profiled: Profiled) -> Iterator[str]:
-    """The profile for a terminal, the dearest configuration first."""
+    """The profile for a terminal, the slowest configuration first."""
     found = profiled.profile
     device, total = found.device, len(found.table.rows)
     yield f"{profiled.name} on {device.processor}: {device.threads} of {device.cores} processors, {device.runtime}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from veca_edge.cli.options import path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
@@ -81,7 +82,7 @@ class SensorsRequest:
     "--watch", is_flag=True, help="Go on: refresh the table on a terminal, print a line per sample elsewhere."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one per line.")
-@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Write one JSON line per sample.")
+@path_option("--record", help="Write one JSON line per sample.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1, max=3600),

@@ -70,7 +70,7 @@ def test_computes_what_a_plain_transformer_does(
 
 
 def test_every_patch_sees_every_other(checkpoint: Checkpoint, tmp_path: Path, photo: NDArray[np.uint8]) -> None:
-    """What tells it from the elastic model with a single core, in which patches know each other by hearsay."""
+    """Unlike in the elastic model, where patches read each other only through the cores."""
     program = Program(convert_dense(checkpoint, tmp_path / "dense.pte", ready_recipe("fp32"), [(2, 2)]), 1)
     patches = cut_patches(np.ascontiguousarray(photo[:32, :32]), 16)
     before = program.run("dense_2x2", [patches])[1].copy()
