@@ -13,6 +13,7 @@ from veca_edge.files import shortened, write_whole
 
 Precision = Literal["int8", "int4", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+DEFAULT: Precision = "int8"
 Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]  # of all layers of a Core ML package
 FORMAT = "veca-edge recipe"
 FORMAT_VERSION = 1
@@ -57,15 +58,15 @@ class QuantizationRecipe:
         """What `to_dict` wrote.
 
         Raises:
-            VecaError: a value is missing, or makes no sense.
+            VecaError: a value is missing or not valid.
         """
         if not isinstance(values, dict) or not {"name", "default", "layers"} <= set(values):
-            raise VecaError("a recipe has a name, a default and layers")
+            raise VecaError("a recipe needs a name, a default and layers")
         name, default, layers = values["name"], values["default"], values["layers"]
         if not _is_name(name):
-            raise VecaError(f"a recipe's name is a short text, not {str(name)[:60]!r}")
+            raise VecaError(f"a recipe's name must be a short text, not {str(name)[:60]!r}")
         if not isinstance(layers, dict) or not all(map(_is_name, layers)):
-            raise VecaError("a recipe's layers are a table from layer to precision")
+            raise VecaError("a recipe's layers must be a table from layer to precision")
         for precision in (default, *layers.values()):
             if precision not in PRECISIONS:
                 raise VecaError(f"unknown precision {str(precision)[:60]!r}: use {', '.join(PRECISIONS)}")

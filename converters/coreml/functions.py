@@ -107,13 +107,14 @@ class _Writer:
     def outputs(self, image: Var, cores: int, rows: int, columns: int) -> list[Var]:
         """All outputs of the model, for an image (1, 3, H, W)."""
         weights, count, width = self._weights, rows * columns, self._config.hidden_dim
-        begin, bank_size, xy_size = self._c([0, 0, 0]), self._c([1, cores, width]), self._c([1, cores, 2])
-        bank = mb.slice_by_size(x=self._weight("bank", weights.bank), begin=begin, size=bank_size, name="cores")
+        begin, size, xy_size = self._c([0, 0, 0]), self._c([1, cores, width]), self._c([1, cores, 2])
+        every = self._weight("core_tokens", weights.core_tokens)
+        active = mb.slice_by_size(x=every, begin=begin, size=size, name="cores")
         raw = mb.slice_by_size(
             x=self._weight("coordinates", weights.coordinates), begin=begin, size=xy_size, name="xy"
         )
         patches = self._embed(image, count)
-        x = self._concat([bank, patches], 1, "tokens")
+        x = self._concat([active, patches], 1, "tokens")
         grid = self._patch_rotation(rows, columns)
         for index, block in enumerate(weights.blocks):
             if index:
@@ -154,9 +155,9 @@ class _Writer:
 
     def _moved(self, raw: Var, x: Var, cores: int, index: int) -> Var:
         size = self._c([1, cores, self._config.hidden_dim])
-        bank = mb.slice_by_size(x=x, begin=self._c([0, 0, 0]), size=size, name=f"l{index}_cores")
-        move = self._linear(bank, self._weights.moves[index - 1])
-        return mb.add(x=raw, y=move, name=f"l{index}_xy")
+        active = mb.slice_by_size(x=x, begin=self._c([0, 0, 0]), size=size, name=f"l{index}_cores")
+        moved = self._linear(active, self._weights.coordinate_heads[index - 1])
+        return mb.add(x=raw, y=moved, name=f"l{index}_xy")
 
     def _rotation(self, raw: Var, grid: tuple[Var, Var], index: int) -> tuple[Var, Var]:
         """Cosines and signed sines (1, C + N, hd) of the whole sequence."""

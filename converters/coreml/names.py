@@ -1,7 +1,7 @@
 """Short names in a Core ML program: with eight functions of the same graph, names are a third of its size.
 
-Operations go without the name that coremltools gives each of them beside that of its result. Core ML asks for none:
-Chromium's WebNN writes its programs without (services/webnn/coreml/graph_builder.cc).
+coremltools gives each operation a name beside that of its result, and those are removed. Core ML does not need
+them: Chromium's WebNN writes its programs without (services/webnn/coreml/graph_builder.cc).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def shorten_names(specification: Any) -> dict[str, str]:
-    """Take away the operations' names, and give values short ones, the same in every function.
+    """Remove the names of operations, and give values short names, the same in every function.
 
     Args:
         specification: a `Model` message with an ML program; it is changed. Inputs and outputs of functions keep

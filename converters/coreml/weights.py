@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.converters.graph.tensors import Array, Tensors
 from veca_edge.converters.graph.weights import GROUP, round_groups
 from veca_edge.converters.recipes import Compression, Precision, QuantizationRecipe
 from veca_edge.errors import VecaError
@@ -27,7 +28,6 @@ LLOYD_STEPS = 15
 JOINED = {"qkv": ("even", "odd", "value"), "out": ("out",), "up": ("gate", "up"), "down": ("down",)}
 FINENESS: tuple[Precision, ...] = ("int4", "int8", "fp32")
 
-Array = NDArray[np.float64]
 Float = NDArray[np.float32]
 
 
@@ -107,12 +107,12 @@ class PackageWeights:
         spread: (1, 3, 1, 1), what a centred pixel value is multiplied with.
         patch: convolution (D, 3, p, p).
         patch_norm: of the norm after it, or None.
-        bank: (1, M, D), all core tokens in order.
+        core_tokens: (1, M, D), all of them in order.
         coordinates: (1, M, 2), their raw positions, before tanh.
         angles: (hd, 2), minus the angle of every channel pair, then plus: their cosine is [cos, cos], their sine
             [-sin, sin].
         blocks: one per layer.
-        moves: coordinate heads (2, D), one for every layer but the first.
+        coordinate_heads: (2, D), one for every layer but the first.
         final: norm of the outputs.
         projection: (D', D) after it, or None.
         head: (K, 2 D') or None.
@@ -122,11 +122,11 @@ class PackageWeights:
     spread: Float
     patch: Matrix
     patch_norm: Norm | None
-    bank: Float
+    core_tokens: Float
     coordinates: Float
     angles: Float
     blocks: tuple[Block, ...]
-    moves: tuple[Matrix, ...]
+    coordinate_heads: tuple[Matrix, ...]
     final: Norm
     projection: Matrix | None
     head: Matrix | None
@@ -159,35 +159,43 @@ def package_weights(
     Raises:
         VecaError: an unknown compression, or the recipe names a layer that this model does not have.
     """
-    source = _Source(checkpoint, check_compression(compression), recipe)
-    config, preprocessing, head = checkpoint.config, checkpoint.preprocessing, checkpoint.head
+    folder = _Folder(checkpoint, check_compression(compression), recipe)
+    config, preprocessing, head, tensors = (
+        checkpoint.config,
+        checkpoint.preprocessing,
+        checkpoint.head,
+        folder.tensors,
+    )
     blocks = []
     for index in range(config.num_layers):
-        blocks.append(source.block(index))
+        blocks.append(folder.block(index))
         report((index + 1) / config.num_layers)
     mean, std = (np.asarray(preprocessing[name], np.float64).reshape(1, 3, 1, 1) for name in ("mean", "std"))
     pairs: Array = pair_frequencies(config).numpy()
     return PackageWeights(
         centre=_float32(255 * mean),
         spread=_float32(1 / (255 * std)),
-        patch=source.patch(),
-        patch_norm=source.norm("patch_embed.norm") if config.patch_embed_norm else None,
-        bank=source.chunks("query_token_chunks"),
-        coordinates=source.chunks("qcoord_chunks"),
+        patch=folder.matrix("patch", *tensors.linear("patch_embed.proj")),
+        patch_norm=_norm(tensors, "patch_embed.norm") if config.patch_embed_norm else None,
+        core_tokens=_float32(tensors.chunks("query_token_chunks")[None]),
+        coordinates=_float32(tensors.chunks("qcoord_chunks")[None]),
         angles=_float32(np.concatenate([-pairs, pairs])),
         blocks=tuple(blocks),
-        moves=source.moves(),
-        final=source.norm("final_norm"),
-        projection=source.linear("projection", "output_proj") if config.output_dim is not None else None,
+        coordinate_heads=tuple(
+            Matrix(f"l{index}_coordinate_head", Plain(_float32(weight)), _float32(bias))
+            for index, (weight, bias) in enumerate(tensors.coordinate_heads(), start=1)
+        ),
+        final=_norm(tensors, "final_norm"),
+        projection=folder.matrix("projection", *tensors.linear("output_proj")) if config.output_dim else None,
         head=None if head is None else Matrix("head", Plain(head["weight"].numpy()), head["bias"].numpy()),
     )
 
 
-class _Source:
-    """Reads tensors one at a time, so that only one is held in float64."""
+class _Folder:
+    """Folds and compresses one matrix at a time."""
 
     def __init__(self, checkpoint: Checkpoint, compression: Compression, recipe: QuantizationRecipe | None) -> None:
-        self._state = checkpoint.state
+        self.tensors = Tensors(checkpoint)
         self._heads = checkpoint.config.num_heads
         self._compression = compression
         self._recipe = recipe
@@ -197,56 +205,21 @@ class _Source:
             ends = ["patch"] if checkpoint.config.output_dim is None else ["patch", "projection"]
             recipe.check([*known, *ends])
 
-    def __getitem__(self, name: str) -> Array:
-        tensor: Array = self._state[name].numpy().astype(np.float64)
-        return tensor
-
-    def norm(self, name: str) -> Norm:
-        return Norm(_float32(self[f"{name}.weight"]), _float32(self[f"{name}.bias"]))
-
-    def chunks(self, name: str) -> Float:
-        count = sum(key.startswith(f"{name}.") for key in self._state)
-        return _float32(np.concatenate([self[f"{name}.{i}"] for i in range(count)], axis=1))
-
-    def patch(self) -> Matrix:
-        return self._matrix("patch", self["patch_embed.proj.weight"], self["patch_embed.proj.bias"])
-
-    def moves(self) -> tuple[Matrix, ...]:
-        made = []
-        for index, alpha in enumerate(self["pos_alpha"]):
-            weight, bias = (alpha * self[f"pos_linears.{index}.{part}"] for part in ("weight", "bias"))
-            made.append(Matrix(f"l{index + 1}_move", Plain(_float32(weight)), _float32(bias)))
-        return tuple(made)
-
-    def linear(self, name: str, source: str) -> Matrix:
-        return self._matrix(name, self[f"{source}.weight"], self[f"{source}.bias"])
-
     def block(self, index: int) -> Block:
-        attention, feed = f"blocks.{index}.attn", f"blocks.{index}.fc"
-        norm = f"blocks.{index}.norm_attn"
-        parts = [self._after_norm(f"{attention}.{name}_proj", norm) for name in "qkv"]
-        weights, biases = [part[0] for part in parts], [part[1] for part in parts]
-        order = self._halves(len(biases[0]))
-        for rotated in (0, 1):
-            weights[rotated], biases[rotated] = weights[rotated][order], biases[rotated][order]
-        up, up_bias = self._after_norm(f"{feed}1", f"blocks.{index}.norm_ffn")
+        prefix = f"blocks.{index}"
+        parts = [self.tensors.after_norm(f"{prefix}.attn.{name}_proj", f"{prefix}.norm_attn") for name in "qkv"]
+        # Of queries and keys, per head the even channels first, then the odd ones.
+        order = np.arange(len(parts[0][1])).reshape(self._heads, -1, 2).transpose(0, 2, 1).reshape(-1)
+        parts[:2] = [(weight[order], bias[order]) for weight, bias in parts[:2]]
+        weights, biases = zip(*parts, strict=True)
         return Block(
-            qkv=self._matrix(f"l{index}_qkv", np.concatenate(weights), np.concatenate(biases)),
-            out=self.linear(f"l{index}_out", f"{attention}.out_proj"),
-            up=self._matrix(f"l{index}_up", up, up_bias),
-            down=self.linear(f"l{index}_down", f"{feed}2"),
+            qkv=self.matrix(f"l{index}_qkv", np.concatenate(weights), np.concatenate(biases)),
+            out=self.matrix(f"l{index}_out", *self.tensors.linear(f"{prefix}.attn.out_proj")),
+            up=self.matrix(f"l{index}_up", *self.tensors.after_norm(f"{prefix}.fc1", f"{prefix}.norm_ffn")),
+            down=self.matrix(f"l{index}_down", *self.tensors.linear(f"{prefix}.fc2")),
         )
 
-    def _after_norm(self, name: str, norm: str) -> tuple[Array, Array]:
-        """Weight and bias of a linear with the gain and shift of the norm before it."""
-        weight, bias = self[f"{name}.weight"], self[f"{name}.bias"]
-        return weight * self[f"{norm}.weight"], bias + weight @ self[f"{norm}.bias"]
-
-    def _halves(self, width: int) -> NDArray[np.int64]:
-        """Channels in the order: per head the even ones, then the odd ones."""
-        return np.arange(width).reshape(self._heads, -1, 2).transpose(0, 2, 1).reshape(-1)
-
-    def _matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
+    def matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
         return Matrix(name, _COMPRESSIONS[self._how(name)](_float32(weight)), _float32(bias))
 
     def _how(self, name: str) -> Compression:
@@ -257,6 +230,11 @@ class _Source:
         block, _, part = name.partition("_")
         layers = [f"blocks.{block.removeprefix('l')}.{layer}" for layer in JOINED[part]] if part else [name]
         return max(map(self._recipe.precision_of, layers), key=FINENESS.index)
+
+
+def _norm(tensors: Tensors, name: str) -> Norm:
+    gain, shift = tensors.linear(name)
+    return Norm(_float32(gain), _float32(shift))
 
 
 def _float32(values: Array) -> Float:

@@ -251,20 +251,9 @@ class GraphBuilder:
         shape = list(values[0].shape)
         shape[axis] = sum(v.shape[axis] for v in values)
         out = self._value(shape)
-        node = (xnn.XNNConcatenate2, xnn.XNNConcatenate3, xnn.XNNConcatenate4, xnn.XNNConcatenate5)
-        ids = [v.id for v in values] + [INVALID_ID] * (5 - len(values))
-        self._node(
-            node[len(values) - 2](
-                axis=axis,
-                input1_id=ids[0],
-                input2_id=ids[1],
-                input3_id=ids[2],
-                input4_id=ids[3],
-                input5_id=ids[4],
-                output_id=out.id,
-                flags=0,
-            )
-        )
+        node = (xnn.XNNConcatenate2, xnn.XNNConcatenate3, xnn.XNNConcatenate4, xnn.XNNConcatenate5)[len(values) - 2]
+        inputs = [value.id for value in values] + [INVALID_ID] * (5 - len(values))
+        self._node(node(axis, *inputs[:4], out.id, 0, inputs[4]))
         return out
 
     def slice(self, x: Value, axis: int, start: int, size: int) -> Value:

@@ -13,14 +13,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.converters.graph.tensors import Array, Tensors
 from veca_edge.converters.graph.weights import Float, Round, Weight, nearest
 from veca_edge.converters.recipes import QuantizationRecipe
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class FoldedModel:
         patch_gain, patch_shift: (D,) of the norm after the patch embedding, or None.
         angles: (D, 2), rotary angle of every even query channel, then every even key channel.
         blocks: one per layer.
-        bank: (M, D), all core tokens in order.
+        core_tokens: (M, D), all of them in order.
         coordinates: (M, 2), their raw positions, before tanh.
-        moves: coordinate heads (2, D), one for every layer but the first.
+        coordinate_heads: (2, D), one for every layer but the first.
         gain, shift: (D,) of the final norm.
         projection: (D', D) after the final norm, or None.
         head: (K, 2 D') or None.
@@ -58,9 +56,9 @@ class FoldedModel:
     patch_shift: Float | None
     angles: Weight
     blocks: tuple[FoldedBlock, ...]
-    bank: Float
+    core_tokens: Float
     coordinates: Float
-    moves: tuple[Weight, ...]
+    coordinate_heads: tuple[Weight, ...]
     gain: Float
     shift: Float
     projection: Weight | None
@@ -69,43 +67,37 @@ class FoldedModel:
     @property
     def quantized_bytes(self) -> int:
         """Bytes of all matrices, scales and biases as stored."""
-        weights = [*linear_layers(self).values(), self.angles, *self.moves, self.head]
-        tables = (self.bank, self.coordinates, self.gain, self.shift)
+        weights = [*linear_layers(self).values(), self.angles, *self.coordinate_heads, self.head]
+        tables = (self.core_tokens, self.coordinates, self.gain, self.shift)
         return sum(w.stored_bytes for w in weights if w is not None) + sum(table.nbytes for table in tables)
 
 
 def fold(checkpoint: Checkpoint) -> FoldedModel:
     """Fold a checkpoint; every matrix is float32."""
-    tensors: dict[str, Array] = {k: v.numpy().astype(np.float64) for k, v in checkpoint.state.items()}
-    config = checkpoint.config
-    norm = [f"patch_embed.norm.{part}" for part in ("weight", "bias")] if config.patch_embed_norm else None
-    alpha = tensors["pos_alpha"]
-    moves = tuple(
-        _linear(f"moves.{i}", a * tensors[f"pos_linears.{i}.weight"], a * tensors[f"pos_linears.{i}.bias"])
-        for i, a in enumerate(alpha)
-    )
-    projection = "output_proj.weight" in tensors
-    head = checkpoint.head
+    tensors, config, head = Tensors(checkpoint), checkpoint.config, checkpoint.head
+    gain, shift = tensors.linear("patch_embed.norm") if config.patch_embed_norm else (None, None)
+    final_gain, final_shift = tensors.linear("final_norm")
+    projection = _linear("projection", *tensors.linear("output_proj")) if "output_proj.weight" in tensors else None
     return FoldedModel(
         patch=_patch_embedding(tensors, checkpoint.preprocessing),
-        patch_gain=None if norm is None else tensors[norm[0]].astype(np.float32),
-        patch_shift=None if norm is None else tensors[norm[1]].astype(np.float32),
+        patch_gain=None if gain is None else gain.astype(np.float32),
+        patch_shift=None if shift is None else shift.astype(np.float32),
         angles=_angles(checkpoint),
-        blocks=tuple(_block(tensors, i, config.num_heads) for i in range(config.num_layers)),
-        bank=_chunks(tensors, "query_token_chunks"),
-        coordinates=_chunks(tensors, "qcoord_chunks"),
-        moves=moves,
-        gain=tensors["final_norm.weight"].astype(np.float32),
-        shift=tensors["final_norm.bias"].astype(np.float32),
-        projection=_linear("projection", tensors["output_proj.weight"], tensors["output_proj.bias"])
-        if projection
-        else None,
+        blocks=tuple(_block(tensors, index, config.num_heads) for index in range(config.num_layers)),
+        core_tokens=tensors.chunks("query_token_chunks").astype(np.float32),
+        coordinates=tensors.chunks("qcoord_chunks").astype(np.float32),
+        coordinate_heads=tuple(
+            _linear(f"coordinate_heads.{index}", *layer) for index, layer in enumerate(tensors.coordinate_heads())
+        ),
+        gain=final_gain.astype(np.float32),
+        shift=final_shift.astype(np.float32),
+        projection=projection,
         head=None if head is None else _linear("head", head["weight"].numpy(), head["bias"].numpy()),
     )
 
 
 def linear_layers(folded: FoldedModel) -> dict[str, Weight]:
-    """The layers that do the work, by the names that a recipe knows them by, in the order of their use.
+    """The layers that do the work, by their names in recipes, in the order of their use.
 
     The coordinate heads, the angles and the head are not among them: they are small and sensitive.
     """
@@ -143,24 +135,18 @@ def quantize(folded: FoldedModel, recipe: QuantizationRecipe, round: Round = nea
     )
 
 
-def _chunks(tensors: dict[str, Array], name: str) -> Float:
-    count = sum(key.startswith(f"{name}.") for key in tensors)
-    joined: Float = np.concatenate([tensors[f"{name}.{i}"][0] for i in range(count)]).astype(np.float32)
-    return joined
-
-
 def _linear(name: str, matrix: Array, bias: Array) -> Weight:
     return Weight(name, matrix.astype(np.float32), bias.astype(np.float32))
 
 
-def _patch_embedding(tensors: dict[str, Array], preprocessing: dict[str, Any]) -> Weight:
+def _patch_embedding(tensors: Tensors, preprocessing: dict[str, Any]) -> Weight:
     """Normalisation (value / 255 - mean) / std folded into the convolution, which becomes a linear."""
-    kernel = tensors["patch_embed.proj.weight"]  # (D, 3, p, p)
+    kernel, bias = tensors.linear("patch_embed.proj")  # (D, 3, p, p), (D,)
     mean, std = (np.asarray(preprocessing[k], np.float64) for k in ("mean", "std"))
     pixels = kernel.transpose(0, 2, 3, 1) / (255 * std)
     flat = pixels.reshape(len(kernel), -1)
     offset = np.tile(255 * mean, kernel.shape[2] * kernel.shape[3])
-    embedding = _linear("patch", flat, tensors["patch_embed.proj.bias"] - flat @ offset)
+    embedding = _linear("patch", flat, bias - flat @ offset)
     # Pixels are far from centred: as rounding keeps the mean's response, only the deviation from the mean meets
     # the rounding error.
     return replace(embedding, centre=offset.astype(np.float32))
@@ -173,29 +159,26 @@ def _angles(checkpoint: Checkpoint) -> Weight:
     return Weight("angles", np.tile(pairs, (2 * config.num_heads, 1)).astype(np.float32), None)
 
 
-def _block(tensors: dict[str, Array], index: int, heads: int) -> FoldedBlock:
+def _block(tensors: Tensors, index: int, heads: int) -> FoldedBlock:
     prefix = f"blocks.{index}"
-
-    def after_norm(name: str, norm: str) -> tuple[Array, Array]:
-        matrix, bias = tensors[f"{prefix}.{name}.weight"], tensors[f"{prefix}.{name}.bias"]
-        gain, shift = tensors[f"{prefix}.{norm}.weight"], tensors[f"{prefix}.{norm}.bias"]
-        return matrix * gain, bias + matrix @ shift
 
     def linear(name: str, matrix: Array, bias: Array) -> Weight:
         return _linear(f"{prefix}.{name}", matrix, bias)
 
-    query, query_bias = after_norm("attn.q_proj", "norm_attn")
-    key, key_bias = after_norm("attn.k_proj", "norm_attn")
+    def attention(name: str) -> tuple[Array, Array]:
+        return tensors.after_norm(f"{prefix}.attn.{name}_proj", f"{prefix}.norm_attn")
+
+    (query, query_bias), (key, key_bias) = attention("q"), attention("k")
     scale = math.sqrt(len(query) // heads)
     rows, biases = np.concatenate([query / scale, key]), np.concatenate([query_bias / scale, key_bias])
-    fc1, fc1_bias = after_norm("fc1", "norm_ffn")
+    fc1, fc1_bias = tensors.after_norm(f"{prefix}.fc1", f"{prefix}.norm_ffn")
     half = len(fc1) // 2
     return FoldedBlock(
         even=linear("even", rows[0::2], biases[0::2]),
         odd=linear("odd", rows[1::2], biases[1::2]),
-        value=linear("value", *after_norm("attn.v_proj", "norm_attn")),
-        out=linear("out", tensors[f"{prefix}.attn.out_proj.weight"], tensors[f"{prefix}.attn.out_proj.bias"]),
+        value=linear("value", *attention("v")),
+        out=linear("out", *tensors.linear(f"{prefix}.attn.out_proj")),
         gate=linear("gate", fc1[:half], fc1_bias[:half]),
         up=linear("up", fc1[half:], fc1_bias[half:]),
-        down=linear("down", tensors[f"{prefix}.fc2.weight"], tensors[f"{prefix}.fc2.bias"]),
+        down=linear("down", *tensors.linear(f"{prefix}.fc2")),
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
-from veca_edge.cli.options import path_option
+from veca_edge.cli.options import InputPath, path_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import limit_options
@@ -38,9 +37,13 @@ the model knows also for accuracy. Nothing is trained.
 
 
 @click.command("calibrate", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @path_option(
-    "--images", metavar="DIR", show_default="the packaged photos", help="Measure on the images in this folder."
+    "--images",
+    is_input=True,
+    metavar="DIR",
+    show_default="the packaged photos",
+    help="Measure on the images in this folder.",
 )
 @limit_options(".pte")
 @path_option("--output", "-o", help="Write the recipe to this JSON file.")

@@ -9,17 +9,21 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.options import InputPath, RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
-from veca_edge.converters.recipes import PRECISIONS, Compression
+from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 from veca_edge.modelfile.mlpackage import MinimumTarget
 
+AFTER = {
+    "executorch": "veca-edge run {} --source clip.mp4, or embed it in an app: apps/android, apps/python-mobile",
+    "coreml": "embed {} in an app: apps/ios",
+}
 EPILOG = """\b
 Examples:
   veca-edge convert                                    # the checkpoint that comes with the package
@@ -46,12 +50,11 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 
 
 @click.command("convert", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
     "--target",
     type=click.Choice(list(TARGETS)),
-    default=ConvertRequest.target,
-    show_default=True,
+    show_default="what the ending of --output says, else executorch",
     help="Write a .pte file for ExecuTorch, a package for Core ML, or both.",
 )
 @click.option(
@@ -72,19 +75,19 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 @click.option(
     "--quantize",
     type=click.Choice(get_args(Compression)),
-    show_default="int8",
+    show_default=DEFAULT,
     help=f"Choose how weights are stored. A .pte takes {', '.join(PRECISIONS)}. With 4 or 6 bits a model loses "
-    "more: look at the table that is printed.",
+    "more: check the table that is printed.",
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
 )
 @click.option(
     "--recipe",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     help="Store each layer as this file says, which `calibrate` wrote.",
 )
@@ -107,7 +110,8 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 @click.option(
     "--minimum-target",
     type=click.Choice(get_args(MinimumTarget)),
-    show_default="iOS18",
+    default=ConvertRequest.minimum_target,
+    show_default=True,
     help="Set the oldest system for Core ML. iOS 17 (macOS 14) needs one package for each budget.",
 )
 @click.option(
@@ -123,8 +127,8 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     "--evaluate/--no-evaluate",
     cls=RenamedOption,
     was="--judge/--no-judge",
-    default=None,
-    show_default="evaluate",
+    default=ConvertRequest.evaluate,
+    show_default=True,
     help="Measure what each operating point of a .pte keeps of the best results, for `run --cores auto`.",
 )
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
@@ -134,13 +138,14 @@ def command(as_json: bool, **given: Any) -> None:
 
     CHECKPOINT is a checkpoint in the published format; without it the one that comes with the package is used.
     """
-    made = convert(ConvertRequest(**given), (lambda *_: None) if as_json else Stages(), say)
+    made = convert(ConvertRequest(**given), Stages(), say)
     if as_json:
         facts = {conversion.target: conversion.to_dict() for conversion in made}
         click.echo(json.dumps(facts if len(facts) > 1 else made[0].to_dict(), indent=2))
         return
     for conversion in made:
         click.echo("\n".join(_lines(conversion)))
+        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
 
 
 def _lines(conversion: Conversion) -> Iterator[str]:

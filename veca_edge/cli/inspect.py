@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import path_option
+from veca_edge.cli.options import InputPath, path_option
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
@@ -72,7 +72,7 @@ class Findings:
 
 
 @click.command("inspect")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=InputPath())
 @click.option(
     "--ane",
     is_flag=True,
@@ -81,6 +81,7 @@ class Findings:
 )
 @path_option(
     "--images",
+    is_input=True,
     metavar="DIR",
     show_default="some of the packaged photos",
     help="With --ane: measure on the images in this folder.",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
-
-if TYPE_CHECKING:
-    from veca_edge.converters.coreml.neural_engine.facts import FunctionRange
 
 WIDTH = 100
 SAMPLE_STEP = 4  # every fourth of the packaged photos: enough for magnitudes, and seconds instead of minutes
@@ -35,22 +33,13 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
     Raises:
         VecaError: a damaged package, or images that cannot be read.
     """
-    from veca_edge.converters.coreml.neural_engine.facts import describe_placement, measure_ranges, range_facts
+    from veca_edge.converters.coreml.neural_engine.facts import describe_placement, describe_ranges
     from veca_edge.photos.samples import read_images, sample_images
 
     facts = describe_placement(path)
     chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images)
-    progress = None if stages is None else lambda done: stages("measuring ranges", done)
-    measured = measure_ranges(path, chosen, progress)
-    ranges = None if measured is None else range_facts(measured, len(chosen)) | {"worst": _worst(measured)}
-    return facts | {"ranges": ranges}
-
-
-def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
-    """By layer, what goes furthest in any function."""
-    from veca_edge.converters.coreml.neural_engine.facts import layer_facts, worst_layers
-
-    return [layer_facts(layer) | {"function": function} for function, layer in worst_layers(measured)]
+    progress = (lambda _: None) if stages is None else partial(stages, "measuring ranges")
+    return facts | {"ranges": describe_ranges(path, chosen, progress)}
 
 
 def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -74,7 +63,7 @@ def _placement_lines(placement: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"{EFFECTS[finding['effect']]} ({finding['evidence']})", f"{finding['rule']}: {where}")
         yield from _wrapped("", f"{finding['reason']} [{'; '.join(finding['sources'])}]")
     if not placement["findings"]:
-        yield "  no operation of which a fallback is known"
+        yield "  no operation that is known to fall back to another processor"
     yield from _wrapped("no report of a fallback", ", ".join(placement["seen"] + placement["no_report"]) or "none")
 
 
@@ -110,8 +99,8 @@ def _range_lines(ranges: Mapping[str, Any] | None) -> Iterator[str]:
 def _range_note(warn_from: float) -> str:
     return (
         f"A layer is marked from {warn_from:.0%} of 65504 on: one photo's largest value was up to 3.4 times "
-        "another's. Tiny: below 6.1e-5, where float16 loses digits; of a softmax or a silu that does no harm. "
-        "Values inside of an operation (scores of an attention, sums of a norm) are not seen."
+        "another's. Tiny: below 6.1e-5, where float16 loses digits; after a softmax or a silu that does no harm. "
+        "Values inside an operation (attention scores, sums of a norm) are not measured."
     )
 
 

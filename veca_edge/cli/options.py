@@ -1,4 +1,7 @@
-"""Options that several commands have, and options whose spelling changed."""
+"""Options that several commands have: paths, threads, and spellings that changed.
+
+A spelling that changed works for one more version, hidden, and warns.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+from veca_edge.errors import VecaError
+from veca_edge.files import expanded, is_there, shortened
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,9 +45,30 @@ class RenamedOption(click.Option):
         return super().consume_value(ctx, opts)
 
 
-def path_option(*names: str, metavar: str = "FILE", **given: Any) -> Callable[[Command], Command]:
-    """An option that takes the path of a file, or of what `metavar` says."""
-    return click.option(*names, type=click.Path(path_type=Path), metavar=metavar, **given)
+class InputPath(click.Path):
+    """A file or folder that must be there: said before anything else, such as a package that is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, `~` expanded.
+
+        Raises:
+            VecaError: nothing bears this name.
+        """
+        path = expanded(Path(str(super().convert(value, param, ctx))))
+        if not is_there(path):
+            raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
+        return path
+
+
+def path_option(
+    *names: str, metavar: str = "FILE", is_input: bool = False, **given: Any
+) -> Callable[[Command], Command]:
+    """An option that takes the path of a file, or of what `metavar` says; an input must be there."""
+    kind = InputPath() if is_input else click.Path(path_type=Path)
+    return click.option(*names, type=kind, metavar=metavar, **given)
 
 
 def threads_option() -> Callable[[Command], Command]:

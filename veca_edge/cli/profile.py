@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import threads_option
+from veca_edge.cli.options import InputPath, threads_option
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 from veca_edge.tables import Table
@@ -66,7 +66,7 @@ class Profiled:
 
 
 @click.command("profile", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=InputPath())
 @click.option("--again", is_flag=True, help="Measure even if a profile is remembered.")
 @threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

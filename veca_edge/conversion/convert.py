@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from veca_edge.converters.recipes import PRECISIONS, Compression, QuantizationRecipe, ready_recipe
+from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression, QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError, require
 from veca_edge.files import PACKAGE_SUFFIX, check_package_target, check_target, same_file
 from veca_edge.modelfile.manifest import Manifest
@@ -52,20 +52,20 @@ class ConvertRequest:
 
     Attributes:
         checkpoint: a checkpoint's file; None for the checkpoint that comes with the package.
-        target: "executorch", "coreml" or "all".
+        target: "executorch", "coreml" or "all"; None for what the output's ending says, else "executorch".
         output: the file or package to write; with "all" each gets its own ending. None for NAME-PRECISION.pte and
             NAME-PRECISION.mlpackage in the current folder.
-        quantize: how weights are stored; None for "int8". A .pte takes "int8", "int4" or "fp32".
+        quantize: how weights are stored; None for `DEFAULT`. A .pte takes "int8", "int4" or "fp32".
         recipe: a file that says how each layer is stored, in place of `quantize`.
         calibration: a folder of photos: weights are rounded to serve them, and the .pte is evaluated on them.
         max_drop: find the smallest recipe that loses at most this much, 0..1; needs `calibration`.
         max_size: find the best recipe for a .pte of this many bytes; needs `calibration`.
         budgets: core counts to offer; None for all.
         image_sizes: sides of the image in pixels, the default first; None for the checkpoint's. A .pte takes one.
-        minimum_target: oldest system for a package; None for "iOS18".
+        minimum_target: oldest system for a package; "iOS17" (macOS 14) takes a package per budget.
         classifier: whether a package gives label and probabilities in place of logits.
-        max_patches: most patches at once in a .pte; None for 1024, or enough for the image.
-        evaluate: whether to measure what each operating point of a .pte keeps; None for yes.
+        max_patches: most patches at once in a .pte; None for `DEFAULT_MAX_PATCHES`, or enough for the image.
+        evaluate: whether to measure what each operating point of a .pte keeps of the best results.
         force: whether to write even what is outside the tolerance.
 
     Raises:
@@ -73,7 +73,7 @@ class ConvertRequest:
     """
 
     checkpoint: Path | None = None
-    target: Literal["executorch", "coreml", "all"] = "executorch"
+    target: Literal["executorch", "coreml", "all"] | None = None
     output: Path | None = None
     quantize: Compression | None = None
     recipe: Path | None = None
@@ -82,10 +82,10 @@ class ConvertRequest:
     max_size: int | None = None
     budgets: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
-    minimum_target: MinimumTarget | None = None
+    minimum_target: MinimumTarget = "iOS18"
     classifier: bool = False
     max_patches: int | None = None
-    evaluate: bool | None = None
+    evaluate: bool = True
     force: bool = False
 
     def __post_init__(self) -> None:
@@ -105,7 +105,10 @@ class ConvertRequest:
     @property
     def targets(self) -> tuple[Target, ...]:
         """What is to be made."""
-        return TARGETS[self.target]
+        named = next(
+            (name for name, ending in ENDINGS.items() if self.output and self.output.suffix == ending), None
+        )
+        return TARGETS[self.target or named or "executorch"]
 
     def _given(self, *names: str) -> list[str]:
         """Those of these options that differ from their defaults, as they are spelled."""
@@ -185,6 +188,8 @@ def convert(
     checkpoint = read_checkpoint(path)
     recipe = None if request.recipe is None else QuantizationRecipe.read(request.recipe)
     places = {target: _place(request, target, path, recipe) for target in request.targets}
+    seconds = _estimate(checkpoint) * len(places)
+    progress = _announced(f"converting {path.name} takes about {seconds:.0f} s on two server cores", say, progress)
     made = []
     for target, place in places.items():
         start = perf_counter()
@@ -194,12 +199,31 @@ def convert(
     return tuple(made)
 
 
+def _announced(line: str, say: Say, progress: Progress) -> Progress:
+    """Progress that says a line first: once the work begins, when all that can be refused has been."""
+    told: list[str] = []
+
+    def announced(stage: str, done: float) -> None:
+        if not told:
+            told.append(line)
+            say(line)
+        progress(stage, done)
+
+    return announced
+
+
+def _estimate(checkpoint: Checkpoint) -> float:
+    """Seconds that a conversion takes, verified and evaluated: measured for 4, 22 and 86 million parameters."""
+    parameters = sum(int(value.numel()) for value in checkpoint.state.values())
+    return 20 + 2.9e-6 * parameters
+
+
 def _place(request: ConvertRequest, target: Target, source: Path, recipe: QuantizationRecipe | None) -> Path:
     """Where the result goes."""
     path = request.output
     if path is None:
         searched = target == "executorch" and (request.max_drop is not None or request.max_size is not None)
-        name = recipe.name if recipe is not None else "mixed" if searched else request.quantize or "int8"
+        name = recipe.name if recipe is not None else "mixed" if searched else request.quantize or DEFAULT
         path = Path(f"{source.stem}-{name}{ENDINGS[target]}")
     elif len(request.targets) > 1:
         stem = path.with_suffix("") if path.suffix in ENDINGS.values() else path
@@ -207,6 +231,8 @@ def _place(request: ConvertRequest, target: Target, source: Path, recipe: Quanti
     if target == "coreml":
         return check_package_target(path)
     path = check_target(path)
+    if path.suffix != ENDINGS[target]:
+        raise VecaError(f"{path} would hold a model for ExecuTorch: let its name end in {ENDINGS[target]}")
     if same_file(path, source):
         raise VecaError(f"{path} is the checkpoint itself: name another --output")
     return path
@@ -222,13 +248,12 @@ def _drafts(
     say: Say,
 ) -> AbstractContextManager[tuple[Draft, ...]]:
     """The conversion itself, which runs as the context is entered."""
-    quantize = request.quantize or "int8"
+    quantize = request.quantize or DEFAULT
     if target == "coreml":
         with quiet():
             from veca_edge.converters.coreml.convert import PackageOptions, draft_packages
-        minimum_target = request.minimum_target or "iOS18"
         packages = PackageOptions(
-            quantize, recipe, request.budgets, request.image_sizes, minimum_target, request.classifier
+            quantize, recipe, request.budgets, request.image_sizes, request.minimum_target, request.classifier
         )
         return draft_packages(checkpoint, place, packages, progress)
     with quiet():
@@ -278,7 +303,7 @@ def _finished(
     with drafts as made:
         for index, draft in enumerate(made):
             _verify(draft, request, source, partial(_advance, progress, index, len(made)))
-            if draft.graph_bytes and request.evaluate is not False:
+            if draft.graph_bytes and request.evaluate:
                 _evaluate(draft, request, source, progress)
     for draft in made:
         if draft.graph_bytes:
