@@ -238,7 +238,7 @@ def test_errors_are_one_line_with_status_2(tiny: Path, arguments: list[Any], mes
         ("--minutes", "0", "0.0 is not in the range x>0."),
     ],
 )
-def test_values_that_make_no_sense(option: str, text: str, reason: str) -> None:
+def test_malformed_values_are_usage_errors(option: str, text: str, reason: str) -> None:
     result = bench(option, text)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1] == f"Error: Invalid value for '{option}': {reason}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
-from veca_edge.cli.options import InputPath
+from veca_edge.cli.options import InputPath, path_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import limit_options
@@ -39,17 +38,15 @@ the model knows also for accuracy. Nothing is trained.
 
 @click.command("calibrate", epilog=EPILOG)
 @click.argument("checkpoint", required=False, type=InputPath())
-@click.option(
+@path_option(
     "--images",
-    type=InputPath(),
+    is_input=True,
     metavar="DIR",
     show_default="the packaged photos",
     help="Measure on the images in this folder.",
 )
 @limit_options(".pte")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the recipe to this JSON file."
-)
+@path_option("--output", "-o", help="Write the recipe to this JSON file.")
 @click.option(
     "--photos",
     type=click.IntRange(min=1, max=100_000),
@@ -64,12 +61,7 @@ the model knows also for accuracy. Nothing is trained.
     show_default="the smallest and the largest",
     help="Measure at these core budgets, such as 8,64.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw what each layer loses (.png, .svg, .pdf).",
-)
+@path_option("--plot", help="Draw what each layer loses (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Measure what each linear layer loses at int8, int4 and float16, and choose a recipe within a limit.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath
+from veca_edge.cli.options import InputPath, path_option
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
@@ -79,9 +79,9 @@ class Findings:
     help="Show which operations of a Core ML package are known to leave the Neural Engine, and whether float16 "
     "holds every value.",
 )
-@click.option(
+@path_option(
     "--images",
-    type=InputPath(),
+    is_input=True,
     metavar="DIR",
     show_default="some of the packaged photos",
     help="With --ane: measure on the images in this folder.",
@@ -91,12 +91,7 @@ class Findings:
     is_flag=True,
     help="Show what each run configuration of a model file keeps of the best one's results.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="With --quality: draw the table (.png, .svg, .pdf).",
-)
+@path_option("--plot", help="With --quality: draw the table (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.

@@ -1,19 +1,21 @@
-"""Kinds of options: paths that must be there, and spellings that changed.
+"""Options that several commands have: paths, threads, and spellings that changed.
 
 A spelling that changed works for one more version, hidden, and warns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, is_there, shortened
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class RenamedOption(click.Option):
@@ -59,3 +61,21 @@ class InputPath(click.Path):
         if not is_there(path):
             raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
         return path
+
+
+def path_option(
+    *names: str, metavar: str = "FILE", is_input: bool = False, **given: Any
+) -> Callable[[Command], Command]:
+    """An option that takes the path of a file, or of what `metavar` says; an input must be there."""
+    kind = InputPath() if is_input else click.Path(path_type=Path)
+    return click.option(*names, type=kind, metavar=metavar, **given)
+
+
+def threads_option() -> Callable[[Command], Command]:
+    """--threads, for a command that runs a model."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        show_default="one per big core",
+        help="Use this many threads for every engine.",
+    )
