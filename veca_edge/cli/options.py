@@ -5,15 +5,17 @@ A spelling that changed works for one more version, hidden, and warns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, is_there, shortened
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class RenamedOption(click.Option):
@@ -59,3 +61,20 @@ class InputPath(click.Path):
         if not is_there(path):
             raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
         return path
+
+
+def moved_to_argument(old: str, metavar: str) -> Callable[[Function], Function]:
+    """A hidden option that has become an argument: it still works, and warns.
+
+    Args:
+        old: the option's spelling; its value arrives as `formerly_` and its name.
+        metavar: the argument's name in help texts.
+    """
+
+    def warned(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+        if value is not None:
+            click.echo(f"veca-edge: {old} is now the argument {metavar}", err=True)
+        return value
+
+    name = f"formerly_{old.strip('-').replace('-', '_')}"
+    return click.option(old, name, type=InputPath(), hidden=True, callback=warned)
