@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.known import known
 from tests.training.training_sets import LABELS, as_options, write_set
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.training.state import read_log, read_state
