@@ -35,7 +35,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def calibrated(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("calibrated")
     goal = ["--max-drop", "1%", "--output", "recipe.json", "--plot", "layers.png"]
-    return folder, _run("calibrate", GOLDEN, "--images", photos, "--budgets", "8,64", *goal, folder=folder)
+    return folder, _run("calibrate", GOLDEN, "--data", photos, "--cores", "8,64", *goal, folder=folder)
 
 
 def test_it_shows_layers_wholes_and_what_was_chosen(
@@ -61,7 +61,7 @@ def test_convert_takes_the_recipe(calibrated: tuple[Path, Result], photos: Path)
 
     folder, _ = calibrated
     recipe = json.loads((folder / "recipe.json").read_text())
-    given = ["--recipe", "recipe.json", "--calibration", photos, "--budgets", "8", "--image-size", 64]
+    given = ["--recipe", "recipe.json", "--data", photos, "--cores", "8", "--image-size", 64]
     result = _run("convert", GOLDEN, *given, "--no-evaluate", "--force", folder=folder)
     assert result.exit_code == 0, result.stderr
     manifest = read_model_file(folder / f"published-96-{recipe['name']}.pte").manifest
@@ -72,8 +72,8 @@ def test_convert_takes_the_recipe(calibrated: tuple[Path, Result], photos: Path)
 @pytest.mark.slow
 def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     cosines = []
-    for index, given in enumerate([[], ["--calibration", photos]]):
-        options = ["--quantize", "int4", "--budgets", "8", "--image-size", 64, "--no-evaluate", "--force", "--json"]
+    for index, given in enumerate([[], ["--data", photos]]):
+        options = ["--quantize", "int4", "--cores", "8", "--image-size", 64, "--no-evaluate", "--force", "--json"]
         result = _run("convert", GOLDEN, "-o", tmp_path / f"{index}.pte", *options, *given)
         assert result.exit_code == 0, result.stderr
         rows = json.loads(result.stdout)["verification"]["rows"]
@@ -86,15 +86,15 @@ def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["calibrate", "nowhere.pt"], "nowhere.pt"),
-        (["calibrate", GOLDEN, "--images", "nowhere"], "no such file or folder"),
+        (["calibrate", GOLDEN, "--data", "nowhere"], "no such file or folder"),
         (["calibrate", GOLDEN, "--output", "x.json"], "give --max-drop or --max-size"),
         (["calibrate", GOLDEN, "--max-drop", "1%", "--max-size", "1MB"], "give one of them"),
         (["calibrate", GOLDEN, "--plot", "x.txt"], "ends in .png, .svg or .pdf"),
-        (["calibrate", GOLDEN, "--budgets", "12"], "12 cores"),
-        (["convert", GOLDEN, "--max-drop", "1%"], "--calibration"),
+        (["calibrate", GOLDEN, "--cores", "12"], "12 cores"),
+        (["convert", GOLDEN, "--max-drop", "1%"], "--data"),
         (["convert", GOLDEN, "--recipe", "nowhere.json"], "nowhere.json"),
         (["convert", GOLDEN, "--recipe", GOLDEN, "--quantize", "int4"], "give one of them"),
-        (["convert", GOLDEN, "--target", "coreml", "--calibration", "."], "--target executorch only"),
+        (["convert", GOLDEN, "--target", "coreml", "--data", "."], "--target executorch only"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
 )

@@ -43,6 +43,15 @@ def test_json(pictures: tuple[Any, ...]) -> None:
     assert 0 <= first["first"][0] <= 144
 
 
+def test_a_model_can_be_named_first(pictures: tuple[Any, ...], default_model_file: Path) -> None:
+    ours = match(*pictures, "--json").stdout
+    assert match(default_model_file, *pictures, "--json").stdout == ours
+    assert match(*pictures, "--model", default_model_file, "--json").stdout == ours
+    one = match(pictures[0])
+    assert one.exit_code == 2
+    assert "name two pictures, with or without a model before them; got 1" in one.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
-from veca_edge.cli.options import InputPath, path_option
+from veca_edge.cli.options import InputPath, RenamedOption, path_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import limit_options
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  veca-edge calibrate --images photos/                         # the model that comes with the package
-  veca-edge calibrate veca.pt --images photos/ --plot layers.png
-  veca-edge calibrate veca.pt --images photos/ --max-size 3MB --output recipe.json
-  veca-edge calibrate veca.pt --images photos/ --max-drop 0.5% --output recipe.json
-  veca-edge convert veca.pt --recipe recipe.json --calibration photos/
+  veca-edge calibrate --data photos/                         # the model that comes with the package
+  veca-edge calibrate veca.pt --data photos/ --plot layers.png
+  veca-edge calibrate veca.pt --data photos/ --max-size 3MB --output recipe.json
+  veca-edge calibrate veca.pt --data photos/ --max-drop 0.5% --output recipe.json
+  veca-edge convert veca.pt --recipe recipe.json --data photos/
 
 \b
 photos/ holds images, or folders of images named after labels, perhaps in train/ (to learn from) and val/ (to
@@ -39,7 +39,10 @@ the model knows also for accuracy. Nothing is trained.
 @click.command("calibrate", epilog=EPILOG)
 @click.argument("checkpoint", required=False, type=InputPath())
 @path_option(
-    "--images",
+    "--data",
+    "images",
+    cls=RenamedOption,
+    was="--images",
     is_input=True,
     metavar="DIR",
     show_default="the packaged photos",
@@ -55,7 +58,10 @@ the model knows also for accuracy. Nothing is trained.
     help="Use at most this many images to learn from, and as many to evaluate on.",
 )
 @click.option(
-    "--budgets",
+    "--cores",
+    "budgets",
+    cls=RenamedOption,
+    was="--budgets",
     callback=parse_budgets,
     metavar="LIST",
     show_default="the smallest and the largest",

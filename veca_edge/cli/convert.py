@@ -31,11 +31,11 @@ Examples:
   veca-edge convert veca.pt --target coreml --output Veca.mlpackage
   veca-edge convert veca.pt --target coreml --quantize fp16 --image-size 256,384
   veca-edge convert veca.pt --target all               # both files
-  veca-edge convert veca.pt --quantize fp32 --budgets 8,32,64 --image-size 384
+  veca-edge convert veca.pt --quantize fp32 --cores 8,32,64 --image-size 384
   veca-edge convert veca.pt --max-patches 4096         # up to 1024 px with patches of 16
-  veca-edge convert veca.pt --quantize int4 --calibration photos/
-  veca-edge convert veca.pt --calibration photos/ --max-drop 0.5%
-  veca-edge convert veca.pt --recipe recipe.json --calibration photos/
+  veca-edge convert veca.pt --quantize int4 --data photos/
+  veca-edge convert veca.pt --data photos/ --max-drop 0.5%
+  veca-edge convert veca.pt --recipe recipe.json --data photos/
 
 \b
 Before a file gets its name it is read back in a child process, and every method, function and budget is compared
@@ -80,7 +80,9 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     "more: check the table that is printed.",
 )
 @click.option(
-    "--calibration",
+    "--data",
+    cls=RenamedOption,
+    was="--calibration",
     type=InputPath(),
     metavar="DIR",
     help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
@@ -93,7 +95,9 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 )
 @limit_options("file")
 @click.option(
-    "--budgets",
+    "--cores",
+    cls=RenamedOption,
+    was="--budgets",
     callback=parse_budgets,
     metavar="N[,N…]|all",
     show_default="all",

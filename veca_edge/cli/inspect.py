@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath, path_option
+from veca_edge.cli.options import InputPath, RenamedOption, path_option
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
@@ -52,7 +52,7 @@ class InspectRequest:
         if self.plot is not None and not self.quality:
             raise VecaError("--plot works with --quality only: leave it out")
         if self.images is not None and not self.ane:
-            raise VecaError("--images works with --ane only: leave it out")
+            raise VecaError("--data works with --ane only: leave it out")
         if self.path is None and (self.quality or self.ane):
             needs = "--quality needs a model file" if self.quality else "--ane needs a Core ML package"
             raise VecaError(f"{needs}: name one")
@@ -80,7 +80,10 @@ class Findings:
     "holds every value.",
 )
 @path_option(
-    "--images",
+    "--data",
+    "images",
+    cls=RenamedOption,
+    was="--images",
     is_input=True,
     metavar="DIR",
     show_default="some of the packaged photos",

@@ -79,3 +79,20 @@ def threads_option() -> Callable[[Command], Command]:
         show_default="one per big core",
         help="Use this many threads for every engine.",
     )
+
+
+def moved_to_argument(old: str, metavar: str) -> Callable[[Command], Command]:
+    """A hidden option that has become an argument: it still works, and warns.
+
+    Args:
+        old: the option's spelling; its value arrives as `formerly_` and its name.
+        metavar: the argument's name in help texts.
+    """
+
+    def warned(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+        if value is not None:
+            click.echo(f"veca-edge: {old} is now the argument {metavar}", err=True)
+        return value
+
+    name = f"formerly_{old.strip('-').replace('-', '_')}"
+    return click.option(old, name, type=InputPath(), hidden=True, callback=warned)
