@@ -57,7 +57,7 @@ class QuantizationRecipe:
         """What `to_dict` wrote.
 
         Raises:
-            VecaError: a value is missing, or makes no sense.
+            VecaError: a value is missing or invalid.
         """
         if not isinstance(values, dict) or not {"name", "default", "layers"} <= set(values):
             raise VecaError("a recipe has a name, a default and layers")

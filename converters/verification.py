@@ -65,11 +65,6 @@ TOLERANCES = {
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
 
 
-def judged_as(manifest: Manifest) -> str:
-    """The quantization whose tolerance a file must keep: int4 if any layer has it, else its own."""
-    return "int4" if "int4" in manifest.precision.values() else manifest.quantization
-
-
 @dataclass(frozen=True)
 class Row:
     """One method at one budget against the reference, over all images.
@@ -103,7 +98,7 @@ class Verification:
     """The whole comparison.
 
     Attributes:
-        quantization: of the file, see `judged_as`; with the target it sets the tolerance.
+        quantization: of the file, or "int4" if any layer has it; with the target it sets the tolerance.
         images: how many were compared.
         rows: one per method and budget.
         target: "executorch" or "coreml".
@@ -113,6 +108,12 @@ class Verification:
     images: int
     rows: tuple[Row, ...]
     target: str = "executorch"
+
+    @classmethod
+    def of(cls, manifest: Manifest, images: int, rows: Sequence[Row]) -> Verification:
+        """The comparison of a file that says this about itself."""
+        quantization = "int4" if "int4" in manifest.precision.values() else manifest.quantization
+        return cls(quantization, images, tuple(rows), manifest.target)
 
     @property
     def passed(self) -> bool:

@@ -1,7 +1,7 @@
 """Short names in a Core ML program: with eight functions of the same graph, names are a third of its size.
 
-Operations go without the name that coremltools gives each of them beside that of its result. Core ML asks for none:
-Chromium's WebNN writes its programs without (services/webnn/coreml/graph_builder.cc).
+coremltools names each operation as well as its result. Core ML needs no names of operations, and Chromium's WebNN
+writes none either (services/webnn/coreml/graph_builder.cc), so they are removed.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from veca_edge.converters.verification import (
     Reference,
     Verification,
     answer_with,
-    judged_as,
     score,
     summary,
 )
@@ -74,7 +73,7 @@ def verify_package(
             done += 1
             progress(done / total)
         rows.append(replace(summary(name, cores, scores), largest=_largest(ranges)))
-    return Verification(judged_as(manifest), len(images), tuple(rows), "coreml")
+    return Verification.of(manifest, len(images), rows)
 
 
 def _largest(ranges: Ranges) -> float:

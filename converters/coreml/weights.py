@@ -107,12 +107,12 @@ class PackageWeights:
         spread: (1, 3, 1, 1), what a centred pixel value is multiplied with.
         patch: convolution (D, 3, p, p).
         patch_norm: of the norm after it, or None.
-        bank: (1, M, D), all core tokens in order.
+        core_tokens: (1, M, D), all core tokens in order.
         coordinates: (1, M, 2), their raw positions, before tanh.
         angles: (hd, 2), minus the angle of every channel pair, then plus: their cosine is [cos, cos], their sine
             [-sin, sin].
         blocks: one per layer.
-        moves: coordinate heads (2, D), one for every layer but the first.
+        coordinate_heads: (2, D), one for every layer but the first.
         final: norm of the outputs.
         projection: (D', D) after it, or None.
         head: (K, 2 D') or None.
@@ -122,11 +122,11 @@ class PackageWeights:
     spread: Float
     patch: Matrix
     patch_norm: Norm | None
-    bank: Float
+    core_tokens: Float
     coordinates: Float
     angles: Float
     blocks: tuple[Block, ...]
-    moves: tuple[Matrix, ...]
+    coordinate_heads: tuple[Matrix, ...]
     final: Norm
     projection: Matrix | None
     head: Matrix | None
@@ -172,11 +172,11 @@ def package_weights(
         spread=_float32(1 / (255 * std)),
         patch=source.patch(),
         patch_norm=source.norm("patch_embed.norm") if config.patch_embed_norm else None,
-        bank=source.chunks("query_token_chunks"),
+        core_tokens=source.chunks("query_token_chunks"),
         coordinates=source.chunks("qcoord_chunks"),
         angles=_float32(np.concatenate([-pairs, pairs])),
         blocks=tuple(blocks),
-        moves=source.moves(),
+        coordinate_heads=source.coordinate_heads(),
         final=source.norm("final_norm"),
         projection=source.linear("projection", "output_proj") if config.output_dim is not None else None,
         head=None if head is None else Matrix("head", Plain(head["weight"].numpy()), head["bias"].numpy()),
@@ -211,11 +211,11 @@ class _Source:
     def patch(self) -> Matrix:
         return self._matrix("patch", self["patch_embed.proj.weight"], self["patch_embed.proj.bias"])
 
-    def moves(self) -> tuple[Matrix, ...]:
+    def coordinate_heads(self) -> tuple[Matrix, ...]:
         made = []
         for index, alpha in enumerate(self["pos_alpha"]):
             weight, bias = (alpha * self[f"pos_linears.{index}.{part}"] for part in ("weight", "bias"))
-            made.append(Matrix(f"l{index + 1}_move", Plain(_float32(weight)), _float32(bias)))
+            made.append(Matrix(f"l{index + 1}_coordinates", Plain(_float32(weight)), _float32(bias)))
         return tuple(made)
 
     def linear(self, name: str, source: str) -> Matrix:

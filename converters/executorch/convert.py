@@ -129,7 +129,7 @@ def _built(
         verification={},
         precision=_precision(folded, options.recipe),
     )
-    file = ModelFile(output, manifest, folded.bank, folded.coordinates, classifier_of(checkpoint))
+    file = ModelFile(output, manifest, folded.core_tokens, folded.coordinates, classifier_of(checkpoint))
     return file, program, coverage
 
 

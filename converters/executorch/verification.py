@@ -1,6 +1,6 @@
 """A model file against the checkpoint it came from: every method, every budget, on real images.
 
-The comparison runs in a child process, because a program that is wrong in the wrong way ends the process.
+The comparison runs in a child process, because a faulty program can end the process that runs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from veca_edge.converters.verification import (
     Score,
     Verification,
     answer_with,
-    judged_as,
     score,
     summary,
 )
@@ -61,7 +60,7 @@ def verify(
                 scores.setdefault((method, cores), []).append(found)
             progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
     rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
-    return Verification(judged_as(manifest), len(fitted), rows)
+    return Verification.of(manifest, len(fitted), rows)
 
 
 class _Comparison:

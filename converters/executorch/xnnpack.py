@@ -2,9 +2,9 @@
 
 The general route (torch.export, quantizer, partitioner) takes minutes for a 12-layer model and cannot express
 what an elastic graph needs, above all slices and reshapes of dynamic tensors. A VECA graph is regular enough to
-be written down node by node, which takes seconds. The schema is ExecuTorch's own
-(`executorch/backends/xnnpack/serialization`), as pinned by this package's `convert` extra; every file made this
-way is loaded back and compared with PyTorch before it is called done.
+be written node by node, which takes seconds. The schema is ExecuTorch's own
+(`executorch/backends/xnnpack/serialization`), as pinned by this package's `convert` extra; every file made like
+this is loaded again and compared with PyTorch before it gets its name.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _nibbles(data: NDArray[np.generic]) -> NDArray[np.uint8]:
 def _plain(item: Any) -> Any:
     """A node or value of the schema as plain dictionaries, which ExecuTorch's JSON encoder takes as they are.
 
-    Its own way to the same text looks up every class's types for every object: ten times as long.
+    Its own conversion looks up every class's types for every object, which takes ten times as long.
     """
     if not is_dataclass(item):
         return item

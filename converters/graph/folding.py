@@ -45,9 +45,9 @@ class FoldedModel:
         patch_gain, patch_shift: (D,) of the norm after the patch embedding, or None.
         angles: (D, 2), rotary angle of every even query channel, then every even key channel.
         blocks: one per layer.
-        bank: (M, D), all core tokens in order.
+        core_tokens: (M, D), all core tokens in order.
         coordinates: (M, 2), their raw positions, before tanh.
-        moves: coordinate heads (2, D), one for every layer but the first.
+        coordinate_heads: (2, D), one for every layer but the first.
         gain, shift: (D,) of the final norm.
         projection: (D', D) after the final norm, or None.
         head: (K, 2 D') or None.
@@ -58,9 +58,9 @@ class FoldedModel:
     patch_shift: Float | None
     angles: Weight
     blocks: tuple[FoldedBlock, ...]
-    bank: Float
+    core_tokens: Float
     coordinates: Float
-    moves: tuple[Weight, ...]
+    coordinate_heads: tuple[Weight, ...]
     gain: Float
     shift: Float
     projection: Weight | None
@@ -69,8 +69,8 @@ class FoldedModel:
     @property
     def quantized_bytes(self) -> int:
         """Bytes of all matrices, scales and biases as stored."""
-        weights = [*linear_layers(self).values(), self.angles, *self.moves, self.head]
-        tables = (self.bank, self.coordinates, self.gain, self.shift)
+        weights = [*linear_layers(self).values(), self.angles, *self.coordinate_heads, self.head]
+        tables = (self.core_tokens, self.coordinates, self.gain, self.shift)
         return sum(w.stored_bytes for w in weights if w is not None) + sum(table.nbytes for table in tables)
 
 
@@ -80,8 +80,10 @@ def fold(checkpoint: Checkpoint) -> FoldedModel:
     config = checkpoint.config
     norm = [f"patch_embed.norm.{part}" for part in ("weight", "bias")] if config.patch_embed_norm else None
     alpha = tensors["pos_alpha"]
-    moves = tuple(
-        _linear(f"moves.{i}", a * tensors[f"pos_linears.{i}.weight"], a * tensors[f"pos_linears.{i}.bias"])
+    coordinate_heads = tuple(
+        _linear(
+            f"coordinate_heads.{i}", a * tensors[f"pos_linears.{i}.weight"], a * tensors[f"pos_linears.{i}.bias"]
+        )
         for i, a in enumerate(alpha)
     )
     projection = "output_proj.weight" in tensors
@@ -92,9 +94,9 @@ def fold(checkpoint: Checkpoint) -> FoldedModel:
         patch_shift=None if norm is None else tensors[norm[1]].astype(np.float32),
         angles=_angles(checkpoint),
         blocks=tuple(_block(tensors, i, config.num_heads) for i in range(config.num_layers)),
-        bank=_chunks(tensors, "query_token_chunks"),
+        core_tokens=_chunks(tensors, "query_token_chunks"),
         coordinates=_chunks(tensors, "qcoord_chunks"),
-        moves=moves,
+        coordinate_heads=coordinate_heads,
         gain=tensors["final_norm.weight"].astype(np.float32),
         shift=tensors["final_norm.bias"].astype(np.float32),
         projection=_linear("projection", tensors["output_proj.weight"], tensors["output_proj.bias"])

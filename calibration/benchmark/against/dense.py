@@ -100,7 +100,7 @@ def convert_dense(
         made_with={"veca-edge": __version__, "executorch": version("executorch")},
         verification={},
     )
-    file = ModelFile(output, manifest, folded.bank[:1], folded.coordinates[:1], None)
+    file = ModelFile(output, manifest, folded.core_tokens[:1], folded.coordinates[:1], None)
     write_model_file(file, program)
     return file
 
@@ -112,7 +112,7 @@ class DenseGraph(ElasticGraph):
         """An image's patches (rows * columns, p * p * 3) -> class token (1, D'), features (rows * columns, D')."""
         g, count = self.graph, rows * columns
         patches = g.input((count, 3 * self._config.patch_size**2))
-        token = g.constant("class_token", self._model.bank[:1])
+        token = g.constant("class_token", self._model.core_tokens[:1])
         centres = np.concatenate([np.zeros((1, 2), np.float32), cell_centres(rows, columns)])
         rotation = self._rotation(g.constant(f"centres_{rows}x{columns}", centres))
         stream = Stream(g.concat([token, self._embed(patches)], 0), *rotation)

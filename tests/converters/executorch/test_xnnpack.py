@@ -143,9 +143,9 @@ def test_constants_can_be_read_by_any_node() -> None:
     x, gain = _random(5, 6), _random(6)
     found = _run(lambda g, v: g.mul(v[0], g.constant("gain", gain)), x)
     np.testing.assert_allclose(found, x * gain, atol=1e-6)
-    bank = _random(9, 6)
-    found = _run(lambda g, v: g.add(g.slice(g.constant("bank", bank), 0, 2, 1), v[0]), x)
-    np.testing.assert_allclose(found, x + bank[2:3], atol=1e-6)
+    table = _random(9, 6)
+    found = _run(lambda g, v: g.add(g.slice(g.constant("table", table), 0, 2, 1), v[0]), x)
+    np.testing.assert_allclose(found, x + table[2:3], atol=1e-6)
 
 
 def test_the_same_name_and_bytes_are_stored_once() -> None:

@@ -45,11 +45,11 @@ def test_each_layer_gets_the_precision_of_the_recipe() -> None:
 def test_small_and_sensitive_parts_stay_as_they_are() -> None:
     folded = fold(random_checkpoint(labels=("a", "b")))
     found = quantize(folded, ready_recipe("int4"))
-    assert (found.head, found.moves, found.angles, found.bank) == (
+    assert (found.head, found.coordinate_heads, found.angles, found.core_tokens) == (
         folded.head,
-        folded.moves,
+        folded.coordinate_heads,
         folded.angles,
-        folded.bank,
+        folded.core_tokens,
     )
 
 
