@@ -46,7 +46,9 @@ class QuantizationRecipe:
             VecaError: naming one of them.
         """
         if strange := sorted(set(self.layers) - set(known)):
-            raise VecaError(f"the recipe {self.name!r} names {strange[0]}, which this model does not have")
+            raise VecaError(
+                f"the recipe {self.name!r} names the layer {strange[0]}, which this model does not have"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -60,12 +62,12 @@ class QuantizationRecipe:
             VecaError: a value is missing or invalid.
         """
         if not isinstance(values, dict) or not {"name", "default", "layers"} <= set(values):
-            raise VecaError("a recipe has a name, a default and layers")
+            raise VecaError("a recipe needs a name, a default and layers")
         name, default, layers = values["name"], values["default"], values["layers"]
         if not _is_name(name):
-            raise VecaError(f"a recipe's name is a short text, not {str(name)[:60]!r}")
+            raise VecaError(f"a recipe's name must be a short text, not {str(name)[:60]!r}")
         if not isinstance(layers, dict) or not all(map(_is_name, layers)):
-            raise VecaError("a recipe's layers are a table from layer to precision")
+            raise VecaError("a recipe's layers must be a table from layer to precision")
         for precision in (default, *layers.values()):
             if precision not in PRECISIONS:
                 raise VecaError(f"unknown precision {str(precision)[:60]!r}: use {', '.join(PRECISIONS)}")
@@ -99,9 +101,9 @@ class QuantizationRecipe:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise VecaError(f"{name}: not a recipe of veca-edge")
+            raise VecaError(f"{name}: not a recipe of veca-edge (`veca-edge calibrate` writes them)")
         if values.get("format_version") != FORMAT_VERSION:
-            raise VecaError(f"{name}: made by a newer veca-edge: update this one")
+            raise VecaError(f"{name}: made by a newer veca-edge: update veca-edge")
         try:
             return cls.from_dict(values)
         except VecaError as error:

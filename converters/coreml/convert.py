@@ -153,7 +153,7 @@ def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) ->
     """The packages to write, with the options checked against the checkpoint before any work."""
     check_compression(options.quantize)
     if options.recipe is not None and options.recipe.name in ("fp32", "fp16"):
-        raise VecaError(f"packages take {options.recipe.name} by --quantize: the recipe needs another name")
+        raise VecaError(f"a recipe cannot have the name {options.recipe.name}, a value of --quantize: rename it")
     if options.classifier and checkpoint.head is None:
         raise VecaError("the checkpoint has no head, so there is nothing to classify with: leave --classifier out")
     budgets = check_budgets(checkpoint, options.budgets)
@@ -163,11 +163,13 @@ def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) ->
         yield Part(check_package_target(output), tuple(functions))
         return
     if len(sizes) > 1:
-        raise VecaError("packages for iOS 17 hold one function each: give one --image-size")
+        raise VecaError("a package for iOS 17 holds one image size only: give one --image-size")
     recipe = options.recipe
     kinds = {options.quantize} if recipe is None else {recipe.default, *recipe.layers.values()}
     if coarse := kinds & {"int4", "palette6", "palette4"}:
-        raise VecaError(f"{coarse.pop()} needs iOS 18: leave --minimum-target out, or use int8, fp16 or fp32")
+        raise VecaError(
+            f"{coarse.pop()} needs iOS 18: leave --minimum-target out, or store weights in int8, fp16 or fp32"
+        )
     for cores in budgets:
         target = output.with_name(f"{output.stem}-cores_{cores}{output.suffix}")
         yield Part(check_package_target(target), (PlannedFunction(MAIN, cores, sizes[0]),))

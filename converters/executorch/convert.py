@@ -152,9 +152,9 @@ def _plan(checkpoint: Checkpoint, options: ConvertOptions) -> _Plan:
     rows = size // checkpoint.config.patch_size
     most = max(DEFAULT_MAX_PATCHES, rows**2) if options.max_patches is None else options.max_patches
     if most < rows**2:
-        raise VecaError(f"--max-patches {most} is less than the {rows**2} patches of a {size} px image")
+        raise VecaError(f"--max-patches {most} is too few for an image of {size} px: use at least {rows**2}")
     if most > 2**16:
-        raise VecaError(f"--max-patches {most}: at most {2**16}")
+        raise VecaError(f"--max-patches {most} is too many: use at most {2**16}")
     return _Plan(budgets, size, rows, most)
 
 

@@ -79,14 +79,10 @@ def fold(checkpoint: Checkpoint) -> FoldedModel:
     tensors: dict[str, Array] = {k: v.numpy().astype(np.float64) for k, v in checkpoint.state.items()}
     config = checkpoint.config
     norm = [f"patch_embed.norm.{part}" for part in ("weight", "bias")] if config.patch_embed_norm else None
-    alpha = tensors["pos_alpha"]
-    coordinate_heads = tuple(
-        _linear(
-            f"coordinate_heads.{i}", a * tensors[f"pos_linears.{i}.weight"], a * tensors[f"pos_linears.{i}.bias"]
-        )
-        for i, a in enumerate(alpha)
-    )
-    projection = "output_proj.weight" in tensors
+
+    def linear(name: str, source: str, factor: float = 1.0) -> Weight:
+        return _linear(name, factor * tensors[f"{source}.weight"], factor * tensors[f"{source}.bias"])
+
     head = checkpoint.head
     return FoldedModel(
         patch=_patch_embedding(tensors, checkpoint.preprocessing),
@@ -96,12 +92,13 @@ def fold(checkpoint: Checkpoint) -> FoldedModel:
         blocks=tuple(_block(tensors, i, config.num_heads) for i in range(config.num_layers)),
         core_tokens=_chunks(tensors, "query_token_chunks"),
         coordinates=_chunks(tensors, "qcoord_chunks"),
-        coordinate_heads=coordinate_heads,
+        coordinate_heads=tuple(
+            linear(f"coordinate_heads.{i}", f"pos_linears.{i}", alpha)
+            for i, alpha in enumerate(tensors["pos_alpha"])
+        ),
         gain=tensors["final_norm.weight"].astype(np.float32),
         shift=tensors["final_norm.bias"].astype(np.float32),
-        projection=_linear("projection", tensors["output_proj.weight"], tensors["output_proj.bias"])
-        if projection
-        else None,
+        projection=linear("projection", "output_proj") if "output_proj.weight" in tensors else None,
         head=None if head is None else _linear("head", head["weight"].numpy(), head["bias"].numpy()),
     )
 

@@ -32,7 +32,7 @@ def test_ready_recipes_are_named_after_what_most_layers_get(name: str) -> None:
 def test_a_name_that_is_not_known_is_refused() -> None:
     with pytest.raises(VecaError, match="unknown quantization 'int3': use int8, int4, fp32"):
         ready_recipe("int3")
-    with pytest.raises(VecaError, match=r"names blocks\.3\.up, which this model does not have"):
+    with pytest.raises(VecaError, match=r"names the layer blocks\.3\.up, which this model does not have"):
         MIXED.check(["patch", "blocks.0.up"])
     MIXED.check(["patch", "blocks.3.up", "blocks.3.down"])
 

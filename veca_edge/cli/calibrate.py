@@ -42,7 +42,7 @@ the model knows also for accuracy. Nothing is trained.
 @click.option(
     "--images", type=click.Path(path_type=Path), metavar="DIR", help="Real images; the packaged samples by default."
 )
-@limit_options(".pte")
+@limit_options
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where the recipe goes, as JSON."
 )

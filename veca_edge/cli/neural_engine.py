@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from veca_edge.converters.coreml.neural_engine.facts import FunctionRange
 
 WIDTH = 100
-SAMPLE_STEP = 4  # every fourth of the packaged photos: enough for magnitudes, and seconds instead of minutes
+SAMPLE_STEP = 4  # every fourth packaged photo is enough for magnitudes, and takes seconds instead of minutes
 FIRST_NAMES = 3
 EFFECTS = {"leaves": "may leave it", "wrong": "may be wrong there", "slow": "may be slow there"}
 CLOSING = (
-    "Apple publishes no list of what runs there. It differs by chip, system and size, and Core ML may choose "
-    "another processor anyway: models under some 50 MB often stay on the CPU [FluidInference/FluidAudio "
+    "Apple publishes no list of what runs there. It differs by chip, system and tensor size, and Core ML may "
+    "choose another processor anyway: models under about 50 MB often stay on the CPU [FluidInference/FluidAudio "
     "Documentation/ANE_Profiler.md]. Xcode's performance report on the device has the last word."
 )
 
@@ -47,7 +47,7 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
 
 
 def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
-    """By layer, what goes furthest in any function."""
+    """By layer, the largest values in any function."""
     from veca_edge.converters.coreml.neural_engine.facts import layer_facts, worst_layers
 
     return [layer_facts(layer) | {"function": function} for function, layer in worst_layers(measured)]
@@ -60,7 +60,7 @@ def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"\nNeural Engine, {names if names == 'all functions' else f'function {names}'}"
         yield from _placement_lines(placement)
     yield ""
-    yield from _wrapped("seen on it in other models", "; ".join(_seen_texts(facts["seen"])) or "none")
+    yield from _wrapped("known to run there in other models", "; ".join(_seen_texts(facts["seen"])) or "none")
     yield from _wrapped("", CLOSING)
     yield ""
     yield from _range_lines(facts["ranges"])
@@ -74,8 +74,8 @@ def _placement_lines(placement: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"{EFFECTS[finding['effect']]} ({finding['evidence']})", f"{finding['rule']}: {where}")
         yield from _wrapped("", f"{finding['reason']} [{'; '.join(finding['sources'])}]")
     if not placement["findings"]:
-        yield "  no operation of which a fallback is known"
-    yield from _wrapped("no report of a fallback", ", ".join(placement["seen"] + placement["no_report"]) or "none")
+        yield "  no operation with a known fallback"
+    yield from _wrapped("no fallback reported", ", ".join(placement["seen"] + placement["no_report"]) or "none")
 
 
 def _seen_texts(seen: Mapping[str, str]) -> Iterator[str]:
@@ -88,11 +88,11 @@ def _seen_texts(seen: Mapping[str, str]) -> Iterator[str]:
 
 def _range_lines(ranges: Mapping[str, Any] | None) -> Iterator[str]:
     if ranges is None:
-        yield "float16 ranges: not measured, the package was made by another tool"
+        yield "float16 ranges: not measured, because another tool made the package"
         return
     rows = ranges["worst"]
     several = f", the worst of {len(ranges['functions'])} functions" if len(ranges["functions"]) > 1 else ""
-    yield f"float16 ranges on {ranges['images']} images{several} (float16 ends at 65504)"
+    yield f"float16 ranges on {ranges['images']} images{several} (the limit is 65504)"
     width = max(len(row["variable"]) for row in rows)
     yield f"  {'layer':<17}  {'largest':>10}  {'of 65504':>8}  {'at':<{width}}  tiny values"
     for row in rows:
@@ -103,15 +103,15 @@ def _range_lines(ranges: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"  {row['layer']:<17}  {largest:>10}  {share:>8}  {row['variable']:<{width}}  {tiny}{mark}"
     yield from _wrapped("", _range_note(ranges["warn_from_share"]))
     beyond = [row["layer"] for row in rows if row["state"] != "fits"]
-    verdict = f"near the end of float16 or beyond it: {', '.join(beyond)}" if beyond else "all values fit"
+    verdict = f"near the limit of float16 or beyond it: {', '.join(beyond)}" if beyond else "all values fit"
     yield f"  {verdict}"
 
 
 def _range_note(warn_from: float) -> str:
     return (
-        f"A layer is marked from {warn_from:.0%} of 65504 on: one photo's largest value was up to 3.4 times "
-        "another's. Tiny: below 6.1e-5, where float16 loses digits; of a softmax or a silu that does no harm. "
-        "Values inside of an operation (scores of an attention, sums of a norm) are not seen."
+        f"A layer is marked from {warn_from:.0%} of 65504 on, because one photo's largest value was up to 3.4 "
+        "times another's. Tiny values are below 6.1e-5, where float16 loses digits; after a softmax or a silu they "
+        "are harmless. Values inside an operation (attention scores, sums of a norm) are not measured."
     )
 
 

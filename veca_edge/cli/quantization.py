@@ -13,24 +13,25 @@ from veca_edge.errors import VecaError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def limit_options(file: str) -> Callable[[Command], Command]:
-    """--max-drop and --max-size, for a command that chooses a recipe; `file` is what the size is of."""
+def limit_options(command: Command) -> Command:
+    """--max-drop and --max-size, for a command that chooses a recipe."""
     drop = click.option(
         "--max-drop",
         callback=parse_drop,
         metavar="PERCENT",
-        help="Find the smallest recipe that loses at most this much, such as 0.5%.",
+        help="Choose the smallest recipe that loses at most this much of the mean cosine, and of the accuracy if "
+        "the photos have labels, such as 0.5%.",
     )
     size = click.option(
         "--max-size",
         callback=parse_size,
         metavar="SIZE",
-        help=f"Find the best recipe for a {file} of at most this size, such as 4MB.",
+        help="Choose the best recipe for a .pte of at most this size, such as 4MB.",
     )
-    return lambda command: drop(size(command))
+    return drop(size(command))
 
 
 def check_limits(drop: float | None, size: int | None) -> None:
     """Refuse both limits at once."""
     if drop is not None and size is not None:
-        raise VecaError("--max-drop and --max-size: give one of them")
+        raise VecaError("--max-drop and --max-size cannot be combined: give one of them")

@@ -1,4 +1,4 @@
-"""`veca-edge verify`: a model file or a Core ML package against the checkpoint it came from."""
+"""`veca-edge verify`: a model file or a Core ML package against the checkpoint it was made from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Examples:
   veca-edge verify model.pte --checkpoint veca.pt --images photos/
 
 \b
-Exit status: 0 if every method, function and budget is within the tolerance, 1 if not, 2 for bad input.
+Exit status: 0 if every method or function is within the tolerance at every budget, 1 if not, 2 for bad input.
 """
 
 
@@ -30,7 +30,7 @@ Exit status: 0 if every method, function and budget is within the tolerance, 1 i
     type=click.Path(path_type=Path),
     metavar="FILE",
     show_default="the checkpoint that comes with the package",
-    help="Compare with this checkpoint, which the model was made from.",
+    help="Compare with this checkpoint, from which the model was made.",
 )
 @click.option(
     "--images",
@@ -41,10 +41,10 @@ Exit status: 0 if every method, function and budget is within the tolerance, 1 i
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(path: Path, checkpoint: Path | None, images: Path | None, as_json: bool) -> None:
-    """Compare a model file with the checkpoint it came from: every method, every budget, on real images.
+    """Compare a model file with the checkpoint it was made from: every method and budget, on real images.
 
-    FILE is a .pte file or an .mlpackage. The model runs in a child process, so this is also the safe way to look at
-    a file from a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
+    FILE is a .pte file or an .mlpackage. The model runs in a child process, so a faulty file cannot
+    crash this command. Core ML packages are computed by this project's own interpreter, on any machine.
     """
     progress = (lambda _: None) if as_json else partial(Stages(), "verifying")
     outcome = verify(VerifyRequest(path, checkpoint, images), progress)

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from veca_edge.converters.recipes import PRECISIONS, Compression, QuantizationRecipe, ready_recipe
+from veca_edge.converters.recipes import PRECISIONS, Compression, Precision, QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError, require
 from veca_edge.files import PACKAGE_SUFFIX, check_package_target, check_target, same_file
 from veca_edge.modelfile.manifest import Manifest
@@ -36,6 +36,8 @@ NEEDS: Mapping[Target, tuple[str, str]] = {
     "coreml": ("coremltools", "coreml"),
 }
 ENDINGS: Mapping[Target, str] = {"executorch": ".pte", "coreml": PACKAGE_SUFFIX}
+DEFAULT_PRECISION: Precision = "int8"
+DEFAULT_MINIMUM_TARGET: MinimumTarget = "iOS18"
 # Options that only one target has.
 ONLY_FOR: Mapping[Target, tuple[str, ...]] = {
     "executorch": ("max_patches", "evaluate", "calibration", "max_drop", "max_size"),
@@ -57,7 +59,7 @@ class ConvertRequest:
             NAME-PRECISION.mlpackage in the current folder.
         quantize: how weights are stored; None for "int8". A .pte takes "int8", "int4" or "fp32".
         recipe: a file that says how each layer is stored, in place of `quantize`.
-        calibration: a folder of photos: weights are rounded to serve them, and the .pte is evaluated on them.
+        calibration: a folder of photos, for which weights are rounded and on which the .pte is evaluated.
         max_drop: find the smallest recipe that loses at most this much, 0..1; needs `calibration`.
         max_size: find the best recipe for a .pte of this many bytes; needs `calibration`.
         budgets: core counts to offer; None for all.
@@ -65,7 +67,7 @@ class ConvertRequest:
         minimum_target: oldest system for a package; None for "iOS18".
         classifier: whether a package gives label and probabilities in place of logits.
         max_patches: most patches at once in a .pte; None for 1024, or enough for the image.
-        evaluate: whether to measure what each operating point of a .pte keeps; None for yes.
+        evaluate: whether to measure what each run configuration of a .pte keeps; None for yes.
         force: whether to write even what is outside the tolerance.
 
     Raises:
@@ -91,16 +93,18 @@ class ConvertRequest:
     def __post_init__(self) -> None:
         for target, names in ONLY_FOR.items():
             if target not in self.targets and (given := self._given(*names)):
-                raise VecaError(f"{given[0]} works with --target {target} only: leave it out")
+                raise VecaError(
+                    f"{given[0]} works only with --target {target}: change --target, or leave {given[0]} out"
+                )
         goals = self._given("max_drop", "max_size")
         if goals and self.calibration is None:
-            raise VecaError(f"{goals[0]} needs photos to measure on: name a folder of them with --calibration")
+            raise VecaError(f"{goals[0]} needs photos to measure on: give a folder of them with --calibration")
         if len(chosen := [*goals, *self._given("recipe", "quantize")]) > 1:
             raise VecaError(f"{chosen[0]} and {chosen[1]} both say how layers are stored: give one of them")
         if "executorch" in self.targets and self.quantize not in (None, *PRECISIONS):
-            raise VecaError(f"--quantize {self.quantize} is for Core ML: a .pte takes {', '.join(PRECISIONS)}")
+            raise VecaError(f"--quantize {self.quantize} is for Core ML: for a .pte use {', '.join(PRECISIONS)}")
         if "executorch" in self.targets and len(self.image_sizes or ()) > 1:
-            raise VecaError("several sizes in --image-size are for --target coreml: a .pte takes one")
+            raise VecaError("--image-size takes several sizes only with --target coreml: give one for a .pte")
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -199,7 +203,7 @@ def _place(request: ConvertRequest, target: Target, source: Path, recipe: Quanti
     path = request.output
     if path is None:
         searched = target == "executorch" and (request.max_drop is not None or request.max_size is not None)
-        name = recipe.name if recipe is not None else "mixed" if searched else request.quantize or "int8"
+        name = recipe.name if recipe is not None else "mixed" if searched else request.quantize or DEFAULT_PRECISION
         path = Path(f"{source.stem}-{name}{ENDINGS[target]}")
     elif len(request.targets) > 1:
         stem = path.with_suffix("") if path.suffix in ENDINGS.values() else path
@@ -222,11 +226,11 @@ def _drafts(
     say: Say,
 ) -> AbstractContextManager[tuple[Draft, ...]]:
     """The conversion itself, which runs as the context is entered."""
-    quantize = request.quantize or "int8"
+    quantize = request.quantize or DEFAULT_PRECISION
     if target == "coreml":
         with quiet():
             from veca_edge.converters.coreml.convert import PackageOptions, draft_packages
-        minimum_target = request.minimum_target or "iOS18"
+        minimum_target = request.minimum_target or DEFAULT_MINIMUM_TARGET
         packages = PackageOptions(
             quantize, recipe, request.budgets, request.image_sizes, minimum_target, request.classifier
         )
@@ -295,7 +299,7 @@ def _verify(draft: Draft, request: ConvertRequest, source: Path, progress: Calla
 
     outcome = verify_in_child(draft.path, source, progress)
     if not outcome.passed and not request.force:
-        raise VecaError(f"{draft.target} was not written: {outcome.complaint()}; --force writes it anyway")
+        raise VecaError(f"{draft.target} was not written: {outcome.complaint()}; use --force to write it anyway")
     draft.describe(replace(draft.manifest, verification=outcome.to_dict()))
 
 

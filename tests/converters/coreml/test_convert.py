@@ -230,8 +230,11 @@ def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
         ({"minimum_target": "iOS17", "image_sizes": (64, 96)}, "one --image-size"),
         ({"minimum_target": "iOS17", "quantize": "palette4"}, "palette4 needs iOS 18"),
         ({"minimum_target": "iOS17", "recipe": ready_recipe("int4")}, "int4 needs iOS 18"),
-        ({"recipe": ready_recipe("fp32")}, "the recipe needs another name"),
-        ({"recipe": QuantizationRecipe("mixed", "int8", {"blocks.9.up": "int4"})}, r"names blocks\.9\.up"),
+        ({"recipe": ready_recipe("fp32")}, "rename it"),
+        (
+            {"recipe": QuantizationRecipe("mixed", "int8", {"blocks.9.up": "int4"})},
+            r"names the layer blocks\.9\.up",
+        ),
     ],
     ids=str,
 )
