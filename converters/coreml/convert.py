@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 from veca_edge._version import __version__
 from veca_edge.converters.coreml.functions import Dialect, PackageGraph
 from veca_edge.converters.coreml.package import describe_package, put_in_place, staging, write_package
-from veca_edge.converters.coreml.weights import check_compression, package_weights
+from veca_edge.converters.coreml.weights import package_weights
 from veca_edge.converters.description import check_budgets, check_image_size, model_facts
 from veca_edge.converters.draft import Draft
 from veca_edge.converters.recipes import Compression, QuantizationRecipe
@@ -151,7 +152,8 @@ class Part:
 
 def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) -> Iterator[Part]:
     """The packages to write, with the options checked against the checkpoint before any work."""
-    check_compression(options.quantize)
+    if options.quantize not in (known := get_args(Compression)):
+        raise VecaError(f"unknown quantization {options.quantize!r}: use {', '.join(known)}")
     if options.recipe is not None and options.recipe.name in ("fp32", "fp16"):
         raise VecaError(f"a recipe cannot have the name {options.recipe.name}, a value of --quantize: rename it")
     if options.classifier and checkpoint.head is None:

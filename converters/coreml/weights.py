@@ -1,6 +1,6 @@
 """A checkpoint's weights as a Core ML package stores them: folded once, compressed once, shared by every function.
 
-Folded here, in float64: the norms' gain and shift into the linears that follow them, `pos_alpha` into the
+Folded here, in float64: the norms' gain and shift into the linear layers that follow them, `pos_alpha` into the
 coordinate heads, the three projections of attention into one matrix. Query and key channels are regrouped so that a
 head's even channels come first and its odd ones after them: rotation then swaps two halves instead of neighbours.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.converters.graph.tensors import Array, Tensors
 from veca_edge.converters.graph.weights import GROUP, round_groups
 from veca_edge.converters.recipes import Compression, Precision, QuantizationRecipe
-from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
 
@@ -27,7 +27,6 @@ LLOYD_STEPS = 15
 JOINED = {"qkv": ("even", "odd", "value"), "out": ("out",), "up": ("gate", "up"), "down": ("down",)}
 FINENESS: tuple[Precision, ...] = ("int4", "int8", "fp32")
 
-Array = NDArray[np.float64]
 Float = NDArray[np.float32]
 
 
@@ -132,13 +131,6 @@ class PackageWeights:
     head: Matrix | None
 
 
-def check_compression(name: str) -> Compression:
-    """`name` if it is a known one, else VecaError."""
-    if name not in get_args(Compression):
-        raise VecaError(f"unknown quantization {name!r}: use {', '.join(get_args(Compression))}")
-    return name  # type: ignore[return-value]
-
-
 def package_weights(
     checkpoint: Checkpoint,
     compression: Compression,
@@ -157,9 +149,9 @@ def package_weights(
             in the package's precision. A matrix that joins several layers gets the finest of their precisions.
 
     Raises:
-        VecaError: an unknown compression, or the recipe names a layer that this model does not have.
+        VecaError: the recipe names a layer that this model does not have.
     """
-    source = _Source(checkpoint, check_compression(compression), recipe)
+    source = _Source(checkpoint, compression, recipe)
     config, preprocessing, head = checkpoint.config, checkpoint.preprocessing, checkpoint.head
     blocks = []
     for index in range(config.num_layers):
@@ -170,10 +162,10 @@ def package_weights(
     return PackageWeights(
         centre=_float32(255 * mean),
         spread=_float32(1 / (255 * std)),
-        patch=source.patch(),
+        patch=source.linear("patch", "patch_embed.proj"),
         patch_norm=source.norm("patch_embed.norm") if config.patch_embed_norm else None,
-        core_tokens=source.chunks("query_token_chunks"),
-        coordinates=source.chunks("qcoord_chunks"),
+        core_tokens=source.tensors.chunks("query_token_chunks")[None],
+        coordinates=source.tensors.chunks("qcoord_chunks")[None],
         angles=_float32(np.concatenate([-pairs, pairs])),
         blocks=tuple(blocks),
         coordinate_heads=source.coordinate_heads(),
@@ -184,10 +176,10 @@ def package_weights(
 
 
 class _Source:
-    """Reads tensors one at a time, so that only one is held in float64."""
+    """Makes the layers of a package of a checkpoint's tensors."""
 
     def __init__(self, checkpoint: Checkpoint, compression: Compression, recipe: QuantizationRecipe | None) -> None:
-        self._state = checkpoint.state
+        self.tensors = Tensors(checkpoint.state)
         self._heads = checkpoint.config.num_heads
         self._compression = compression
         self._recipe = recipe
@@ -197,50 +189,31 @@ class _Source:
             ends = ["patch"] if checkpoint.config.output_dim is None else ["patch", "projection"]
             recipe.check([*known, *ends])
 
-    def __getitem__(self, name: str) -> Array:
-        tensor: Array = self._state[name].numpy().astype(np.float64)
-        return tensor
-
     def norm(self, name: str) -> Norm:
-        return Norm(_float32(self[f"{name}.weight"]), _float32(self[f"{name}.bias"]))
-
-    def chunks(self, name: str) -> Float:
-        count = sum(key.startswith(f"{name}.") for key in self._state)
-        return _float32(np.concatenate([self[f"{name}.{i}"] for i in range(count)], axis=1))
-
-    def patch(self) -> Matrix:
-        return self._matrix("patch", self["patch_embed.proj.weight"], self["patch_embed.proj.bias"])
+        return Norm(*map(_float32, self.tensors.linear(name)))
 
     def coordinate_heads(self) -> tuple[Matrix, ...]:
-        made = []
-        for index, alpha in enumerate(self["pos_alpha"]):
-            weight, bias = (alpha * self[f"pos_linears.{index}.{part}"] for part in ("weight", "bias"))
-            made.append(Matrix(f"l{index + 1}_coordinates", Plain(_float32(weight)), _float32(bias)))
-        return tuple(made)
+        made = enumerate(self.tensors.coordinate_heads(), 1)
+        return tuple(
+            Matrix(f"l{i}_coordinates", Plain(_float32(weight)), _float32(bias)) for i, (weight, bias) in made
+        )
 
     def linear(self, name: str, source: str) -> Matrix:
-        return self._matrix(name, self[f"{source}.weight"], self[f"{source}.bias"])
+        return self._matrix(name, *self.tensors.linear(source))
 
     def block(self, index: int) -> Block:
-        attention, feed = f"blocks.{index}.attn", f"blocks.{index}.fc"
-        norm = f"blocks.{index}.norm_attn"
-        parts = [self._after_norm(f"{attention}.{name}_proj", norm) for name in "qkv"]
+        at = f"blocks.{index}"
+        parts = [self.tensors.after_norm(f"{at}.attn.{name}_proj", f"{at}.norm_attn") for name in "qkv"]
         weights, biases = [part[0] for part in parts], [part[1] for part in parts]
         order = self._halves(len(biases[0]))
         for rotated in (0, 1):
             weights[rotated], biases[rotated] = weights[rotated][order], biases[rotated][order]
-        up, up_bias = self._after_norm(f"{feed}1", f"blocks.{index}.norm_ffn")
         return Block(
             qkv=self._matrix(f"l{index}_qkv", np.concatenate(weights), np.concatenate(biases)),
-            out=self.linear(f"l{index}_out", f"{attention}.out_proj"),
-            up=self._matrix(f"l{index}_up", up, up_bias),
-            down=self.linear(f"l{index}_down", f"{feed}2"),
+            out=self.linear(f"l{index}_out", f"{at}.attn.out_proj"),
+            up=self._matrix(f"l{index}_up", *self.tensors.after_norm(f"{at}.fc1", f"{at}.norm_ffn")),
+            down=self.linear(f"l{index}_down", f"{at}.fc2"),
         )
-
-    def _after_norm(self, name: str, norm: str) -> tuple[Array, Array]:
-        """Weight and bias of a linear with the gain and shift of the norm before it."""
-        weight, bias = self[f"{name}.weight"], self[f"{name}.bias"]
-        return weight * self[f"{norm}.weight"], bias + weight @ self[f"{norm}.bias"]
 
     def _halves(self, width: int) -> NDArray[np.int64]:
         """Channels in the order: per head the even ones, then the odd ones."""

@@ -1,7 +1,7 @@
 """A checkpoint's weights in the form that the elastic graph multiplies with.
 
 Everything that can be done once is done here, in float64: pixel normalisation goes into the patch embedding, the
-norms' gain and shift into the linears that follow them, the attention scale into the queries, `pos_alpha` into the
+norms' gain and shift into the linear layers that follow them, the attention scale into the queries, `pos_alpha` into the
 coordinate heads. Query and key channels are regrouped so that a rotary pair lies in two tensors (its even and its
 odd channel) instead of two neighbouring columns: rotation then needs no strided slices.
 """
@@ -13,14 +13,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.converters.graph.tensors import Array, Tensors
 from veca_edge.converters.graph.weights import Float, Round, Weight, nearest
 from veca_edge.converters.recipes import QuantizationRecipe
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,29 +74,21 @@ class FoldedModel:
 
 def fold(checkpoint: Checkpoint) -> FoldedModel:
     """Fold a checkpoint; every matrix is float32."""
-    tensors: dict[str, Array] = {k: v.numpy().astype(np.float64) for k, v in checkpoint.state.items()}
-    config = checkpoint.config
+    tensors, config, head = Tensors(checkpoint.state), checkpoint.config, checkpoint.head
     norm = [f"patch_embed.norm.{part}" for part in ("weight", "bias")] if config.patch_embed_norm else None
-
-    def linear(name: str, source: str, factor: float = 1.0) -> Weight:
-        return _linear(name, factor * tensors[f"{source}.weight"], factor * tensors[f"{source}.bias"])
-
-    head = checkpoint.head
+    heads = enumerate(tensors.coordinate_heads())
     return FoldedModel(
         patch=_patch_embedding(tensors, checkpoint.preprocessing),
         patch_gain=None if norm is None else tensors[norm[0]].astype(np.float32),
         patch_shift=None if norm is None else tensors[norm[1]].astype(np.float32),
         angles=_angles(checkpoint),
         blocks=tuple(_block(tensors, i, config.num_heads) for i in range(config.num_layers)),
-        core_tokens=_chunks(tensors, "query_token_chunks"),
-        coordinates=_chunks(tensors, "qcoord_chunks"),
-        coordinate_heads=tuple(
-            linear(f"coordinate_heads.{i}", f"pos_linears.{i}", alpha)
-            for i, alpha in enumerate(tensors["pos_alpha"])
-        ),
+        core_tokens=tensors.chunks("query_token_chunks"),
+        coordinates=tensors.chunks("qcoord_chunks"),
+        coordinate_heads=tuple(_linear(f"coordinate_heads.{i}", *layer) for i, layer in heads),
         gain=tensors["final_norm.weight"].astype(np.float32),
         shift=tensors["final_norm.bias"].astype(np.float32),
-        projection=linear("projection", "output_proj") if "output_proj.weight" in tensors else None,
+        projection=None if config.output_dim is None else _linear("projection", *tensors.linear("output_proj")),
         head=None if head is None else _linear("head", head["weight"].numpy(), head["bias"].numpy()),
     )
 
@@ -142,17 +132,11 @@ def quantize(folded: FoldedModel, recipe: QuantizationRecipe, round: Round = nea
     )
 
 
-def _chunks(tensors: dict[str, Array], name: str) -> Float:
-    count = sum(key.startswith(f"{name}.") for key in tensors)
-    joined: Float = np.concatenate([tensors[f"{name}.{i}"][0] for i in range(count)]).astype(np.float32)
-    return joined
-
-
 def _linear(name: str, matrix: Array, bias: Array) -> Weight:
     return Weight(name, matrix.astype(np.float32), bias.astype(np.float32))
 
 
-def _patch_embedding(tensors: dict[str, Array], preprocessing: dict[str, Any]) -> Weight:
+def _patch_embedding(tensors: Tensors, preprocessing: dict[str, Any]) -> Weight:
     """Normalisation (value / 255 - mean) / std folded into the convolution, which becomes a linear."""
     kernel = tensors["patch_embed.proj.weight"]  # (D, 3, p, p)
     mean, std = (np.asarray(preprocessing[k], np.float64) for k in ("mean", "std"))
@@ -172,13 +156,11 @@ def _angles(checkpoint: Checkpoint) -> Weight:
     return Weight("angles", np.tile(pairs, (2 * config.num_heads, 1)).astype(np.float32), None)
 
 
-def _block(tensors: dict[str, Array], index: int, heads: int) -> FoldedBlock:
+def _block(tensors: Tensors, index: int, heads: int) -> FoldedBlock:
     prefix = f"blocks.{index}"
 
     def after_norm(name: str, norm: str) -> tuple[Array, Array]:
-        matrix, bias = tensors[f"{prefix}.{name}.weight"], tensors[f"{prefix}.{name}.bias"]
-        gain, shift = tensors[f"{prefix}.{norm}.weight"], tensors[f"{prefix}.{norm}.bias"]
-        return matrix * gain, bias + matrix @ shift
+        return tensors.after_norm(f"{prefix}.{name}", f"{prefix}.{norm}")
 
     def linear(name: str, matrix: Array, bias: Array) -> Weight:
         return _linear(f"{prefix}.{name}", matrix, bias)
@@ -193,8 +175,8 @@ def _block(tensors: dict[str, Array], index: int, heads: int) -> FoldedBlock:
         even=linear("even", rows[0::2], biases[0::2]),
         odd=linear("odd", rows[1::2], biases[1::2]),
         value=linear("value", *after_norm("attn.v_proj", "norm_attn")),
-        out=linear("out", tensors[f"{prefix}.attn.out_proj.weight"], tensors[f"{prefix}.attn.out_proj.bias"]),
+        out=linear("out", *tensors.linear(f"{prefix}.attn.out_proj")),
         gate=linear("gate", fc1[:half], fc1_bias[:half]),
         up=linear("up", fc1[half:], fc1_bias[half:]),
-        down=linear("down", tensors[f"{prefix}.fc2.weight"], tensors[f"{prefix}.fc2.bias"]),
+        down=linear("down", *tensors.linear(f"{prefix}.fc2")),
     )

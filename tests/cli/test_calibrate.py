@@ -95,7 +95,7 @@ def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
         (["convert", GOLDEN, "--max-drop", "1%"], "--calibration"),
         (["convert", GOLDEN, "--recipe", "nowhere.json"], "nowhere.json"),
         (["convert", GOLDEN, "--recipe", "x", "--quantize", "int4"], "give one of them"),
-        (["convert", GOLDEN, "--target", "coreml", "--calibration", "x"], "--target executorch only"),
+        (["convert", GOLDEN, "--target", "coreml", "--calibration", "x"], "only with --target executorch"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
 )
