@@ -23,6 +23,8 @@ Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Progress = Callable[[float], None]
+# A file, the checkpoint it was made from, and images (H, W, 3) of any sizes to their comparison. It refuses with a
+# VecaError what is not a file of its kind, is damaged, or cannot be run.
 Compare = Callable[[Path, Checkpoint, Sequence[Image], Progress], "Verification"]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 
 def shorten_names(specification: Any) -> dict[str, str]:
-    """Take away the operations' names, and give values short ones, the same in every function.
+    """Remove the names of operations, and give values short ones, the same in every function.
 
     Args:
         specification: a `Model` message with an ML program; it is changed. Inputs and outputs of functions keep

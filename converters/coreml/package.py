@@ -126,7 +126,7 @@ def write_package(
 
 
 def put_in_place(draft: Path, target: Path) -> None:
-    """Give a package its name; one that bears it already goes away only when the new one is there."""
+    """Give a package its name; a package that has it already is removed only once the new one is there."""
     old = target.with_name(f".{secrets.token_hex(6)}.old{PACKAGE_SUFFIX}")
     replaced = target.is_dir()
     if replaced:

@@ -48,17 +48,7 @@ def verify_package(
     images: Sequence[Image],
     progress: Progress = lambda _: None,
 ) -> Verification:
-    """Compare every function with PyTorch in float32.
-
-    Args:
-        path: the package.
-        checkpoint: its source.
-        images: uint8 (H, W, 3), RGB, any sizes.
-        progress: called with how much is done, 0..1.
-
-    Raises:
-        VecaError: not a package of ours, a damaged one, or one with an operation that the interpreter lacks.
-    """
+    """Compare every function of a package with PyTorch in float32; see `Compare`."""
     file, reference, rows = read_package_file(path), Reference(checkpoint), []
     manifest = file.manifest
     precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"

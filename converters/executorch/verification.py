@@ -39,17 +39,7 @@ def verify(
     images: Sequence[Image],
     progress: Progress = lambda _: None,
 ) -> Verification:
-    """Compare every method at every budget with PyTorch in float32.
-
-    Args:
-        path: the model file.
-        checkpoint: its source.
-        images: uint8 (H, W, 3), RGB, any sizes.
-        progress: called with how much is done, 0..1.
-
-    Raises:
-        VecaError: not a model file, or a damaged one.
-    """
+    """Compare every method of a model file at every budget with PyTorch in float32; see `Compare`."""
     file = read_model_file(path)
     manifest, comparison = file.manifest, _Comparison(file, checkpoint)
     fitted = [manifest.preprocessing.resize(i, manifest.patch_size, manifest.image_size).image for i in images]
@@ -93,12 +83,12 @@ class _Comparison:
         return [cut_patches(image, size), centres, self._file.cores[:cores], self._file.coordinates[:cores]]
 
     def _corner(self, image: Image, patches: int) -> Image:
-        """The image's top left corner of at most so many patches."""
+        """The image's top left corner, of at most this many patches."""
         side = math.isqrt(patches) * self._file.manifest.patch_size
         return np.ascontiguousarray(image[:side, :side])
 
     def _step_scores(self, inputs: list[Float], expected: Outputs) -> Iterator[tuple[str, Score]]:
-        """`step` with nothing remembered, then with some patches computed anew and the others remembered."""
+        """`step` with nothing remembered, then with some patches computed and the others remembered."""
         manifest, count = self._file.manifest, len(inputs[0])
         empty = np.zeros((manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads), np.float32)
         nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]

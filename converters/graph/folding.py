@@ -1,7 +1,7 @@
 """A checkpoint's weights in the form that the elastic graph multiplies with.
 
 Everything that can be done once is done here, in float64: pixel normalisation goes into the patch embedding, the
-norms' gain and shift into the linear layers that follow them, the attention scale into the queries, `pos_alpha` into the
+norms' gain and shift into the linear layers that follow, the attention scale into the queries, `pos_alpha` into the
 coordinate heads. Query and key channels are regrouped so that a rotary pair lies in two tensors (its even and its
 odd channel) instead of two neighbouring columns: rotation then needs no strided slices.
 """

@@ -20,6 +20,7 @@ from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlpackage import read_package_file
 from veca_edge.modelfile.pte import read_model_file
 
+QUICK: dict[str, dict[str, Any]] = {"executorch": {"evaluate": False}, "coreml": {}}
 OUTPUTS = {"executorch": "m.pte", "coreml": "m.mlpackage"}
 STAGES = {
     "executorch": "folding weights, building graphs, assembling, writing, verifying, evaluating",
@@ -85,8 +86,7 @@ def test_what_is_outside_the_tolerance_is_not_written(
     with pytest.raises(VecaError, match=rf"{path.name} was not written.*cores_8 at 8 cores, feature cosine 0\.9"):
         made()
     assert list(tmp_path.iterdir()) == []
-    options = {"evaluate": False} if target == "executorch" else {}
-    assert made(force=True, **options)[0].outputs[0].manifest.verification["passed"] is False
+    assert made(force=True, **QUICK[target])[0].outputs[0].manifest.verification["passed"] is False
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -95,14 +95,13 @@ def test_an_output_is_replaced_whole_or_stays(
     checkpoint: Path, target: Any, tmp_path: Path, cosine: list[float]
 ) -> None:
     path = tmp_path / OUTPUTS[target]
-    options: dict[str, Any] = {"evaluate": False} if target == "executorch" else {}
     cosine.append(1.0)
     for budget in (8, 16):
-        convert(ConvertRequest(checkpoint, target, path, budgets=(budget,), **options))
+        convert(ConvertRequest(checkpoint, target, path, budgets=(budget,), **QUICK[target]))
         assert _manifest(path).budgets == (budget,)
     cosine.clear()
     with pytest.raises(KeyboardInterrupt):
-        convert(ConvertRequest(checkpoint, target, path, budgets=(8,), **options))
+        convert(ConvertRequest(checkpoint, target, path, budgets=(8,), **QUICK[target]))
     assert _manifest(path).budgets == (16,)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
-
-if TYPE_CHECKING:
-    from veca_edge.converters.coreml.neural_engine.facts import FunctionRange
 
 WIDTH = 100
 SAMPLE_STEP = 4  # every fourth packaged photo is enough for magnitudes, and takes seconds instead of minutes
@@ -42,15 +39,7 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
     chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images)
     progress = None if stages is None else lambda done: stages("measuring ranges", done)
     measured = measure_ranges(path, chosen, progress)
-    ranges = None if measured is None else range_facts(measured, len(chosen)) | {"worst": _worst(measured)}
-    return facts | {"ranges": ranges}
-
-
-def _worst(measured: Sequence[FunctionRange]) -> list[dict[str, Any]]:
-    """By layer, the largest values in any function."""
-    from veca_edge.converters.coreml.neural_engine.facts import layer_facts, worst_layers
-
-    return [layer_facts(layer) | {"function": function} for function, layer in worst_layers(measured)]
+    return facts | {"ranges": None if measured is None else range_facts(measured, len(chosen))}
 
 
 def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:

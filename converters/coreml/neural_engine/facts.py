@@ -84,8 +84,8 @@ def measure_ranges(
     return measured
 
 
-def worst_layers(measured: Sequence[FunctionRange]) -> list[tuple[str, LayerRange]]:
-    """The layers of all functions together, as (the function that goes furthest, its range)."""
+def _worst_layers(measured: Sequence[FunctionRange]) -> list[tuple[str, LayerRange]]:
+    """The layers of all functions together, as (the function with the largest value, its range)."""
     worst: dict[str, tuple[str, LayerRange]] = {}
     for found in measured:
         for layer in found.layers:
@@ -96,11 +96,12 @@ def worst_layers(measured: Sequence[FunctionRange]) -> list[tuple[str, LayerRang
 
 
 def range_facts(measured: Sequence[FunctionRange], images: int) -> dict[str, Any]:
-    """Ranges as plain values, beside the share of 65504 from which they are near the end."""
+    """Ranges as plain values: by function, the worst of each layer, and the share of 65504 that is marked."""
     return {
         "images": images,
         "warn_from_share": NEAR_OVERFLOW,
-        "functions": {found.function: [layer_facts(layer) for layer in found.layers] for found in measured},
+        "functions": {found.function: [_layer_facts(layer) for layer in found.layers] for found in measured},
+        "worst": [_layer_facts(layer) | {"function": function} for function, layer in _worst_layers(measured)],
     }
 
 
@@ -123,7 +124,7 @@ def _placement_facts(placement: Placement) -> dict[str, Any]:
     return {"findings": findings, "seen": list(placement.seen), "no_report": list(placement.unreported)}
 
 
-def layer_facts(layer: LayerRange) -> dict[str, Any]:
+def _layer_facts(layer: LayerRange) -> dict[str, Any]:
     """A layer's range as plain values: numbers that JSON cannot hold are None."""
     return {
         "layer": layer.layer,
