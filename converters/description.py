@@ -9,20 +9,17 @@ from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.pte import Head
 
+SAME_AS_IN_CONFIG = (
+    *("family", "hidden_dim", "feature_dim", "num_heads", "num_layers"),
+    *("patch_size", "num_cores", "chunk_size"),
+)
+
 
 def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
     """The fields of a `Manifest` that follow from the checkpoint and the image size in pixels."""
     config = checkpoint.config
-    return {
+    return {name: getattr(config, name) for name in SAME_AS_IN_CONFIG} | {
         "name": checkpoint.path.stem if checkpoint.path else config.family,
-        "family": config.family,
-        "hidden_dim": config.hidden_dim,
-        "feature_dim": config.feature_dim,
-        "num_heads": config.num_heads,
-        "num_layers": config.num_layers,
-        "patch_size": config.patch_size,
-        "num_cores": config.num_cores,
-        "chunk_size": config.chunk_size,
         "image_size": image_size,
         "preprocessing": Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": image_size}),
         "source_digest": checkpoint.digest,
@@ -53,7 +50,6 @@ def check_image_size(checkpoint: Checkpoint, size: int | None) -> int:
     """
     size, patch = int(size or checkpoint.preprocessing["image_size"]), checkpoint.config.patch_size
     if size < 1 or size % patch:
-        near = max(1, round(size / patch)) * patch
-        raise VecaError(f"image size {size} is not a multiple of the patch size {patch}: use {near}, for example")
+        raise VecaError(f"image size {size} is not a multiple of the patch size {patch}")
     Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
     return size

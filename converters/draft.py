@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from veca_edge.modelfile.manifest import Manifest
 
 
+@dataclass
 class Draft:
     """A model file or package on disk under a temporary name.
 
@@ -16,26 +17,17 @@ class Draft:
         path: where it lies while its context is open.
         target: the name that it gets in the end.
         manifest: what it says about itself.
+        write: puts a manifest into what lies at `path`, in place of the one before.
         graph_bytes: of each method's graph, by name; {} of a package.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        target: Path,
-        manifest: Manifest,
-        write: Callable[[Manifest], None],
-        graph_bytes: Mapping[str, int] = MappingProxyType({}),
-    ) -> None:
-        """`write` puts a manifest into what lies at `path`, in place of the one before."""
-        self.path, self.target, self.manifest, self.graph_bytes = path, target, manifest, graph_bytes
-        self._write = write
+    path: Path
+    target: Path
+    manifest: Manifest
+    write: Callable[[Manifest], None]
+    graph_bytes: Mapping[str, int] = field(default_factory=dict)
 
     def describe(self, manifest: Manifest) -> None:
-        """Replace the manifest.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        self._write(manifest)
+        """Replace the manifest; an OSError if it cannot be written."""
+        self.write(manifest)
         self.manifest = manifest

@@ -13,6 +13,7 @@ from veca_edge.files import shortened, write_whole
 
 Precision = Literal["int8", "int4", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+DEFAULT: Precision = "int8"
 Compression = Literal["int8", "fp16", "fp32", "int4", "palette6", "palette4"]  # of all layers of a Core ML package
 FORMAT = "veca-edge recipe"
 FORMAT_VERSION = 1
@@ -46,9 +47,7 @@ class QuantizationRecipe:
             VecaError: naming one of them.
         """
         if strange := sorted(set(self.layers) - set(known)):
-            raise VecaError(
-                f"the recipe {self.name!r} names the layer {strange[0]}, which this model does not have"
-            )
+            raise VecaError(f"the recipe {self.name!r} names {strange[0]}, which this model does not have")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -59,7 +58,7 @@ class QuantizationRecipe:
         """What `to_dict` wrote.
 
         Raises:
-            VecaError: a value is missing or invalid.
+            VecaError: a value is missing or not valid.
         """
         if not isinstance(values, dict) or not {"name", "default", "layers"} <= set(values):
             raise VecaError("a recipe needs a name, a default and layers")
@@ -101,9 +100,9 @@ class QuantizationRecipe:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise VecaError(f"{name}: not a recipe of veca-edge (`veca-edge calibrate` writes them)")
+            raise VecaError(f"{name}: not a recipe of veca-edge")
         if values.get("format_version") != FORMAT_VERSION:
-            raise VecaError(f"{name}: made by a newer veca-edge: update veca-edge")
+            raise VecaError(f"{name}: made by a newer veca-edge: update this one")
         try:
             return cls.from_dict(values)
         except VecaError as error:

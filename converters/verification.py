@@ -1,9 +1,9 @@
-"""What a converted model says against what PyTorch says: scores, tolerances, and the child that compares."""
+"""Converted models compared with PyTorch: measures, tolerances, and the child process that compares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +23,6 @@ Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Progress = Callable[[float], None]
-# A file, the checkpoint it was made from, and images (H, W, 3) of any sizes to their comparison. It refuses with a
-# VecaError what is not a file of its kind, is damaged, or cannot be run.
 Compare = Callable[[Path, Checkpoint, Sequence[Image], Progress], "Verification"]
 
 
@@ -36,7 +34,7 @@ class Tolerance:
     limit: float
 
     def holds(self, row: Row) -> bool:
-        """Whether a row is within; not a number never is."""
+        """Whether a row is within it; NaN never is."""
         value = self.value(row)
         return value >= self.limit if self.measure == "feature_cosine" else value <= self.limit
 
@@ -65,6 +63,11 @@ TOLERANCES = {
     ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
 }
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
+
+
+def coarsest(manifest: Manifest) -> str:
+    """The quantization that sets a file's tolerance: int4 if any layer has it, else the file's own."""
+    return "int4" if "int4" in manifest.precision.values() else manifest.quantization
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Verification:
     """The whole comparison.
 
     Attributes:
-        quantization: of the file, or "int4" if any layer has it; with the target it sets the tolerance.
+        quantization: of the file, see `coarsest`; with the target it sets the tolerance.
         images: how many were compared.
         rows: one per method and budget.
         target: "executorch" or "coreml".
@@ -110,12 +113,6 @@ class Verification:
     images: int
     rows: tuple[Row, ...]
     target: str = "executorch"
-
-    @classmethod
-    def of(cls, manifest: Manifest, images: int, rows: Sequence[Row]) -> Verification:
-        """The comparison of a file that says this about itself."""
-        quantization = "int4" if "int4" in manifest.precision.values() else manifest.quantization
-        return cls(quantization, images, tuple(rows), manifest.target)
 
     @property
     def passed(self) -> bool:
@@ -155,22 +152,11 @@ class Verification:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says about one image: embedding (D'), features (N, D'), logits (K,) or None."""
+    """A model's outputs for one image: embedding (D'), features (N, D'), logits (K,) or None."""
 
     embedding: Float
     features: Float
     logits: Float | None
-
-
-@dataclass(frozen=True)
-class Score:
-    """One method on one image against the reference; see `Row`."""
-
-    embedding_cosine: float
-    feature_cosine: float
-    max_error: float
-    norm_error: float
-    agrees: bool | None
 
 
 class Reference:
@@ -183,7 +169,7 @@ class Reference:
         self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
 
     def __call__(self, image: Image, cores: int) -> Outputs:
-        """What the model says about an image (H, W, 3) of a size that it takes."""
+        """The model's outputs for an image (H, W, 3) of a size that it takes."""
         pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         with torch.inference_mode():
             output = self._model(((pixels - self._mean) / self._std)[None], cores)
@@ -192,31 +178,32 @@ class Reference:
         return Outputs(embedding, features, logits)
 
 
-def score(found: Outputs, expected: Outputs) -> Score:
-    """How far `found` is from `expected`."""
+def score(method: str, cores: int, found: Outputs, expected: Outputs) -> Row:
+    """How far `found` is from `expected` on one image."""
     agrees = None
     if found.logits is not None and expected.logits is not None:
-        agrees = bool(found.logits.argmax() == expected.logits.argmax())
-    return Score(
+        agrees = float(found.logits.argmax() == expected.logits.argmax())
+    return Row(
+        method,
+        cores,
         embedding_cosine=float(cosines(found.embedding, expected.embedding)),
         feature_cosine=float(cosines(found.features, expected.features).mean()),
         max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
+        top1_agreement=agrees,
         norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
-        agrees=agrees,
     )
 
 
-def summary(method: str, cores: int, scores: Sequence[Score]) -> Row:
-    """One method at one budget over all images."""
-    agreements = [score.agrees for score in scores if score.agrees is not None]
-    return Row(
-        method=method,
-        cores=cores,
-        embedding_cosine=float(np.mean([score.embedding_cosine for score in scores])),
-        feature_cosine=float(np.mean([score.feature_cosine for score in scores])),
-        max_error=float(np.max([score.max_error for score in scores])),
+def over_images(rows: Sequence[Row]) -> Row:
+    """One method at one budget over all images, from its row of each."""
+    agreements = [row.top1_agreement for row in rows if row.top1_agreement is not None]
+    return replace(
+        rows[0],
+        embedding_cosine=float(np.mean([row.embedding_cosine for row in rows])),
+        feature_cosine=float(np.mean([row.feature_cosine for row in rows])),
+        max_error=float(np.max([row.max_error for row in rows])),
         top1_agreement=float(np.mean(agreements)) if agreements else None,
-        norm_error=float(np.max([score.norm_error for score in scores])),
+        norm_error=float(np.max([row.norm_error for row in rows])),
     )
 
 

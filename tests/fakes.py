@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -29,8 +29,8 @@ class FakeModel:
     """
 
     name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
-    streams, statistics = False, None
-    quality: Mapping[str, Any] = {}
+    streams, statistics, quality = False, None, None
+    engine = SimpleNamespace(name="fake")
 
     def __init__(self, head: bool = True, fit: str = "crop") -> None:
         self.preprocessing = Preprocessing(image_size=64, fit=fit)

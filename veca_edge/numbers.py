@@ -1,4 +1,4 @@
-"""Numbers from files, sensors and callers: what can be one."""
+"""Numbers from files, sensors and callers: what can be one; and numbers in sentences."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def finite(value: object, low: float = -math.inf, high: float = math.inf) -> flo
     except OverflowError:
         return None
     return number if low <= number <= high and math.isfinite(number) else None
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, in the plural unless it is 1: "1 frame", "3 frames", "2 switches"."""
+    plural = f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"

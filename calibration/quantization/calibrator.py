@@ -9,7 +9,7 @@ from pathlib import Path
 
 from veca_edge.calibration.quantization.emulation import Layer, Simulation, as_layer, as_stored, half_precision
 from veca_edge.calibration.quantization.findings import Goal, Report, Whole
-from veca_edge.calibration.quantization.losses import Judge
+from veca_edge.calibration.quantization.losses import Evaluator
 from veca_edge.calibration.quantization.rounding import learned_rounding, measure_moments
 from veca_edge.calibration.quantization.selection import Key, Precisions, as_recipe, downhill, last_within
 from veca_edge.calibration.quantization.sensitivity import Kind, mean_fidelity, measure_sensitivity
@@ -25,7 +25,7 @@ from veca_edge.runtime.machine import Machine
 READY = ("int8", "int4")
 SENSITIVITY_GFLOPS = 24.0  # a pass over the photos on which one layer at a time is changed
 FEWEST, MOST = 4, 32  # such photos
-TABLES = 32_768  # bytes for the tables that a file gets once it is verified and judged
+TABLES = 32_768  # bytes for the tables that a file gets once it is verified and evaluated
 TRIES = 4  # conversions until a file is small enough
 
 Progress = Callable[[str, float], None]
@@ -83,8 +83,8 @@ class Calibrator:
         variants = self._variants()
         # Before anything is measured, because that takes minutes.
         beside = 0 if goal is None or goal.max_size is None else self._beside(goal.max_size, size_of)
-        judge = Judge(self._reference, self._photos.evaluate, self.budgets, self._stage("whole model"))
-        report = self._measured(machine, judge, variants)
+        evaluate = Evaluator(self._reference, self._photos.evaluate, self.budgets, self._stage("whole model"))
+        report = self._measured(machine, evaluate, variants)
         if goal is None:
             return report
         self._progress("choosing", 0.0)
@@ -93,9 +93,9 @@ class Calibrator:
         }
         steps = downhill(lost, self._sizes())
         if goal.max_size is None:
-            chosen, size = self._least_size(steps, goal.max_drop or 0.0, judge, report.wholes), None
+            chosen, size = self._least_size(steps, goal.max_drop or 0.0, evaluate, report.wholes), None
         else:
-            chosen, size = self._least_drop(steps, goal.max_size, beside, judge, report.wholes, size_of)
+            chosen, size = self._least_drop(steps, goal.max_size, beside, evaluate, report.wholes, size_of)
         self._progress("choosing", 1.0)
         return replace(report, goal=goal, chosen=chosen, file_bytes=size)
 
@@ -114,7 +114,9 @@ class Calibrator:
         self._progress("smallest file", 1.0)
         return size - self._weight_bytes(smallest)
 
-    def _measured(self, machine: Machine, judge: Judge, variants: Mapping[str, Mapping[Kind, Layer]]) -> Report:
+    def _measured(
+        self, machine: Machine, evaluate: Evaluator, variants: Mapping[str, Mapping[Kind, Layer]]
+    ) -> Report:
         """Single layers and the ready recipes."""
         count = int(SENSITIVITY_GFLOPS / gflops_of(self._checkpoint))
         some = self._photos.evaluate.first(min(MOST, max(FEWEST, count)))
@@ -125,18 +127,20 @@ class Calibrator:
             model={"name": name, "digest": self._checkpoint.digest, "budgets": self.budgets},
             photos=self._photos.to_dict(),
             machine=machine,
-            accuracy=judge.accuracy(),
+            accuracy=evaluate.accuracy(),
             rows=rows,
             row_photos=len(some),
-            wholes=tuple(self._whole(ready_recipe(name), judge) for name in READY),
+            wholes=tuple(self._whole(ready_recipe(name), evaluate) for name in READY),
         )
 
-    def _least_size(self, steps: Sequence[Precisions], limit: float, judge: Judge, ready: Sequence[Whole]) -> Whole:
+    def _least_size(
+        self, steps: Sequence[Precisions], limit: float, evaluate: Evaluator, ready: Sequence[Whole]
+    ) -> Whole:
         """The smallest model that loses no more than the limit."""
         tried: list[Whole] = []
 
         def holds(step: Precisions) -> bool:
-            tried.append(self._whole(as_recipe(step), judge))
+            tried.append(self._whole(as_recipe(step), evaluate))
             return tried[-1].drop <= limit
 
         last_within(steps, holds)
@@ -150,7 +154,7 @@ class Calibrator:
         steps: Sequence[Precisions],
         limit: int,
         beside: int,
-        judge: Judge,
+        evaluate: Evaluator,
         ready: Sequence[Whole],
         size_of: SizeOf,
     ) -> tuple[Whole, int]:
@@ -165,17 +169,17 @@ class Calibrator:
             if step is None:
                 break
             small = [whole for whole in ready if whole.weight_bytes <= room]
-            chosen = min((self._whole(as_recipe(step), judge), *small), key=lambda whole: whole.fidelity)
+            chosen = min((self._whole(as_recipe(step), evaluate), *small), key=lambda whole: whole.fidelity)
             size = size_of(chosen.recipe, self.round)
             if size + TABLES <= limit:
                 return chosen, size
             beside = size - chosen.weight_bytes
         raise VecaError(f"no recipe was found whose file has {limit / 1e6:.2f} MB: give a little more")
 
-    def _whole(self, recipe: QuantizationRecipe, judge: Judge) -> Whole:
+    def _whole(self, recipe: QuantizationRecipe, evaluate: Evaluator) -> Whole:
         folded = quantize(self._folded, recipe, self.round)
         layers = {name: as_stored(weight) for name, weight in linear_layers(folded).items()}
-        return Whole(recipe, folded.quantized_bytes, judge(self._reference.changed(layers)))
+        return Whole(recipe, folded.quantized_bytes, evaluate(self._reference.changed(layers)))
 
     def _weight_bytes(self, recipe: QuantizationRecipe) -> int:
         return quantize(self._folded, recipe, self.round).quantized_bytes

@@ -99,7 +99,7 @@ def loss_of(scores: Sequence[Scores], cores: int, targets: NDArray[np.int64] | N
     return Loss(cores, float(embedding.mean()), float(features.mean()), changed, accuracy, error)
 
 
-class Judge:
+class Evaluator:
     """Holds what the model in float32 says of photos, and compares changed models with it."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """Better rounding than to the nearest value: what a layer sees of real images decides how its weights are rounded.
 
-Two things, both measured to help (`tests/calibration/test_rounding.py` holds them to it):
+Two things, both measured to help (`tests/calibration/quantization/test_rounding.py` holds them to it):
 
 - A scale is as small as serves the inputs best: cutting the largest weights off can cost less than coarse steps.
 - Columns are rounded one after another, and what one loses the others make up for, as far as the inputs are
@@ -63,7 +63,7 @@ def measure_moments(
     images: NDArray[np.uint8],
     budgets: tuple[int, ...],
 ) -> dict[str, Moments]:
-    """What every layer sees of images, the budgets taking turns batch by batch.
+    """What every layer sees of images, the budgets alternating batch by batch.
 
     Args:
         simulation: of the model in float32.
@@ -74,9 +74,9 @@ def measure_moments(
         By layer; layers that read the same inputs share a value.
     """
     sums, patch_size = _Sums(), simulation.config.patch_size
-    for turn, batch in enumerate(batches(images, patch_size)):
-        simulation(batch, budgets[turn % len(budgets)], sums)
-        if sums.least >= ROWS and turn + 1 >= len(budgets):
+    for index, batch in enumerate(batches(images, patch_size)):
+        simulation(batch, budgets[index % len(budgets)], sums)
+        if sums.least >= ROWS and index + 1 >= len(budgets):
             break
     found = sums.moments()
     return {layer: found[read_same_inputs(layer)] for layer in simulation.layers}

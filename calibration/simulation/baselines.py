@@ -13,7 +13,7 @@ from veca_edge.governor.settings import PRESETS, Settings, preset
 from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
-BASELINES = ("fixed-64", "fixed-8", "cores-only", "ladder")
+BASELINES = ("fixed-64", "fixed-8", "cores-only", "thermal-level")
 POLICIES = (*PRESETS, *BASELINES)
 LOW_CHARGE = 0.2  # where phones themselves first warn
 
@@ -51,8 +51,8 @@ def build_policy(name: str, points: list[OperatingPoint], settings: Settings) ->
         return Policy(name, _fixed(plain[-1] if name == "fixed-64" else plain[0]))
     if name == "cores-only":
         return Policy(name, _governed(Front.of(_plain(points, settings), 0), settings))
-    if name == "ladder":
-        return Policy(name, _ladder(Front.of(points)))
+    if name == "thermal-level":
+        return Policy(name, _by_thermal_level(Front.of(points)))
     raise VecaError(f"{name!r} is no policy: use one of {', '.join(POLICIES)}")
 
 
@@ -75,16 +75,16 @@ def _fixed(point: OperatingPoint) -> Decide:
     return lambda state, previous, frames: Decision(point, "fixed", False, Memory())
 
 
-def _ladder(front: Front) -> Decide:
-    """Four rungs of the same front, one per thermal level, and one lower on a low battery: no memory at all."""
+def _by_thermal_level(front: Front) -> Decide:
+    """A fixed point per thermal level, a cheaper one on a low battery: no memory at all."""
     shares = zip(ThermalLevel, (1.0, 0.6, 0.3, 0.0), strict=True)
-    rungs = {level: front.points[front.ladders[0].best(share)] for level, share in shares}
+    points = {level: front.points[front.ladders[0].best(share)] for level, share in shares}
 
     def decide_now(state: DeviceState, previous: Decision | None, frames: FrameStatistics) -> Decision:
         level = state.thermal or ThermalLevel.NOMINAL
         low = state.battery is not None and state.battery < LOW_CHARGE and not state.charging
         if low or state.low_power:
             level = max(level, ThermalLevel.FAIR)
-        return Decision(rungs[level], f"{level}", level is ThermalLevel.CRITICAL, Memory())
+        return Decision(points[level], f"{level}", level is ThermalLevel.CRITICAL, Memory())
 
     return decide_now

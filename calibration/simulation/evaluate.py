@@ -114,7 +114,7 @@ def simulate(
         policy_name: from `baselines.POLICIES`.
         tables: the model on the device.
         minutes: in place of the scenario's.
-        seed: of noise and jitter.
+        seed: of the random numbers: sensor noise, and frame times that vary.
         settings: for the baselines that use some.
     """
     known = tables.latency.scaled(scenario.profile_error)

@@ -15,7 +15,7 @@ STYLES = {
     "balanced": ("#0b6bcb", 2.2, 9),
     "quality": ("#7a3fc4", 1.8, 8),
     "saver": ("#12857a", 1.8, 8),
-    "ladder": ("#e08a00", 1.3, 5),
+    "thermal-level": ("#e08a00", 1.3, 5),
     "fixed-64": ("#c0392b", 1.3, 4),
     "fixed-8": ("#8a8f98", 1.3, 3),
     "cores-only": ("#5f7f3a", 1.3, 3),

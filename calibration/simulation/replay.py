@@ -33,6 +33,7 @@ class Replay:
 
     Attributes:
         policy: its name.
+        states: how many it decided for.
         seconds: length of the trace.
         quality: mean over time.
         busy: mean share of time that the processor would have been busy at full clock.
@@ -40,6 +41,7 @@ class Replay:
     """
 
     policy: str
+    states: int
     seconds: float
     quality: float
     busy: float
@@ -67,5 +69,5 @@ def replay(states: Sequence[DeviceState], policy: Policy) -> Replay:
     seconds = states[-1].time - start
     if seconds <= 0:
         point = changes[-1].point
-        return Replay(policy.name, 0.0, point.quality, point.power, tuple(changes))
-    return Replay(policy.name, seconds, quality / seconds, busy / seconds, tuple(changes))
+        return Replay(policy.name, len(states), 0.0, point.quality, point.power, tuple(changes))
+    return Replay(policy.name, len(states), seconds, quality / seconds, busy / seconds, tuple(changes))

@@ -18,7 +18,7 @@ PACKAGED = "table.json"
 
 
 def read_tables(path: Path | None = None, target_rate: float = BALANCED.target_rate) -> Tables:
-    """Tables from a file that `veca-edge simulate --measure` wrote; None for the packaged one.
+    """Tables from a JSON file, see `tables_from`; None for the packaged ones.
 
     Raises:
         VecaError: the file cannot be read or holds something else.
@@ -44,7 +44,7 @@ def tables_from(values: Any, target_rate: float = BALANCED.target_rate) -> Table
     """Tables from plain values: `quality`, `freshness` (may be absent) and `latency`.
 
     Raises:
-        VecaError: something is missing or makes no sense.
+        VecaError: something is missing, or a number is out of its range.
     """
     if not isinstance(values, Mapping):
         raise VecaError("a table of operating points is a JSON object")

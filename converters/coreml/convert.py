@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
 
 from veca_edge._version import __version__
 from veca_edge.converters.coreml.functions import Dialect, PackageGraph
@@ -17,7 +16,7 @@ from veca_edge.converters.coreml.package import describe_package, put_in_place, 
 from veca_edge.converters.coreml.weights import package_weights
 from veca_edge.converters.description import check_budgets, check_image_size, model_facts
 from veca_edge.converters.draft import Draft
-from veca_edge.converters.recipes import Compression, QuantizationRecipe
+from veca_edge.converters.recipes import DEFAULT, Compression, QuantizationRecipe
 from veca_edge.errors import VecaError
 from veca_edge.files import check_package_target
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path
@@ -45,7 +44,7 @@ class PackageOptions:
         classifier: label and probabilities in place of logits.
     """
 
-    quantize: Compression = "int8"
+    quantize: Compression = DEFAULT
     recipe: QuantizationRecipe | None = None
     budgets: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
@@ -128,65 +127,61 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class PlannedFunction:
-    """A function that is to be."""
-
-    name: str
-    cores: int
-    image_size: int
-
-
-@dataclass(frozen=True)
 class Part:
-    """One package that is to be: where, and its functions, those of the default image size first."""
+    """One package that is to be written.
+
+    Attributes:
+        target: where it goes.
+        budgets: core counts, ascending.
+        functions: budget and image size in pixels by name, those of the default size first, then by budget.
+    """
 
     target: Path
-    functions: tuple[PlannedFunction, ...]
+    budgets: tuple[int, ...]
+    functions: Mapping[str, tuple[int, int]]
 
     @property
-    def default(self) -> PlannedFunction:
-        """The largest budget at the first image size."""
-        size = self.functions[0].image_size
-        return max((f for f in self.functions if f.image_size == size), key=lambda f: f.cores)
+    def default(self) -> str:
+        """The function for the largest budget at the first image size."""
+        return list(self.functions)[len(self.budgets) - 1]
 
 
 def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) -> Iterator[Part]:
     """The packages to write, with the options checked against the checkpoint before any work."""
-    if options.quantize not in (known := get_args(Compression)):
-        raise VecaError(f"unknown quantization {options.quantize!r}: use {', '.join(known)}")
     if options.recipe is not None and options.recipe.name in ("fp32", "fp16"):
-        raise VecaError(f"a recipe cannot have the name {options.recipe.name}, a value of --quantize: rename it")
+        raise VecaError(f"a recipe must not be named {options.recipe.name}: rename it, or use --quantize")
     if options.classifier and checkpoint.head is None:
         raise VecaError("the checkpoint has no head, so there is nothing to classify with: leave --classifier out")
     budgets = check_budgets(checkpoint, options.budgets)
     sizes = tuple(dict.fromkeys(check_image_size(checkpoint, size) for size in options.image_sizes or (None,)))
     if options.minimum_target == "iOS18":
-        functions = [PlannedFunction(function_name(c, size, sizes[0]), c, size) for size in sizes for c in budgets]
-        yield Part(check_package_target(output), tuple(functions))
+        functions = {function_name(c, size, sizes[0]): (c, size) for size in sizes for c in budgets}
+        yield Part(check_package_target(output), budgets, functions)
         return
     if len(sizes) > 1:
-        raise VecaError("a package for iOS 17 holds one image size only: give one --image-size")
+        raise VecaError("packages for iOS 17 hold one function each: give one --image-size")
     recipe = options.recipe
     kinds = {options.quantize} if recipe is None else {recipe.default, *recipe.layers.values()}
     if coarse := kinds & {"int4", "palette6", "palette4"}:
-        raise VecaError(
-            f"{coarse.pop()} needs iOS 18: leave --minimum-target out, or store weights in int8, fp16 or fp32"
-        )
+        raise VecaError(f"{coarse.pop()} needs iOS 18: leave --minimum-target out, or use int8, fp16 or fp32")
     for cores in budgets:
         target = output.with_name(f"{output.stem}-cores_{cores}{output.suffix}")
-        yield Part(check_package_target(target), (PlannedFunction(MAIN, cores, sizes[0]),))
+        yield Part(check_package_target(target), (cores,), {MAIN: (cores, sizes[0])})
 
 
 def _draft(graph: PackageGraph, part: Part, folder: Path, checkpoint: Checkpoint, options: PackageOptions) -> Draft:
     """Write a part under a temporary name, described."""
-    rows = {f.name: f.image_size // checkpoint.config.patch_size for f in part.functions}
-    functions = {f.name: graph.function(f.cores, rows[f.name], rows[f.name]) for f in part.functions}
+    patch = checkpoint.config.patch_size
+    functions = {
+        name: graph.function(cores, size // patch, size // patch) for name, (cores, size) in part.functions.items()
+    }
+    sizes = [size for _, size in part.functions.values()]
     about = Manifest(
-        **model_facts(checkpoint, part.default.image_size),
+        **model_facts(checkpoint, sizes[0]),
         target=TARGET,
         quantization=options.quantization,
-        budgets=tuple(sorted({f.cores for f in part.functions})),
-        max_patches=max(rows.values()) ** 2,
+        budgets=part.budgets,
+        max_patches=(max(sizes) // patch) ** 2,
         labels=distinct(checkpoint.labels) if options.classifier else checkpoint.labels,
         methods=tuple(functions),
         program_size=0,
@@ -196,7 +191,7 @@ def _draft(graph: PackageGraph, part: Part, folder: Path, checkpoint: Checkpoint
         verification={},
         precision={} if options.recipe is None else {"default": options.recipe.default, **options.recipe.layers},
     )
-    path, manifest = write_package(folder, functions, part.default.name, options.minimum_target, about)
+    path, manifest = write_package(folder, functions, part.default, options.minimum_target, about)
     draft = Draft(path, part.target, manifest, partial(describe_package, path, licence_of(checkpoint)))
     draft.describe(manifest)
     return draft

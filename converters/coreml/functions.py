@@ -107,9 +107,9 @@ class _Writer:
     def outputs(self, image: Var, cores: int, rows: int, columns: int) -> list[Var]:
         """All outputs of the model, for an image (1, 3, H, W)."""
         weights, count, width = self._weights, rows * columns, self._config.hidden_dim
-        begin, core_size, xy_size = self._c([0, 0, 0]), self._c([1, cores, width]), self._c([1, cores, 2])
-        tokens = self._weight("core_tokens", weights.core_tokens)
-        active = mb.slice_by_size(x=tokens, begin=begin, size=core_size, name="cores")
+        begin, size, xy_size = self._c([0, 0, 0]), self._c([1, cores, width]), self._c([1, cores, 2])
+        every = self._weight("core_tokens", weights.core_tokens)
+        active = mb.slice_by_size(x=every, begin=begin, size=size, name="cores")
         raw = mb.slice_by_size(
             x=self._weight("coordinates", weights.coordinates), begin=begin, size=xy_size, name="xy"
         )
@@ -118,7 +118,7 @@ class _Writer:
         grid = self._patch_rotation(rows, columns)
         for index, block in enumerate(weights.blocks):
             if index:
-                raw = self._next_coordinates(raw, x, cores, index)
+                raw = self._moved(raw, x, cores, index)
             cos, sin = self._rotation(raw, grid, index)
             x = self._attention(x, cos, sin, block, cores, f"l{index}")
             x = self._feed_forward(x, block, f"l{index}")
@@ -153,11 +153,11 @@ class _Writer:
         cos, sin = (np.asarray(f(angles), np.float32) for f in (np.cos, np.sin))
         return self._weight(f"{name}_cos", cos), self._weight(f"{name}_sin", sin)
 
-    def _next_coordinates(self, raw: Var, x: Var, cores: int, index: int) -> Var:
+    def _moved(self, raw: Var, x: Var, cores: int, index: int) -> Var:
         size = self._c([1, cores, self._config.hidden_dim])
         active = mb.slice_by_size(x=x, begin=self._c([0, 0, 0]), size=size, name=f"l{index}_cores")
-        change = self._linear(active, self._weights.coordinate_heads[index - 1])
-        return mb.add(x=raw, y=change, name=f"l{index}_xy")
+        moved = self._linear(active, self._weights.coordinate_heads[index - 1])
+        return mb.add(x=raw, y=moved, name=f"l{index}_xy")
 
     def _rotation(self, raw: Var, grid: tuple[Var, Var], index: int) -> tuple[Var, Var]:
         """Cosines and signed sines (1, C + N, hd) of the whole sequence."""

@@ -1,7 +1,7 @@
 """Short names in a Core ML program: with eight functions of the same graph, names are a third of its size.
 
-coremltools names each operation as well as its result. Core ML needs no names of operations, and Chromium's WebNN
-writes none either (services/webnn/coreml/graph_builder.cc), so they are removed.
+coremltools gives each operation a name beside that of its result, and those are removed. Core ML does not need
+them: Chromium's WebNN writes its programs without (services/webnn/coreml/graph_builder.cc).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def shorten_names(specification: Any) -> dict[str, str]:
-    """Remove the names of operations, and give values short ones, the same in every function.
+    """Remove the names of operations, and give values short names, the same in every function.
 
     Args:
         specification: a `Model` message with an ML program; it is changed. Inputs and outputs of functions keep

@@ -55,7 +55,7 @@ def describe_package(package: Path, licence: str, manifest: Manifest) -> None:
 
 
 def short_description(manifest: Manifest) -> str:
-    """What Xcode shows of a model at first."""
+    """The description that Xcode shows first."""
     budgets = ", ".join(map(str, manifest.budgets))
     return (
         f"VECA image encoder {manifest.name}, {manifest.quantization} weights: one embedding for the image and one "
@@ -87,7 +87,7 @@ def write_package(
 
     Args:
         folder: where, see `staging`.
-        functions: by name; for iOS 17 only one, "main".
+        functions: by name; for iOS 17 just one, "main".
         default: the function that runs if an app names none.
         minimum_target: oldest system that is to run it.
         about: for the descriptions of inputs and outputs.
@@ -113,7 +113,7 @@ def write_package(
         names = shorten_names(spec)
         spec.description.metadata.userDefined[NAMES_KEY] = json.dumps(names, separators=(",", ":"))
         ct.utils.save_spec(spec, str(package), weights_dir=str(weights))
-    except RuntimeError as error:  # the native writers know no other
+    except RuntimeError as error:  # the native writers raise nothing else
         raise VecaError(f"coremltools could not write the package: {error}") from None
     shutil.rmtree(weights)
     written = package / WEIGHTS
@@ -126,7 +126,7 @@ def write_package(
 
 
 def put_in_place(draft: Path, target: Path) -> None:
-    """Give a package its name; a package that has it already is removed only once the new one is there."""
+    """Rename a package to `target`; one that has this name is removed only when the new one is in its place."""
     old = target.with_name(f".{secrets.token_hex(6)}.old{PACKAGE_SUFFIX}")
     replaced = target.is_dir()
     if replaced:

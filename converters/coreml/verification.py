@@ -23,8 +23,9 @@ from veca_edge.converters.verification import (
     Reference,
     Verification,
     answer_with,
+    coarsest,
+    over_images,
     score,
-    summary,
 )
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
@@ -48,7 +49,18 @@ def verify_package(
     images: Sequence[Image],
     progress: Progress = lambda _: None,
 ) -> Verification:
-    """Compare every function of a package with PyTorch in float32; see `Compare`."""
+    """Compare every function with PyTorch in float32.
+
+    Args:
+        path: the package.
+        checkpoint: its source.
+        images: uint8 (H, W, 3), RGB, any sizes.
+        progress: called with how much is done, 0..1.
+
+    Raises:
+        VecaError: not a package that veca-edge made, a damaged one, or one with an operation that the
+            interpreter lacks.
+    """
     file, reference, rows = read_package_file(path), Reference(checkpoint), []
     manifest = file.manifest
     precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"
@@ -59,11 +71,11 @@ def verify_package(
         for image in images:
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, size).image
             found = interpreter.run({IMAGE: fitted}, ranges.note)
-            scores.append(score(_outputs(found), reference(fitted, cores)))
+            scores.append(score(name, cores, _outputs(found), reference(fitted, cores)))
             done += 1
             progress(done / total)
-        rows.append(replace(summary(name, cores, scores), largest=_largest(ranges)))
-    return Verification.of(manifest, len(images), rows)
+        rows.append(replace(over_images(scores), largest=_largest(ranges)))
+    return Verification(coarsest(manifest), len(images), tuple(rows), "coreml")
 
 
 def _largest(ranges: Ranges) -> float:

@@ -1,6 +1,6 @@
 """A checkpoint's weights as a Core ML package stores them: folded once, compressed once, shared by every function.
 
-Folded here, in float64: the norms' gain and shift into the linear layers that follow them, `pos_alpha` into the
+Folded here, in float64: the norms' gain and shift into the linears that follow them, `pos_alpha` into the
 coordinate heads, the three projections of attention into one matrix. Query and key channels are regrouped so that a
 head's even channels come first and its odd ones after them: rotation then swaps two halves instead of neighbours.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from veca_edge.converters.graph.tensors import Array, Tensors
 from veca_edge.converters.graph.weights import GROUP, round_groups
 from veca_edge.converters.recipes import Compression, Precision, QuantizationRecipe
+from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
 
@@ -106,7 +107,7 @@ class PackageWeights:
         spread: (1, 3, 1, 1), what a centred pixel value is multiplied with.
         patch: convolution (D, 3, p, p).
         patch_norm: of the norm after it, or None.
-        core_tokens: (1, M, D), all core tokens in order.
+        core_tokens: (1, M, D), all of them in order.
         coordinates: (1, M, 2), their raw positions, before tanh.
         angles: (hd, 2), minus the angle of every channel pair, then plus: their cosine is [cos, cos], their sine
             [-sin, sin].
@@ -131,6 +132,13 @@ class PackageWeights:
     head: Matrix | None
 
 
+def check_compression(name: str) -> Compression:
+    """`name` if it is a known one, else VecaError."""
+    if name not in get_args(Compression):
+        raise VecaError(f"unknown quantization {name!r}: use {', '.join(get_args(Compression))}")
+    return name  # type: ignore[return-value]
+
+
 def package_weights(
     checkpoint: Checkpoint,
     compression: Compression,
@@ -149,37 +157,45 @@ def package_weights(
             in the package's precision. A matrix that joins several layers gets the finest of their precisions.
 
     Raises:
-        VecaError: the recipe names a layer that this model does not have.
+        VecaError: an unknown compression, or the recipe names a layer that this model does not have.
     """
-    source = _Source(checkpoint, compression, recipe)
-    config, preprocessing, head = checkpoint.config, checkpoint.preprocessing, checkpoint.head
+    folder = _Folder(checkpoint, check_compression(compression), recipe)
+    config, preprocessing, head, tensors = (
+        checkpoint.config,
+        checkpoint.preprocessing,
+        checkpoint.head,
+        folder.tensors,
+    )
     blocks = []
     for index in range(config.num_layers):
-        blocks.append(source.block(index))
+        blocks.append(folder.block(index))
         report((index + 1) / config.num_layers)
     mean, std = (np.asarray(preprocessing[name], np.float64).reshape(1, 3, 1, 1) for name in ("mean", "std"))
     pairs: Array = pair_frequencies(config).numpy()
     return PackageWeights(
         centre=_float32(255 * mean),
         spread=_float32(1 / (255 * std)),
-        patch=source.linear("patch", "patch_embed.proj"),
-        patch_norm=source.norm("patch_embed.norm") if config.patch_embed_norm else None,
-        core_tokens=source.tensors.chunks("query_token_chunks")[None],
-        coordinates=source.tensors.chunks("qcoord_chunks")[None],
+        patch=folder.matrix("patch", *tensors.linear("patch_embed.proj")),
+        patch_norm=_norm(tensors, "patch_embed.norm") if config.patch_embed_norm else None,
+        core_tokens=_float32(tensors.chunks("query_token_chunks")[None]),
+        coordinates=_float32(tensors.chunks("qcoord_chunks")[None]),
         angles=_float32(np.concatenate([-pairs, pairs])),
         blocks=tuple(blocks),
-        coordinate_heads=source.coordinate_heads(),
-        final=source.norm("final_norm"),
-        projection=source.linear("projection", "output_proj") if config.output_dim is not None else None,
+        coordinate_heads=tuple(
+            Matrix(f"l{index}_coordinate_head", Plain(_float32(weight)), _float32(bias))
+            for index, (weight, bias) in enumerate(tensors.coordinate_heads(), start=1)
+        ),
+        final=_norm(tensors, "final_norm"),
+        projection=folder.matrix("projection", *tensors.linear("output_proj")) if config.output_dim else None,
         head=None if head is None else Matrix("head", Plain(head["weight"].numpy()), head["bias"].numpy()),
     )
 
 
-class _Source:
-    """Makes the layers of a package of a checkpoint's tensors."""
+class _Folder:
+    """Folds and compresses one matrix at a time."""
 
     def __init__(self, checkpoint: Checkpoint, compression: Compression, recipe: QuantizationRecipe | None) -> None:
-        self.tensors = Tensors(checkpoint.state)
+        self.tensors = Tensors(checkpoint)
         self._heads = checkpoint.config.num_heads
         self._compression = compression
         self._recipe = recipe
@@ -189,37 +205,21 @@ class _Source:
             ends = ["patch"] if checkpoint.config.output_dim is None else ["patch", "projection"]
             recipe.check([*known, *ends])
 
-    def norm(self, name: str) -> Norm:
-        return Norm(*map(_float32, self.tensors.linear(name)))
-
-    def coordinate_heads(self) -> tuple[Matrix, ...]:
-        made = enumerate(self.tensors.coordinate_heads(), 1)
-        return tuple(
-            Matrix(f"l{i}_coordinates", Plain(_float32(weight)), _float32(bias)) for i, (weight, bias) in made
-        )
-
-    def linear(self, name: str, source: str) -> Matrix:
-        return self._matrix(name, *self.tensors.linear(source))
-
     def block(self, index: int) -> Block:
-        at = f"blocks.{index}"
-        parts = [self.tensors.after_norm(f"{at}.attn.{name}_proj", f"{at}.norm_attn") for name in "qkv"]
-        weights, biases = [part[0] for part in parts], [part[1] for part in parts]
-        order = self._halves(len(biases[0]))
-        for rotated in (0, 1):
-            weights[rotated], biases[rotated] = weights[rotated][order], biases[rotated][order]
+        prefix = f"blocks.{index}"
+        parts = [self.tensors.after_norm(f"{prefix}.attn.{name}_proj", f"{prefix}.norm_attn") for name in "qkv"]
+        # Of queries and keys, per head the even channels first, then the odd ones.
+        order = np.arange(len(parts[0][1])).reshape(self._heads, -1, 2).transpose(0, 2, 1).reshape(-1)
+        parts[:2] = [(weight[order], bias[order]) for weight, bias in parts[:2]]
+        weights, biases = zip(*parts, strict=True)
         return Block(
-            qkv=self._matrix(f"l{index}_qkv", np.concatenate(weights), np.concatenate(biases)),
-            out=self.linear(f"l{index}_out", f"{at}.attn.out_proj"),
-            up=self._matrix(f"l{index}_up", *self.tensors.after_norm(f"{at}.fc1", f"{at}.norm_ffn")),
-            down=self.linear(f"l{index}_down", f"{at}.fc2"),
+            qkv=self.matrix(f"l{index}_qkv", np.concatenate(weights), np.concatenate(biases)),
+            out=self.matrix(f"l{index}_out", *self.tensors.linear(f"{prefix}.attn.out_proj")),
+            up=self.matrix(f"l{index}_up", *self.tensors.after_norm(f"{prefix}.fc1", f"{prefix}.norm_ffn")),
+            down=self.matrix(f"l{index}_down", *self.tensors.linear(f"{prefix}.fc2")),
         )
 
-    def _halves(self, width: int) -> NDArray[np.int64]:
-        """Channels in the order: per head the even ones, then the odd ones."""
-        return np.arange(width).reshape(self._heads, -1, 2).transpose(0, 2, 1).reshape(-1)
-
-    def _matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
+    def matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
         return Matrix(name, _COMPRESSIONS[self._how(name)](_float32(weight)), _float32(bias))
 
     def _how(self, name: str) -> Compression:
@@ -230,6 +230,11 @@ class _Source:
         block, _, part = name.partition("_")
         layers = [f"blocks.{block.removeprefix('l')}.{layer}" for layer in JOINED[part]] if part else [name]
         return max(map(self._recipe.precision_of, layers), key=FINENESS.index)
+
+
+def _norm(tensors: Tensors, name: str) -> Norm:
+    gain, shift = tensors.linear(name)
+    return Norm(_float32(gain), _float32(shift))
 
 
 def _float32(values: Array) -> Float:

@@ -20,7 +20,7 @@ from veca_edge.converters.executorch.xnnpack import ConstantStore
 from veca_edge.converters.graph.elastic import ElasticGraph, Sizes
 from veca_edge.converters.graph.folding import FoldedModel, fold, linear_layers, quantize
 from veca_edge.converters.graph.weights import Round, nearest
-from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe
+from veca_edge.converters.recipes import DEFAULT, QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES, Manifest, elastic_method
@@ -48,7 +48,7 @@ class ConvertOptions:
             `DEFAULT_MAX_PATCHES`.
     """
 
-    recipe: QuantizationRecipe = ready_recipe("int8")  # noqa: RUF009 - a value, not made anew
+    recipe: QuantizationRecipe = ready_recipe(DEFAULT)  # noqa: RUF009 - a value, not made anew
     round: Round = nearest
     budgets: tuple[int, ...] | None = None
     image_size: int | None = None
@@ -109,7 +109,7 @@ def _built(
     try:
         program, coverage = build_program(checkpoint, folded, plan, report)
     except OSError as error:  # the schema compiler works in the temporary folder
-        raise VecaError(f"cannot write temporary files: {error.strerror or error}; set TMPDIR") from None
+        raise VecaError(f"cannot write temporary files: {error.strerror or error}: set TMPDIR") from None
     manifest = Manifest(
         **model_facts(checkpoint, plan.image_size),
         target=TARGET,
@@ -152,9 +152,9 @@ def _plan(checkpoint: Checkpoint, options: ConvertOptions) -> _Plan:
     rows = size // checkpoint.config.patch_size
     most = max(DEFAULT_MAX_PATCHES, rows**2) if options.max_patches is None else options.max_patches
     if most < rows**2:
-        raise VecaError(f"--max-patches {most} is too few for an image of {size} px: use at least {rows**2}")
+        raise VecaError(f"--max-patches {most} is too small: a {size} px image has {rows**2} patches")
     if most > 2**16:
-        raise VecaError(f"--max-patches {most} is too many: use at most {2**16}")
+        raise VecaError(f"--max-patches {most} is too large: use at most {2**16}")
     return _Plan(budgets, size, rows, most)
 
 

@@ -1,6 +1,6 @@
 """A model file against the checkpoint it came from: every method, every budget, on real images.
 
-The comparison runs in a child process, because a faulty program can end the process that runs it.
+The comparison runs in a child process, because a program that is wrong in the wrong way ends the process.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from veca_edge.converters.verification import (
     Outputs,
     Progress,
     Reference,
-    Score,
+    Row,
     Verification,
     answer_with,
+    coarsest,
+    over_images,
     score,
-    summary,
 )
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.model.checkpoint import Checkpoint
@@ -39,18 +40,27 @@ def verify(
     images: Sequence[Image],
     progress: Progress = lambda _: None,
 ) -> Verification:
-    """Compare every method of a model file at every budget with PyTorch in float32; see `Compare`."""
+    """Compare every method at every budget with PyTorch in float32.
+
+    Args:
+        path: the model file.
+        checkpoint: its source.
+        images: uint8 (H, W, 3), RGB, any sizes.
+        progress: called with how much is done, 0..1.
+
+    Raises:
+        VecaError: not a model file, or a damaged one.
+    """
     file = read_model_file(path)
     manifest, comparison = file.manifest, _Comparison(file, checkpoint)
     fitted = [manifest.preprocessing.resize(i, manifest.patch_size, manifest.image_size).image for i in images]
-    scores: dict[tuple[str, int], list[Score]] = {}
+    found: dict[tuple[str, int], list[Row]] = {}
     for done, cores in enumerate(manifest.budgets):
         for count, image in enumerate(fitted):
-            for method, found in comparison.scores(image, cores):
-                scores.setdefault((method, cores), []).append(found)
+            for row in comparison.rows(image, cores):
+                found.setdefault((row.method, cores), []).append(row)
             progress((done + (count + 1) / len(fitted)) / len(manifest.budgets))
-    rows = tuple(summary(method, cores, several) for (method, cores), several in scores.items())
-    return Verification.of(manifest, len(fitted), rows)
+    return Verification(coarsest(manifest), len(fitted), tuple(map(over_images, found.values())))
 
 
 class _Comparison:
@@ -62,19 +72,19 @@ class _Comparison:
         self._program = Program(file, max(1, default_threads() // 2))
         self._expected = Reference(checkpoint)
 
-    def scores(self, image: Image, cores: int) -> Iterator[tuple[str, Score]]:
-        """Every method's score on one image (H, W, 3) of the file's image size."""
+    def rows(self, image: Image, cores: int) -> Iterator[Row]:
+        """Every method on one image (H, W, 3) of the file's image size."""
         expected = self._expected(image, cores)
         inputs = self._inputs(image, cores)
         for most, method in self._file.manifest.size_buckets("encode"):
             seen = image if most >= len(inputs[0]) else self._corner(image, most)
             core, features, _ = self._program.run(method, inputs if seen is image else self._inputs(seen, cores))
             wanted = expected if seen is image else self._expected(seen, cores)
-            yield method, score(self._with_head(core[0], features), wanted)
-        yield from self._step_scores(inputs, expected)
+            yield score(method, cores, self._with_head(core[0], features), wanted)
+        yield from self._step_rows(inputs, cores, expected)
         found = self._program.run(f"cores_{cores}", [image.astype(np.float32)])
         logits = found[2][0] if len(found) > 2 else None
-        yield f"cores_{cores}", score(Outputs(found[0][0], found[1], logits), expected)
+        yield score(f"cores_{cores}", cores, Outputs(found[0][0], found[1], logits), expected)
 
     def _inputs(self, image: Image, cores: int) -> list[Float]:
         """Patches, positions, cores and their coordinates."""
@@ -83,18 +93,18 @@ class _Comparison:
         return [cut_patches(image, size), centres, self._file.cores[:cores], self._file.coordinates[:cores]]
 
     def _corner(self, image: Image, patches: int) -> Image:
-        """The image's top left corner, of at most this many patches."""
+        """The image's top left corner of at most so many patches."""
         side = math.isqrt(patches) * self._file.manifest.patch_size
         return np.ascontiguousarray(image[:side, :side])
 
-    def _step_scores(self, inputs: list[Float], expected: Outputs) -> Iterator[tuple[str, Score]]:
-        """`step` with nothing remembered, then with some patches computed and the others remembered."""
+    def _step_rows(self, inputs: list[Float], cores: int, expected: Outputs) -> Iterator[Row]:
+        """`step` with nothing remembered, then with some patches computed anew and the others remembered."""
         manifest, count = self._file.manifest, len(inputs[0])
         empty = np.zeros((manifest.num_heads, 2, manifest.hidden_dim // manifest.num_heads), np.float32)
         nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]
         for method in (name for most, name in manifest.size_buckets("step") if most >= count):
             core, features, _, *kept = (a.copy() for a in self._program.run(method, [*inputs, *nothing]))
-            yield method, score(self._with_head(core[0], features), expected)
+            yield score(method, cores, self._with_head(core[0], features), expected)
         for most, method in manifest.size_buckets("step") if count > 1 else ():
             new = np.arange(0, count, 2)[:most]
             mask = np.zeros(count, np.float32)
@@ -103,7 +113,7 @@ class _Comparison:
             core, fresh, *_ = self._program.run(method, [*chosen, *inputs[2:], mask, *kept])
             mixed = features.copy()
             mixed[new] = fresh
-            yield f"{method}, remembered", score(self._with_head(core[0], mixed), expected)
+            yield score(f"{method}, remembered", cores, self._with_head(core[0], mixed), expected)
 
     def _with_head(self, embedding: Float, features: Float) -> Outputs:
         logits = None if self._file.head is None else self._file.head.logits(embedding, features)

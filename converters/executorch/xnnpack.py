@@ -2,9 +2,9 @@
 
 The general route (torch.export, quantizer, partitioner) takes minutes for a 12-layer model and cannot express
 what an elastic graph needs, above all slices and reshapes of dynamic tensors. A VECA graph is regular enough to
-be written node by node, which takes seconds. The schema is ExecuTorch's own
-(`executorch/backends/xnnpack/serialization`), as pinned by this package's `convert` extra; every file made like
-this is loaded again and compared with PyTorch before it gets its name.
+be written down node by node, which takes seconds. The schema is ExecuTorch's own
+(`executorch/backends/xnnpack/serialization`), as pinned by this package's `convert` extra; every file made this
+way is loaded back and compared with PyTorch before it is called done.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _nibbles(data: NDArray[np.generic]) -> NDArray[np.uint8]:
 def _plain(item: Any) -> Any:
     """A node or value of the schema as plain dictionaries, which ExecuTorch's JSON encoder takes as they are.
 
-    Its own conversion looks up every class's types for every object, which takes ten times as long.
+    Its own way to the same text looks up every class's types for every object: ten times as long.
     """
     if not is_dataclass(item):
         return item
@@ -251,20 +251,9 @@ class GraphBuilder:
         shape = list(values[0].shape)
         shape[axis] = sum(v.shape[axis] for v in values)
         out = self._value(shape)
-        node = (xnn.XNNConcatenate2, xnn.XNNConcatenate3, xnn.XNNConcatenate4, xnn.XNNConcatenate5)
-        ids = [v.id for v in values] + [INVALID_ID] * (5 - len(values))
-        self._node(
-            node[len(values) - 2](
-                axis=axis,
-                input1_id=ids[0],
-                input2_id=ids[1],
-                input3_id=ids[2],
-                input4_id=ids[3],
-                input5_id=ids[4],
-                output_id=out.id,
-                flags=0,
-            )
-        )
+        node = (xnn.XNNConcatenate2, xnn.XNNConcatenate3, xnn.XNNConcatenate4, xnn.XNNConcatenate5)[len(values) - 2]
+        inputs = [value.id for value in values] + [INVALID_ID] * (5 - len(values))
+        self._node(node(axis, *inputs[:4], out.id, 0, inputs[4]))
         return out
 
     def slice(self, x: Value, axis: int, start: int, size: int) -> Value:

@@ -3,11 +3,11 @@
 Cores and patches are two streams (C, D) and (n, D) that never share a tensor, because a dynamic tensor cannot be
 split again. Each weight is applied to both streams back to back, while it is still in the processor's cache.
 
-    encode   patches, positions, cores, core coordinates -> cores, features, core attention
+    encode   patches, positions, cores, core coordinates -> cores, features, core_attention
     step     the same, mask, remembered keys and values  -> the same, new keys and values of the patches
     cores_C  image                                       -> embedding, features, [logits]
 
-Core attention is that of every patch to every core in the last layer (heads, n, C).
+`core_attention` is the last layer's attention of every patch to every core (heads, n, C).
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class ElasticGraph:
         g = self.graph
         patches, positions, cores, core_positions = self._token_inputs(sizes)
         tokens = self._embed(patches)
-        core, patch, attention, _ = self._blocks(tokens, positions, cores, core_positions, None, [])
-        for value in (core, patch, attention):
+        core, patch, core_attention, _ = self._blocks(tokens, positions, cores, core_positions, None, [])
+        for value in (core, patch, core_attention):
             g.output(value)
         return g
 
@@ -98,8 +98,8 @@ class ElasticGraph:
         shape = (config.num_heads, sizes.remembered, config.head_dim)
         remembered = [(g.input(shape), g.input(shape)) for _ in range(config.num_layers)]
         tokens = self._embed(patches)
-        core, patch, attention, kept = self._blocks(tokens, positions, cores, core_positions, mask, remembered)
-        for value in (core, patch, attention, *kept):
+        core, patch, core_attention, kept = self._blocks(tokens, positions, cores, core_positions, mask, remembered)
+        for value in (core, patch, core_attention, *kept):
             g.output(value)
         return g
 
@@ -110,7 +110,7 @@ class ElasticGraph:
         grid = g.transpose(g.reshape(image, (rows, p, columns, p * 3)), (0, 2, 1, 3))
         tokens = self._embed(g.reshape(grid, (rows * columns, p * p * 3)))
         positions = g.constant(f"grid_{rows}x{columns}", cell_centres(rows, columns))
-        # All core tokens are one constant that all budgets share.
+        # All core tokens are one constant that the budgets share.
         active = g.slice(g.constant("core_tokens", self._model.core_tokens), 0, 0, cores)
         coordinates = g.slice(g.constant("coordinates", self._model.coordinates), 0, 0, cores)
         core, patch, _, _ = self._blocks(tokens, positions, active, coordinates, None, [])
@@ -148,7 +148,7 @@ class ElasticGraph:
         remembered: list[tuple[Value, Value]],
     ) -> tuple[Value, Value, Value, list[Value]]:
         """Final cores and features, the last layer's patch-to-core attention, and new keys and values."""
-        g, kept, attention = self.graph, [], tokens
+        g, kept, core_attention = self.graph, [], tokens
         patch = Stream(tokens, *self._rotation(positions))
         for index, block in enumerate(self._model.blocks):
             if index:
@@ -156,15 +156,15 @@ class ElasticGraph:
             core = Stream(cores, *self._rotation(g.tanh(coordinates)))
             patch_heads, core_heads = self._heads(patch, core, block)
             past = remembered[index] if remembered else None
-            core_attention = self._core_attention(core_heads, patch_heads, past, mask)
-            patch_attention, attention = self._attend(patch_heads.query, core_heads)
+            core_update = self._core_update(core_heads, patch_heads, past, mask)
+            patch_update, core_attention = self._attend(patch_heads.query, core_heads)
             patch_tokens, cores = self._residual(
-                (patch.tokens, core.tokens), (patch_attention, core_attention), block.out
+                (patch.tokens, core.tokens), (patch_update, core_update), block.out
             )
             patch_tokens, cores = self._feed_forward((patch_tokens, cores), block)
             patch = Stream(patch_tokens, patch.cos, patch.sin)
             kept += [patch_heads.key, patch_heads.value]
-        return self._finish(cores), self._finish(patch.tokens), attention, kept
+        return self._finish(cores), self._finish(patch.tokens), core_attention, kept
 
     def _normalise(self, x: Value) -> Value:
         """LayerNorm without gain and shift. As products with a column of 1/D it stays inside the delegate."""
@@ -203,7 +203,7 @@ class ElasticGraph:
         split = g.transpose(g.reshape(value, (-1, heads, 2 * half)), (1, 0, 2))
         return Heads(g.slice(both, 0, 0, heads), g.slice(both, 0, heads, heads), split)
 
-    def _core_attention(
+    def _core_update(
         self, core: Heads, patch: Heads, past: tuple[Value, Value] | None, mask: Value | None
     ) -> Value:
         """Cores read cores, patches computed now, and patches remembered."""

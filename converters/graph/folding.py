@@ -1,7 +1,7 @@
 """A checkpoint's weights in the form that the elastic graph multiplies with.
 
 Everything that can be done once is done here, in float64: pixel normalisation goes into the patch embedding, the
-norms' gain and shift into the linear layers that follow, the attention scale into the queries, `pos_alpha` into the
+norms' gain and shift into the linears that follow them, the attention scale into the queries, `pos_alpha` into the
 coordinate heads. Query and key channels are regrouped so that a rotary pair lies in two tensors (its even and its
 odd channel) instead of two neighbouring columns: rotation then needs no strided slices.
 """
@@ -43,7 +43,7 @@ class FoldedModel:
         patch_gain, patch_shift: (D,) of the norm after the patch embedding, or None.
         angles: (D, 2), rotary angle of every even query channel, then every even key channel.
         blocks: one per layer.
-        core_tokens: (M, D), all core tokens in order.
+        core_tokens: (M, D), all of them in order.
         coordinates: (M, 2), their raw positions, before tanh.
         coordinate_heads: (2, D), one for every layer but the first.
         gain, shift: (D,) of the final norm.
@@ -74,27 +74,30 @@ class FoldedModel:
 
 def fold(checkpoint: Checkpoint) -> FoldedModel:
     """Fold a checkpoint; every matrix is float32."""
-    tensors, config, head = Tensors(checkpoint.state), checkpoint.config, checkpoint.head
-    norm = [f"patch_embed.norm.{part}" for part in ("weight", "bias")] if config.patch_embed_norm else None
-    heads = enumerate(tensors.coordinate_heads())
+    tensors, config, head = Tensors(checkpoint), checkpoint.config, checkpoint.head
+    gain, shift = tensors.linear("patch_embed.norm") if config.patch_embed_norm else (None, None)
+    final_gain, final_shift = tensors.linear("final_norm")
+    projection = _linear("projection", *tensors.linear("output_proj")) if "output_proj.weight" in tensors else None
     return FoldedModel(
         patch=_patch_embedding(tensors, checkpoint.preprocessing),
-        patch_gain=None if norm is None else tensors[norm[0]].astype(np.float32),
-        patch_shift=None if norm is None else tensors[norm[1]].astype(np.float32),
+        patch_gain=None if gain is None else gain.astype(np.float32),
+        patch_shift=None if shift is None else shift.astype(np.float32),
         angles=_angles(checkpoint),
-        blocks=tuple(_block(tensors, i, config.num_heads) for i in range(config.num_layers)),
-        core_tokens=tensors.chunks("query_token_chunks"),
-        coordinates=tensors.chunks("qcoord_chunks"),
-        coordinate_heads=tuple(_linear(f"coordinate_heads.{i}", *layer) for i, layer in heads),
-        gain=tensors["final_norm.weight"].astype(np.float32),
-        shift=tensors["final_norm.bias"].astype(np.float32),
-        projection=None if config.output_dim is None else _linear("projection", *tensors.linear("output_proj")),
+        blocks=tuple(_block(tensors, index, config.num_heads) for index in range(config.num_layers)),
+        core_tokens=tensors.chunks("query_token_chunks").astype(np.float32),
+        coordinates=tensors.chunks("qcoord_chunks").astype(np.float32),
+        coordinate_heads=tuple(
+            _linear(f"coordinate_heads.{index}", *layer) for index, layer in enumerate(tensors.coordinate_heads())
+        ),
+        gain=final_gain.astype(np.float32),
+        shift=final_shift.astype(np.float32),
+        projection=projection,
         head=None if head is None else _linear("head", head["weight"].numpy(), head["bias"].numpy()),
     )
 
 
 def linear_layers(folded: FoldedModel) -> dict[str, Weight]:
-    """The layers that do the work, by the names that a recipe knows them by, in the order of their use.
+    """The layers that do the work, by their names in recipes, in the order of their use.
 
     The coordinate heads, the angles and the head are not among them: they are small and sensitive.
     """
@@ -138,12 +141,12 @@ def _linear(name: str, matrix: Array, bias: Array) -> Weight:
 
 def _patch_embedding(tensors: Tensors, preprocessing: dict[str, Any]) -> Weight:
     """Normalisation (value / 255 - mean) / std folded into the convolution, which becomes a linear."""
-    kernel = tensors["patch_embed.proj.weight"]  # (D, 3, p, p)
+    kernel, bias = tensors.linear("patch_embed.proj")  # (D, 3, p, p), (D,)
     mean, std = (np.asarray(preprocessing[k], np.float64) for k in ("mean", "std"))
     pixels = kernel.transpose(0, 2, 3, 1) / (255 * std)
     flat = pixels.reshape(len(kernel), -1)
     offset = np.tile(255 * mean, kernel.shape[2] * kernel.shape[3])
-    embedding = _linear("patch", flat, tensors["patch_embed.proj.bias"] - flat @ offset)
+    embedding = _linear("patch", flat, bias - flat @ offset)
     # Pixels are far from centred: as rounding keeps the mean's response, only the deviation from the mean meets
     # the rounding error.
     return replace(embedding, centre=offset.astype(np.float32))
@@ -159,22 +162,21 @@ def _angles(checkpoint: Checkpoint) -> Weight:
 def _block(tensors: Tensors, index: int, heads: int) -> FoldedBlock:
     prefix = f"blocks.{index}"
 
-    def after_norm(name: str, norm: str) -> tuple[Array, Array]:
-        return tensors.after_norm(f"{prefix}.{name}", f"{prefix}.{norm}")
-
     def linear(name: str, matrix: Array, bias: Array) -> Weight:
         return _linear(f"{prefix}.{name}", matrix, bias)
 
-    query, query_bias = after_norm("attn.q_proj", "norm_attn")
-    key, key_bias = after_norm("attn.k_proj", "norm_attn")
+    def attention(name: str) -> tuple[Array, Array]:
+        return tensors.after_norm(f"{prefix}.attn.{name}_proj", f"{prefix}.norm_attn")
+
+    (query, query_bias), (key, key_bias) = attention("q"), attention("k")
     scale = math.sqrt(len(query) // heads)
     rows, biases = np.concatenate([query / scale, key]), np.concatenate([query_bias / scale, key_bias])
-    fc1, fc1_bias = after_norm("fc1", "norm_ffn")
+    fc1, fc1_bias = tensors.after_norm(f"{prefix}.fc1", f"{prefix}.norm_ffn")
     half = len(fc1) // 2
     return FoldedBlock(
         even=linear("even", rows[0::2], biases[0::2]),
         odd=linear("odd", rows[1::2], biases[1::2]),
-        value=linear("value", *after_norm("attn.v_proj", "norm_attn")),
+        value=linear("value", *attention("v")),
         out=linear("out", *tensors.linear(f"{prefix}.attn.out_proj")),
         gate=linear("gate", fc1[:half], fc1_bias[:half]),
         up=linear("up", fc1[half:], fc1_bias[half:]),

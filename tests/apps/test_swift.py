@@ -239,7 +239,7 @@ def write_model(folder: Path) -> None:
         "program_digest": manifest.program_digest,
         "program_size": manifest.program_size,
         "labels": labels,
-        "encode_rungs": [name for _, name in manifest.size_buckets("encode")],
+        "encode_buckets": [name for _, name in manifest.size_buckets("encode")],
         "cores": file.cores.ravel().tolist(),
         "coordinates": file.coordinates.ravel().tolist(),
         "head_weight": head.weight.ravel().tolist(),
@@ -283,8 +283,9 @@ def test_the_platform_part_and_the_sample_type_check_against_stand_ins(swift: Pa
         run([compiler, "-emit-module", "-module-name", name, "-o", module, "-I", str(folder), source])
     modules = ["-swift-version", "5", "-I", str(folder), "-I", str(built), "-I", str(built / "Modules")]
     files = [str(path) for path in sources(PLATFORM)]
-    shown = run([compiler, "-typecheck", "-module-name", "VecaEdge", *modules, *files])
-    run([compiler, "-emit-module", *module, "-o", str(folder / "VecaEdge.swiftmodule"), *modules, *files])
+    platform = ["-module-name", "VecaEdge", *modules, *files]
+    shown = run([compiler, "-typecheck", *platform])
+    run([compiler, "-emit-module", *platform, "-o", str(folder / "VecaEdge.swiftmodule")])
     app = [str(path) for path in sources(SAMPLE)]
     shown += run([compiler, "-typecheck", "-module-name", "VecaEdgeSample", *modules, *app])
     assert "warning" not in shown, shown

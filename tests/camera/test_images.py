@@ -35,7 +35,7 @@ def test_folder_in_order_skipping_what_is_unreadable(tmp_path: Path) -> None:
     notices: list[Any] = []
     with open_source(str(tmp_path), notify=notices.append) as source:
         got = [(frame.name, frame.index, frame.time) for frame in source]
-    assert got == [("a.PNG", 0, 0.0), ("b.jpg", 1, 0.5)]
+    assert got == [("a.PNG", 0, 0.0), ("b.jpg", 1, 0.5), ("sub/c.png", 2, 1.0)]
     assert len(notices) == 1
     assert "aa.jpg" in notices[0]
 

@@ -87,15 +87,15 @@ def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["calibrate", "nowhere.pt"], "nowhere.pt"),
-        (["calibrate", GOLDEN, "--images", "nowhere"], "no such folder of photos"),
+        (["calibrate", GOLDEN, "--images", "nowhere"], "no such file or folder"),
         (["calibrate", GOLDEN, "--output", "x.json"], "give --max-drop or --max-size"),
         (["calibrate", GOLDEN, "--max-drop", "1%", "--max-size", "1MB"], "give one of them"),
         (["calibrate", GOLDEN, "--plot", "x.txt"], "ends in .png, .svg or .pdf"),
         (["calibrate", GOLDEN, "--budgets", "12"], "12 cores"),
         (["convert", GOLDEN, "--max-drop", "1%"], "--calibration"),
         (["convert", GOLDEN, "--recipe", "nowhere.json"], "nowhere.json"),
-        (["convert", GOLDEN, "--recipe", "x", "--quantize", "int4"], "give one of them"),
-        (["convert", GOLDEN, "--target", "coreml", "--calibration", "x"], "only with --target executorch"),
+        (["convert", GOLDEN, "--recipe", GOLDEN, "--quantize", "int4"], "give one of them"),
+        (["convert", GOLDEN, "--target", "coreml", "--calibration", "."], "--target executorch only"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
 )

@@ -107,7 +107,7 @@ def test_interrupting_it_leaves_the_output_alone(
     ("arguments", "message"),
     [
         (["--data", "{photos}/hat", "--output", "{out}"], "no photo in a folder of a label"),
-        (["--data", "{photos}/nowhere", "--output", "{out}"], "no such folder of photos"),
+        (["--data", "{photos}/nowhere", "--output", "{out}"], "no such file or folder"),
         (["--data", "{photos}", "--output", "{photos}"], "it is a folder"),
         (["--data", "{photos}", "--output", "{photos}/nowhere/x.pt"], "there is no folder"),
         (["--data", "{photos}", "--checkpoint", "{model}", "--output", "{model}"], "is the checkpoint itself"),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from veca_edge.cli.main import main
-from veca_edge.cli.quality_table import quality_facts, quality_lines
+from veca_edge.cli.quality_table import StoredQuality, quality_lines, read_quality
 from veca_edge.errors import VecaError
+from veca_edge.governor.quality import QualityTable
 from veca_edge.model.checkpoint import default_checkpoint_path
+from veca_edge.modelfile.pte import read_model_file, write_model_file
 
 ROW = {"cores": 8, "image_size": 128, "patch_budget": None, "embedding_cosine": 0.9, "feature_cosine": 0.8}
 
@@ -21,7 +26,7 @@ def _inspect(*arguments: object) -> Result:
 
 
 def test_the_table_is_shown_on_demand(default_model_file: Path) -> None:
-    assert "44 ways of running: see --quality" in _inspect(default_model_file).stdout
+    assert "44 run configurations: see --quality" in _inspect(default_model_file).stdout
     done = _inspect(default_model_file, "--quality")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -48,23 +53,23 @@ def test_json_and_picture(default_model_file: Path, tmp_path: Path) -> None:
 def test_a_name_is_no_formula(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from veca_edge.calibration.quality.plot import draw_quality
-    from veca_edge.governor.quality import QualityTable
 
     draw_quality(tmp_path / "name.svg", QualityTable.from_rows([ROW]), r"$\frac")
     assert "<svg" in (tmp_path / "name.svg").read_text()
 
 
+def _stored(row: Mapping[str, object]) -> StoredQuality:
+    return StoredQuality("some.pte", "some", "int8", QualityTable.from_rows([row]))
+
+
 def test_files_of_earlier_versions_read_well() -> None:
-    stored = {"kind": "model file", "path": "old.pte", "name": "old", "quantization": "int8"}
-    facts = quality_facts(stored | {"quality": {"rows": [ROW], "freshness": {"ages": [0.0], "worth": [1.0]}}})
-    lines = list(quality_lines(facts))
+    lines = list(quality_lines(_stored(ROW)))
     assert lines[3].split() == ["128", "8", "-", "0.849", "0.9000", "-", "0.8000", "-", "-"]
 
 
 def test_labels_add_a_column_and_smoothed_values_are_marked() -> None:
     row = ROW | {"accuracy": 0.6, "accuracy_error": 0.043, "raw": {"feature_cosine": 0.79}}
-    stored = {"kind": "model file", "path": "new.pte", "name": "new", "quantization": "int8"}
-    lines = list(quality_lines(quality_facts(stored | {"quality": {"rows": [row]}})))
+    lines = list(quality_lines(_stored(row)))
     assert lines[2].endswith("accuracy")
     assert lines[3].endswith("60.0 ± 4.3 %")
     assert "~0.8000" in lines[3]
@@ -73,16 +78,21 @@ def test_labels_add_a_column_and_smoothed_values_are_marked() -> None:
 @pytest.mark.parametrize(
     "quality", [{"rows": 3}, {"rows": [1]}, {"rows": [ROW | {"cores": 0}]}, {"rows": [{}] * 2000}]
 )
-def test_nonsense_is_one_line(quality: dict[str, object]) -> None:
-    with pytest.raises(VecaError, match=r"^new\.pte: "):
-        quality_facts({"kind": "model file", "path": "new.pte", "quality": quality})
+def test_a_damaged_table_is_one_line(default_model_file: Path, tmp_path: Path, quality: dict[str, object]) -> None:
+    file = read_model_file(default_model_file)
+    path = tmp_path / "new.pte"
+    program = default_model_file.read_bytes()[: file.manifest.program_size]
+    write_model_file(replace(file, path=path, manifest=replace(file.manifest, quality=quality)), program)
+    with pytest.raises(VecaError, match=rf"^{re.escape(str(path))}: .*table"):
+        read_quality(path)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--quality",), "--quality is for model files: name one"),
-        (("--plot", "a.png"), "--plot is for --quality only"),
+        (("--quality",), "--quality needs a model file: name one"),
+        (("--plot", "a.png"), "--plot works with --quality only: leave it out"),
+        (("x", "--quality", "--ane"), "--quality and --ane: give one of them"),
         ((default_checkpoint_path(), "--quality"), "only model files have a quality table"),
         ((default_checkpoint_path(), "--quality", "--plot", "a.txt"), "use a name that ends in .png"),
     ],
@@ -96,5 +106,5 @@ def test_options_without_use_are_refused(arguments: tuple[object, ...], message:
 def test_a_file_without_a_table_says_what_to_do(golden_model_file: Path) -> None:
     done = _inspect(golden_model_file, "--quality")
     assert done.exit_code == 2
-    assert "convert the checkpoint anew, without --no-evaluate" in done.stderr
-    assert "not judged" in _inspect(golden_model_file).stdout
+    assert "convert the checkpoint again, without --no-evaluate" in done.stderr
+    assert "not evaluated" in _inspect(golden_model_file).stdout

@@ -16,8 +16,9 @@ from click.testing import CliRunner, Result
 
 from tests.fakes import RUN_SCRIPT, FakeModel, names
 from tests.known import known
-from tests.paths import CLIP
+from tests.paths import ASSETS, CLIP
 from veca_edge.cli.main import main
+from veca_edge.errors import VecaError
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +62,7 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_text("no image")
     done = run("--source", str(tmp_path), "--headless")
     assert done.exit_code == 0
-    assert "1 frames" in done.stdout
+    assert done.stdout.startswith("a.png: Äpfel 70 %\n1 frame in ")
     assert "b.jpg" in done.stderr
 
 
@@ -97,6 +98,44 @@ def test_window_without_windows(monkeypatch: pytest.MonkeyPatch, loaded: list[An
     assert done.exit_code == 2
     assert "veca-edge[window]" in done.stderr
     assert loaded == []
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (str(CLIP), f"holds pictures, not a model: did you mean --source {CLIP}?"),
+        (str(ASSETS / "photos"), "did you mean --source"),
+        (str(ASSETS / "photos" / "milk.jpg"), "did you mean --source"),
+        ("source=0", "did you mean --source 0?"),
+        ("0", "did you mean --camera 0?"),
+        ("rtsp://camera.local/stream", "is an address, not a model: did you mean --source?"),
+    ],
+)
+def test_a_source_in_the_place_of_the_model(model: str, message: str, loaded: list[Any]) -> None:
+    done = CliRunner().invoke(main, ["run", model, "--headless"])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert loaded == []
+
+
+def test_without_a_camera_the_other_sources_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("veca_edge.camera.sources.LiveSource", missing_camera)
+    done = run("--headless")
+    assert done.exit_code == 2
+    assert "--source" in done.stderr
+    assert "--serve" in done.stderr
+
+
+def missing_camera(*_: object, **__: object) -> None:
+    raise VecaError("cannot open camera 0")
+
+
+def test_all_budgets_alternate() -> None:
+    done = run("--source", CLIP, "--headless", "--cores", "all", "--target-fps", "1", "--json")
+    assert done.exit_code == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert [times["cores"] for times in summary["latency_ms"]] == [8, 16, 32, 64]
+    assert "computing about 1 frames per second" in done.stderr
 
 
 def test_help_has_examples() -> None:

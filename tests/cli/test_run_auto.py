@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def test_it_is_the_default_and_says_what_it_decided(default_model_file: Path, tm
     done = _run(default_model_file, "--frames", 12, "--log", log, "--save", tmp_path / "o.mp4")
     assert done.exit_code == 0, done.output
     assert "governor: 0 switches" in done.stdout
+    assert re.search(r"^veca-edge: starting at C \d+, \d+ px, .*: ", done.stderr, re.MULTILINE)
     lines = _log(log)
     assert len(lines) == 12
     assert all(line["point"]["cores"] == line["cores"] and line["reason"] for line in lines)
@@ -44,6 +46,7 @@ def test_assumed_heat_and_battery_lower_the_point(default_model_file: Path, tmp_
     assert last["state"]["battery"] == 0.05
     assert last["point"]["cores"] < reference["point"]["cores"]
     assert last["point"]["rate"] < reference["point"]["rate"]
+    assert "veca-edge: assuming battery 5 %, heat critical\n" in done.stderr
     summary = json.loads(done.stdout)
     assert summary["left_out"] > 20
     assert summary["frames"] == 30
@@ -67,7 +70,9 @@ def test_bad_values_are_refused(default_model_file: Path, arguments: tuple[str, 
 
 def test_a_patch_budget_of_ones_own_turns_auto_off(default_model_file: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    assert _run(default_model_file, "--frames", 6, "--patch-budget", 8, "--log", log).exit_code == 0
+    done = _run(default_model_file, "--frames", 6, "--patch-budget", 8, "--log", log)
+    assert done.exit_code == 0
+    assert "veca-edge: the governor is off, because --patch-budget was given\n" in done.stderr
     lines = _log(log)
     assert all("point" not in line for line in lines)
     assert max(line["patches"] for line in lines if not line["keyframe"]) <= 8

@@ -21,7 +21,13 @@ def test_the_governor_against_the_others() -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "charging: 20 % and a 15 W charger, which heats"
-    assert [line.split()[0] for line in lines[3:8]] == ["balanced", "fixed-64", "fixed-8", "cores-only", "ladder"]
+    assert [line.split()[0] for line in lines[3:8]] == [
+        "balanced",
+        "fixed-64",
+        "fixed-8",
+        "cores-only",
+        "thermal-level",
+    ]
     assert "  yes  in time: 0.00 % late" in lines
 
 
@@ -58,16 +64,18 @@ def test_a_trace(tmp_path: Path) -> None:
     assert first.endswith("1 changes")
     assert start.startswith("   0.00 min  start: C 64")
     assert critical.startswith("   0.50 min  critical heat: C 64 → ")
-    replays = json.loads(simulate("--trace", path, "--policy", "quality", "--policy", "ladder", "--json").stdout)
-    assert [done["policy"] for done in replays] == ["quality", "ladder"]
+    replays = json.loads(
+        simulate("--trace", path, "--policy", "quality", "--policy", "thermal-level", "--json").stdout
+    )
+    assert [done["policy"] for done in replays] == ["quality", "thermal-level"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--trace", "{tmp}/none.jsonl"], "cannot read {tmp}/none.jsonl: No such file or directory"),
-        (["--trace", "x", "--scenario", "hot-day"], "--trace goes without --scenario"),
-        (["--trace", "x", "--plot", "x.png"], "--trace goes without --plot"),
+        (["--trace", "x", "--scenario", "hot-day"], "--scenario has no effect with --trace: leave it out"),
+        (["--trace", "x", "--plot", "x.png"], "--plot has no effect with --trace: leave it out"),
         (["--plot", "{tmp}/runs.txt"], "--plot runs.txt: use a name that ends in .png, .svg or .pdf"),
         (["--plot", "{tmp}/no/runs.png"], "cannot write {tmp}/no/runs.png: there is no folder {tmp}/no"),
         (["--table", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory"),

@@ -56,7 +56,7 @@ def test_says_what_it_made(trained: Trained) -> None:
 
 def test_the_result_converts_straight_away(trained: Trained, photos: Path, tmp_path: Path) -> None:
     made = tmp_path / "model.pte"
-    result = CliRunner().invoke(main, ["convert", str(trained[0]), "--output", str(made), "--no-judge"])
+    result = CliRunner().invoke(main, ["convert", str(trained[0]), "--output", str(made), "--no-evaluate"])
     assert result.exit_code == 0, result.stderr
     model = load(made)
     for label in LABELS:
@@ -112,7 +112,7 @@ def test_print_config_explains_every_setting() -> None:
     [
         (["--output", "x.pt"], "Missing option '--data'"),
         (["--data", "."], "Missing option '--output'"),
-        (["--data", "missing", "--output", "x.pt"], "missing: no such folder of photos"),
+        (["--data", "missing", "--output", "x.pt"], "missing: no such file or folder"),
         (["--data", ".", "--output", "x.pt"], "only one label with photos (светлый)"),
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),
         (["--data", ".", "--output", "x.pt", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),

@@ -32,7 +32,7 @@ def test_ready_recipes_are_named_after_what_most_layers_get(name: str) -> None:
 def test_a_name_that_is_not_known_is_refused() -> None:
     with pytest.raises(VecaError, match="unknown quantization 'int3': use int8, int4, fp32"):
         ready_recipe("int3")
-    with pytest.raises(VecaError, match=r"names the layer blocks\.3\.up, which this model does not have"):
+    with pytest.raises(VecaError, match=r"names blocks\.3\.up, which this model does not have"):
         MIXED.check(["patch", "blocks.0.up"])
     MIXED.check(["patch", "blocks.3.up", "blocks.3.down"])
 
@@ -53,8 +53,8 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
         ({"layers": {"patch": 4}}, "unknown precision '4'"),
         ({"layers": {"": "int8"}}, "table from layer to precision"),
         ({"layers": ["patch"]}, "table from layer to precision"),
-        ({"name": "\x1b[2J"}, "a short text"),
-        ({"name": "a" * 65}, "a short text"),
+        ({"name": "\x1b[2J"}, "must be a short text"),
+        ({"name": "a" * 65}, "must be a short text"),
         ({"format": "another"}, "not a recipe"),
         ({"format_version": 2}, "newer veca-edge"),
     ],

@@ -16,10 +16,11 @@ from tests.paths import CLIP
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.playback.player import Pacer, Player, stop_on_signals
+from veca_edge.playback.player import Pacer, Player, Thinner, stop_on_signals
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState
+from veca_edge.playback.writers import save_png
 
 BUDGETS = FakeModel.budgets
 
@@ -183,10 +184,42 @@ def test_summary_for_reading_and_for_machines() -> None:
     summary = play(film(2))
     assert summary.lines()[0].startswith("2 frames in ")
     assert " 64 cores: latency 10.0 ms median, 10.0 ms p95 (2 frames)" in summary.lines()[1]
-    assert "Äpfel 100%" in summary.lines()[2]
+    assert "Äpfel in 100 % of frames" in summary.lines()[2]
     data = json.loads(json.dumps(summary.to_dict()))
     assert data["latency_ms"] == [{"cores": 64, "frames": 2, "p50": 10.0, "p95": 10.0}]
     assert data["labels"] == [{"label": "Äpfel", "share": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate", "kept"),
+    [
+        (30, 15, [0, 2, 4, 6, 8, 10]),
+        (30, 20, [0, 2, 3, 5, 6, 8, 9, 11]),
+        (30, None, list(range(12))),
+        (25, 24.9, list(range(12))),
+    ],
+)
+def test_frames_are_left_out_evenly(fps: float, rate: float | None, kept: list[int]) -> None:
+    thinner = Thinner(rate)
+    assert [index for index in range(12) if thinner.takes(index / fps)] == kept
+    assert thinner.takes(0.0)  # a film that starts over
+
+
+def test_a_target_rate_is_kept(tmp_path: Path) -> None:
+    target = RunRequest(target_fps=10, save=tmp_path / "o.mp4")
+    summary = play(film(12, fps=30.0), target)
+    assert summary.frames == 4
+    with open_source(tmp_path / "o.mp4") as saved:
+        assert (saved.fps, len(list(saved))) == (10, 4)
+
+
+def test_single_images_are_named_with_their_label(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.png", "sub/b.png"):
+        save_png(tmp_path / name, picture())
+    shown: list[str] = []
+    play(open_source(tmp_path), show=shown.append)
+    assert shown == ["a.png: Äpfel 70 %", "sub/b.png: Äpfel 70 %"]
 
 
 def test_real_clip_in_every_view() -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.errors import VecaError
-from veca_edge.image.stills import images_in, read_image
+from veca_edge.image.stills import images_below, read_image
 
 SLIDES_PER_SECOND = 2.0
 
 
 class ImageSource(Source):
-    """One image, or the images of a folder in the order of their names, half a second each.
+    """One image, or the images of a folder and its sub-folders in the order of their paths, half a second each.
 
     In a folder an image that cannot be read is skipped and named; if none can be read, reading fails.
     """
@@ -23,7 +23,8 @@ class ImageSource(Source):
     def __init__(self, path: Path, *, loop: bool = False, notify: Notify | None = None) -> None:
         super().__init__(str(path), notify)
         self._is_folder = path.is_dir()
-        self._paths = images_in(path) if self._is_folder else [path]
+        self._folder = path if self._is_folder else path.parent
+        self._paths = images_below(path) if self._is_folder else [path]
         self._loop = loop
         self._stopped = False
         self._next = 0
@@ -52,7 +53,9 @@ class ImageSource(Source):
                 raise
             self.notify(f"skipped: {error}")
             return None
-        frame = Frame(image, self._index, self._index / SLIDES_PER_SECOND, path.name)
+        frame = Frame(
+            image, self._index, self._index / SLIDES_PER_SECOND, path.relative_to(self._folder).as_posix()
+        )
         self._index += 1
         return frame
 

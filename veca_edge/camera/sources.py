@@ -9,7 +9,7 @@ from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, is_regular, is_there, shortened
+from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
 from veca_edge.image.headers import image_size
 from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
 
@@ -17,6 +17,7 @@ __all__ = ["Frame", "Source", "open_source"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+VIDEO_MAGIC = (b"\x1aE\xdf\xa3", b"RIFF")  # Matroska and WebM; AVI
 SNIFF = 65536  # bytes
 LAST_CAMERA = 2**31 - 1  # OpenCV takes a C int
 
@@ -33,8 +34,8 @@ def open_source(
     """Open a stream of frames.
 
     Args:
-        spec: a camera's index (0, "0") or device file, a video or image file, a folder of images (not its
-            sub-folders), or a URL (rtsp, rtmp, http, udp, tcp).
+        spec: a camera's index (0, "0") or device file, a video or image file, a folder of images (and
+            its sub-folders), or a URL (rtsp, rtmp, http, udp, tcp).
         live: hand out only the newest frame. Default: True for cameras and URLs, False for files and for URLs
             that end like a video file. With True a video file plays like a camera, at its own pace.
         retry: seconds to wait for a live source that went away, 0 for not at all.
@@ -58,6 +59,22 @@ def open_source(
     if "://" in spec:
         return _open_url(spec, live, retry, loop, notify, capture)
     return _open_path(expanded(spec), live, retry, loop, notify, capture)
+
+
+def looks_like_source(path: Path) -> bool:
+    """Whether a path names pictures rather than a model: an image, a video, or a folder that is no package."""
+    if not is_there(path):
+        return False
+    if path.is_dir():
+        return not is_package(path)
+    if not is_regular(path):
+        return path.is_char_device()
+    start = _first_bytes(path)
+    return _is_image(start) or start[4:8] == b"ftyp" or start.startswith(VIDEO_MAGIC)
+
+
+def _is_image(start: bytes) -> bool:
+    return image_size(start) is not None or start.startswith(b"\xff\xd8\xff")
 
 
 def _open_url(
@@ -95,7 +112,7 @@ def _open_path(
     if not is_regular(path):  # opening a FIFO would wait for someone to write to it
         raise VecaError(f"cannot read {path}: it is not a file, a folder or a camera")
     start = _first_bytes(path)
-    if image_size(start) is not None or start.startswith(b"\xff\xd8\xff"):
+    if _is_image(start):
         return ImageSource(path, loop=loop, notify=notify)
     if b"\0" not in start:
         # ffmpeg would play any text as a film of letters, and would follow a playlist's links anywhere.

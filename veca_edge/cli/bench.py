@@ -9,6 +9,7 @@ import click
 
 from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.calibration.benchmark.request import ROUNDS, STREAM_SIZE, BenchRequest
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, say
 from veca_edge.converters.recipes import PRECISIONS
@@ -53,7 +54,7 @@ def parse_patch_budgets(
 
 
 @click.command("bench", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=InputPath())
 @click.option(
     "--random", metavar="FAMILY", help="Measure random weights of this size: small, splus, base or large."
 )
@@ -81,7 +82,7 @@ def parse_patch_budgets(
 )
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     help="Name the checkpoint that a model file was made from, for --against.",
 )

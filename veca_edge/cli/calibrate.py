@@ -1,4 +1,4 @@
-"""`veca-edge calibrate`: which layers lose what by fewer bits, and a recipe within a budget."""
+"""`veca-edge calibrate`: what each layer loses by fewer bits, and a recipe within a limit."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
-from veca_edge.cli.quantization import check_limits, limit_options
-from veca_edge.errors import VecaError, require
-from veca_edge.files import check_target, same_file
-from veca_edge.plotting import check_picture
+from veca_edge.cli.quantization import limit_options
+from veca_edge.photos.calibration import FEWEST, LEARN, MOST
 
 if TYPE_CHECKING:
     from veca_edge.calibration.quantization.findings import Report, Whole
@@ -31,100 +31,62 @@ Examples:
   veca-edge convert veca.pt --recipe recipe.json --calibration photos/
 
 \b
-photos/ holds images, or folders of images named after labels, perhaps in train/ and val/: then train is learned
-from and val judges. --max-drop holds for the mean cosine of embedding and features to float32, and with labels that
+photos/ holds images, or folders of images named after labels, perhaps in train/ (to learn from) and val/ (to
+evaluate on). --max-drop holds for the mean cosine of embedding and features to float32, and with labels that
 the model knows also for accuracy. Nothing is trained.
 """
 
 
 @click.command("calibrate", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
-    "--images", type=click.Path(path_type=Path), metavar="DIR", help="Real images; the packaged samples by default."
+    "--images",
+    type=InputPath(),
+    metavar="DIR",
+    show_default="the packaged photos",
+    help="Measure on the images in this folder.",
 )
-@limit_options
+@limit_options(".pte")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where the recipe goes, as JSON."
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the recipe to this JSON file."
 )
 @click.option(
     "--photos",
     type=click.IntRange(min=1, max=100_000),
     metavar="N",
-    help="Most images to learn from, and most to judge by; 128, and 16 to 256 by the model's cost.",
+    show_default=f"{LEARN} to learn from, {FEWEST} to {MOST} by the model's cost to evaluate on",
+    help="Use at most this many images to learn from, and as many to evaluate on.",
 )
 @click.option(
     "--budgets",
     callback=parse_budgets,
-    metavar="8,64",
-    help="Core counts; by default the smallest and the largest.",
+    metavar="LIST",
+    show_default="the smallest and the largest",
+    help="Measure at these core budgets, such as 8,64.",
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw what each layer loses.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw what each layer loses (.png, .svg, .pdf).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(
-    checkpoint: Path | None,
-    images: Path | None,
-    max_drop: float | None,
-    max_size: int | None,
-    output: Path | None,
-    photos: int | None,
-    budgets: tuple[int, ...] | None,
-    plot: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure what each linear layer loses at int8, int4 and float16, and choose a recipe within a budget.
+def command(as_json: bool, **given: Any) -> None:
+    """Measure what each linear layer loses at int8, int4 and float16, and choose a recipe within a limit.
 
     CHECKPOINT is a checkpoint in the published format; without it the one that comes with the package is used.
     """
     start = perf_counter()
-    output, plot = _targets(checkpoint, output, plot, max_drop, max_size)
-    for module in ("torch", "cv2", "executorch"):
-        require(module, "convert")
-    from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
-    from veca_edge.photos.calibration import read_calibration
-    from veca_edge.runtime.machine import read_machine
-    from veca_edge.runtime.native import quiet
-
-    machine = read_machine()
-    source = read_checkpoint(checkpoint or default_checkpoint_path())
-    stages = Stages() if not as_json else lambda stage, done: None
-    found = read_calibration(source, images, photos, say)
-    with quiet():  # after the inputs: these imports take seconds
-        from veca_edge.calibration.quantization.calibrator import Calibrator
-    from veca_edge.calibration.quantization.findings import Goal
-
-    goal = None if max_drop is None and max_size is None else Goal(max_drop, max_size)
-    report = Calibrator(source, found, budgets, stages).report(machine, goal)
-    if output is not None and report.chosen is not None:
-        report.chosen.recipe.write(output)
-    if plot is not None:
-        from veca_edge.calibration.quantization.heatmap import draw_sensitivity
-
-        draw_sensitivity(plot, report)
+    request = CalibrateRequest(**given)
+    report = calibrate(request, say, (lambda stage, done: None) if as_json else Stages())
+    output, _ = request.targets()
+    seconds = perf_counter() - start
     if as_json:
-        facts = {"output": None if output is None else str(output), "seconds": round(perf_counter() - start, 2)}
+        facts = {"output": None if output is None else str(output), "seconds": round(seconds, 2)}
         click.echo(json.dumps(facts | report.to_dict(), indent=2))
         return
     click.echo("\n".join(_lines(report)))
-    written = "" if output is None else f"{output}: the recipe; "
-    click.echo(f"{written}{perf_counter() - start:.1f} s")
-
-
-def _targets(
-    checkpoint: Path | None, output: Path | None, plot: Path | None, drop: float | None, size: int | None
-) -> tuple[Path | None, Path | None]:
-    """Where the recipe and the picture go, refused before any work if they cannot go there."""
-    check_limits(drop, size)
-    if output is not None:
-        if drop is None and size is None:
-            raise VecaError("--output is for a recipe: give --max-drop or --max-size")
-        output = check_target(output)
-        if checkpoint is not None and same_file(output, checkpoint):
-            raise VecaError(f"{output} is the checkpoint itself: name another --output")
-    if plot is not None:
-        plot = check_picture(plot)
-        if output is not None and same_file(plot, output):
-            raise VecaError(f"--plot and --output are the same file: {output}")
-    return output, plot
+    click.echo(f"{'' if output is None else f'{output}: the recipe; '}{seconds:.1f} s")
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`veca-edge convert`: from a checkpoint to one or more files for devices."""
+"""`veca-edge convert`: a checkpoint to a file for devices, or to several."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.options import InputPath, RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import verification_lines
-from veca_edge.conversion.convert import (
-    DEFAULT_MINIMUM_TARGET,
-    DEFAULT_PRECISION,
-    TARGETS,
-    Conversion,
-    ConvertRequest,
-    convert,
-)
-from veca_edge.converters.recipes import PRECISIONS, Compression
+from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
+from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 from veca_edge.modelfile.mlpackage import MinimumTarget
 
+AFTER = {
+    "executorch": "veca-edge run {} --source clip.mp4, or embed it in an app: apps/android, apps/python-mobile",
+    "coreml": "embed {} in an app: apps/ios",
+}
 EPILOG = """\b
 Examples:
   veca-edge convert                                    # the checkpoint that comes with the package
@@ -41,27 +38,23 @@ Examples:
   veca-edge convert veca.pt --recipe recipe.json --calibration photos/
 
 \b
-Before a file gets its name, it is read back in a child process, and every method or function is compared with the
-checkpoint on real images, at every core budget.
-
-\b
-Exit status: 0 if the result was written, 2 for bad input or a result outside the tolerance.
+Before a file gets its name it is read back in a child process, and every method, function and budget is compared
+with the checkpoint on real images. Exit status: 2 for bad input or a result outside the tolerance, else 0.
 """
 
 
 def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
-    """Accept the only backend that is left, XNNPACK, and refuse the other."""
+    """XNNPACK is the only backend that is left, so naming it changes nothing."""
     if name == "coreml":
         raise VecaError("--backend coreml is no longer available: use --target coreml, which writes a package")
 
 
 @click.command("convert", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
     "--target",
     type=click.Choice(list(TARGETS)),
-    default=ConvertRequest.target,
-    show_default=True,
+    show_default="what the ending of --output says, else executorch",
     help="Write a .pte file for ExecuTorch, a package for Core ML, or both.",
 )
 @click.option(
@@ -82,29 +75,29 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 @click.option(
     "--quantize",
     type=click.Choice(get_args(Compression)),
-    show_default=DEFAULT_PRECISION,
-    help=f"Store the weights in this form. A .pte takes {', '.join(PRECISIONS)}. Forms of 4 and 6 bits cost "
-    "accuracy: check the table that is printed.",
+    show_default=DEFAULT,
+    help=f"Choose how weights are stored. A .pte takes {', '.join(PRECISIONS)}. With 4 or 6 bits a model loses "
+    "more: check the table that is printed.",
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
-    help="Round the weights for the photos in this folder, and evaluate the .pte on them.",
+    help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
 )
 @click.option(
     "--recipe",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
-    help="Store each layer as this recipe says; `veca-edge calibrate` writes recipes.",
+    help="Store each layer as this file says, which `calibrate` wrote.",
 )
-@limit_options
+@limit_options("file")
 @click.option(
     "--budgets",
     callback=parse_budgets,
     metavar="N[,N…]|all",
     show_default="all",
-    help="Include these core budgets.",
+    help="Offer these core budgets.",
 )
 @click.option(
     "--image-size",
@@ -112,32 +105,31 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     callback=parse_sizes,
     metavar="N[,N…]",
     show_default="the checkpoint's own",
-    help="Set the side of the input image in pixels. A Core ML package holds several sizes, the default one first.",
+    help="Set the side of the image in pixels. Core ML takes several sizes, the default one first.",
 )
 @click.option(
     "--minimum-target",
     type=click.Choice(get_args(MinimumTarget)),
-    show_default=DEFAULT_MINIMUM_TARGET,
-    help="Set the oldest system that runs the Core ML package. iOS17 (macOS 14) needs one package per budget.",
+    default=ConvertRequest.minimum_target,
+    show_default=True,
+    help="Set the oldest system for Core ML. iOS 17 (macOS 14) needs one package for each budget.",
 )
 @click.option(
-    "--classifier",
-    is_flag=True,
-    help="Write a Core ML classifier, which gives a label and probabilities instead of logits.",
+    "--classifier", is_flag=True, help="Write a Core ML classifier: a label and probabilities instead of logits."
 )
 @click.option(
     "--max-patches",
     type=click.IntRange(min=1),
     show_default=f"{DEFAULT_MAX_PATCHES}, or enough for the image",
-    help="Set the largest number of patches that a .pte computes at once.",
+    help="Set the most patches that a .pte computes at once.",
 )
 @click.option(
     "--evaluate/--no-evaluate",
     cls=RenamedOption,
     was="--judge/--no-judge",
-    default=None,
-    show_default="evaluate",
-    help="Measure how close each run configuration of a .pte comes to the best one. `run --cores auto` needs this.",
+    default=ConvertRequest.evaluate,
+    show_default=True,
+    help="Measure what each operating point of a .pte keeps of the best results, for `run --cores auto`.",
 )
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
@@ -146,13 +138,14 @@ def command(as_json: bool, **given: Any) -> None:
 
     CHECKPOINT is a checkpoint in the published format; without it the one that comes with the package is used.
     """
-    made = convert(ConvertRequest(**given), (lambda *_: None) if as_json else Stages(), say)
+    made = convert(ConvertRequest(**given), Stages(), say)
     if as_json:
         facts = {conversion.target: conversion.to_dict() for conversion in made}
         click.echo(json.dumps(facts if len(facts) > 1 else made[0].to_dict(), indent=2))
         return
     for conversion in made:
         click.echo("\n".join(_lines(conversion)))
+        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
 
 
 def _lines(conversion: Conversion) -> Iterator[str]:

@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import require
+from veca_edge.photos.folders import HOLD_OUT
 
 if TYPE_CHECKING:
     from veca_edge.training.heads.fitting import FittedHead
     from veca_edge.training.heads.metrics import Scores
 
-EPILOG = """\b
+PATH = click.Path(path_type=Path)
+EPILOG = f"""\b
 Examples:
   veca-edge fit-head --data photos/ --output mine.pt       # on the packaged model
   veca-edge fit-head --data photos/ --checkpoint veca.pt --output mine.pt --plot confusion.png
   veca-edge convert mine.pt                                # the result is an ordinary checkpoint
 
 \b
-photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in ten is held out to evaluate the head
-on. Features of the photos are kept in the cache folder: after an interruption the command continues where it was,
-and a second run takes seconds.
+photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in {HOLD_OUT} is held out for
+evaluation. Features of the photos are kept in the cache folder: after an interruption the command continues where
+it was, and a second run takes seconds.
 """
 
 
@@ -34,25 +37,18 @@ and a second run takes seconds.
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     help="Learn from the photos in this folder, which lie in folders named after their labels.",
 )
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     show_default="the packaged model",
     help="Use the model of this checkpoint.",
 )
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the checkpoint here.",
-)
+@click.option("--output", "-o", required=True, type=PATH, metavar="FILE", help="Write the checkpoint here.")
 @click.option(
     "--image-size",
     type=click.IntRange(min=1),
@@ -69,7 +65,7 @@ and a second run takes seconds.
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Draw how often each label is mistaken for each other label (.png, .svg, .pdf).",
 )
@@ -83,12 +79,13 @@ def command(as_json: bool, **given: Any) -> None:
         require(module, "train")
     from veca_edge.training.heads.run import FitRequest, fit
 
-    outcome = fit(FitRequest(**given), say, (lambda stage, done: None) if as_json else Stages())
+    outcome = fit(FitRequest(**given), say, Stages())
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     else:
         click.echo("\n".join(_lines(outcome.fitted)))
         click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
+        next_step(f"veca-edge convert {outcome.output}")
 
 
 def _lines(fitted: FittedHead) -> Iterator[str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
-from veca_edge.files import check_target, is_package, is_regular, is_there
+from veca_edge.files import is_package, is_regular, is_there
 from veca_edge.plotting import check_picture
 
 if TYPE_CHECKING:
@@ -22,85 +25,133 @@ if TYPE_CHECKING:
 FIRST_LABELS = 6
 
 
+@dataclass(frozen=True)
+class InspectRequest:
+    """What to look into, and what to look for.
+
+    Attributes:
+        path: a checkpoint, a model file or a Core ML package; None for the checkpoint that comes with the package.
+        ane: look for what keeps a Core ML package off the Neural Engine.
+        images: a folder of images to measure on with `ane`; None for some of the packaged photos.
+        quality: look at a model file's quality table.
+        plot: where a picture of the quality table goes.
+
+    Raises:
+        VecaError: options that contradict each other.
+    """
+
+    path: Path | None = None
+    ane: bool = False
+    images: Path | None = None
+    quality: bool = False
+    plot: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.quality and self.ane:
+            raise VecaError("--quality and --ane: give one of them")
+        if self.plot is not None and not self.quality:
+            raise VecaError("--plot works with --quality only: leave it out")
+        if self.images is not None and not self.ane:
+            raise VecaError("--images works with --ane only: leave it out")
+        if self.path is None and (self.quality or self.ane):
+            needs = "--quality needs a model file" if self.quality else "--ane needs a Core ML package"
+            raise VecaError(f"{needs}: name one")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found.
+
+    Attributes:
+        facts: as plain values, ready for JSON.
+        lines: the same for a terminal, to be read once.
+    """
+
+    facts: Mapping[str, Any]
+    lines: Iterator[str]
+
+
 @click.command("inspect")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=InputPath())
 @click.option(
     "--ane",
     is_flag=True,
-    help="Of a Core ML package: what is known to leave the Neural Engine, and whether float16 holds every value.",
+    help="Show which operations of a Core ML package are known to leave the Neural Engine, and whether float16 "
+    "holds every value.",
 )
 @click.option(
     "--images",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
-    help="With --ane: your own images to measure on.",
+    show_default="some of the packaged photos",
+    help="With --ane: measure on the images in this folder.",
 )
 @click.option(
-    "--quality", is_flag=True, help="Of a model file: what each way of running keeps of the best one's results."
+    "--quality",
+    is_flag=True,
+    help="Show what each run configuration of a model file keeps of the best one's results.",
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="With --quality: draw it (.png, .svg, .pdf).",
+    help="With --quality: draw the table (.png, .svg, .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(
-    path: Path | None, ane: bool, images: Path | None, quality: bool, plot: Path | None, as_json: bool
-) -> None:
+def command(as_json: bool, **given: Any) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.
 
     Without PATH: the checkpoint that comes with the package.
     """
-    _check_options(path, ane, images, quality, plot)
-    facts = inspect_file(path, contents=not quality)
-    lines = LINES.get(facts.get("kind", ""), nested_lines)
-    if quality:
-        from veca_edge.cli.quality_table import quality_facts, quality_lines
-
-        facts, lines = quality_facts(facts), quality_lines
-        if plot is not None:
-            _draw_quality(check_target(plot), facts)
-    if ane and path is not None:
-        from veca_edge.cli.neural_engine import neural_engine_facts
-
-        facts["neural_engine"] = neural_engine_facts(path, images, None if as_json else Stages())
-        lines = _ane_lines
+    found = inspect(InspectRequest(**given), None if as_json else Stages())
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
-        return
-    click.echo("\n".join(lines(facts)))
+        click.echo(json.dumps(found.facts, indent=2, ensure_ascii=False, default=str))
+    else:
+        click.echo("\n".join(found.lines))
 
 
-def _check_options(path: Path | None, ane: bool, images: Path | None, quality: bool, plot: Path | None) -> None:
-    if quality and (ane or path is None):
-        raise VecaError("--quality goes without --ane" if ane else "--quality is for model files: name one")
-    if plot is not None and not quality:
-        raise VecaError("--plot is for --quality only")
-    if plot is not None:
-        check_picture(plot)
-    if images is not None and not ane:
-        raise VecaError("--images is for --ane only")
-    if ane and (path is None or (is_there(path) and not is_package(path))):
-        raise VecaError("--ane is for Core ML packages: " + ("name one" if path is None else f"{path} is none"))
-    if ane:
-        require("coremltools", "coreml")
+def inspect(request: InspectRequest, stages: Stages | None = None) -> Findings:
+    """Look into a file.
+
+    Args:
+        stages: to report progress to.
+
+    Raises:
+        VecaError: as `inspect_file`, or the file is not of the kind that the request is about.
+    """
+    path = request.path
+    if request.quality and path is not None:
+        from veca_edge.cli.quality_table import quality_lines, read_quality
+
+        plot = None if request.plot is None else check_picture(request.plot)
+        stored = read_quality(path)
+        if plot is not None:
+            stored.draw(plot)
+        return Findings(stored.to_dict(), quality_lines(stored))
+    if request.ane and path is not None:
+        return _neural_engine(path, request.images, stages)
+    facts = inspect_file(path)
+    return Findings(facts, LINES.get(facts.get("kind", ""), nested_lines)(facts))
 
 
-def _draw_quality(path: Path, facts: Mapping[str, Any]) -> None:
-    from veca_edge.calibration.quality.plot import draw_quality
-    from veca_edge.governor.quality import QualityTable
+def _neural_engine(path: Path, images: Path | None, stages: Stages | None) -> Findings:
+    if is_there(path) and not is_package(path):
+        raise VecaError(f"{path} is not a Core ML package: --ane works with packages only")
+    require("coremltools", "coreml")
+    from veca_edge.cli.neural_engine import neural_engine_facts, neural_engine_lines
 
-    draw_quality(path, QualityTable.from_dict(facts), f"{facts['name']}, {facts['quantization']}")
+    facts = inspect_file(path)
+    facts["neural_engine"] = neural_engine_facts(path, images, stages)
+    return Findings(facts, chain([_package_title(facts)], neural_engine_lines(facts["neural_engine"])))
 
 
-def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:
+def inspect_file(path: Path | None) -> dict[str, Any]:
     """Facts about a checkpoint, a model file or a Core ML package (of any tool), told apart by content.
+
+    With ExecuTorch installed they say what a model file's methods consist of; importing the parser takes seconds.
 
     Args:
         path: None for the checkpoint that comes with the package.
-        contents: with ExecuTorch installed, also what a model file's methods consist of: importing the parser
-            takes seconds.
 
     Raises:
         VecaError: the file is none of them, is damaged, or reading it needs a package that is not installed.
@@ -115,7 +166,7 @@ def inspect_file(path: Path | None, contents: bool = True) -> dict[str, Any]:
         if is_model_file(path):
             file = read_model_file(path)
             facts = describe(file)
-            return facts | {"methods": _method_contents(file)} if contents and find_spec("executorch") else facts
+            return facts | {"methods": _method_contents(file)} if find_spec("executorch") else facts
     require("torch", "run")
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
     from veca_edge.model.summary import summarize
@@ -153,17 +204,10 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def model_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """A model file's facts for a terminal; the table of its ways of running has an option of its own."""
+    """A model file's facts for a terminal; its quality table has an option of its own."""
     rows = (facts.get("quality") or {}).get("rows")
-    judged = f"{len(rows)} ways of running: see --quality" if isinstance(rows, list) else "not judged"
-    return nested_lines({**facts, "quality": judged})
-
-
-def _ane_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    from veca_edge.cli.neural_engine import neural_engine_lines
-
-    yield _package_title(facts)
-    yield from neural_engine_lines(facts["neural_engine"])
+    text = f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"
+    return nested_lines({**facts, "quality": text})
 
 
 def _package_title(facts: Mapping[str, Any]) -> str:

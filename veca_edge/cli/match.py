@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.options import InputPath, RenamedOption
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
@@ -51,11 +51,11 @@ class MatchRequest:
 
 
 @click.command("match", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.argument("first", type=InputPath())
+@click.argument("second", type=InputPath())
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     show_default="the demo model that comes with the package",
     help="Compare with this model.",

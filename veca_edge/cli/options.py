@@ -1,12 +1,19 @@
-"""Options whose spelling changed: the old one works for one more version, hidden, and warns."""
+"""Kinds of options: paths that must be there, and spellings that changed.
+
+A spelling that changed works for one more version, hidden, and warns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+
+from veca_edge.errors import VecaError
+from veca_edge.files import expanded, is_there, shortened
 
 
 class RenamedOption(click.Option):
@@ -34,3 +41,21 @@ class RenamedOption(click.Option):
             click.echo(f"veca-edge: {self._old.opts[0]} is now {self.opts[0]}", err=True)
             opts = {str(self.name): opts[self._old.name], **opts}
         return super().consume_value(ctx, opts)
+
+
+class InputPath(click.Path):
+    """A file or folder that must be there: said before anything else, such as a package that is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, `~` expanded.
+
+        Raises:
+            VecaError: nothing bears this name.
+        """
+        path = expanded(Path(str(super().convert(value, param, ctx))))
+        if not is_there(path):
+            raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
+        return path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.progress import Stages, say
 from veca_edge.errors import VecaError, require
 
@@ -30,7 +31,7 @@ and measure it themselves if it is not there.
 
 
 @click.command("profile", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=InputPath())
 @click.option("--again", is_flag=True, help="Measure anew, whatever is remembered.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads; the number of big cores by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

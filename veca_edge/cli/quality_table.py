@@ -1,80 +1,102 @@
-"""`veca-edge inspect --quality`: what each way of running keeps of the best one's results."""
+"""`veca-edge inspect --quality`: what each run configuration keeps of the best one's results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from veca_edge.errors import VecaError
+from veca_edge.files import is_package, is_regular
 from veca_edge.governor.quality import QualityRow, QualityTable
+from veca_edge.modelfile.pte import is_model_file, read_model_file
+from veca_edge.tables import Table, number
 
 SMOOTHED = "~"  # before a value that is not as it was measured
+COLUMNS = (
+    *("size", "cores", "patch budget", "fidelity", "embedding", "5th pct.", "features", "5th pct.", "same top-1"),
+    "accuracy",
+)
 
 
-def quality_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The quality table of a model file, of all that `inspect` knows of it.
+@dataclass(frozen=True)
+class StoredQuality:
+    """The quality table of a model file, and which file that is.
+
+    Attributes:
+        path: of the file.
+        name: of the model.
+        quantization: of the model's weights.
+        table: parsed once; lines, JSON and the picture are made of it.
+    """
+
+    path: str
+    name: str
+    quantization: str
+    table: QualityTable
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        values = self.table.to_dict()
+        rows = [
+            row | {"fidelity": known.fidelity} for row, known in zip(values["rows"], self.table.rows, strict=True)
+        ]
+        named = {"path": self.path, "name": self.name, "quantization": self.quantization}
+        return named | values | {"rows": rows}
+
+    def draw(self, path: Path) -> None:
+        """Draw the table, see `draw_quality`."""
+        from veca_edge.calibration.quality.plot import draw_quality
+
+        draw_quality(path, self.table, f"{self.name}, {self.quantization}")
+
+
+def read_quality(path: Path) -> StoredQuality:
+    """The quality table of a model file.
 
     Raises:
-        VecaError: no model file, or one without a table, or a table that makes no sense.
+        VecaError: no model file, or one without a table, or a table that is damaged.
     """
-    path = facts.get("path")
-    if facts.get("kind") == "Core ML package":
+    if is_package(path):
         raise VecaError(
             f"{path}: packages have no quality table: --cores auto runs on .pte files; what a package's functions "
             "keep of the checkpoint is in its verification"
         )
-    if facts.get("kind") != "model file":
+    if is_regular(path) and not is_model_file(path):
         raise VecaError(f"{path}: only model files have a quality table: convert it with `veca-edge convert`")
-    stored = facts.get("quality") or {}
-    if not stored:
-        raise VecaError(
-            f"{path}: not judged when it was converted: convert the checkpoint anew, without --no-evaluate"
-        )
+    manifest = read_model_file(path).manifest
     try:
-        table = QualityTable.from_dict(stored)
+        table = QualityTable.of_file(manifest.quality, manifest.budgets)
     except VecaError as error:
         raise VecaError(f"{path}: {error}") from None
-    rows = [row | {"fidelity": known.fidelity} for row, known in zip(stored["rows"], table.rows, strict=True)]
-    return (
-        {"path": path, "name": facts.get("name"), "quantization": facts.get("quantization")}
-        | stored
-        | {"rows": rows}
-    )
+    if table is None:
+        raise VecaError(f"{path} has no quality table: convert the checkpoint again, without --no-evaluate")
+    return StoredQuality(str(path), manifest.name, manifest.quantization, table)
 
 
-def quality_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """The table for a terminal, the best way first."""
-    table = QualityTable.from_dict(facts)
-    yield f"{facts['path']}  ({facts['name']}, {facts['quantization']})"
+def quality_lines(stored: StoredQuality) -> Iterator[str]:
+    """The table for a terminal, the best configuration first."""
+    rows = stored.table.rows
+    columns = COLUMNS if any(row.accuracy is not None for row in rows) else COLUMNS[:-1]
+    yield f"{stored.path}  ({stored.name}, {stored.quantization})"
     yield ""
-    accurate = any(row.accuracy is not None for row in table.rows)
-    yield (
-        "  size  cores  patch budget  fidelity  embedding  5th pct.  features  5th pct.     same top-1"
-        + (f"  {'accuracy':>14}" if accurate else "")
-    )
-    for row in table.rows:
-        yield _row_line(row) + (f"  {_share(row.accuracy, row.accuracy_error):>14}" if accurate else "")
+    yield from Table(columns, tuple(tuple(_cells(row))[: len(columns)] for row in rows)).lines()
     yield ""
-    yield from _notes(facts)
+    yield from _notes(stored.table.facts)
 
 
-def _row_line(row: QualityRow) -> str:
-    budget = "-" if row.patch_budget is None else str(row.patch_budget)
-    embedding = _mark(row, "embedding_cosine") + _number(row.embedding_cosine)
-    feature = _mark(row, "feature_cosine") + _number(row.feature_cosine)
-    return (
-        f"  {row.image_size:>4}  {row.cores:>5}  {budget:>12}  {row.fidelity:>8.3f}"
-        f"  {embedding:>9}  {_number(row.embedding_p5):>8}  {feature:>8}  {_number(row.feature_p5):>8}"
-        f"  {_mark(row, 'top1_agreement') + _share(row.top1_agreement, row.top1_error):>13}"
-    )
+def _cells(row: QualityRow) -> Iterator[str]:
+    yield from (str(row.image_size), str(row.cores), "-" if row.patch_budget is None else str(row.patch_budget))
+    yield f"{row.fidelity:.3f}"
+    yield from (_mark(row, "embedding_cosine") + number(row.embedding_cosine), number(row.embedding_p5))
+    yield from (_mark(row, "feature_cosine") + number(row.feature_cosine), number(row.feature_p5))
+    yield _mark(row, "top1_agreement") + _share(row.top1_agreement, row.top1_error)
+    yield _share(row.accuracy, row.accuracy_error)
 
 
 def _mark(row: QualityRow, name: str) -> str:
     return SMOOTHED if name in row.raw else ""
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _share(value: float | None, error: float | None) -> str:

@@ -50,8 +50,8 @@ Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is prin
 def parse_cores(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> str | tuple[int, ...] | None:
-    """The word auto, or budgets as numbers; None if nothing was said."""
-    return text if text == "auto" else parse_budgets(context, parameter, text)
+    """The words auto or all, or budgets as numbers; None if nothing was said."""
+    return text if text in ("auto", "all") else parse_budgets(context, parameter, text)
 
 
 def parse_level(context: click.Context, parameter: click.Parameter, text: str | None) -> ThermalLevel | None:
@@ -73,10 +73,10 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.option(
     "--cores",
     callback=parse_cores,
-    metavar="auto|N[,N…]",
+    metavar="auto|all|N[,N…]",
     show_default="auto for video and cameras, else the largest",
     help="Set the core budget. With auto the governor chooses cores, image size, patches and frame rate by "
-    "battery, heat and frame times. Several numbers alternate, one second of video each.",
+    "battery, heat and frame times. Several numbers, or all of them, alternate, one second of video each.",
 )
 @click.option(
     "--governor",
@@ -89,7 +89,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     "--target-fps",
     type=click.FloatRange(min=1, max=240),
     show_default="the source's own",
-    help="Set the frames per second that auto aims for.",
+    help="Compute about this many frames per second: of a faster source some are left out, and auto aims for it.",
 )
 @click.option(
     "--battery", type=click.FloatRange(0, 1), help="Assume this battery charge, 0 to 1, to see how auto reacts."
@@ -180,7 +180,8 @@ def command(as_json: bool, **given: Any) -> None:
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
         raise VecaError("--token works with --serve only: leave it out")
-    summary = run(request, partial(_load, request), print_line, _progress_bar)
+    show = print_line if as_json else click.echo
+    summary = run(request, partial(_load, request), show, print_line, _progress_bar)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
@@ -194,7 +195,7 @@ def _load(request: RunRequest, say: Say) -> Model:
     from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
 
-    path = request.model or default_model_path(say)
+    path = request.model or default_model_path(say, request.check_sizes)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
         model = load(path, threads=request.threads)

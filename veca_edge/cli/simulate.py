@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES
-from veca_edge.calibration.simulation.evaluate import Moment, Score, Tables, score, simulate
-from veca_edge.calibration.simulation.scenarios import SCENARIOS, Scenario
-from veca_edge.errors import VecaError
-from veca_edge.files import check_target
-from veca_edge.governor.settings import PRESETS
-from veca_edge.plotting import check_picture
+from veca_edge.calibration.simulation.baselines import POLICIES
+from veca_edge.calibration.simulation.evaluate import Moment, Score
+from veca_edge.calibration.simulation.replay import Replay
+from veca_edge.calibration.simulation.run import (
+    ALL,
+    DEFAULT_SCENARIO,
+    ScenarioRuns,
+    SimulateRequest,
+    replay_trace,
+    run_scenarios,
+)
+from veca_edge.calibration.simulation.scenarios import SCENARIOS
 
 EPILOG = """\b
 Examples:
@@ -28,10 +33,7 @@ Examples:
   veca-edge simulate --scenario hot-day --scenario throttled-soc --plot runs.png
   veca-edge simulate --trace states.jsonl                # from `veca-edge sensors --record`
 """
-ALL = "all"
 LONGEST = 7 * 24 * 60  # minutes
-
-Runs = dict[str, list[Moment]]
 
 
 @click.command("simulate", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,94 +42,87 @@ Runs = dict[str, list[Moment]]
     "scenarios",
     multiple=True,
     type=click.Choice([*SCENARIOS, ALL]),
-    help="What happens to the device; may be given several times. hot-day by default.",
+    show_default=DEFAULT_SCENARIO,
+    help="Choose what happens to the device. Can be given several times.",
 )
 @click.option(
-    "--trace", type=click.Path(path_type=Path), metavar="FILE", help="Decide for recorded states instead."
+    "--trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Decide for the states in this recording of `veca-edge sensors` instead.",
 )
 @click.option(
     "--policy",
     "policies",
     multiple=True,
     type=click.Choice(POLICIES),
-    help="What decides; may be given several times. balanced and the simpler ones by default.",
+    show_default="balanced and the simpler ones; balanced with --trace",
+    help="Choose what decides. Can be given several times.",
 )
-@click.option("--minutes", type=click.FloatRange(0.1, LONGEST), help="Length, in place of the scenario's own.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of noise and jitter.")
 @click.option(
-    "--target-rate", type=click.FloatRange(1, 240), default=30, show_default=True, help="Frames per second."
+    "--minutes",
+    type=click.FloatRange(0.1, LONGEST),
+    show_default="the scenario's own",
+    help="Simulate this many minutes.",
 )
-@click.option("--table", type=click.Path(path_type=Path), metavar="FILE", help="Measured tables in place of ours.")
+@click.option(
+    "--seed",
+    type=int,
+    default=SimulateRequest.seed,
+    show_default=True,
+    help="Seed the random numbers: sensor noise, and frame times that vary.",
+)
+@click.option(
+    "--target-rate",
+    type=click.FloatRange(1, 240),
+    default=SimulateRequest.target_rate,
+    show_default=True,
+    help="Aim for this many results per second.",
+)
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    show_default="measured with a packaged model",
+    help="Take quality and latency of the operating points from this JSON file.",
+)
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the runs (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(**given: Any) -> None:
+def command(as_json: bool, **given: Any) -> None:
     """Try the governor on a simulated device, or on a recording.
 
     A phone with a case that warms, a battery and a clock that falls when it is hot runs the model second by second;
-    the governor sees what its sensors tell. The tables behind it were measured with the packaged model.
+    the governor reads its sensors. The tables behind it were measured with the packaged model.
     """
-    _check(given)
-    from veca_edge.calibration.simulation.tables import read_tables
-
-    tables = read_tables(given["table"], given["target_rate"])
-    if given["trace"] is not None:
-        _replay(given, tables)
-        return
-    _simulate(given, tables)
-
-
-def _check(given: dict[str, Any]) -> None:
-    """Refuse options that contradict each other, and outputs that cannot be written, before any work."""
-    if given["trace"] is not None:
-        for name in ("scenarios", "plot", "minutes"):
-            if given[name]:
-                raise VecaError(f"--trace goes without --{name.rstrip('s') if name == 'scenarios' else name}")
-    if given["plot"] is not None:
-        check_picture(given["plot"])
+    request = SimulateRequest(**given)
+    if request.trace is not None:
+        replays = replay_trace(request)
+        facts: Any = [asdict(done) for done in replays]
+        lines = [line for done in replays for line in _replay_lines(done)]
+    else:
+        with _progress(len(request.chosen_scenarios) * len(request.chosen_policies)) as advance:
+            runs = run_scenarios(request, advance)
+        facts = {
+            "scores": [asdict(one) for run in runs for one in run.scores],
+            "verdicts": [asdict(one) for run in runs for one in run.verdicts],
+        }
+        lines = [line for run in runs for line in _scenario_lines(run)]
+    click.echo(json.dumps(facts, indent=1) if as_json else "\n".join(lines))
 
 
-def _simulate(given: dict[str, Any], tables: Tables) -> None:
-    names = list(dict.fromkeys(given["scenarios"])) or ["hot-day"]
-    chosen = [SCENARIOS[name] for name in (SCENARIOS if ALL in names else names)]
-    policies = list(dict.fromkeys(given["policies"])) or ["balanced", *BASELINES]
-    runs: list[tuple[Scenario, Runs]] = []
-    with ExitStack() as stack:
-        advance = _progress(len(chosen) * len(policies), stack)
-        for scenario in chosen:
-            moments: Runs = {}
-            for policy in policies:
-                moments[policy] = simulate(scenario, policy, tables, given["minutes"], given["seed"])
-                advance()
-            runs.append((scenario, moments))
-    if given["plot"] is not None:
-        from veca_edge.calibration.simulation.plot import draw_runs
-
-        draw_runs(check_target(given["plot"]), runs)
-    scores = [score(scenario, name, run) for scenario, by_name in runs for name, run in by_name.items()]
-    _print_scores(scores, runs, given["as_json"])
+def _scenario_lines(runs: ScenarioRuns) -> Iterator[str]:
+    yield f"{runs.scenario.name}: {runs.scenario.about}"
+    yield ""
+    yield from _table_lines(runs.scores)
+    if len(runs.moments) == 1:
+        yield ""
+        yield from _decision_lines(next(iter(runs.moments.values())))
+    for verdict in runs.verdicts:
+        yield f"  {'yes' if verdict.kept else 'NO '}  {verdict.promise}: {verdict.detail}"
+    yield ""
 
 
-def _print_scores(scores: Sequence[Score], runs: Sequence[tuple[Scenario, Runs]], as_json: bool) -> None:
-    from veca_edge.calibration.simulation.judge import judge
-
-    own = next((name for name in PRESETS if any(score.policy == name for score in scores)), "balanced")
-    verdicts = judge(scores, own) if len({score.policy for score in scores}) > 1 else []
-    if as_json:
-        facts = {"scores": [asdict(one) for one in scores], "verdicts": [asdict(one) for one in verdicts]}
-        click.echo(json.dumps(facts, indent=1))
-        return
-    for scenario, by_name in runs:
-        click.echo(f"{scenario.name}: {scenario.about}\n")
-        click.echo("\n".join(table_lines([score for score in scores if score.scenario == scenario.name])))
-        if len(by_name) == 1:
-            click.echo("\n" + "\n".join(_decision_lines(next(iter(by_name.values())))))
-        for verdict in verdicts:
-            if verdict.scenario == scenario.name:
-                click.echo(f"  {'yes' if verdict.kept else 'NO '}  {verdict.promise}: {verdict.detail}")
-        click.echo("")
-
-
-def table_lines(scores: Sequence[Score]) -> Iterator[str]:
+def _table_lines(scores: Sequence[Score]) -> Iterator[str]:
     """Scores for a terminal."""
     yield (
         f"{'policy':<12}{'quality':>9}{'throttles':>11}{'too hot':>10}{'late':>9}{'mJ/frame':>10}"
@@ -153,33 +148,20 @@ def _decision_lines(moments: Sequence[Moment]) -> Iterator[str]:
         last = moment.point
 
 
-def _replay(given: dict[str, Any], tables: Tables) -> None:
-    from veca_edge.calibration.simulation.baselines import build_policy
-    from veca_edge.calibration.simulation.replay import replay
-    from veca_edge.governor.points import operating_points
-    from veca_edge.governor.settings import BALANCED
-    from veca_edge.sensors.trace import read_trace
-
-    states = read_trace(given["trace"])
-    points = operating_points(tables.quality, tables.latency, tables.target_rate)
-    names = list(dict.fromkeys(given["policies"])) or ["balanced"]
-    settings = BALANCED.at(tables.target_rate)
-    replays = [replay(states, build_policy(name, points, settings)) for name in names]
-    if given["as_json"]:
-        click.echo(json.dumps([asdict(done) for done in replays], indent=1))
-        return
-    for done in replays:
-        click.echo(
-            f"{done.policy}: {len(states)} states, {done.seconds / 60:.1f} min, mean quality {done.quality:.3f}, "
-            f"busy {100 * done.busy:.0f} % of the time, {len(done.changes) - 1} changes"
-        )
-        for change in done.changes:
-            click.echo(f"{change.time / 60:7.2f} min  {change.reason}")
+def _replay_lines(done: Replay) -> Iterator[str]:
+    yield (
+        f"{done.policy}: {done.states} states, {done.seconds / 60:.1f} min, mean quality {done.quality:.3f}, "
+        f"busy {100 * done.busy:.0f} % of the time, {len(done.changes) - 1} changes"
+    )
+    for change in done.changes:
+        yield f"{change.time / 60:7.2f} min  {change.reason}"
 
 
-def _progress(total: int, stack: ExitStack) -> Callable[[], object]:
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], object]]:
     """Advances a bar on stderr if someone is watching."""
     if not sys.stderr.isatty():
-        return lambda: None
-    bar = stack.enter_context(click.progressbar(length=total, label="simulating", file=sys.stderr))
-    return lambda: bar.update(1)
+        yield lambda: None
+        return
+    with click.progressbar(length=total, label="simulating", file=sys.stderr) as bar:
+        yield lambda: bar.update(1)

@@ -7,19 +7,25 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.options import InputPath
+from veca_edge.cli.progress import REMIND, Stages, next_step, say
 from veca_edge.errors import require
+from veca_edge.photos.folders import HOLD_OUT
+from veca_edge.training.request import Resume, TrainRequest
+from veca_edge.training.settings import load_recipe, render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
     from veca_edge.training.trainer import Progress
 
-EPILOG = """\b
-The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or just LABEL/*.jpg: then a tenth of the photos
+PATH = click.Path(path_type=Path)
+EPILOG = f"""\b
+The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or just LABEL/*.jpg: then one photo in {HOLD_OUT}
 is held out for validation. It may also hold unlabelled/, photos that only a teacher describes.
 
 \b
@@ -38,8 +44,8 @@ write the checkpoint so far. A tuned teacher and its answers are kept as soon as
 
 
 @click.command("train", epilog=EPILOG)
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Train on the photos in this folder.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the checkpoint here.")
+@click.option("--data", type=InputPath(), metavar="DIR", help="Train on the photos in this folder.")
+@click.option("--output", "-o", type=PATH, metavar="FILE", help="Write the checkpoint here.")
 @click.option(
     "--config",
     metavar="FILE|NAME",
@@ -53,11 +59,11 @@ write the checkpoint so far. A tuned teacher and its answers are kept as soon as
     help="Learn from a teacher, too: the weights of a MobileNetV2 (.npz), an exported program (.pt2) or "
     "module:callable. The last two are code: use only teachers that you trust.",
 )
-@click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="Start from this checkpoint.")
+@click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
     "--resume",
-    type=click.Choice(["auto", "never", "changed"]),
-    default="auto",
+    type=click.Choice(get_args(Resume)),
+    default=TrainRequest.resume,
     show_default=True,
     help="Continue the run that wrote --output if there is one (auto), start over (never), or continue although "
     "settings or photos have changed (changed).",
@@ -70,13 +76,11 @@ write the checkpoint so far. A tuned teacher and its answers are kept as soon as
 )
 @click.option(
     "--device",
-    default="auto",
+    default=TrainRequest.device,
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
 )
-@click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw loss and accuracy (.png, .svg, .pdf)."
-)
+@click.option("--plot", type=PATH, metavar="FILE", help="Draw loss and accuracy (.png, .svg, .pdf).")
 @click.option("--print-config", is_flag=True, help="Print the recipe with every setting explained, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
@@ -92,8 +96,6 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
-    from veca_edge.training.settings import load_recipe, render
-
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
     recipe = load_recipe(config, [*assignments, *source])
     if print_config:
@@ -105,22 +107,25 @@ def command(
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.training.preparation import Listener
-    from veca_edge.training.run import TrainRequest, train
+    from veca_edge.training.run import train
 
-    listener = Listener(say) if as_json else Listener(say, Stages(), _Screen())
+    listener = Listener(say, Stages(), _Screen())
     outcome = train(TrainRequest(recipe=recipe, **given), listener)
     if outcome is None:
         return
     click.echo(json.dumps(outcome.to_dict(), indent=2) if as_json else "\n".join(_lines(outcome)))
+    if not as_json and outcome.stopped not in signal.Signals.__members__:
+        next_step(f"veca-edge convert {given['output']}")
     if outcome.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
 
 
 class _Screen:
-    """A line on standard error for each validation; and one for progress, rewritten, where someone is watching."""
+    """A line on standard error for each validation; and one for progress: rewritten where someone is
+    watching, else every 10 seconds."""
 
     def __init__(self) -> None:
-        self._watched = sys.stderr.isatty()
+        self._watched, self._told = sys.stderr.isatty(), perf_counter()
 
     def __call__(self, news: Progress | dict[str, Any]) -> None:
         clear = "\r\033[K" if self._watched else ""
@@ -128,6 +133,9 @@ class _Screen:
             click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
         elif self._watched:
             click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
+        elif perf_counter() - self._told >= REMIND:
+            self._told = perf_counter()
+            click.echo(f"  {_progress(news)}", err=True)
 
 
 def _progress(at: Progress) -> str:

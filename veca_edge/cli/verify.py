@@ -1,4 +1,4 @@
-"""`veca-edge verify`: a model file or a Core ML package against the checkpoint it was made from."""
+"""`veca-edge verify`: a model file or a Core ML package against the checkpoint it came from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.verify import VerifyRequest, verify
@@ -19,34 +20,34 @@ Examples:
   veca-edge verify model.pte --checkpoint veca.pt --images photos/
 
 \b
-Exit status: 0 if every method or function is within the tolerance at every budget, 1 if not, 2 for bad input.
+Exit status: 0 if every method, function and budget is within the tolerance, 1 if not, 2 for bad input.
 """
 
 
 @click.command("verify", epilog=EPILOG)
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", type=InputPath())
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     show_default="the checkpoint that comes with the package",
-    help="Compare with this checkpoint, from which the model was made.",
+    help="Compare with this checkpoint, which the model was made from.",
 )
 @click.option(
     "--images",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     show_default="some of the packaged photos",
     help="Compare on the images in this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(path: Path, checkpoint: Path | None, images: Path | None, as_json: bool) -> None:
-    """Compare a model file with the checkpoint it was made from: every method and budget, on real images.
+    """Compare a model file with the checkpoint it came from: every method, every budget, on real images.
 
-    FILE is a .pte file or an .mlpackage. The model runs in a child process, so a faulty file cannot
-    crash this command. Core ML packages are computed by this project's own interpreter, on any machine.
+    FILE is a .pte file or an .mlpackage. The model runs in a child process, so this is also the safe way to look at
+    a file from a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
     """
-    progress = (lambda _: None) if as_json else partial(Stages(), "verifying")
+    progress = partial(Stages(), "verifying")
     outcome = verify(VerifyRequest(path, checkpoint, images), progress)
     facts = outcome.to_dict()
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(verification_lines(facts)))

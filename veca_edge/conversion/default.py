@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from time import perf_counter
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require
@@ -20,6 +21,7 @@ from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import Model
 
 CHECKPOINT = "everyday.pt"
+INTERVAL = 10.0  # seconds between lines of progress
 
 
 def load(
@@ -49,11 +51,14 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
+def default_model_path(
+    say: Callable[[str], None] = lambda _: None, check: Callable[[tuple[int, ...], int], None] | None = None
+) -> Path:
     """The default model's file in the cache folder, made now if it is not there yet.
 
     Args:
         say: receives one line of progress at a time.
+        check: called with the model's budgets and patch size before it is converted; may raise.
 
     Raises:
         VecaError: the converter is not installed, or a folder lies where the file belongs.
@@ -63,6 +68,8 @@ def default_model_path(say: Callable[[str], None] = lambda _: None) -> Path:
         name = f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
         path = cache_folder() / name
         if not _usable(path, digest):
+            if check is not None:
+                _check(checkpoint, check)
             path = _writable(cache_folder(), say) / name
             _convert(checkpoint, path, say)
     return path
@@ -84,6 +91,14 @@ def _writable(folder: Path, say: Callable[[str], None]) -> Path:
         return temporary
 
 
+def _check(checkpoint: Path, check: Callable[[tuple[int, ...], int], None]) -> None:
+    require("torch", "convert")
+    from veca_edge.model.checkpoint import read_checkpoint
+
+    config = read_checkpoint(checkpoint).config
+    check(config.budgets, config.patch_size)
+
+
 def _usable(path: Path, digest: str) -> bool:
     """Whether a whole conversion of that checkpoint lies there; a damaged one is made again."""
     if not is_there(path):
@@ -100,5 +115,18 @@ def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     require("executorch", "convert")
     from veca_edge.conversion.convert import ConvertRequest, convert
 
-    say(f"converting the default model once, into {path}")
-    convert(ConvertRequest(checkpoint, output=path))
+    say(f"converting the model that comes with the package once, into {path}")
+    convert(ConvertRequest(checkpoint, output=path), _now_and_then(say), say)
+
+
+def _now_and_then(say: Callable[[str], None]) -> Callable[[str, float], None]:
+    """Progress as a line every ten seconds."""
+    start, told = perf_counter(), [perf_counter()]
+
+    def progress(stage: str, done: float) -> None:
+        now = perf_counter()
+        if now - told[0] >= INTERVAL:
+            told[0] = now
+            say(f"still converting after {now - start:.0f} s: {stage}, {100 * done:.0f} %")
+
+    return progress

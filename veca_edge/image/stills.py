@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,19 @@ def images_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise VecaError(f"cannot read {folder}: {error.strerror}") from None
     paths = [path for path in entries if has_image_name(path)]
+    return _some(paths, folder)
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The image files in a folder and its sub-folders, hidden ones aside, by path; a VecaError if none."""
+    paths = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(place, name) for name in files if has_image_name(Path(name))]
+    return _some(sorted(path for path in paths if path.is_file()), folder)
+
+
+def _some(paths: list[Path], folder: Path) -> list[Path]:
     if not paths:
         raise VecaError(f"there are no images in {folder} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return paths

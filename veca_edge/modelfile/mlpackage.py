@@ -32,7 +32,7 @@ LABEL, PROBABILITIES = "label", "probabilities"
 
 @dataclass(frozen=True, eq=False)
 class PackageFile:
-    """A package of ours.
+    """A package that veca-edge made.
 
     Attributes:
         package: its functions and weights.
@@ -73,7 +73,7 @@ def function_name(cores: int, image_size: int, first_size: int) -> str:
 
 
 def read_package_file(path: str | Path) -> PackageFile:
-    """Open a package of ours, its weights' digest compared.
+    """Open a package that veca-edge made, and compare its weights with their digest.
 
     Raises:
         VecaError: missing, damaged, or made by another tool.
@@ -172,7 +172,7 @@ def describe_package(path: str | Path) -> dict[str, Any]:
     """What is inside a package, ours or another tool's, as plain values.
 
     Raises:
-        VecaError: as `open_package`, or a damaged one of ours.
+        VecaError: as `open_package`, or a damaged one that veca-edge made.
     """
     package = open_package(path)
     functions = sorted(package.functions.values(), key=function_order)

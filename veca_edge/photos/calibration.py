@@ -6,7 +6,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,17 @@ from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.files import shortened
 from veca_edge.image.preprocessing import Preprocessing
-from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.flops import model_gflops
 from veca_edge.photos.decoding import Say, readable
 from veca_edge.photos.folders import Photos, read_any_folder
 from veca_edge.photos.samples import packaged_folder
 
+if TYPE_CHECKING:
+    from veca_edge.model.checkpoint import Checkpoint
+
 LEARN = 128  # images that tell enough of what layers see
 EVALUATION_GFLOPS = 256.0  # of a pass over the images that are evaluated on: seconds
+FEWEST, MOST = 16, 256  # images to evaluate on
 SEED = 0
 MOST_BYTES = 2**30  # of pixels in memory, for each of the two
 
@@ -103,7 +106,7 @@ def read_calibration(
 
 
 def _evaluation_photos(checkpoint: Checkpoint) -> int:
-    return min(256, max(16, int(EVALUATION_GFLOPS / gflops_of(checkpoint))))
+    return min(MOST, max(FEWEST, int(EVALUATION_GFLOPS / gflops_of(checkpoint))))
 
 
 def gflops_of(checkpoint: Checkpoint) -> float:

@@ -16,6 +16,7 @@ from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
+from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
 from veca_edge.playback.request import RunRequest
@@ -28,6 +29,7 @@ from veca_edge.sensors.trace import state_record
 
 LOGGED_LABELS = 5
 DEFAULT_FPS = 30.0  # of a source that does not tell its rate
+EARLY = 0.1  # of a period that a frame may come before its time
 NAP = 0.05  # seconds: the longest wait between looks at the keyboard or at `stop`
 Say = Callable[[str], None]
 
@@ -54,6 +56,30 @@ class Pacer:
         self._due = max(self._due, now) + self._period
 
 
+class Thinner:
+    """Leaves out frames of a source that is faster than wanted, evenly by their times.
+
+    Attributes:
+        rate: frames per second to keep, or None for all of them.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate = rate
+        self._start, self._slot = 0.0, -1
+
+    def takes(self, time: float) -> bool:
+        """Whether the frame of this time, in seconds, is kept. A time before the last one's starts over."""
+        if self.rate is None:
+            return True
+        slot = math.floor((time - self._start) * self.rate + EARLY)
+        if self._slot < 0 or slot < self._slot:
+            self._start, slot = time, 0
+        elif slot == self._slot:
+            return False
+        self._slot = slot
+        return True
+
+
 class Player:
     """Plays a source through a runner until it ends, the user quits, or `stop` is called.
 
@@ -61,7 +87,8 @@ class Player:
         state: where to start: cores and view.
         request: what to show and write, and for how long.
         window: shows pictures and gives keys; None for headless.
-        say: prints a line for the user.
+        show: prints a line of results: the label of a single image.
+        say: prints a line about the run.
         progress: called after every frame.
         remote: shows pictures elsewhere, beside a window or instead of one; None for nowhere.
     """
@@ -73,12 +100,15 @@ class Player:
         state: ViewState,
         request: RunRequest,
         window: Screen | None = None,
+        show: Say = print,
         say: Say = print,
         progress: Callable[[], object] = lambda: None,
         remote: Remote | None = None,
     ) -> None:
         self._runner, self._source, self._request = runner, source, request
-        self._state, self._window, self._say, self._progress = state, window, say, progress
+        self._state, self._window, self._progress = state, window, progress
+        self._show, self._say = show, say
+        self._thinner = Thinner(request.target_fps if request.thins(source.fps) else None)
         self._remote = remote
         self._tally = Tally()
         self._stopped = False
@@ -86,6 +116,7 @@ class Player:
         self._began: float | None = None
         self._period: float | None = None
         self._newest: Result | None = None
+        self._point: OperatingPoint | None = None
         self._video: VideoWriter | None = None
         self._log: LineWriter | None = None
         self._always_drawn = window is not None or request.save is not None
@@ -112,11 +143,13 @@ class Player:
                 if self._request.log is not None:
                     self._log = files.enter_context(LineWriter(self._request.log))
                 if self._request.save is not None:
-                    fps = self._source.fps or DEFAULT_FPS
+                    fps = self._thinner.rate or self._source.fps or DEFAULT_FPS
                     self._video = files.enter_context(VideoWriter(self._request.save, fps))
                 pacer.pace()
                 for frame in self._source:
                     start = time.monotonic() if start is None else start
+                    if not self._thinner.takes(frame.time):
+                        continue
                     self._one(frame)
                     if self._stopped or self._tally.frames == self._request.frames:
                         break
@@ -141,9 +174,19 @@ class Player:
         self._tally.add(result, top[0] if top else None)
         if self._log is not None:
             self._log.write(log_record(frame, result))
+        self._tell(frame, result, top)
         if self._renderer is not None:
             self._present(self._renderer, frame, result, top)
         self._progress()
+
+    def _tell(self, frame: Frame, result: Result, top: Sequence[Prediction]) -> None:
+        """A line for a single image; in a film a line for each decision, where no window shows it."""
+        if not self._source.continuous:
+            self._show(f"{frame.name}: {said_of(top)}")
+        elif self._window is None and result.point is not None and result.point != self._point:
+            begin = "starting at" if self._point is None else "now"
+            self._point = result.point
+            self._say(f"{begin} {result.point}: {result.reason}")
 
     def _alternate(self, frame: Frame) -> int:
         """The budget whose second of film this frame belongs to."""
@@ -257,6 +300,11 @@ class Player:
 def labels_of(result: Result) -> list[Prediction]:
     """The most likely labels, the best first; none without a head."""
     return result.top(LOGGED_LABELS) if result.logits is not None else []
+
+
+def said_of(top: Sequence[Prediction]) -> str:
+    """The most likely label with its probability, or that there are none."""
+    return f"{top[0].label} {100 * top[0].probability:.0f} %" if top else "no labels (the model has no head)"
 
 
 def log_record(frame: Frame, result: Result) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from veca_edge.camera.sources import looks_like_source
 from veca_edge.errors import VecaError
-from veca_edge.files import check_target, same_file
+from veca_edge.files import check_target, expanded, is_there, same_file, shortened
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
@@ -15,7 +17,8 @@ from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
-FOR_AUTO = ("target_fps", "battery", "thermal", "low_power")
+FOR_AUTO = ("battery", "thermal", "low_power")
+FASTER = 1.05  # times the target: frames of a source at about the target's rate are all computed
 FOR_FIXED = ("sensitivity", "patch_budget")
 
 
@@ -26,10 +29,10 @@ class RunRequest:
     Attributes:
         model: a model file or checkpoint; None for the demo model.
         camera, source: a camera's index, or a video, image, folder or URL; not both. Neither: camera 0.
-        cores: "auto", or budgets that alternate, a second of video each; None for auto where that is possible,
-            else the largest budget.
+        cores: "auto", or budgets that alternate, a second of video each ("all" of the model's); None for auto where
+            that is possible, else the largest budget.
         governor: name of the governor's preset.
-        target_fps: frames per second that auto aims for; None for the source's own.
+        target_fps: frames per second to compute; of a faster source some are left out. None for the source's own.
         battery, thermal, low_power: what to assume instead of what the sensors say; None and False for nothing.
         image_size: model input in pixels, None for the model's own.
         view: what to draw, one of `VIEWS`.
@@ -52,7 +55,7 @@ class RunRequest:
     model: Path | None = None
     camera: int | None = None
     source: str | None = None
-    cores: Literal["auto"] | tuple[int, ...] | None = None
+    cores: Literal["auto", "all"] | tuple[int, ...] | None = None
     governor: str = "balanced"
     target_fps: float | None = None
     battery: float | None = None
@@ -90,6 +93,35 @@ class RunRequest:
         """The budgets that alternate; () if there are not several."""
         return self.cores if isinstance(self.cores, tuple) and len(self.cores) > 1 else ()
 
+    def thins(self, fps: float | None) -> bool:
+        """Whether frames of a source with this rate (None: unknown) are left out for the target."""
+        return self.target_fps is not None and (fps is None or fps > FASTER * self.target_fps)
+
+    def check_model(self) -> None:
+        """Raise a VecaError if what was given as model names pictures or a film."""
+        if self.model is None:
+            return
+        text = str(self.model)
+        given = re.fullmatch(r"(?:--)?(source|camera)=(.*)", text)
+        if given and not is_there(self.model):
+            raise VecaError(f"there is no model {text}: did you mean --{given[1]} {given[2]}?")
+        if text.isdecimal() and not is_there(self.model):
+            raise VecaError(f"there is no model {text}: did you mean --camera {text}?")
+        if "://" in text or ":/" in text:
+            raise VecaError(f"{text} is an address, not a model: did you mean --source?")
+        if looks_like_source(expanded(self.model)):
+            name = shortened(self.model)
+            raise VecaError(f"{name} holds pictures, not a model: did you mean --source {name}?")
+
+    def check_sizes(self, budgets: tuple[int, ...], patch_size: int) -> None:
+        """Raise a VecaError for cores or an image size that a model with these budgets and patches lacks."""
+        chosen = self.cores if isinstance(self.cores, tuple) else ()
+        for cores in chosen:
+            if cores not in budgets:
+                raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")
+        if self.image_size is not None and self.image_size % patch_size:
+            raise VecaError(f"image size {self.image_size} is not a multiple of the patch size {patch_size}")
+
     def check_outputs(self) -> None:
         """Raise a VecaError for outputs that cannot be written or would overwrite an input."""
         if self.save is not None:
@@ -121,10 +153,22 @@ class RunRequest:
         fixed = self._given(FOR_FIXED)
         if self.cores == "auto" and fixed:
             raise VecaError(f"{fixed} needs a fixed --cores: with auto the governor chooses it")
-        auto = can and not fixed and not isinstance(self.cores, tuple)
+        auto = can and not fixed and self.cores in (None, "auto")
         if self._given(FOR_AUTO) and not auto:
             raise VecaError(f"{self._given(FOR_AUTO)} works with --cores auto only: leave it out")
         return auto
+
+    def assumed(self) -> str:
+        """What is assumed of the device, in words; "" for nothing."""
+        words = [] if self.battery is None else [f"battery {100 * self.battery:.0f} %"]
+        words += [] if self.thermal is None else [f"heat {self.thermal}"]
+        return ", ".join([*words, *(["low-power mode"] if self.low_power else [])])
+
+    def fixed_by(self) -> str:
+        """The option that fixes how it runs, so that the governor does not choose; "" if none does."""
+        if isinstance(self.cores, tuple) or self.cores == "all":
+            return "--cores"
+        return self._given(FOR_FIXED)
 
     def _given(self, names: tuple[str, ...]) -> str:
         """The first of these options that was given, as it is spelled; "" if none was."""

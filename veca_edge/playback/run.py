@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
-from veca_edge.errors import require
+from veca_edge.errors import VecaError, require
 from veca_edge.playback.player import DEFAULT_FPS, Player, Say, stop_on_signals
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.request import RunRequest
@@ -29,6 +30,7 @@ Meter = Callable[[str, int | None], AbstractContextManager[Advance]]
 def run(
     request: RunRequest,
     load: Callable[[Say], Model],
+    show: Say,
     say: Say,
     meter: Meter = lambda name, total: nullcontext(lambda: None),
 ) -> Summary:
@@ -36,7 +38,8 @@ def run(
 
     Args:
         load: opens the model, once the source is known to be there.
-        say: prints a line for the user.
+        show: prints a line of results: the label of a single image.
+        say: prints a line about the run.
         meter: shows progress, given a name and the number of frames (None: unknown); what it gives is called after
             each frame.
 
@@ -45,19 +48,36 @@ def run(
         StreamError: the source went away, or a file could not be written.
     """
     require("cv2", "run")
+    request.check_model()
     request.check_outputs()
     if not request.headless and request.serve is None:
         check_window()
     with ExitStack() as stack:
         web = _web_view(request, say, stack)
         tell = say if web is None else _both(say, web.board.tell)
-        spec = request.source if request.source is not None else request.camera or 0
-        source = stack.enter_context(open_source(spec, retry=request.retry, loop=request.loop, notify=tell))
+        source = stack.enter_context(_source(request, tell))
         model = load(tell)
-        summary = _play(request, model, source, tell, meter, web, stack)
+        request.check_sizes(model.budgets, model.patch_size)
+        if request.cores == "all":
+            request = replace(request, cores=model.budgets)
+        summary = _play(request, model, source, show, tell, meter, web, stack)
         if web is not None:
             web.board.end("", summary.to_dict())
     return summary
+
+
+def _source(request: RunRequest, tell: Say) -> Source:
+    """What the request names, opened; camera 0 if it names nothing."""
+    spec = request.source if request.source is not None else request.camera or 0
+    try:
+        return open_source(spec, retry=request.retry, loop=request.loop, notify=tell)
+    except VecaError as error:
+        if request.source is not None or request.camera is not None:
+            raise
+        raise VecaError(
+            f"{error}; or name a video, an image, a folder or an address with --source (--serve 8080 "
+            "shows the run in a browser)"
+        ) from None
 
 
 def _web_view(request: RunRequest, say: Say, stack: ExitStack) -> WebView | None:
@@ -82,13 +102,20 @@ def _both(first: Say, second: Say) -> Say:
 
 
 def _play(
-    request: RunRequest, model: Model, source: Source, say: Say, meter: Meter, web: WebView | None, stack: ExitStack
+    request: RunRequest,
+    model: Model,
+    source: Source,
+    show: Say,
+    say: Say,
+    meter: Meter,
+    web: WebView | None,
+    stack: ExitStack,
 ) -> Summary:
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
     chosen = request.cores if isinstance(request.cores, tuple) else (max(model.budgets),)
-    for cores in chosen:
-        model.check_budget(cores)
+    for line in _remarks(request, model, source, auto):
+        say(line)
     runner: Runner
     if auto:
         runner = SessionRunner(stack.enter_context(_session(request, model, source, say)))
@@ -103,11 +130,31 @@ def _play(
     if web is not None:
         web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(request.alternating), VIEWS))
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
-    advance = stack.enter_context(meter(source.name, total if window is None else None))
+    # Beside a window or lines about single images a bar would be in the way.
+    barred = window is None and source.continuous
+    advance = stack.enter_context(meter(source.name, total if barred else None))
     state = ViewState(None if auto else chosen[0], model.budgets, request.view, auto=auto)
-    player = Player(runner, source, state, request, window, say, advance, None if web is None else web.board)
+    player = Player(runner, source, state, request, window, show, say, advance, None if web is None else web.board)
     with stop_on_signals(player.stop):
         return player.run()
+
+
+def _remarks(request: RunRequest, model: Model, source: Source, auto: bool) -> Iterator[str]:
+    """What a person may not expect of this run, a line each."""
+    if model.engine.name == "torch" and source.continuous:
+        yield (
+            f"{model.name} is a checkpoint: it runs in PyTorch, every frame as a whole; `veca-edge convert` makes "
+            "a faster file of it that computes only what changed"
+        )
+    assumed = request.assumed()
+    if auto and assumed:
+        yield f"assuming {assumed}"
+    fixed = request.fixed_by()
+    if fixed and model.quality is not None and source.continuous and request.stream:
+        yield f"the governor is off, because {fixed} was given"
+    if request.thins(source.fps):
+        known = "" if source.fps is None else f" of the source's {source.fps:.3g}"
+        yield f"computing about {request.target_fps:g} frames per second{known}"
 
 
 def _session(request: RunRequest, model: Model, source: Source, say: Say) -> Session:

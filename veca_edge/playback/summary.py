@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from veca_edge.numbers import counted
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 from veca_edge.session import SessionStatistics
 
@@ -97,25 +98,29 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The same for reading."""
-        lines = [f"{self.frames} frames in {self.seconds:.1f} s ({self.fps:.1f} fps), {self.dropped} dropped"]
+        lines = [
+            f"{counted(self.frames, 'frame')} in {self.seconds:.1f} s ({self.fps:.1f} fps), {self.dropped} dropped"
+        ]
         if self.left_out:
-            lines.append(f"{self.left_out} frames left out for a lower frame rate")
+            lines.append(f"{counted(self.left_out, 'frame')} left out for a lower frame rate")
         for t in self.times:
             lines.append(
-                f"{t.cores:3d} cores: latency {ms(t.p50):.1f} ms median, {ms(t.p95):.1f} ms p95 ({t.frames} frames)"
+                f"{t.cores:3d} cores: latency {ms(t.p50):.1f} ms median, {ms(t.p95):.1f} ms p95 "
+                f"({counted(t.frames, 'frame')})"
             )
         if self.patches is not None:
             lines.append(
                 f"computed {self.patches.computed:.1f} of {self.patches.total:.0f} patches per frame, "
-                f"{self.patches.keyframes} keyframes"
+                f"{counted(self.patches.keyframes, 'keyframe')}"
             )
         if self.governor is not None:
             points = "; ".join(f"{point} ({seconds:.1f} s)" for point, seconds in _spent(self.governor))
-            lines.append(f"governor: {self.governor.switches} switches, {self.governor.misses} late frames")
+            switches, late = counted(self.governor.switches, "switch"), counted(self.governor.misses, "late frame")
+            lines.append(f"governor: {switches}, {late}")
             lines += [f"  {points}"] if points else []
         if self.labels:
-            shares = ", ".join(f"{entry.label} {entry.share:.0%}" for entry in self.labels)
-            lines.append(f"most often first: {shares}")
+            shares = (f"{entry.label} in {100 * entry.share:.0f} % of frames" for entry in self.labels)
+            lines.append(f"first label: {', '.join(shares)}")
         lines += [f"wrote {path}" for path in self.paths]
         return lines
 

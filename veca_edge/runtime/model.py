@@ -16,6 +16,7 @@ from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
+from veca_edge.numbers import counted
 from veca_edge.runtime.engines.engine import ComputeUnits, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
@@ -60,7 +61,7 @@ class Model:
         """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
         if self._closed:
             return f"<Model {self.name}, closed>"
-        labels = f"{len(self.labels)} labels, " if self.labels else ""
+        labels = f"{counted(len(self.labels), 'label')}, " if self.labels else ""
         cores = f"{self.budgets[0]} to {self.budgets[-1]}" if len(self.budgets) > 1 else f"{self.budgets[0]}"
         return f"<Model {self.name}, {labels}{cores} cores, {self.preprocessing.image_size} px, {self.engine.name}>"
 

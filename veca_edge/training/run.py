@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
-from veca_edge.files import check_target
+from veca_edge.files import check_checkpoint_target
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
 from veca_edge.photos.folders import read_folder
@@ -17,37 +16,11 @@ from veca_edge.playback.player import stop_on_signals
 from veca_edge.plotting import check_picture
 from veca_edge.training.curve import draw
 from veca_edge.training.preparation import Listener, Preparation, StoppedError
-from veca_edge.training.settings import Recipe
+from veca_edge.training.request import TrainRequest
 from veca_edge.training.state import RunFiles
 from veca_edge.training.trainer import Task, Trainer
 from veca_edge.training.validation import Figures
 from veca_edge.training.world import World, joined_world
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What to train, on what, and where to write it.
-
-    Attributes:
-        data: a folder of photos, see `photos.folders.read_folder`.
-        output: the checkpoint to write; state and log are kept beside it.
-        recipe: how to train.
-        init: a checkpoint to start from, or None.
-        resume: "auto" continues the run of this output if there is one, "never" starts over, "changed" continues
-            although settings or photos are others.
-        minutes: save and stop after this time, None for no limit.
-        device: such as "cpu" or "cuda:1"; "auto" for a GPU where there is one.
-        plot: a picture of the loss and the accuracy, or None.
-    """
-
-    data: Path
-    output: Path
-    recipe: Recipe = field(default_factory=Recipe)
-    init: Path | None = None
-    resume: Literal["auto", "never", "changed"] = "auto"
-    minutes: float | None = None
-    device: str = "auto"
-    plot: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +90,7 @@ def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | 
         TrainingError: the loss is not a number, or there is not enough memory.
         VecaError: one line about what is wrong with the photos, the recipe, the teacher, the state or a file.
     """
-    files, stop = RunFiles(check_target(request.output)), _Stop(request.minutes)
+    files, stop = RunFiles(check_checkpoint_target(request.output)), _Stop(request.minutes)
     plot = None if request.plot is None else check_picture(request.plot)
     with stop_on_signals(stop.ask), joined_world(request.device) as world:
         heard = listener if listener is not None and world.first else Listener()

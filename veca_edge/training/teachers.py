@@ -36,7 +36,6 @@ EXPANSION = 6  # of all blocks but the first
 GRID_BLOCK = 12  # the last one at stride 16: its grid is that of a patch-16 model
 EMBEDDING = 1280
 MAX_NPZ = 64 << 20  # bytes of all arrays together
-MAX_LABELS = 100_000
 
 Teacher = Callable[[Tensor], Sequence[Tensor]]
 

@@ -7,8 +7,7 @@ runs on Apple hardware here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.converters.coreml.neural_engine.placement import Placement, review
-from veca_edge.converters.coreml.neural_engine.ranges import NEAR_OVERFLOW, LayerRange, Magnitude, Ranges
+from veca_edge.converters.coreml.neural_engine.ranges import NEAR_OVERFLOW, LayerRange, Ranges
 from veca_edge.converters.coreml.neural_engine.rules import SEEN
 from veca_edge.modelfile.mlpackage import IMAGE, PackageFile, find_manifest, full_names, function_order
 from veca_edge.modelfile.mlprogram.package import Package, open_package
@@ -24,14 +23,6 @@ from veca_edge.modelfile.mlprogram.program import Function
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class FunctionRange:
-    """The ranges of one function's layers."""
-
-    function: str
-    layers: tuple[LayerRange, ...]
 
 
 def describe_placement(path: str | Path) -> dict[str, Any]:
@@ -46,14 +37,14 @@ def describe_placement(path: str | Path) -> dict[str, Any]:
     kinds = {kind for placement in reviews.values() for kind in placement.seen}
     return {
         "functions": {name: _placement_facts(placement) for name, placement in reviews.items()},
-        "seen": {kind: seen.source for seen in SEEN for kind in seen.kinds if kind in kinds},
+        "seen": {kind: source for kind, source in SEEN.items() if kind in kinds},
     }
 
 
-def measure_ranges(
-    path: str | Path, images: Sequence[Image], progress: Callable[[float], None] | None = None
-) -> list[FunctionRange] | None:
-    """The range of every value that a package of ours computes, per function and layer, in float32.
+def describe_ranges(
+    path: str | Path, images: Sequence[Image], progress: Callable[[float], None] = lambda _: None
+) -> dict[str, Any] | None:
+    """The range of every value that one of our packages computes in float32, by function and layer.
 
     Args:
         path: the package; of fp32 ones this says what float16 would meet.
@@ -61,48 +52,42 @@ def measure_ranges(
         progress: called with how much is done, 0..1.
 
     Returns:
-        None for another tool's package: what its functions take is not known.
+        Plain values; None for another tool's package, since it is not known what its functions take.
 
     Raises:
-        VecaError: damaged, or an operation that the interpreter does not know.
+        VecaError: a damaged package, or one with an operation that the interpreter lacks.
     """
     package = open_package(path)
-    manifest = find_manifest(package)
+    manifest, names = find_manifest(package), full_names(package)
     if manifest is None:
         return None
-    file, functions, measured = PackageFile(package, manifest), _functions(package), []
-    names = full_names(package)
+    file, functions = PackageFile(package, manifest), _functions(package)
+    measured: dict[str, list[LayerRange]] = {}
     sizes = {name: size[0] for cores in manifest.budgets for size, name in file.sizes(cores).items()}
     for number, function in enumerate(functions):
         interpreter, ranges = Interpreter(package, function.name), Ranges(names=names)
         for index, image in enumerate(images):
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, sizes[function.name]).image
             interpreter.run({IMAGE: fitted}, ranges.note)
-            if progress is not None:
-                progress((number + (index + 1) / len(images)) / len(functions))
-        measured.append(FunctionRange(function.name, tuple(ranges.layers())))
-    return measured
+            progress((number + (index + 1) / len(images)) / len(functions))
+        measured[function.name] = ranges.layers()
+    return {
+        "images": len(images),
+        "warn_from_share": NEAR_OVERFLOW,
+        "functions": {name: [_layer_facts(layer) for layer in layers] for name, layers in measured.items()},
+        "worst": [_layer_facts(layer) | {"function": name} for name, layer in _worst(measured)],
+    }
 
 
-def _worst_layers(measured: Sequence[FunctionRange]) -> list[tuple[str, LayerRange]]:
-    """The layers of all functions together, as (the function with the largest value, its range)."""
+def _worst(measured: Mapping[str, Sequence[LayerRange]]) -> list[tuple[str, LayerRange]]:
+    """Each layer in the function where it goes furthest, as (function, range)."""
     worst: dict[str, tuple[str, LayerRange]] = {}
-    for found in measured:
-        for layer in found.layers:
+    for function, layers in measured.items():
+        for layer in layers:
             before = worst.get(layer.layer)
             if before is None or not layer.largest.largest <= before[1].largest.largest:
-                worst[layer.layer] = (found.function, layer)
+                worst[layer.layer] = (function, layer)
     return list(worst.values())
-
-
-def range_facts(measured: Sequence[FunctionRange], images: int) -> dict[str, Any]:
-    """Ranges as plain values: by function, the worst of each layer, and the share of 65504 that is marked."""
-    return {
-        "images": images,
-        "warn_from_share": NEAR_OVERFLOW,
-        "functions": {found.function: [_layer_facts(layer) for layer in found.layers] for found in measured},
-        "worst": [_layer_facts(layer) | {"function": function} for function, layer in _worst_layers(measured)],
-    }
 
 
 def _functions(package: Package) -> list[Function]:
@@ -132,17 +117,10 @@ def _layer_facts(layer: LayerRange) -> dict[str, Any]:
         "operation": layer.largest.kind,
         "largest": _finite(layer.largest.largest),
         "share": _finite(layer.largest.share),
-        "state": range_state(layer.largest),
+        "state": layer.largest.state,
         "tiny_variable": layer.tiniest.name,
         "tiny_share": layer.tiniest.tiny_share,
     }
-
-
-def range_state(magnitude: Magnitude) -> str:
-    """ "fits", "near overflow" or "overflows"."""
-    if magnitude.overflows:
-        return "overflows"
-    return "near overflow" if magnitude.near else "fits"
 
 
 def _finite(value: float) -> float | None:

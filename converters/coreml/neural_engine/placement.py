@@ -52,11 +52,10 @@ def review(function: Function, names: Mapping[str, str] = MappingProxyType({})) 
                 flagged.add(site.operation.kind)
     kinds = dict.fromkeys(s.operation.kind for s in sites if not s.operation.kind.startswith("const"))
     kept = kinds.keys() - flagged
-    known = {kind for seen in SEEN for kind in seen.kinds}
     return Placement(
         findings=tuple(Finding(rule, tuple(found[rule])) for rule in RULES if rule in found),
-        seen=tuple(kind for kind in kinds if kind in kept & known),
-        unreported=tuple(kind for kind in kinds if kind in kept - known),
+        seen=tuple(kind for kind in kinds if kind in kept & SEEN.keys()),
+        unreported=tuple(kind for kind in kinds if kind in kept - SEEN.keys()),
     )
 
 

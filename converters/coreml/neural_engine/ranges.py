@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from veca_edge.modelfile.mlprogram.program import Operation, Variable
 from veca_edge.modelfile.mlprogram.values import HALF_NORMAL, HALF_OVERFLOW, Array
-from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 
 HALF_LARGEST = 65504.0
 # The largest value of a variable differed by up to 3.4 times between the packaged photos in the packaged model, so
@@ -49,14 +48,11 @@ class Magnitude:
         return self.tiny / self.values if self.values else 0.0
 
     @property
-    def overflows(self) -> bool:
-        """Whether float16 makes it infinite; also if it is not a number."""
-        return not self.largest < HALF_OVERFLOW
-
-    @property
-    def near(self) -> bool:
-        """Whether it comes near the end of float16's range, or passes it."""
-        return not self.share < NEAR_OVERFLOW
+    def state(self) -> str:
+        """Whether float16 holds it: "fits", "near overflow" or "overflows", which is also what is not a number."""
+        if not self.largest < HALF_OVERFLOW:
+            return "overflows"
+        return "near overflow" if self.share >= NEAR_OVERFLOW else "fits"
 
 
 @dataclass(frozen=True)
@@ -127,19 +123,6 @@ class Ranges:
             LayerRange(layer, max(members, key=_size), max(members, key=lambda member: member.tiny_share))
             for layer, members in groups.items()
         ]
-
-
-def largest_magnitudes(interpreter: Interpreter, inputs: Iterable[Mapping[str, Array]]) -> list[Magnitude]:
-    """The magnitude of every float that a function computes, over several inputs, the largest first; see `Ranges`.
-
-    Args:
-        interpreter: of the function.
-        inputs: as `Interpreter.run` takes them, one after another.
-    """
-    ranges = Ranges()
-    for given in inputs:
-        interpreter.run(given, ranges.note)
-    return sorted(ranges.magnitudes, key=lambda magnitude: -_size(magnitude))
 
 
 def _counts(value: Array) -> tuple[int, int]:

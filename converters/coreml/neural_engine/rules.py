@@ -2,7 +2,7 @@
 
 Apple publishes no list: it differs by chip, system and size (apple/coremltools #1780), and Core ML may leave an
 operation to another processor although the Neural Engine could compute it. So every rule here names its source, and
-what no source speaks of is called just that. Only a device has the last word: Xcode's performance report shows it.
+what no source mentions is listed as such. Only a device has the last word: Xcode's performance report shows it.
 """
 
 from __future__ import annotations
@@ -72,34 +72,26 @@ class Site:
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that is known.
+    """One known limitation.
 
     Attributes:
         name: of what is found, a few words.
         kinds: of operations that it speaks of; () for all.
-        holds: whether it is true of an operation of these kinds.
-        effect: the operation "leaves" the Neural Engine, or goes "wrong" or "slow" there.
         evidence: "documented" by Apple or a maintainer of its tools, "measured" by somebody who published how (a
             compute plan, a compiler's answer), or "reported" by a user.
         reason: a sentence.
         sources: titles, or a repository with the number of the issue or the file.
+        holds: whether it is true of an operation of these kinds.
+        effect: the operation "leaves" the Neural Engine, or goes "wrong" or "slow" there.
     """
 
     name: str
     kinds: tuple[str, ...]
-    holds: Callable[[Site], bool]
-    effect: Effect
     evidence: Evidence
     reason: str
     sources: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Kinds of operations that somebody saw on the Neural Engine, and where they say so."""
-
-    kinds: tuple[str, ...]
-    source: str
+    holds: Callable[[Site], bool] = lambda site: True
+    effect: Effect = "leaves"
 
 
 def _type(operand: Operand) -> TensorType | None:
@@ -110,10 +102,6 @@ def _type(operand: Operand) -> TensorType | None:
 
 
 # -- what rules ask ------------------------------------------------------------------------------------------------
-
-
-def _always(site: Site) -> bool:
-    return True
 
 
 def _rank(more_than: int, at_most: int) -> Callable[[Site], bool]:
@@ -167,62 +155,54 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "float32",
         (),
-        lambda site: site.operation.kind not in ("cast", "identity") and _computes_in_float32(site),
-        "leaves",
         "documented",
         "Operations typed float32 run on the CPU or the GPU: only float16 is eligible for the Neural Engine.",
         ("Core ML Tools guide, Typed Execution Workflow Example", "hollance/neural-engine docs/16-bit.md"),
+        holds=lambda site: site.operation.kind not in ("cast", "identity") and _computes_in_float32(site),
     ),
     Rule(
         "open shape",
         (),
-        _open_shape,
-        "leaves",
         "documented",
         "With a range of input sizes only the default size runs on the Neural Engine.",
         ("Apple Developer Forums 724930", "apple/coremltools #1764", "apple/coremltools #2370"),
+        holds=_open_shape,
     ),
     Rule(
         "layer_norm of an open shape",
         ("layer_norm",),
-        _open_first_input,
-        "leaves",
         "reported",
         "A layer_norm in a model with enumerated sizes kept all of it off the Neural Engine.",
         ("apple/coremltools #1909",),
+        holds=_open_first_input,
     ),
     Rule(
         "rank above 5",
         (),
-        _rank(MAX_RANK + 1, 2**31),
-        "leaves",
         "documented",
         "Core ML takes tensors of at most five dimensions ('ANE does not support blob with rank: 6').",
         ("apple/coremltools #1723", "microsoft/onnxruntime #14212"),
+        holds=_rank(MAX_RANK + 1, 2**31),
     ),
     Rule(
         "rank 5",
         (),
-        _rank(MAX_RANK, MAX_RANK + 1),
-        "leaves",
         "measured",
         "Graphs with tensors of five dimensions failed in the compiler for the Neural Engine; with four they ran.",
         ("FluidInference/FluidAudio #679", "FluidInference/FluidAudio Documentation/ANE_Profiler.md"),
+        holds=_rank(MAX_RANK, MAX_RANK + 1),
     ),
     Rule(
         "long side",
         (),
-        _long_side,
-        "leaves",
         "measured",
         f"A side of more than {MAX_SIDE} elements fails in the compiler for the Neural Engine.",
         ("ncdrone/rustane #13", "microsoft/onnxruntime #19543"),
+        holds=_long_side,
     ),
     Rule(
         "recurrent layer",
         ("gru", "lstm", "rnn"),
-        _always,
-        "leaves",
         "documented",
         "Recurrent layers have no form on the Neural Engine.",
         ("apple/coremltools #1780", SURVEY, "FluidInference/FluidAudio Documentation/ANE_Profiler.md"),
@@ -230,8 +210,6 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "custom layer",
         ("custom_layer",),
-        _always,
-        "leaves",
         "documented",
         "Custom operations have code for the CPU or the GPU only.",
         ("apple/coremltools #1278", SURVEY),
@@ -239,8 +217,6 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "gather",
         ("gather", "gather_along_axis", "gather_nd"),
-        _always,
-        "leaves",
         "measured",
         "Compute plans place it on the CPU.",
         ("roboflow/rf-detr #1495", "apple/coremltools #1103", SURVEY),
@@ -248,8 +224,6 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "topk",
         ("topk",),
-        _always,
-        "leaves",
         "measured",
         "Compute plans place it on the CPU, and what reads its indices too.",
         ("roboflow/rf-detr #1495",),
@@ -257,8 +231,6 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "resample",
         ("resample",),
-        _always,
-        "leaves",
         "reported",
         "Sampling at given points ran on the CPU.",
         ("apple/coremltools #1875",),
@@ -266,91 +238,85 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "dilated convolution",
         ("conv", "conv_transpose"),
-        _larger_than(("dilations",), 1),
-        "leaves",
         "reported",
         "Dilated convolutions left the Neural Engine of 2020.",
         (SURVEY,),
+        holds=_larger_than(("dilations",), 1),
     ),
     Rule(
         "large kernel",
         ("conv", "conv_transpose", "avg_pool", "max_pool"),
-        _large_kernel,
-        "leaves",
         "reported",
         f"Kernels of more than {MAX_KERNEL} by {MAX_KERNEL} were refused in 2020 and 2021. A newer compute plan of "
         "a vision transformer (M3 Pro) names no convolution among what left.",
         ("hollance/neural-engine #1 and #2", "ultralytics/yolov5 #2526", "the newer one: roboflow/rf-detr #1495"),
+        holds=_large_kernel,
     ),
     Rule(
         "pooling stride",
         ("avg_pool", "max_pool"),
-        _larger_than(("strides",), 2),
-        "leaves",
         "reported",
         "Pooling with a stride of more than 2 was refused in 2020.",
         ("hollance/neural-engine #2", SURVEY),
+        holds=_larger_than(("strides",), 2),
     ),
     Rule(
         "upsampling",
         ("upsample_bilinear", "upsample_nearest_neighbor"),
-        _larger_than(("scale_factor_height", "scale_factor_width"), 2),
-        "leaves",
         "reported",
         "Upsampling by more than 2 was refused in 2020.",
         ("hollance/neural-engine #2", SURVEY),
+        holds=_larger_than(("scale_factor_height", "scale_factor_width"), 2),
     ),
     Rule(
         "width of a state",
         ("read_state",),
-        _odd_state,
-        "leaves",
         "reported",
         f"States whose last side is not a multiple of {STATE_STEP} fail there.",
         ("apple/coremltools #2631",),
+        holds=_odd_state,
     ),
     Rule(
         "softplus",
         ("softplus", "softplus_parametric"),
-        _always,
-        "wrong",
         "measured",
         "Its exponential overflows float16 there: above 10.4 the result drops to 0.",
         ("apple/coremltools #2687",),
+        effect="wrong",
     ),
     Rule(
         "reduce_log_sum_exp",
         ("reduce_log_sum_exp",),
-        _always,
-        "wrong",
         "measured",
         "It sums exponentials in float16 there without subtracting the largest, and drops to 0.",
         ("apple/coremltools #2690",),
+        effect="wrong",
     ),
     Rule(
         "scales per block",
         ("constexpr_blockwise_shift_scale",),
-        _blocks_within_rows,
-        "slow",
         "documented",
         "Scales per block pay on the GPU; for the Neural Engine one scale per row is recommended.",
         ("Core ML Tools guide, Linear Quantization, Performance",),
+        holds=_blocks_within_rows,
+        effect="slow",
     ),
     Rule(
         "single last axis",
         (),
-        _padded_last_axis,
-        "slow",
         "documented",
         f"A last axis of one element is padded to {ALIGNMENT} bytes: 32 times the memory in float16.",
         ("Apple, Deploying Transformers on the Apple Neural Engine",),
+        holds=_padded_last_axis,
+        effect="slow",
     ),
 )
 
-SEEN: tuple[Seen, ...] = (
-    Seen(("scaled_dot_product_attention",), "vx-lang/Vx #437 (float16 and large enough)"),
-    Seen(("add", "linear", "relu"), "FluidInference/FluidAudio Documentation/ANE_Profiler.md"),
-    Seen(("layer_norm", "matmul"), "apple/coremltools #1909 (sizes fixed)"),
-    Seen(("conv",), "argmaxinc/whisperkittools #42"),
-    Seen(("mul", "reduce_mean", "rsqrt"), "0seba/VoxCPMANE #15"),
-)
+# Kinds of operations that somebody saw on the Neural Engine, and where they say so.
+SEEN: Mapping[str, str] = {
+    "scaled_dot_product_attention": "vx-lang/Vx #437 (float16 and large enough)",
+    **dict.fromkeys(("add", "linear", "relu"), "FluidInference/FluidAudio Documentation/ANE_Profiler.md"),
+    **dict.fromkeys(("layer_norm", "matmul"), "apple/coremltools #1909 (sizes fixed)"),
+    "conv": "argmaxinc/whisperkittools #42",
+    **dict.fromkeys(("mul", "reduce_mean", "rsqrt"), "0seba/VoxCPMANE #15"),
+}

@@ -8,7 +8,7 @@ import pytest
 from tests.calibration.benchmark.small_models import photo_set, photos, small_checkpoint
 from tests.known import known
 from veca_edge.calibration.quantization.emulation import Simulation, as_layer, as_stored
-from veca_edge.calibration.quantization.losses import Judge
+from veca_edge.calibration.quantization.losses import Evaluator
 from veca_edge.calibration.quantization.rounding import Moments, learned_rounding, measure_moments, reconstructed
 from veca_edge.converters.graph.folding import fold, linear_layers, quantize
 from veca_edge.converters.graph.weights import Round, Weight, nearest
@@ -67,12 +67,12 @@ def test_the_packaged_model_loses_less_than_half_at_int4() -> None:
     checkpoint = read_checkpoint(default_checkpoint_path())
     exact, images = _float(checkpoint), photos(16, 128)
     learned = learned_rounding(measure_moments(exact, images[:12], (8, 64)))
-    judge = Judge(exact, PhotoSet(images[12:], None, ""), (8, 64))
+    evaluate = Evaluator(exact, PhotoSet(images[12:], None, ""), (8, 64))
 
     def loss(round: Round) -> list[float]:
         folded = quantize(fold(checkpoint), ready_recipe("int4"), round)
         layers = {name: as_stored(weight) for name, weight in linear_layers(folded).items()}
-        return [loss.features for loss in judge(exact.changed(layers))]
+        return [loss.features for loss in evaluate(exact.changed(layers))]
 
     assert all(a < 0.5 * b for a, b in zip(loss(learned), loss(nearest), strict=True))
 

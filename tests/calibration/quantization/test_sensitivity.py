@@ -9,7 +9,7 @@ from tests.calibration.benchmark.small_models import photo_set, small_checkpoint
 from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
 from veca_edge.calibration.quantization.emulation import Simulation, as_layer
 from veca_edge.calibration.quantization.findings import Goal, Report
-from veca_edge.calibration.quantization.losses import Judge, Scores, loss_of
+from veca_edge.calibration.quantization.losses import Evaluator, Scores, loss_of
 from veca_edge.calibration.quantization.sensitivity import measure_sensitivity
 from veca_edge.converters.executorch.convert import ConvertOptions
 from veca_edge.converters.graph.folding import fold, linear_layers
@@ -41,10 +41,10 @@ def test_a_row_is_what_the_whole_model_loses_by_that_layer() -> None:
     exact = Simulation(checkpoint.config, fold(checkpoint), {n: as_layer(w) for n, w in weights.items()})
     changed = {name: as_layer(nearest(weight, "int8"), "int8") for name, weight in weights.items()}
     rows = measure_sensitivity(exact, {name: {"int8": layer} for name, layer in changed.items()}, photo_set(), (8,))
-    judge = Judge(exact, photo_set(), (8,))
+    evaluate = Evaluator(exact, photo_set(), (8,))
     assert [row.layer for row in rows] == list(weights)
     for row in rows:
-        (expected,) = judge(exact.changed({row.layer: changed[row.layer]}))
+        (expected,) = evaluate(exact.changed({row.layer: changed[row.layer]}))
         assert row.loss.fidelity == pytest.approx(expected.fidelity, rel=1e-3)
         assert row.loss.fidelity > 0
 

@@ -14,8 +14,8 @@ from tests.known import known
 from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES, build_policy
 from veca_edge.calibration.simulation.device import Body, Hardware, Load, step
 from veca_edge.calibration.simulation.evaluate import Tables, score, simulate
-from veca_edge.calibration.simulation.judge import judge
 from veca_edge.calibration.simulation.plot import draw_runs
+from veca_edge.calibration.simulation.promises import check_promises
 from veca_edge.calibration.simulation.replay import replay
 from veca_edge.calibration.simulation.scenarios import SCENARIOS, scenario
 from veca_edge.calibration.simulation.sensors import Reader, Sensors
@@ -76,7 +76,7 @@ def test_a_run_can_be_repeated(tables: Tables) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_governor_keeps_its_promises(tables: Tables, name: str) -> None:
     runs = {policy: simulate(SCENARIOS[name], policy, tables) for policy in ("balanced", *BASELINES)}
-    verdicts = judge([score(SCENARIOS[name], policy, run) for policy, run in runs.items()])
+    verdicts = check_promises([score(SCENARIOS[name], policy, run) for policy, run in runs.items()])
     assert len(verdicts) == 4
     assert all(verdict.kept for verdict in verdicts), verdicts
 
@@ -123,7 +123,7 @@ def test_a_recording_is_replayed(points: list[Any]) -> None:
 
 def test_a_picture_is_drawn(tables: Tables, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    runs = [(SCENARIOS[n], {p: simulate(SCENARIOS[n], p, tables, 2) for p in ("balanced", "ladder")}) for n in ("commute", "hot-day")]  # fmt: skip # noqa: E501
+    runs = [(SCENARIOS[n], {p: simulate(SCENARIOS[n], p, tables, 2) for p in ("balanced", "thermal-level")}) for n in ("commute", "hot-day")]  # fmt: skip # noqa: E501
     draw_runs(tmp_path / "runs.png", runs)
     assert (tmp_path / "runs.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(VecaError, match="cannot write"):

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.known import known
-
 torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
@@ -66,16 +64,6 @@ def test_every_kind_of_model_converts_exactly(tmp_path: Path, overrides: dict[st
         outcome = _outcome(path, checkpoint)
         assert outcome.passed, outcome.complaint()
         assert all(row.top1_agreement == 1 for row in outcome.rows)
-
-
-def test_logits_are_those_of_the_head(tmp_path: Path) -> None:
-    checkpoint, path = random_checkpoint(labels=("a", "b", "c")), tmp_path / "m.mlpackage"
-    _convert(checkpoint, path, quantize="fp32")
-    image = sample_images()[3][:64, :64]
-    found = Interpreter(open_package(path)).run({"image": image})
-    expected = Reference(checkpoint)(np.ascontiguousarray(image), 16)
-    np.testing.assert_allclose(found["logits"][0], known(expected.logits), atol=2e-5)
-    assert [found[name].shape for name in ("embedding", "features", "logits")] == [(1, 64), (1, 16, 64), (1, 3)]
 
 
 def test_only_known_operations_reach_a_device(tmp_path: Path) -> None:
@@ -230,11 +218,8 @@ def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
         ({"minimum_target": "iOS17", "image_sizes": (64, 96)}, "one --image-size"),
         ({"minimum_target": "iOS17", "quantize": "palette4"}, "palette4 needs iOS 18"),
         ({"minimum_target": "iOS17", "recipe": ready_recipe("int4")}, "int4 needs iOS 18"),
-        ({"recipe": ready_recipe("fp32")}, "rename it"),
-        (
-            {"recipe": QuantizationRecipe("mixed", "int8", {"blocks.9.up": "int4"})},
-            r"names the layer blocks\.9\.up",
-        ),
+        ({"recipe": ready_recipe("fp32")}, "a recipe must not be named fp32"),
+        ({"recipe": QuantizationRecipe("mixed", "int8", {"blocks.9.up": "int4"})}, r"names blocks\.9\.up"),
     ],
     ids=str,
 )
@@ -267,15 +252,3 @@ def test_the_old_package_comes_back_if_the_new_one_cannot_be_placed(tmp_path: Pa
         put_in_place(tmp_path / "nowhere.mlpackage", path)
     assert read_package_file(path).manifest.budgets == (8,)
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_damaged_weights_are_noticed(tmp_path: Path) -> None:
-    checkpoint, path = random_checkpoint(), tmp_path / "m.mlpackage"
-    _convert(checkpoint, path, budgets=(8,))
-    weights = next(path.rglob("weight.bin"))
-    data = bytearray(weights.read_bytes())
-    data[len(data) // 2 :][:200] = bytes(200)
-    data[len(data) // 2] ^= 1
-    weights.write_bytes(data)
-    with pytest.raises(VecaError, match="damaged"):
-        read_package_file(path)

@@ -77,7 +77,7 @@ def test_the_patch_embedding_keeps_its_response_to_the_mean_pixel() -> None:
 
 
 def test_a_layer_that_is_not_there_is_refused() -> None:
-    with pytest.raises(VecaError, match=r"names the layer blocks\.2\.up, which this model does not have"):
+    with pytest.raises(VecaError, match=r"names blocks\.2\.up, which this model does not have"):
         quantize(fold(random_checkpoint()), QuantizationRecipe("odd", "int8", {"blocks.2.up": "int4"}))
 
 

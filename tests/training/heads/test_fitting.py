@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from tests.known import known
-from tests.photos.labelled_photos import LABELS, tiny_checkpoint, write_photos
+from tests.photos.labelled_photos import LABELS, cut, tiny_checkpoint, write_photos
 from veca_edge.errors import VecaError
 from veca_edge.image.stills import read_image
-from veca_edge.model.checkpoint import read_checkpoint, write_checkpoint
+from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
 from veca_edge.photos.folders import Splits, read_folder
 from veca_edge.runtime.model import load
 from veca_edge.training.heads.features import Extractor
@@ -32,22 +32,19 @@ def fitted(photos: Splits) -> FittedHead:
     return fit_head(tiny_checkpoint(), photos)
 
 
-def test_new_photos_are_recognised_at_every_budget(fitted: FittedHead) -> None:
+def test_new_photos_are_recognised_at_every_budget_and_the_model_stays_as_it_is(fitted: FittedHead) -> None:
     assert [quality.cores for quality in fitted.budgets] == [8, 16, 24]
     assert min(quality.scores.top1 for quality in fitted.budgets) > 0.9
     assert fitted.checkpoint.labels == LABELS
     assert (len(fitted.train), len(fitted.val)) == (30, 12)
     assert [quality.previous_top1 for quality in fitted.budgets] == [None, None, None]
     assert not fitted.familiar
-
-
-def test_the_model_stays_as_it_is(fitted: FittedHead) -> None:
     before = tiny_checkpoint()
     assert fitted.checkpoint.config == before.config
     assert all(torch.equal(fitted.checkpoint.state[name], value) for name, value in before.state.items())
 
 
-def test_the_written_checkpoint_answers_as_it_was_judged(
+def test_the_written_checkpoint_answers_as_it_was_evaluated(
     fitted: FittedHead, photos: Splits, tmp_path: Path
 ) -> None:
     write_checkpoint(fitted.checkpoint, tmp_path / "mine.pt")
@@ -81,12 +78,11 @@ def test_a_head_for_the_same_labels_is_compared_with(fitted: FittedHead, photos:
 
 def test_a_large_set_is_not_computed_at_every_budget(photos: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("veca_edge.training.heads.fitting.LOOKS", 30)
-    seen = []
-    compute = Extractor.compute
+    seen, compute = list[int](), Extractor.compute
 
-    def counted(self: Extractor, images: list[NDArray[np.uint8]], cores: int) -> NDArray[np.float16]:
-        seen.append(len(images))
-        return compute(self, images, cores)
+    def counted(*given: Any) -> NDArray[np.float16]:
+        seen.append(len(given[1]))
+        return compute(*given)
 
     monkeypatch.setattr(Extractor, "compute", counted)
     fitted = fit_head(tiny_checkpoint(), photos, image_size=32)
@@ -95,7 +91,7 @@ def test_a_large_set_is_not_computed_at_every_budget(photos: Splits, monkeypatch
     assert min(quality.scores.top1 for quality in fitted.budgets) > 0.9
 
 
-def test_confidence_is_judged_on_photos_that_it_was_not_fitted_on(tmp_path: Path) -> None:
+def test_confidence_is_measured_on_photos_that_it_was_not_fitted_on(tmp_path: Path) -> None:
     """Labels by chance: what the head is sure of in train does not hold, and the temperature finds out."""
     photos = read_folder(write_photos(tmp_path, train=30, val=30))
     generator = np.random.default_rng(0)
@@ -130,7 +126,7 @@ def test_what_the_model_cannot_take_is_refused(photos: Splits, given: dict[str, 
 def test_when_nothing_of_a_kind_can_be_read(tmp_path: Path, damaged: str, message: str) -> None:
     folder = write_photos(tmp_path, train=3, val=1)
     for path in (folder / damaged).rglob("*.png"):
-        path.write_bytes(path.read_bytes()[:600])  # a header, and not much more
+        cut(path)
     with pytest.raises(VecaError, match=message):
         fit_head(tiny_checkpoint(), read_folder(folder), image_size=32)
 
@@ -146,8 +142,6 @@ def test_progress_comes_in_stages(photos: Splits) -> None:
         assert shares == sorted(shares)
 
 
-def test_the_default_model_learns_its_labels_again(photos: Splits, tmp_path: Path) -> None:
-    from veca_edge.model.checkpoint import default_checkpoint_path
-
+def test_the_default_model_learns_its_labels_again(photos: Splits) -> None:
     fitted = fit_head(read_checkpoint(default_checkpoint_path()), photos, budgets=(8, 64))
     assert [quality.scores.top1 for quality in fitted.budgets] == [1, 1]

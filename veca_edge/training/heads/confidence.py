@@ -1,4 +1,4 @@
-"""One temperature for a head, after which its probabilities are as high as it is often right.
+"""One temperature for a head, with which its probabilities match how often it is right.
 
 It never changes which label is most likely, so it may be fitted on the photos on which accuracy is measured. All
 budgets share it: with one for each, the calibration error of the packaged model differed by at most 0.2 points on

@@ -10,16 +10,16 @@ extension LatencyTable {
     public static func ofThisDevice(
         _ model: Model, frames: [RGBImage] = LatencyProfile.movingFrames()
     ) throws -> LatencyTable {
-        let ways = try LatencyProfile.ways(model)
+        let configurations = try LatencyProfile.configurations(model)
         let file = try? FileManager.default
             .url(for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
             .appendingPathComponent("veca-edge-\(model.engine.name)-\(model.digest.prefix(24)).json")
         if let file, let data = try? Data(contentsOf: file),
             let kept = try? JSONDecoder().decode(LatencyTable.self, from: data),
-            Set(kept.rows.map(\.way)).isSuperset(of: ways) {
+            Set(kept.rows.map(\.configuration)).isSuperset(of: configurations) {
             return kept
         }
-        let table = try LatencyProfile.measure(model, ways: ways, frames: frames)
+        let table = try LatencyProfile.measure(model, configurations: configurations, frames: frames)
         if let file, let data = try? JSONEncoder().encode(table) {
             // Without a cache it is measured again next time.
             try? data.write(to: file, options: .atomic)

@@ -1,23 +1,23 @@
-/// How long each way of running takes on this device. What a way of running is worth is in the model file; what it
+/// How long each run configuration takes on this device. What a configuration is worth is in the model file; what it
 /// costs only the device knows, so it is measured once, and the app keeps the table (it is Codable).
 public enum LatencyProfile {
     /// Frames that are not timed: the first call of a function loads it.
     static let warmUp = 2
-    /// Frames per way of running, at least.
+    /// Frames per run configuration, at least.
     static let fewest = 10
     static let mostFrames = 32
 
-    /// The ways of running that the model file judges and its engine can run here.
+    /// The run configurations that the model file evaluates and its engine can run here.
     ///
     /// - Throws: `VecaError.badTable` if there are none.
-    public static func ways(_ model: Model) throws -> [Way] {
+    public static func configurations(_ model: Model) throws -> [RunConfiguration] {
         guard let quality = model.quality else {
             throw VecaError.badTable(
-                "the model file does not judge its operating points: choose the cores yourself, or hand over a front")
+                "the model file has no quality table: choose the cores yourself, or hand over a front")
         }
-        let found = quality.rows.map(\.way).filter { way in
-            model.budgets.contains(way.cores) && (way.patchBudget == nil || model.canStream)
-                && model.engine.offers(cores: way.cores, imageSize: way.imageSize)
+        let found = quality.rows.map(\.configuration).filter { configuration in
+            model.budgets.contains(configuration.cores) && (configuration.patchBudget == nil || model.canStream)
+                && model.engine.offers(cores: configuration.cores, imageSize: configuration.imageSize)
         }
         if found.isEmpty {
             throw VecaError.badTable("no operating point of the model file can be run by \(model.engine.name)")
@@ -25,7 +25,7 @@ public enum LatencyProfile {
         return found
     }
 
-    /// Time every way of running over some frames. Takes about `seconds`; call it off the main thread, with nothing
+    /// Time every run configuration over some frames. Takes about `seconds`; call it off the main thread, with nothing
     /// else running.
     ///
     /// - Parameters:
@@ -33,37 +33,38 @@ public enum LatencyProfile {
     ///   - seconds: that it should take.
     /// - Throws: `VecaError`.
     public static func measure(
-        _ model: Model, ways: [Way], frames: [RGBImage], seconds: Double = 12
+        _ model: Model, configurations: [RunConfiguration], frames: [RGBImage], seconds: Double = 12
     ) throws -> LatencyTable {
-        guard frames.count > 1, let dearest = ways.max(by: { ($0.imageSize, $0.cores) < ($1.imageSize, $1.cores) })
+        guard frames.count > 1,
+            let dearest = configurations.max(by: { ($0.imageSize, $0.cores) < ($1.imageSize, $1.cores) })
         else {
-            throw VecaError.badSetting("a latency profile needs ways of running and at least two frames")
+            throw VecaError.badSetting("a latency profile needs run configurations and at least two frames")
         }
         let trial = try run(model, dearest, frames: frames, count: 5)
         let pace = max(interpolated(trial.seconds, 0.5), 1e-6)
-        // Most ways cost about half of the dearest.
-        let affordable = Int(min(seconds / (Double(ways.count) * pace / 2), 1e6))
+        // Most configurations cost about half of the dearest.
+        let affordable = Int(min(seconds / (Double(configurations.count) * pace / 2), 1e6))
         let count = min(mostFrames, max(fewest, affordable))
-        let rows = try ways.map { way in
-            let timed = try run(model, way, frames: frames, count: count)
-            return LatencyRow(way: way, seconds: timed.seconds, computed: timed.computed)
+        let rows = try configurations.map { configuration in
+            let timed = try run(model, configuration, frames: frames, count: count)
+            return LatencyRow(configuration: configuration, seconds: timed.seconds, computed: timed.computed)
         }
         return LatencyTable(rows: rows)
     }
 
-    /// Seconds and computed patches of `count` frames in one way of running, opened afresh.
+    /// Seconds and computed patches of `count` frames in one run configuration, opened afresh.
     private static func run(
-        _ model: Model, _ way: Way, frames: [RGBImage], count: Int
+        _ model: Model, _ configuration: RunConfiguration, frames: [RGBImage], count: Int
     ) throws -> (seconds: [Double], computed: [Int]) {
         var stream: PatchStream?
-        if let budget = way.patchBudget {
+        if let budget = configuration.patchBudget {
             let change = try ChangeSettings(patchBudget: budget)
-            stream = try model.stream(cores: way.cores, imageSize: way.imageSize, change: change)
+            stream = try model.stream(cores: configuration.cores, imageSize: configuration.imageSize, change: change)
         }
         var results: [Result] = []
         for index in 0..<(count + warmUp) {
             let frame = frames[index % frames.count]
-            let whole = { try model(frame, cores: way.cores, imageSize: way.imageSize) }
+            let whole = { try model(frame, cores: configuration.cores, imageSize: configuration.imageSize) }
             results.append(try stream?.update(frame) ?? whole())
         }
         let timed = results.dropFirst(warmUp)
@@ -104,8 +105,8 @@ extension Front {
     ///   - latency: of this device, see `LatencyProfile`.
     /// - Throws: `VecaError.badTable` without a quality table, or if the tables have nothing in common.
     public init(model: Model, targetFPS: Double, latency: LatencyTable) throws {
-        let ways = Set(try LatencyProfile.ways(model))
-        let rows = (model.quality?.rows ?? []).filter { ways.contains($0.way) }
+        let configurations = Set(try LatencyProfile.configurations(model))
+        let rows = (model.quality?.rows ?? []).filter { configurations.contains($0.configuration) }
         let quality = QualityTable(rows: rows, freshness: model.quality?.freshness ?? Freshness())
         try self.init(of: operatingPoints(quality: quality, latency: latency, targetRate: targetFPS))
     }

@@ -19,7 +19,7 @@ final class ManifestTests: XCTestCase {
         ]
         let table: Golden.Record = ["rows": [row], "freshness": ["ages": [0, 0.1], "worth": [1, 0.5]], "about": ""]
         let quality = try XCTUnwrap(Manifests.read(Manifests.record(["quality": table])).quality)
-        XCTAssertEqual(quality.rows[0].way, Way(cores: 8, imageSize: 48, patchBudget: nil))
+        XCTAssertEqual(quality.rows[0].configuration, RunConfiguration(cores: 8, imageSize: 48, patchBudget: nil))
         XCTAssertEqual(quality.rows[0].fidelity, 0.9, accuracy: 1e-6)
         // From age 0 to 0.2: 1 falls to 0.5 in the first half, and stays there.
         XCTAssertEqual(quality.freshness.at(5), 0.625, accuracy: 1e-9)

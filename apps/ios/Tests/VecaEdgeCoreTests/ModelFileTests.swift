@@ -24,7 +24,7 @@ final class ModelFileTests: XCTestCase {
             program.count == size ? digest : "another"
         }
         XCTAssertEqual(file.manifest.labels, try wanted.texts("labels"))
-        XCTAssertEqual(file.manifest.sizeBuckets("encode").map(\.name), try wanted.texts("encode_rungs"))
+        XCTAssertEqual(file.manifest.sizeBuckets("encode").map(\.name), try wanted.texts("encode_buckets"))
         XCTAssertEqual(file.cores, try wanted.floats("cores"))
         XCTAssertEqual(file.coordinates, try wanted.floats("coordinates"))
         XCTAssertEqual(file.head?.weight, try wanted.floats("head_weight"))

@@ -93,7 +93,7 @@ final class SessionTests: XCTestCase {
         XCTAssertEqual(result.cores, 16)
     }
 
-    func testAProfileMeasuresEveryWay() throws {
+    func testAProfileMeasuresEveryRunConfiguration() throws {
         let row: (Int, Any) -> Golden.Record = { cores, budget in
             [
                 "cores": cores, "image_size": 48, "patch_budget": budget, "embedding_cosine": 0.98,
@@ -103,11 +103,12 @@ final class SessionTests: XCTestCase {
         let rows = [row(8, NSNull()), row(16, NSNull()), row(8, 16), row(32, NSNull())]
         let manifest = try Manifests.read(Manifests.record(["quality": ["rows": rows]]))
         let model = Model(manifest: manifest, engine: engine)
-        let ways = try LatencyProfile.ways(model)
-        XCTAssertEqual(ways.map(\.cores), [8, 16, 8], "32 cores are not among the budgets")
+        let configurations = try LatencyProfile.configurations(model)
+        XCTAssertEqual(configurations.map(\.cores), [8, 16, 8], "32 cores are not among the budgets")
         let table = try LatencyProfile.measure(
-            model, ways: ways, frames: LatencyProfile.movingFrames(count: 4, side: 64), seconds: 0.1)
-        XCTAssertEqual(Set(table.rows.map(\.way)), Set(ways))
+            model, configurations: configurations, frames: LatencyProfile.movingFrames(count: 4, side: 64),
+            seconds: 0.1)
+        XCTAssertEqual(Set(table.rows.map(\.configuration)), Set(configurations))
         XCTAssertEqual(table.rows[0].computed, 36)
         XCTAssertTrue(table.rows.allSatisfy { $0.p50 > 0 && $0.p95 >= $0.p50 })
         let kept = try JSONDecoder().decode(LatencyTable.self, from: JSONEncoder().encode(table))
@@ -118,17 +119,17 @@ final class SessionTests: XCTestCase {
     func testALatencyRowIsALine() {
         let computed = [0, 2, 4, 6, 8, 10, 36]
         let seconds = computed.map { 0.01 + 0.002 * Double($0) }
-        let way = Way(cores: 8, imageSize: 48, patchBudget: 16)
-        let row = LatencyRow(way: way, seconds: seconds, computed: computed)
+        let configuration = RunConfiguration(cores: 8, imageSize: 48, patchBudget: 16)
+        let row = LatencyRow(configuration: configuration, seconds: seconds, computed: computed)
         XCTAssertEqual(row.base, 0.01, accuracy: 1e-9)
         XCTAssertEqual(row.patchTime, 0.002, accuracy: 1e-9)
         XCTAssertEqual(row.p50, 0.022, accuracy: 1e-9)
-        XCTAssertEqual(LatencyRow(way: way, seconds: [1, 3], computed: [36, 36]).base, 2)
+        XCTAssertEqual(LatencyRow(configuration: configuration, seconds: [1, 3], computed: [36, 36]).base, 2)
     }
 
     func testAModelWithoutAQualityTable() throws {
         let model = Model(manifest: try Manifests.make(), engine: engine)
-        guard case .badTable? = error(try LatencyProfile.ways(model)) else {
+        guard case .badTable? = error(try LatencyProfile.configurations(model)) else {
             return XCTFail("expected an error of its table")
         }
     }

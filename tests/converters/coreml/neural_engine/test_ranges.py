@@ -31,13 +31,20 @@ def test_large_and_tiny_values(write: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("largest", "near", "overflows"),
-    [(16000, False, False), (17000, True, False), (65519, True, False), (65520, True, True), (np.nan, True, True)],
+    ("largest", "state"),
+    [
+        (16000, "fits"),
+        (17000, "near overflow"),
+        (65519, "near overflow"),
+        (65520, "overflows"),
+        (np.nan, "overflows"),
+    ],
 )
-def test_near_the_end_of_float16(write: Any, largest: float, near: bool, overflows: bool) -> None:
+def test_near_the_end_of_float16(write: Any, largest: float, state: str) -> None:
     package = write(lambda mb, x: mb.add(x=x, y=np.float32(0), name="y"), X.shape)
     (found,) = _ranges(package, X, np.full_like(X, largest), X).magnitudes
-    assert (found.near, found.overflows) == (near, overflows)
+    assert found.state == state
+    assert found.share == pytest.approx(largest / 65504, nan_ok=True)
 
 
 def test_layers_by_name(write: Any) -> None:

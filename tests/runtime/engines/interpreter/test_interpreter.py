@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.modelfile.mlprogram.saved_packages import edit
-from veca_edge.converters.coreml.neural_engine.ranges import largest_magnitudes
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.mlprogram.package import open_package
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
@@ -68,23 +67,6 @@ def test_fp16_overflows(write: Any) -> None:
     assert np.isinf(found["y"]).all()
     assert seen["mul"] == 810_000
     np.testing.assert_array_equal(Interpreter(package).run({"x": np.full_like(X, 30)})["y"], 810_000)
-
-
-def test_largest_magnitudes(linear_package: Path) -> None:
-    interpreter = Interpreter(open_package(linear_package))
-    product, y = largest_magnitudes(interpreter, [{"x": X}, {"x": 1e5 * X}, {"x": 10 * X}])
-    assert (product.name, product.kind, y.name, y.kind) == ("product", "linear", "y", "tanh")
-    random = np.random.default_rng(0)
-    weight, bias = random.standard_normal((16, 8)), random.standard_normal(16)
-    assert product.largest == pytest.approx(np.abs(1e5 * X @ weight.T + bias).max(), rel=1e-5)
-    assert product.share == pytest.approx(product.largest / 65504)
-    assert y.largest == 1
-
-
-def test_values_that_are_not_numbers_come_first(linear_package: Path) -> None:
-    interpreter = Interpreter(open_package(linear_package))
-    first, _ = largest_magnitudes(interpreter, [{"x": X}, {"x": np.full_like(X, np.nan)}, {"x": X}])
-    assert np.isnan(first.largest)
 
 
 def test_an_observer_sees_every_value(linear_package: Path) -> None:

@@ -40,7 +40,7 @@ public struct DeviceState: Equatable, Sendable {
     public var charging: Bool?
     /// Whether the user asked the device to save power.
     public var lowPower: Bool?
-    /// The platform's own judgement.
+    /// The platform's own level.
     public var thermal: ThermalLevel?
     /// Nearness of throttling, 0..; 1 is where the platform throttles severely (Android's scale).
     public var headroom: Double?

@@ -1,6 +1,6 @@
 import Foundation
 
-/// How long a frame takes in one way of running, on one device.
+/// How long a frame takes in one run configuration, on one device.
 public struct LatencyRow: Equatable, Codable, Sendable {
     public var cores: Int
     public var imageSize: Int
@@ -17,14 +17,17 @@ public struct LatencyRow: Equatable, Codable, Sendable {
     public var base: Double
     public var patchTime: Double
 
-    public var way: Way { Way(cores: cores, imageSize: imageSize, patchBudget: patchBudget) }
+    public var configuration: RunConfiguration {
+        RunConfiguration(cores: cores, imageSize: imageSize, patchBudget: patchBudget)
+    }
 
     public init(
-        way: Way, p50: Double, p95: Double, mean: Double, computed: Double, base: Double, patchTime: Double = 0
+        configuration: RunConfiguration, p50: Double, p95: Double, mean: Double, computed: Double, base: Double,
+        patchTime: Double = 0
     ) {
-        cores = way.cores
-        imageSize = way.imageSize
-        patchBudget = way.patchBudget
+        cores = configuration.cores
+        imageSize = configuration.imageSize
+        patchBudget = configuration.patchBudget
         self.p50 = p50
         self.p95 = p95
         self.mean = mean
@@ -34,17 +37,17 @@ public struct LatencyRow: Equatable, Codable, Sendable {
     }
 
     /// The row of measured frames: seconds and computed patches of each.
-    public init(way: Way, seconds: [Double], computed: [Int]) {
+    public init(configuration: RunConfiguration, seconds: [Double], computed: [Int]) {
         let line = fittedLine(seconds, computed)
         let count = Double(seconds.count)
         self.init(
-            way: way, p50: interpolated(seconds, 0.5), p95: interpolated(seconds, 0.95),
+            configuration: configuration, p50: interpolated(seconds, 0.5), p95: interpolated(seconds, 0.95),
             mean: seconds.reduce(0, +) / count, computed: Double(computed.reduce(0, +)) / count, base: line.base,
             patchTime: line.slope)
     }
 }
 
-/// Latency of every way of running on one device. Codable, so that it can be measured once and kept.
+/// Latency of every run configuration on one device. Codable, so that it can be measured once and kept.
 public struct LatencyTable: Equatable, Codable, Sendable {
     public var rows: [LatencyRow]
 

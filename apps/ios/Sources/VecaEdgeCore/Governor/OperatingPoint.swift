@@ -1,7 +1,7 @@
 import Foundation
 
 /// What is computed of a frame: cores, image size, and how many patches at most (nil: all of them every time).
-public struct Way: Hashable, Sendable {
+public struct RunConfiguration: Hashable, Sendable {
     public var cores: Int
     public var imageSize: Int
     public var patchBudget: Int?
@@ -13,7 +13,7 @@ public struct Way: Hashable, Sendable {
     }
 }
 
-/// One way of running, at one frame rate.
+/// One run configuration, at one frame rate.
 public struct OperatingPoint: Hashable, Sendable, CustomStringConvertible {
     /// Active cores.
     public var cores: Int
@@ -23,7 +23,7 @@ public struct OperatingPoint: Hashable, Sendable, CustomStringConvertible {
     public var patchBudget: Int?
     /// Frames per second.
     public var rate: Double
-    /// 0..1; 1 is the best way of running at the target rate.
+    /// 0..1; 1 is the best run configuration at the target rate.
     public var quality: Double
     /// Median seconds of a frame, unthrottled.
     public var latency: Double

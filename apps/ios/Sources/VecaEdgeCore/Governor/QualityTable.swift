@@ -5,9 +5,9 @@ public let rateDivisors = [1, 2, 3, 6]
 /// How fast perceived quality falls with the frame rate: half the rate costs 5 %, a third 13 %, a sixth 37 %.
 let smoothnessFall = 6.0
 
-/// How close one way of running stays to the best one (all cores, largest image, every patch).
+/// How close one run configuration stays to the best one (all cores, largest image, every patch).
 public struct QualityRow: Equatable, Sendable {
-    public var way: Way
+    public var configuration: RunConfiguration
     /// Mean cosine of the image embeddings, -1..1.
     public var embeddingCosine: Double
     /// Mean cosine of the patch features, -1..1.
@@ -15,8 +15,10 @@ public struct QualityRow: Equatable, Sendable {
     /// Share of images with the same first label, 0..1, or nil for a model without a head.
     public var top1Agreement: Double?
 
-    public init(way: Way, embeddingCosine: Double, featureCosine: Double, top1Agreement: Double? = nil) {
-        self.way = way
+    public init(
+        configuration: RunConfiguration, embeddingCosine: Double, featureCosine: Double, top1Agreement: Double? = nil
+    ) {
+        self.configuration = configuration
         self.embeddingCosine = embeddingCosine
         self.featureCosine = featureCosine
         self.top1Agreement = top1Agreement
@@ -78,7 +80,7 @@ public struct Freshness: Equatable, Sendable {
     }
 }
 
-/// Quality of every way of running, from the model file.
+/// Quality of every run configuration, from the model file.
 public struct QualityTable: Equatable, Sendable {
     public var rows: [QualityRow]
     public var freshness: Freshness
@@ -94,33 +96,35 @@ func smoothness(_ share: Double) -> Double {
     (1 - exp(-smoothnessFall * share)) / (1 - exp(-smoothnessFall))
 }
 
-/// Points for every way of running that both tables know, at the target rate and the ones below it.
+/// Points for every run configuration that both tables know, at the target rate and the ones below it.
 ///
-/// Quality is the way's fidelity, times what a result of this rate is worth on average until the next one comes (as a
-/// share of the target rate's), times the smoothness of the rate.
+/// Quality is the configuration's fidelity, times what a result of this rate is worth on average until the next one
+/// comes (as a share of the target rate's), times the smoothness of the rate.
 ///
 /// - Parameters:
 ///   - quality: from the model file.
 ///   - latency: of this device.
 ///   - targetRate: frames per second that the app wants, above 0.
-/// - Throws: `VecaError.badTable` if the tables have no way in common, `.badSetting` for an impossible rate.
+/// - Throws: `VecaError.badTable` if the tables have no configuration in common, `.badSetting` for an impossible rate.
 public func operatingPoints(
     quality: QualityTable, latency: LatencyTable, targetRate: Double
 ) throws -> [OperatingPoint] {
     guard targetRate > 0, targetRate <= 1000 else {
         throw VecaError.badSetting("a target of \(targetRate) frames per second: use more than 0, up to 1000")
     }
-    let timings = Dictionary(latency.rows.map { ($0.way, $0) }, uniquingKeysWith: { _, last in last })
+    let timings = Dictionary(latency.rows.map { ($0.configuration, $0) }, uniquingKeysWith: { _, last in last })
     let fresh = quality.freshness
     var points: [OperatingPoint] = []
     for row in quality.rows {
-        guard let timing = timings[row.way] else { continue }
+        let configuration = row.configuration
+        guard let timing = timings[configuration] else { continue }
         for divisor in rateDivisors {
             let rate = targetRate / Double(divisor)
             let worth = fresh.at(rate) / fresh.at(targetRate) * smoothness(1 / Double(divisor))
             points.append(
                 OperatingPoint(
-                    cores: row.way.cores, imageSize: row.way.imageSize, patchBudget: row.way.patchBudget, rate: rate,
+                    cores: configuration.cores, imageSize: configuration.imageSize,
+                    patchBudget: configuration.patchBudget, rate: rate,
                     quality: row.fidelity * worth, latency: timing.p50, slow: max(timing.p50, timing.p95),
                     power: timing.mean * rate, patches: timing.computed, base: timing.base,
                     patchTime: timing.patchTime))

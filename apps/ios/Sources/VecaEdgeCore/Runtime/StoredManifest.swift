@@ -69,7 +69,7 @@ struct StoredPreprocessing: Decodable {
     }
 }
 
-/// The quality table; `{}` in a file whose points were not judged.
+/// The quality table; `{}` in a file whose points were not evaluated.
 struct StoredQuality: Decodable {
     struct Row: Decodable {
         let cores: Int
@@ -100,7 +100,7 @@ struct StoredQuality: Decodable {
     /// - Throws: `VecaError.badTable` for a value out of range.
     func read() throws -> QualityTable? {
         guard let rows else { return nil }
-        let judged = try rows.map { row in
+        let evaluated = try rows.map { row in
             let cosines = [row.embeddingCosine, row.featureCosine]
             let counts = [row.cores, row.imageSize, row.patchBudget ?? 1]
             // Cosines may exceed 1 by rounding.
@@ -111,12 +111,13 @@ struct StoredQuality: Decodable {
                 throw VecaError.badTable("the quality table has a value out of its range")
             }
             return QualityRow(
-                way: Way(cores: row.cores, imageSize: row.imageSize, patchBudget: row.patchBudget),
+                configuration: RunConfiguration(
+                    cores: row.cores, imageSize: row.imageSize, patchBudget: row.patchBudget),
                 embeddingCosine: row.embeddingCosine, featureCosine: row.featureCosine,
                 top1Agreement: row.top1Agreement)
         }
-        guard !judged.isEmpty else { throw VecaError.badTable("the quality table is empty") }
+        guard !evaluated.isEmpty else { throw VecaError.badTable("the quality table is empty") }
         let fresh = try freshness.map { try Freshness(ages: $0.ages, worth: $0.worth) } ?? Freshness()
-        return QualityTable(rows: judged, freshness: fresh)
+        return QualityTable(rows: evaluated, freshness: fresh)
     }
 }

@@ -5,7 +5,7 @@ import ai.vecaedge.governor.Front
 import ai.vecaedge.governor.LatencyRow
 import ai.vecaedge.governor.LatencyTable
 import ai.vecaedge.governor.QualityTable
-import ai.vecaedge.governor.Way
+import ai.vecaedge.governor.RunConfiguration
 import ai.vecaedge.governor.operatingPoints
 import ai.vecaedge.runtime.ChangeSettings
 import ai.vecaedge.runtime.Json
@@ -17,13 +17,13 @@ import java.io.IOException
 private const val SECONDS = 12.0
 private const val MOST = 32
 
-/** Frames per way of running that are not timed: the first call of a method loads it. */
+/** Frames per run configuration that are not timed: the first call of a method loads it. */
 private const val WARM_UP = 2
 
 /**
- * How long each way of running takes on this device: measured once, and remembered in a file.
+ * How long each run configuration takes on this device: measured once, and remembered in a file.
  *
- * What a way of running is worth is in the model file; what it costs only the device knows.
+ * What a run configuration is worth is in the model file; what it costs only the device knows.
  *
  * @param folder of the app's own, where measurements are kept; losing it costs another measurement.
  */
@@ -39,18 +39,20 @@ class LatencyProfile(private val folder: File) {
      */
     fun front(model: Model, targetFps: Double, frames: () -> List<RgbImage>): Front {
         if (model.quality.isEmpty()) {
-            throw VecaError.File("the model file does not judge its operating points: convert the checkpoint anew")
+            throw VecaError.File("the model file has no quality table: convert the checkpoint again")
         }
         val quality = QualityTable.of(model.quality)
-        val ways = quality.rows.map { it.way }
-        val table = remembered(model, ways) ?: measure(model, ways, frames()).also { remember(model, it) }
+        val configurations = quality.rows.map { it.configuration }
+        val table = remembered(model, configurations)
+            ?: measure(model, configurations, frames()).also { remember(model, it) }
         return Front.of(operatingPoints(quality, table, targetFps))
     }
 
     private fun place(model: Model) = File(folder, "${model.digest.take(24)}.json")
 
-    private fun remembered(model: Model, ways: List<Way>): LatencyTable? = try {
-        LatencyTable.of(Json.parse(place(model).readText())).takeIf { it.rows.map { row -> row.way }.containsAll(ways) }
+    private fun remembered(model: Model, configurations: List<RunConfiguration>): LatencyTable? = try {
+        LatencyTable.of(Json.parse(place(model).readText()))
+            .takeIf { it.rows.map { row -> row.configuration }.containsAll(configurations) }
     } catch (_: IOException) {
         null
     } catch (_: VecaError.File) {
@@ -73,35 +75,38 @@ class LatencyProfile(private val folder: File) {
         /** Frames that a measurement needs at least. */
         const val FEWEST = 10
 
-        /** Time every way of running over some frames of a camera; throws [VecaError.Argument] for too few. */
-        fun measure(model: Model, ways: List<Way>, frames: List<RgbImage>): LatencyTable {
+        /** Time every run configuration over some frames of a camera; throws [VecaError.Argument] for too few. */
+        fun measure(model: Model, configurations: List<RunConfiguration>, frames: List<RgbImage>): LatencyTable {
             if (frames.size < FEWEST) {
                 throw VecaError.Argument("${frames.size} frames to measure with: use $FEWEST or more")
             }
-            val dearest = open(model, ways.maxWith(compareBy({ it.imageSize }, { it.cores })))
+            val dearest = open(model, configurations.maxWith(compareBy({ it.imageSize }, { it.cores })))
             val pace = frames.take(5).map { dearest(it).latency }.sorted()[2]
-            // Most ways cost about half of the dearest.
-            val count = (SECONDS / (ways.size * pace / 2)).coerceIn(FEWEST.toDouble(), MOST.toDouble()).toInt()
+            // Most configurations cost about half of the dearest.
+            val fitting = SECONDS / (configurations.size * pace / 2)
+            val count = fitting.coerceIn(FEWEST.toDouble(), MOST.toDouble()).toInt()
             return LatencyTable(
-                ways.map { way ->
-                    val run = open(model, way)
-                    row(way, (0 until count + WARM_UP).map { run(frames[it % frames.size]) }.drop(WARM_UP))
+                configurations.map { configuration ->
+                    val run = open(model, configuration)
+                    row(configuration, (0 until count + WARM_UP).map { run(frames[it % frames.size]) }.drop(WARM_UP))
                 },
             )
         }
 
-        private fun open(model: Model, way: Way): (RgbImage) -> Result {
-            if (way.patchBudget == null) return { model(it, way.cores, way.imageSize) }
-            return model.stream(way.cores, way.imageSize, ChangeSettings(patchBudget = way.patchBudget))::update
+        private fun open(model: Model, configuration: RunConfiguration): (RgbImage) -> Result {
+            if (configuration.patchBudget == null) return { model(it, configuration.cores, configuration.imageSize) }
+            val settings = ChangeSettings(patchBudget = configuration.patchBudget)
+            return model.stream(configuration.cores, configuration.imageSize, settings)::update
         }
 
-        private fun row(way: Way, results: List<Result>): LatencyRow {
+        private fun row(configuration: RunConfiguration, results: List<Result>): LatencyRow {
             val times = results.map { it.latency }
             val computed = results.map { it.computedPatches }
             val (base, patchTime) = line(times, computed)
             val ordered = times.sorted()
             return LatencyRow(
-                way, quantile(ordered, 0.5), quantile(ordered, 0.95), times.average(), computed.average(), base,
+                configuration, quantile(ordered, 0.5), quantile(ordered, 0.95), times.average(), computed.average(),
+                base,
                 patchTime,
             )
         }

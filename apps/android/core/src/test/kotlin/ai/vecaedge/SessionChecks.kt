@@ -6,9 +6,9 @@ import ai.vecaedge.governor.DeviceState
 import ai.vecaedge.governor.LatencyRow
 import ai.vecaedge.governor.LatencyTable
 import ai.vecaedge.governor.QualityTable
+import ai.vecaedge.governor.RunConfiguration
 import ai.vecaedge.governor.ThermalLevel
 import ai.vecaedge.governor.Front
-import ai.vecaedge.governor.Way
 import ai.vecaedge.governor.operatingPoints
 import java.io.File
 
@@ -70,8 +70,8 @@ private fun Checks.profile(model: Model, folder: File) {
     File(folder, "d1.json").writeText("[{}]")
     profile.front(model, 30.0) { asked++; frames }
     same(asked, 2, "measurements after the file was damaged")
-    val ways = listOf(Way(8, 48, null))
-    fails<VecaError.Argument>("too few frames") { LatencyProfile.measure(model, ways, frames.take(3)) }
+    val configurations = listOf(RunConfiguration(8, 48, null))
+    fails<VecaError.Argument>("too few frames") { LatencyProfile.measure(model, configurations, frames.take(3)) }
     val bare = Model("bare", FormulaEngine(), Preprocessing(48), 8, listOf(8))
     fails<VecaError.File>("a model without a quality table") { profile.front(bare, 30.0) { frames } }
     val (base, patchTime) = line(List(20) { 0.004 + 0.0001 * (it + 1) }, List(20) { it + 1 })
@@ -91,9 +91,9 @@ private fun quality(): Map<String, Any?> {
     return mapOf("rows" to rows, "freshness" to mapOf("ages" to listOf(0.0, 1.0), "worth" to listOf(1.0, 0.5)))
 }
 
-/** Of a device on which every way takes 10 ms or more, so that the choice does not hang on this machine's speed. */
+/** A device on which every configuration takes 10 ms or more: the choice does not depend on this machine's speed. */
 private fun slowFront(): Front {
     val table = QualityTable.of(quality())
-    val rows = table.rows.map { LatencyRow(it.way, 0.01, 0.012, 0.001 * it.way.cores, 36.0, 0.01) }
+    val rows = table.rows.map { LatencyRow(it.configuration, 0.01, 0.012, 0.001 * it.configuration.cores, 36.0, 0.01) }
     return Front.of(operatingPoints(table, LatencyTable(rows), 30.0))
 }

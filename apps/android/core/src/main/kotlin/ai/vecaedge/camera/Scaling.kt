@@ -42,7 +42,7 @@ private fun averaged(image: RgbImage, x: Int, y: Int, wide: Int, tall: Int, widt
     return RgbImage(width, height, pixels)
 }
 
-/** Rounded as OpenCV rounds, which made what the models were judged on: halves to even, but up for blocks of four. */
+/** Rounded as OpenCV, which scaled what the models were evaluated on: halves to even, but up for blocks of four. */
 private fun mean(sum: Int, size: Int): Int {
     val whole = sum / size
     val rest = 2 * (sum % size)

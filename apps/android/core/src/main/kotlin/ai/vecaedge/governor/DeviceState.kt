@@ -17,7 +17,7 @@ data class Temperature(val sensor: String, val degrees: Double)
  * @property battery charge, 0..1.
  * @property charging whether the device runs on external power.
  * @property lowPower whether the user asked the device to save power.
- * @property thermal the platform's own judgement.
+ * @property thermal the platform's own level.
  * @property headroom nearness of throttling, 0..; 1 is where the platform throttles severely.
  * @property forecast the headroom expected some seconds ahead, on the same scale.
  * @property temperatures of every readable sensor.

@@ -79,7 +79,7 @@ data class Front(val points: List<OperatingPoint>, val relative: List<Double>, v
 internal fun smoothness(share: Double): Double = (1 - exp(-SMOOTHNESS * share)) / (1 - exp(-SMOOTHNESS))
 
 /**
- * Points for every way of running that both tables know, at the target rate and the ones below it.
+ * Points for every run configuration that both tables know, at the target rate and the ones below it.
  *
  * @param targetRate frames per second that the app wants, above 0, up to 1000.
  */
@@ -87,11 +87,11 @@ fun operatingPoints(quality: QualityTable, latency: LatencyTable, targetRate: Do
     if (!(targetRate > 0 && targetRate <= 1000)) {
         throw VecaError.Argument("a target of $targetRate frames per second: use more than 0, up to 1000")
     }
-    val timings = latency.rows.associateBy { it.way }
+    val timings = latency.rows.associateBy { it.configuration }
     val fresh = quality.freshness
     val worth = DIVISORS.associateWith { fresh.at(targetRate / it) / fresh.at(targetRate) * smoothness(1.0 / it) }
     val points = quality.rows.flatMap { row ->
-        val timing = timings[row.way] ?: return@flatMap emptyList()
+        val timing = timings[row.configuration] ?: return@flatMap emptyList()
         DIVISORS.map { point(timing, row.fidelity * worth.getValue(it), targetRate / it) }
     }
     if (points.isEmpty()) {
@@ -101,7 +101,7 @@ fun operatingPoints(quality: QualityTable, latency: LatencyTable, targetRate: Do
 }
 
 private fun point(timing: LatencyRow, quality: Double, rate: Double): OperatingPoint {
-    val (cores, imageSize, patchBudget) = timing.way
+    val (cores, imageSize, patchBudget) = timing.configuration
     return OperatingPoint(
         cores, imageSize, patchBudget, rate, quality, timing.p50, max(timing.p50, timing.p95), timing.mean * rate,
         timing.computed, timing.base, timing.patchTime,

@@ -1,13 +1,13 @@
 package ai.vecaedge.governor
 
 /**
- * One way of running, at one frame rate.
+ * One run configuration, at one frame rate.
  *
  * @property cores active cores.
  * @property imageSize pixels.
  * @property patchBudget most patches computed per frame, or null for all of them every time (nothing remembered).
  * @property rate frames per second.
- * @property quality 0..1; 1 is the best way of running at the target rate.
+ * @property quality 0..1; 1 is the best run configuration at the target rate.
  * @property latency median seconds of a frame, unthrottled.
  * @property slow seconds that one frame in twenty exceeds (keyframes), unthrottled.
  * @property power the share of time that the processor is busy (mean seconds of a frame times rate), or watts: one

@@ -3,21 +3,22 @@ package ai.vecaedge.governor
 import ai.vecaedge.VecaError
 import kotlin.math.pow
 
-/** More rows are damage or malice: every one is a way of running that a device is measured in. */
+/** More rows are damage or malice: every one is a run configuration that a device is measured in. */
 private const val MOST_ROWS = 1000
 
 /** What is computed of a frame. */
-data class Way(val cores: Int, val imageSize: Int, val patchBudget: Int?)
+data class RunConfiguration(val cores: Int, val imageSize: Int, val patchBudget: Int?)
 
 /**
- * How close one way of running stays to the best one (all cores, largest image, every patch).
+ * How close one run configuration stays to the best one (all cores, largest image, every patch).
  *
  * @property embeddingCosine mean cosine of the image embeddings, -1..1.
  * @property featureCosine mean cosine of the patch features, -1..1.
  * @property top1Agreement share of images with the same first label, 0..1, or null for a model without a head.
  */
 data class QualityRow(
-    val way: Way, val embeddingCosine: Double, val featureCosine: Double, val top1Agreement: Double?,
+    val configuration: RunConfiguration,
+    val embeddingCosine: Double, val featureCosine: Double, val top1Agreement: Double?,
 ) {
     /**
      * The geometric mean of the measures that exist, 0..1. Geometric, because an app uses one of the outputs: two
@@ -54,7 +55,7 @@ data class Freshness(val ages: List<Double> = listOf(0.0), val worth: List<Doubl
     }
 }
 
-/** Quality of every way of running, from the model file. */
+/** Quality of every run configuration, from the model file. */
 data class QualityTable(val rows: List<QualityRow>, val freshness: Freshness = Freshness()) {
     companion object {
         /** Read `quality` of a manifest; throws [VecaError.File] if a value is missing or makes no sense. */
@@ -63,7 +64,7 @@ data class QualityTable(val rows: List<QualityRow>, val freshness: Freshness = F
                 val top1 = row["top1_agreement"]?.let { number(row, "top1_agreement", 0.0, 1.0) }
                 val embedding = number(row, "embedding_cosine", -1.0, 1.0)
                 val feature = number(row, "feature_cosine", -1.0, 1.0)
-                QualityRow(way(row), embedding, feature, top1)
+                QualityRow(configuration(row), embedding, feature, top1)
             }
             if (rows.isEmpty()) throw VecaError.File("the quality table is empty")
             return QualityTable(rows, values["freshness"]?.let(::freshness) ?: Freshness())
@@ -87,7 +88,7 @@ data class QualityTable(val rows: List<QualityRow>, val freshness: Freshness = F
 }
 
 /**
- * How long a frame takes in one way of running, on one device.
+ * How long a frame takes in one run configuration, on one device.
  *
  * @property p50 median seconds of a frame.
  * @property p95 seconds that only one frame in twenty exceeds; in a stream those are the keyframes.
@@ -96,7 +97,7 @@ data class QualityTable(val rows: List<QualityRow>, val freshness: Freshness = F
  * @property base with [patchTime]: a frame in which n patches are computed takes base + patchTime * n seconds.
  */
 data class LatencyRow(
-    val way: Way,
+    val configuration: RunConfiguration,
     val p50: Double,
     val p95: Double,
     val mean: Double,
@@ -105,12 +106,13 @@ data class LatencyRow(
     val patchTime: Double = 0.0,
 )
 
-/** Latency of every way of running on one device. */
+/** Latency of every run configuration on one device. */
 data class LatencyTable(val rows: List<LatencyRow>) {
     /** Plain values, ready for JSON. */
     fun toRows(): List<Map<String, Any?>> = rows.map {
         mapOf(
-            "cores" to it.way.cores, "image_size" to it.way.imageSize, "patch_budget" to it.way.patchBudget,
+            "cores" to it.configuration.cores, "image_size" to it.configuration.imageSize,
+            "patch_budget" to it.configuration.patchBudget,
             "p50" to it.p50, "p95" to it.p95, "mean" to it.mean, "computed" to it.computed, "base" to it.base,
             "patch_time" to it.patchTime,
         )
@@ -123,7 +125,7 @@ data class LatencyTable(val rows: List<LatencyRow>) {
                 val p50 = number(row, "p50", 1e-6, 3600.0)
                 val base = number(mapOf("base" to 0.0) + row, "base", 0.0, 3600.0)
                 LatencyRow(
-                    way(row), p50, number(row, "p95", 1e-6, 3600.0), number(row, "mean", 1e-6, 3600.0),
+                    configuration(row), p50, number(row, "p95", 1e-6, 3600.0), number(row, "mean", 1e-6, 3600.0),
                     number(row, "computed", 0.0, 1e6), if (base == 0.0) p50 else base,
                     number(mapOf("patch_time" to 0.0) + row, "patch_time", 0.0, 3600.0),
                 )
@@ -143,9 +145,9 @@ private fun rowsOf(values: Any?): List<Map<String, Any?>> {
     }
 }
 
-private fun way(row: Map<String, Any?>): Way {
+private fun configuration(row: Map<String, Any?>): RunConfiguration {
     val budget = row["patch_budget"]?.let { number(row, "patch_budget", 1.0, 1e6).toInt() }
-    return Way(number(row, "cores", 1.0, 1e6).toInt(), number(row, "image_size", 1.0, 1e6).toInt(), budget)
+    return RunConfiguration(number(row, "cores", 1.0, 1e6).toInt(), number(row, "image_size", 1.0, 1e6).toInt(), budget)
 }
 
 private fun number(row: Map<String, Any?>, name: String, low: Double, high: Double): Double {

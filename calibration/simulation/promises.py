@@ -34,7 +34,7 @@ class Verdict:
     detail: str
 
 
-def judge(scores: Sequence[Score], governor: str = "balanced") -> list[Verdict]:
+def check_promises(scores: Sequence[Score], governor: str = "balanced") -> list[Verdict]:
     """Verdicts for every scenario in which the governor ran.
 
     Args:
@@ -63,8 +63,8 @@ def _lasts(score: Score, governor: Score) -> bool:
 
 
 def _unbeaten(own: Score, others: Sequence[Score]) -> Verdict:
-    rivals = [score for score in others if meets_limits(score, own)]
-    best = max(rivals, key=lambda score: score.quality, default=None)
+    within = [score for score in others if meets_limits(score, own)]
+    best = max(within, key=lambda score: score.quality, default=None)
     kept = meets_limits(own, own) and (best is None or best.quality <= own.quality + EQUAL)
     detail = "no other policy keeps the limits" if best is None else f"{best.policy} has {best.quality:.4f}"
     return Verdict(own.scenario, "best of those within the limits", kept, f"{own.quality:.4f}; {detail}")
