@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, RenamedOption, path_option
-from veca_edge.cli.progress import Stages
+from veca_edge.cli.progress import Stages, next_step
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
@@ -106,6 +106,8 @@ def command(as_json: bool, **given: Any) -> None:
         click.echo(json.dumps(found.facts, indent=2, ensure_ascii=False, default=str))
     else:
         click.echo("\n".join(found.lines))
+        if given["quality"]:
+            next_step(f"veca-edge profile {given['path']} --target-fps 15 recommends one for this device")
 
 
 def inspect(request: InspectRequest, stages: Stages | None = None) -> Findings:
@@ -202,10 +204,19 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def model_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """A model file's facts for a terminal; its quality table has an option of its own."""
-    rows = (facts.get("quality") or {}).get("rows")
-    text = f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"
-    return nested_lines({**facts, "quality": text})
+    """A model file's facts for a terminal, laid out as a checkpoint's; the quality table has its own option."""
+    yield f"{facts['path']}  (model file for ExecuTorch, {facts['quantization']}, {facts['bytes'] / 1e6:.1f} MB)"
+    yield ""
+    yield from _columns(_model_rows(facts))
+    yield ""
+    yield "Methods"
+    width = max(map(len, facts["methods"]))
+    methods = facts["methods"]
+    said = methods.items() if isinstance(methods, Mapping) else ((name, "") for name in methods)
+    yield from (f"  {name:<{width}}  {what}".rstrip() for name, what in said)
+    yield ""
+    yield "Made with"
+    yield from nested_lines(facts["made_with"], "  ")
 
 
 def _package_title(facts: Mapping[str, Any]) -> str:
@@ -250,20 +261,43 @@ def _checkpoint_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "model", f"{facts['family']}: {facts['num_layers']} layers, {facts['hidden_dim']} wide, {heads}"
     yield "MLP", f"{facts['ffn_dim']} wide, gated"
     yield "patches", f"{facts['patch_size']} x {facts['patch_size']} pixels"
+    yield from _shared_rows(facts)
+    total = facts["parameters"] + facts["head_parameters"]
+    yield "parameters", f"{total / 1e6:.2f} M"
+    yield "head", f"linear, {facts['head_classes']} classes" if facts["head_classes"] else "none"
+    yield from _label_rows(facts["labels"])
+    yield from _preprocessing_rows(facts["preprocessing"])
+    yield "sha256", facts["sha256"]
+
+
+def _model_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    heads = f"{facts['num_heads']} heads of {facts['hidden_dim'] // facts['num_heads']}"
+    sizes = f"{facts['num_layers']} layers, {facts['hidden_dim']} wide, {heads}"
+    yield "model", f"{facts['name']} ({facts['family']}): {sizes}"
+    yield "patches", f"{facts['patch_size']} x {facts['patch_size']} pixels, up to {facts['max_patches']} at once"
+    yield from _shared_rows(facts)
+    yield "head", f"linear, {len(facts['labels'])} classes" if facts["labels"] else "none"
+    yield from _label_rows(facts["labels"])
+    yield from _preprocessing_rows(facts["preprocessing"])
+    rows = (facts.get("quality") or {}).get("rows")
+    yield "quality", f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"
+    verification = facts.get("verification") or {}
+    passed = "passed" if verification.get("passed") else "not passed"
+    yield "verified", f"{passed}: {verification['tolerance']}" if "tolerance" in verification else "no"
+    yield "weights", f"{facts['weight_bytes'] / 1e6:.2f} MB"
+    yield "checkpoint", f"sha256 {facts['source_digest']}"
+
+
+def _shared_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "cores", f"{facts['num_cores']}, in chunks of {facts['chunk_size']}"
     yield "budgets", " ".join(str(budget) for budget in facts["budgets"])
     yield "output", f"embedding and patch features, {facts['feature_dim']} wide"
-    total = facts["parameters"] + facts["head_parameters"]
-    yield "parameters", f"{total / 1e6:.2f} M"
-    if facts["head_classes"]:
-        first = ", ".join(facts["labels"][:FIRST_LABELS])
-        more = facts["head_classes"] - FIRST_LABELS
-        yield "head", f"linear, {facts['head_classes']} classes"
-        yield "labels", first + (f", and {more} more" if more > 0 else "")
-    else:
-        yield "head", "none"
-    yield from _preprocessing_rows(facts["preprocessing"])
-    yield "sha256", facts["sha256"]
+
+
+def _label_rows(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    more = len(labels) - FIRST_LABELS
+    if labels:
+        yield "labels", ", ".join(labels[:FIRST_LABELS]) + (f", and {more} more" if more > 0 else "")
 
 
 def _preprocessing_rows(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
