@@ -88,7 +88,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A folder with veca.pt, clip.mp4, two looks at a shelf, photo.jpg, photos/ and labelled/; veca.pte when named."""
+    """A folder with veca.pt, clip.mp4, two shelves, photo.jpg, photos/ and labelled/; veca.pte when it is named."""
     from tests.converters.checkpoints import random_checkpoint
     from veca_edge.model.checkpoint import write_checkpoint
 
