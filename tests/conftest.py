@@ -83,5 +83,5 @@ def golden_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from veca_edge.conversion.convert import ConvertRequest, convert
 
     path, source = tmp_path_factory.mktemp("golden") / "golden.pte", GOLDEN / "published-96.pt"
-    convert(ConvertRequest(source, output=path, quantize="fp32", budgets=(8, 24, 64), evaluate=False))
+    convert(ConvertRequest(source, output=path, quantize="fp32", cores=(8, 24, 64), evaluate=False))
     return path

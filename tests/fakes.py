@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.paths import CLIP
+from veca_edge.arrays import Image
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
@@ -18,7 +20,6 @@ from veca_edge.image.opencv import FPS, FRAME_COUNT, HEIGHT, WIDTH
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.runtime.result import Result
 
-Image = NDArray[np.uint8]
 SHARES = {"Äpfel": 0.7, "hat": 0.2, "苹果": 0.1}
 
 
@@ -63,6 +64,11 @@ class FakeModel:
             crop=fitted.crop,
             latency=0.01,
         )
+
+
+def streamed(computed: NDArray[np.bool_] | None, keyframe: bool = False) -> Result:
+    """What a stream gives for a frame of 4 by 4 patches, of which these were computed."""
+    return replace(FakeModel()(picture(120, 64, 64), cores=8), computed=computed, keyframe=keyframe, oldest=3)
 
 
 class FakeCapture:

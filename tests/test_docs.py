@@ -25,6 +25,7 @@ from tests.apps.java_bridge import Java
 from tests.apps.objective_c import ObjectiveC
 from tests.pages import Example, page_paths, read_page
 from tests.paths import ASSETS, CLIP, ROOT
+from veca_edge.cli import options
 from veca_edge.cli.main import COMMANDS, main
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.flops import model_gflops
@@ -50,7 +51,7 @@ NOT_RUN = {
 }
 # The same for what takes over ten seconds and has tests of its own: run with RUN_SLOW=1.
 SLOW = {
-    r"veca-edge (calibrate|.*--calibration)": "tests/cli/test_calibrate.py",
+    r"veca-edge (calibrate|.*--data)": "tests/cli/test_calibrate.py",
     r"veca-edge convert(?! veca\.pt --target (executorch|coreml) --output [Vv]eca\.)": "tests/cli/test_convert*.py",
 }
 
@@ -182,7 +183,9 @@ def _parse(arguments: list[str]) -> None:
     context = main.make_context("veca-edge", list(arguments))
     name, command, rest = main.resolve_command(context, list(arguments))
     assert command is not None
-    command.make_context(name, rest, parent=context)
+    with pytest.MonkeyPatch.context() as patch:  # no example's files are here
+        patch.setattr(options, "is_there", lambda path: True)
+        command.make_context(name, rest, parent=context)
 
 
 @pytest.mark.parametrize("example", _params(MENTIONS))

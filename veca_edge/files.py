@@ -58,6 +58,17 @@ def check_target(path: str | Path) -> Path:
     return target
 
 
+def check_checkpoint_target(path: str | Path) -> Path:
+    """`check_target` for a checkpoint, which must not look like a model file.
+
+    Raises:
+        VecaError: also for a name that ends in .pte or .mlpackage.
+    """
+    if Path(path).suffix.lower() in (".pte", PACKAGE_SUFFIX):
+        raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
+    return check_target(path)
+
+
 def check_package_target(path: str | Path) -> Path:
     """Where a package of this name would be written: `~` expanded, and of a link the folder it points to.
 

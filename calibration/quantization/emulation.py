@@ -83,9 +83,12 @@ class Simulation:
         self.config = config
         self.layers = dict(layers)
         self._folded = folded
-        self._bank, self._coordinates = torch.from_numpy(folded.core_tokens), torch.from_numpy(folded.coordinates)
+        self._core_tokens, self._coordinates = (
+            torch.from_numpy(folded.core_tokens),
+            torch.from_numpy(folded.coordinates),
+        )
         self._angles = torch.from_numpy(np.asarray(folded.angles.data, np.float32))
-        self._moves = [as_layer(weight) for weight in folded.coordinate_heads]
+        self._coordinate_heads = [as_layer(weight) for weight in folded.coordinate_heads]
         self._head = None if folded.head is None else as_layer(folded.head)
 
     def changed(self, layers: Mapping[str, Layer]) -> Simulation:
@@ -118,17 +121,17 @@ class Simulation:
             tokens = _normalised(tokens) * torch.from_numpy(folded.patch_gain) + torch.from_numpy(
                 folded.patch_shift
             )
-        bank = self._bank[:cores].expand(len(images), -1, -1)
+        core_tokens = self._core_tokens[:cores].expand(len(images), -1, -1)
         angles = torch.from_numpy(cell_centres(rows, columns)) @ self._angles.T
         coordinates = self._coordinates[:cores].expand(len(images), -1, -1)
-        return State(torch.cat([bank, tokens], 1), coordinates, angles.cos(), angles.sin())
+        return State(torch.cat([core_tokens, tokens], 1), coordinates, angles.cos(), angles.sin())
 
     def block(self, index: int, state: State, watch: Watch | None = None) -> State:
         """One block."""
         tokens, coordinates, cos, sin = state
         cores, prefix = coordinates.shape[1], f"blocks.{index}"
         if index:
-            coordinates = coordinates + _apply(self._moves[index - 1], tokens[:, :cores])
+            coordinates = coordinates + _apply(self._coordinate_heads[index - 1], tokens[:, :cores])
         angles = torch.tanh(coordinates) @ self._angles.T
         every_cos = torch.cat([angles.cos(), cos.expand(len(tokens), -1, -1)], 1)
         every_sin = torch.cat([angles.sin(), sin.expand(len(tokens), -1, -1)], 1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from veca_edge.calibration.simulation.device import Hardware
 from veca_edge.calibration.simulation.sensors import Sensors
-from veca_edge.errors import VecaError
 
 
 @dataclass(frozen=True)
@@ -151,14 +150,3 @@ SCENARIOS = {
         ),
     )
 }
-
-
-def scenario(name: str) -> Scenario:
-    """A scenario by name.
-
-    Raises:
-        VecaError: no such scenario.
-    """
-    if name not in SCENARIOS:
-        raise VecaError(f"{name!r} is no scenario: use one of {', '.join(SCENARIOS)}")
-    return SCENARIOS[name]

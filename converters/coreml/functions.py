@@ -10,7 +10,6 @@ cores read everything, patches read the cores.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -36,7 +35,6 @@ from veca_edge.modelfile.mlpackage import (
 NORM_EPSILON = 1e-5  # of torch.nn.LayerNorm, and of the published model
 
 Var: TypeAlias = Any  # a value of coremltools' builder
-Shared: TypeAlias = Callable[[str, NDArray[Any]], NDArray[Any]]
 _UNSIGNED = {6: types.np_uint6_dtype, 4: types.np_uint4_dtype}
 
 
@@ -56,14 +54,16 @@ class Dialect:
 
 
 class PackageGraph:
-    """Writes functions; one instance per package."""
+    """Writes functions, one after another; one instance per package."""
 
     def __init__(self, config: VecaConfig, weights: PackageWeights, dialect: Dialect) -> None:
         self._config = config
         self._weights = weights
         self._dialect = dialect
-        self._precise = np.float16 if dialect.half else np.float32
-        self._tables: dict[str, NDArray[Any]] = {}
+        self._stored_as = np.float16 if dialect.half else np.float32
+        self._tables: dict[str, NDArray[Any]] = {}  # as stored: the same arrays for every function
+        self._small: dict[str, Var] = {}  # constants of the function that is being written
+        self._large: dict[str, Var] = {}
 
     def function(self, cores: int, rows: int, columns: int) -> Function:
         """One function.
@@ -79,32 +79,14 @@ class PackageGraph:
         height, width = rows * self._config.patch_size, columns * self._config.patch_size
         image = mb.placeholder(shape=(1, 3, height, width), dtype=types.fp32)
         opset = {"iOS18": targets.iOS18, "iOS17": targets.iOS17}[self._dialect.target]
+        self._small, self._large = {}, {}
         with Function({IMAGE: image}, opset) as function:
-            writer = _Writer(self._config, self._weights, self._dialect, self._shared)
-            function.set_outputs(writer.outputs(function.inputs[IMAGE], cores, rows, columns))
+            function.set_outputs(self._outputs(function.inputs[IMAGE], cores, rows, columns))
         return function
-
-    def _shared(self, name: str, data: NDArray[Any]) -> NDArray[Any]:
-        """The array of this name as stored, float32 in the package's precision: the same one for every function."""
-        if name not in self._tables:
-            self._tables[name] = data.astype(self._precise, copy=False) if data.dtype == np.float32 else data
-        return self._tables[name]
-
-
-class _Writer:
-    """Writes one function's ops into the function that is open."""
-
-    def __init__(self, config: VecaConfig, weights: PackageWeights, dialect: Dialect, shared: Shared) -> None:
-        self._config = config
-        self._weights = weights
-        self._dialect = dialect
-        self._shared = shared
-        self._small: dict[str, Var] = {}
-        self._large: dict[str, Var] = {}
 
     # -- the model -------------------------------------------------------------------------------------------
 
-    def outputs(self, image: Var, cores: int, rows: int, columns: int) -> list[Var]:
+    def _outputs(self, image: Var, cores: int, rows: int, columns: int) -> list[Var]:
         """All outputs of the model, for an image (1, 3, H, W)."""
         weights, count, width = self._weights, rows * columns, self._config.hidden_dim
         begin, size, xy_size = self._c([0, 0, 0]), self._c([1, cores, width]), self._c([1, cores, 2])
@@ -286,9 +268,11 @@ class _Writer:
         return self._small[key]
 
     def _weight(self, name: str, data: NDArray[Any]) -> Var:
-        """A constant of the weight file, which all functions that name it share."""
+        """A constant of the weight file, which all functions share by name; float32 in the package's precision."""
+        if name not in self._tables:
+            self._tables[name] = data.astype(self._stored_as, copy=False) if data.dtype == np.float32 else data
         if name not in self._large:
-            self._large[name] = mb.const(val=self._shared(name, data), name=name)
+            self._large[name] = mb.const(val=self._tables[name], name=name)
             self._large[name].op.weight_id = name
         return self._large[name]
 

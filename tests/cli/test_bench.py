@@ -192,7 +192,7 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ),
         (["{pte}", "--random", "small"], "give a model or --random, not both"),
         (["--checkpoint", "{pt}"], "--checkpoint needs a model file: leave it out, or name the file made from it"),
-        (["{pt}x"], "{pt}x: no such file"),
+        (["{pt}x"], "{pt}x: no such file or folder: check the path"),
         (["--json", "--markdown"], "give --json or --markdown, not both"),
         (["--stream", "synthetic", "--against", "torch"], "--against has no effect with --stream: leave it out"),
         (["--stream", "synthetic", "--rounds", "3"], "--rounds has no effect with --stream: leave it out"),
@@ -238,7 +238,7 @@ def test_errors_are_one_line_with_status_2(tiny: Path, arguments: list[Any], mes
         ("--minutes", "0", "0.0 is not in the range x>0."),
     ],
 )
-def test_values_that_make_no_sense(option: str, text: str, reason: str) -> None:
+def test_malformed_values_are_usage_errors(option: str, text: str, reason: str) -> None:
     result = bench(option, text)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1] == f"Error: Invalid value for '{option}': {reason}"

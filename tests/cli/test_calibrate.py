@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tests.paths import GOLDEN
+from veca_edge.cli.main import main
 from veca_edge.playback.writers import save_png
 
 GOLDEN = GOLDEN / "published-96.pt"
 
 
-def _run(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "veca_edge.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+def _run(*arguments: object, folder: Path | None = None) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder or ".")
+        return CliRunner().invoke(main, [*map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +32,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def calibrated(
-    photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def calibrated(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("calibrated")
     goal = ["--max-drop", "1%", "--output", "recipe.json", "--plot", "layers.png"]
-    return folder, _run("calibrate", GOLDEN, "--images", photos, "--budgets", "8,64", *goal, folder=folder)
+    return folder, _run("calibrate", GOLDEN, "--data", photos, "--cores", "8,64", *goal, folder=folder)
 
 
 def test_it_shows_layers_wholes_and_what_was_chosen(
-    calibrated: tuple[Path, subprocess.CompletedProcess[str]],
+    calibrated: tuple[Path, Result],
 ) -> None:
     folder, result = calibrated
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert sum(line.startswith("blocks.") for line in lines) == 4 * 7
     for name in ("int8", "int4"):
@@ -57,14 +56,14 @@ def test_it_shows_layers_wholes_and_what_was_chosen(
     assert (folder / "layers.png").stat().st_size > 10_000
 
 
-def test_convert_takes_the_recipe(calibrated: tuple[Path, subprocess.CompletedProcess[str]], photos: Path) -> None:
+def test_convert_takes_the_recipe(calibrated: tuple[Path, Result], photos: Path) -> None:
     from veca_edge.modelfile.pte import read_model_file
 
     folder, _ = calibrated
     recipe = json.loads((folder / "recipe.json").read_text())
-    given = ["--recipe", "recipe.json", "--calibration", photos, "--budgets", "8", "--image-size", 64]
+    given = ["--recipe", "recipe.json", "--data", photos, "--cores", "8", "--image-size", 64]
     result = _run("convert", GOLDEN, *given, "--no-evaluate", "--force", folder=folder)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     manifest = read_model_file(folder / f"published-96-{recipe['name']}.pte").manifest
     assert manifest.quantization == recipe["name"]
     assert dict(manifest.precision) == {"default": recipe["default"], **recipe["layers"]}
@@ -73,10 +72,10 @@ def test_convert_takes_the_recipe(calibrated: tuple[Path, subprocess.CompletedPr
 @pytest.mark.slow
 def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     cosines = []
-    for index, given in enumerate([[], ["--calibration", photos]]):
-        options = ["--quantize", "int4", "--budgets", "8", "--image-size", 64, "--no-evaluate", "--force", "--json"]
+    for index, given in enumerate([[], ["--data", photos]]):
+        options = ["--quantize", "int4", "--cores", "8", "--image-size", 64, "--no-evaluate", "--force", "--json"]
         result = _run("convert", GOLDEN, "-o", tmp_path / f"{index}.pte", *options, *given)
-        assert result.returncode == 0, result.stderr
+        assert result.exit_code == 0, result.stderr
         rows = json.loads(result.stdout)["verification"]["rows"]
         cosines.append(min(row["feature_cosine"] for row in rows))
     plain, learned = cosines
@@ -87,21 +86,21 @@ def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["calibrate", "nowhere.pt"], "nowhere.pt"),
-        (["calibrate", GOLDEN, "--images", "nowhere"], "no such folder of photos"),
+        (["calibrate", GOLDEN, "--data", "nowhere"], "no such file or folder"),
         (["calibrate", GOLDEN, "--output", "x.json"], "give --max-drop or --max-size"),
         (["calibrate", GOLDEN, "--max-drop", "1%", "--max-size", "1MB"], "give one of them"),
         (["calibrate", GOLDEN, "--plot", "x.txt"], "ends in .png, .svg or .pdf"),
-        (["calibrate", GOLDEN, "--budgets", "12"], "12 cores"),
-        (["convert", GOLDEN, "--max-drop", "1%"], "--calibration"),
+        (["calibrate", GOLDEN, "--cores", "12"], "12 cores"),
+        (["convert", GOLDEN, "--max-drop", "1%"], "--data"),
         (["convert", GOLDEN, "--recipe", "nowhere.json"], "nowhere.json"),
-        (["convert", GOLDEN, "--recipe", "x", "--quantize", "int4"], "give one of them"),
-        (["convert", GOLDEN, "--target", "coreml", "--calibration", "x"], "--target executorch only"),
+        (["convert", GOLDEN, "--recipe", GOLDEN, "--quantize", "int4"], "give one of them"),
+        (["convert", GOLDEN, "--target", "coreml", "--data", "."], "--target executorch only"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
 )
 def test_bad_input_is_one_line_and_status_2(arguments: list[object], message: str, tmp_path: Path) -> None:
     result = _run(*arguments, folder=tmp_path)
-    assert result.returncode == 2
+    assert result.exit_code == 2
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
     assert message in lines[0]
@@ -109,7 +108,7 @@ def test_bad_input_is_one_line_and_status_2(arguments: list[object], message: st
 
 
 @pytest.mark.parametrize(("option", "value"), [("--max-drop", "much"), ("--max-drop", "120%"), ("--max-size", "0")])
-def test_nonsense_limits_are_a_usage_error(option: str, value: str) -> None:
+def test_malformed_limits_are_a_usage_error(option: str, value: str) -> None:
     result = _run("calibrate", GOLDEN, option, value)
-    assert result.returncode == 2
+    assert result.exit_code == 2
     assert "give a s" in result.stderr

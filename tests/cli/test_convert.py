@@ -36,7 +36,7 @@ def _is_one_line(result: subprocess.CompletedProcess[str], message: str) -> None
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Both targets from one command, in a folder of their own."""
     folder = tmp_path_factory.mktemp("both")
-    options = ["--target", "all", "--budgets", "8,64", "--image-size", 64]
+    options = ["--target", "all", "--cores", "8,64", "--image-size", 64]
     return folder, _run("convert", GOLDEN, *options, folder=folder)
 
 
@@ -74,7 +74,7 @@ def test_verify_repeats_the_comparison(folder: Path, name: str, target: str, tmp
 
     for index, image in enumerate(sample_images()[:2]):
         save_png(tmp_path / f"{index}.png", image)
-    result = _run("verify", folder / name, "--checkpoint", GOLDEN, "--images", tmp_path, "--json")
+    result = _run("verify", folder / name, "--checkpoint", GOLDEN, "--data", tmp_path, "--json")
     assert result.returncode == 0, result.stderr
     facts = json.loads(result.stdout)
     assert (facts["passed"], facts["images"], facts["target"]) == (True, 2, target)
@@ -88,11 +88,11 @@ def test_verify_repeats_the_comparison(folder: Path, name: str, target: str, tmp
         (["verify", PACKAGE], "was made from another checkpoint"),
         (["verify", MODEL, "--checkpoint", "nowhere.pt"], "nowhere.pt"),
         (["verify", PACKAGE, "--checkpoint", "nowhere.pt"], "nowhere.pt"),
-        (["verify", MODEL, "--checkpoint", GOLDEN, "--images", "nowhere"], "no such folder"),
+        (["verify", MODEL, "--checkpoint", GOLDEN, "--data", "nowhere"], "no such file or folder"),
         (["verify", GOLDEN], "not a model file"),
         (["convert", "nowhere.pt"], "nowhere.pt"),
         (["convert", MODEL], MODEL),
-        (["convert", GOLDEN, "--budgets", "12"], "12 cores"),
+        (["convert", GOLDEN, "--cores", "12"], "12 cores"),
         (["convert", GOLDEN, "-o", "."], "is a folder"),
         (["convert", GOLDEN, "-o", "missing/x.pte"], "no folder"),
         (["convert", GOLDEN, "--target", "coreml", "-o", "m.pte"], "ends in .mlpackage"),
@@ -110,7 +110,7 @@ def test_bad_input_is_one_line_and_status_2(folder: Path, arguments: list[object
 @pytest.mark.parametrize(
     ("option", "values", "message"),
     [
-        ("--budgets", ["8;64", "many", ""], "give core counts such as 8,16,64"),
+        ("--cores", ["8;64", "many", ""], "give core counts such as 8,16,64"),
         ("--image-size", ["64;96", "big", "", "0", "64,-32"], "give pixels such as 256, or 256,384"),
     ],
 )

@@ -41,7 +41,7 @@ def fit_head(*arguments: object) -> Result:
 
 def test_it_prints_how_good_the_head_is(photos: Path, model: Path, tmp_path: Path) -> None:
     output, plot = tmp_path / "mine.pt", tmp_path / "confusion.png"
-    result = fit_head("--data", photos, "--checkpoint", model, "--output", output, "--plot", plot)
+    result = fit_head(model, "--data", photos, "--output", output, "--plot", plot)
     assert result.exit_code == 0, result.stderr
     assert "\n    8  100.0 %  100.0 %  " in result.stdout
     assert "\n   16  100.0 %  100.0 %  " in result.stdout
@@ -56,9 +56,18 @@ def test_it_prints_how_good_the_head_is(photos: Path, model: Path, tmp_path: Pat
     assert read_checkpoint(output).labels == tuple(sorted(LABELS))
 
 
+def test_the_checkpoint_was_an_option_before(photos: Path, model: Path, tmp_path: Path) -> None:
+    given = ("--data", photos, "--checkpoint", model, "-o", tmp_path / "m.pt", "--image-size", 32, "--budgets", "8")
+    result = fit_head(*given)
+    assert result.exit_code == 0, result.stderr
+    assert "veca-edge: --checkpoint is now the argument CHECKPOINT\n" in result.stderr
+    assert "veca-edge: --budgets is now --cores\n" in result.stderr
+    assert f"next: veca-edge convert {tmp_path / 'm.pt'}\n" in result.stderr
+
+
 def test_json_holds_every_budget(photos: Path, model: Path, tmp_path: Path) -> None:
     output = tmp_path / "mine.pt"
-    given = ("--data", photos, "--checkpoint", model, "-o", output, "--image-size", 32, "--budgets", "8", "--json")
+    given = (model, "--data", photos, "-o", output, "--image-size", 32, "--cores", "8", "--json")
     result = fit_head(*given)
     assert result.exit_code == 0, result.stderr
     facts = json.loads(result.stdout)
@@ -73,7 +82,7 @@ def test_json_holds_every_budget(photos: Path, model: Path, tmp_path: Path) -> N
 
 def test_convert_takes_it_straight_away(photos: Path, model: Path, tmp_path: Path) -> None:
     output, converted = tmp_path / "mine.pt", tmp_path / "mine.pte"
-    assert fit_head("--data", photos, "--checkpoint", model, "--output", output).exit_code == 0
+    assert fit_head(model, "--data", photos, "--output", output).exit_code == 0
     given = ["convert", str(output), "--output", str(converted), "--no-evaluate", "--quantize", "int8"]
     result = CliRunner().invoke(main, given)
     assert result.exit_code == 0, result.stderr
@@ -92,7 +101,7 @@ def test_interrupting_it_leaves_the_output_alone(
     output = tmp_path / "mine.pt"
     output.write_bytes(b"what was there before")
     monkeypatch.setattr("veca_edge.training.heads.features.Extractor.compute", interrupt)
-    given = ("--data", photos, "--checkpoint", model, "--output", output, "--image-size", 48)
+    given = (model, "--data", photos, "--output", output, "--image-size", 48)
     result = fit_head(*given)
     assert result.exit_code == 130
     lines = result.stderr.splitlines()
@@ -107,15 +116,15 @@ def test_interrupting_it_leaves_the_output_alone(
     ("arguments", "message"),
     [
         (["--data", "{photos}/hat", "--output", "{out}"], "no photo in a folder of a label"),
-        (["--data", "{photos}/nowhere", "--output", "{out}"], "no such folder of photos"),
+        (["--data", "{photos}/nowhere", "--output", "{out}"], "no such file or folder"),
         (["--data", "{photos}", "--output", "{photos}"], "it is a folder"),
         (["--data", "{photos}", "--output", "{photos}/nowhere/x.pt"], "there is no folder"),
-        (["--data", "{photos}", "--checkpoint", "{model}", "--output", "{model}"], "is the checkpoint itself"),
-        (["--data", "{photos}", "--checkpoint", "{photos}/x.pt", "--output", "{out}"], "x.pt"),
+        (["{model}", "--data", "{photos}", "--output", "{model}"], "is the checkpoint itself"),
+        (["{photos}/x.pt", "--data", "{photos}", "--output", "{out}"], "x.pt"),
         (["--data", "{photos}", "--output", "{out}", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),
         (["--data", "{photos}", "--output", "{out}.png", "--plot", "{out}.png"], "both name"),
         (["--data", "{photos}", "--output", "{out}", "--image-size", "70"], "must be multiples of 16"),
-        (["--data", "{photos}", "--output", "{out}", "--budgets", "12"], "12 cores"),
+        (["--data", "{photos}", "--output", "{out}", "--cores", "12"], "12 cores"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

@@ -3,18 +3,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.converters.checkpoints import random_checkpoint
 from veca_edge.cli.inspect import nested_lines
 from veca_edge.cli.main import main
-from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
-from veca_edge.model.config import VecaConfig
+from veca_edge.model.checkpoint import default_preprocessing, write_checkpoint
 from veca_edge.model.flops import model_gflops
-from veca_edge.model.veca import random_veca
 
 
 def inspect(*arguments: Any) -> Result:
@@ -38,17 +38,15 @@ def test_shows_the_packaged_checkpoint() -> None:
 
 
 def test_json_has_everything(tmp_path: Path) -> None:
-    config = VecaConfig.from_family("small", hidden_dim=64, num_heads=1, num_layers=2, num_cores=16, patch_size=14)
-    path = tmp_path / "mine.pt"
-    state = random_veca(config).state_dict()
-    write_checkpoint(Checkpoint(config, state, None, (), default_preprocessing(14)), path)
+    path, checkpoint = tmp_path / "mine.pt", random_checkpoint(num_heads=1, patch_size=14)
+    write_checkpoint(replace(checkpoint, preprocessing=default_preprocessing(14)), path)
     result = inspect(path, "--json")
     facts = json.loads(result.stdout)
     assert (facts["kind"], facts["path"], facts["budgets"]) == ("checkpoint", str(path), [8, 16])
     assert (facts["head_classes"], facts["labels"]) == (0, [])
     assert facts["bytes"] == path.stat().st_size
     assert list(facts["gflops"]["8"]) == ["252", "378", "504", "756", "1022"]
-    assert facts["gflops"]["16"]["504"] == model_gflops(config, 504, 16)
+    assert facts["gflops"]["16"]["504"] == model_gflops(checkpoint.config, 504, 16)
     assert "  head        none" in inspect(path).stdout
 
 

@@ -102,7 +102,7 @@ def test_neural_engine_as_json(package: Path, tmp_path: Path) -> None:
     import cv2
 
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 124, np.uint8))
-    done = _inspect(package, "--ane", "--images", tmp_path, "--json")
+    done = _inspect(package, "--ane", "--data", tmp_path, "--json")
     assert (done.exit_code, done.stderr) == (0, "")
     facts = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
     assert facts["kind"] == "Core ML package"
@@ -157,9 +157,15 @@ def test_neural_engine_takes_packages_only(tmp_path: Path, package: Path) -> Non
     for arguments, message in (
         ([other, "--ane"], f"{other} is not a Core ML package: --ane works with packages only"),
         (["--ane"], "--ane needs a Core ML package: name one"),
-        ([package, "--images", tmp_path], "--images works with --ane only: leave it out"),
-        ([tmp_path / "none.mlpackage", "--ane"], f"{tmp_path / 'none.mlpackage'}: no such file; check the path"),
-        ([package, "--ane", "--images", tmp_path / "none"], f"{tmp_path / 'none'}: no such folder of photos"),
+        ([package, "--data", tmp_path], "--data works with --ane only: leave it out"),
+        (
+            [tmp_path / "none.mlpackage", "--ane"],
+            f"{tmp_path / 'none.mlpackage'}: no such file or folder: check the path",
+        ),
+        (
+            [package, "--ane", "--data", tmp_path / "none"],
+            f"{tmp_path / 'none'}: no such file or folder: check the path",
+        ),
     ):
         done = _inspect(*arguments)
         assert (done.exit_code, done.stdout) == (2, ""), arguments

@@ -92,7 +92,7 @@ def test_a_damaged_table_is_one_line(default_model_file: Path, tmp_path: Path, q
     [
         (("--quality",), "--quality needs a model file: name one"),
         (("--plot", "a.png"), "--plot works with --quality only: leave it out"),
-        (("x", "--quality", "--ane"), "--quality and --ane: give one of them"),
+        ((default_checkpoint_path(), "--quality", "--ane"), "--quality and --ane: give one of them"),
         ((default_checkpoint_path(), "--quality"), "only model files have a quality table"),
         ((default_checkpoint_path(), "--quality", "--plot", "a.txt"), "use a name that ends in .png"),
     ],

@@ -84,7 +84,7 @@ def test_closed_streams_do_no_harm(default_model_file: Path, tmp_path: Path, clo
 def test_an_interrupted_conversion_leaves_nothing(tmp_path: Path, sent: signal.Signals, status: int) -> None:
     output = tmp_path / "model.pte"
     output.write_bytes(b"what was there before")
-    command = [*COMMAND, "convert", str(GOLDEN), "--budgets", "8", "-o", str(output)]
+    command = [*COMMAND, "convert", str(GOLDEN), "--cores", "8", "-o", str(output)]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     assert child.stderr is not None
     for line in child.stderr:

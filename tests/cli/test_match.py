@@ -43,13 +43,22 @@ def test_json(pictures: tuple[Any, ...]) -> None:
     assert 0 <= first["first"][0] <= 144
 
 
+def test_a_model_can_be_named_first(pictures: tuple[Any, ...], default_model_file: Path) -> None:
+    ours = match(*pictures, "--json").stdout
+    assert match(default_model_file, *pictures, "--json").stdout == ours
+    assert match(*pictures, "--model", default_model_file, "--json").stdout == ours
+    one = match(pictures[0])
+    assert one.exit_code == 2
+    assert "name two pictures, with or without a model before them; got 1" in one.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("a.png", "b.png"), "cannot read a.png"),
+        (("a.png", "b.png"), "a.png: no such file or folder"),
         (("{a}", "{b}", "--cores", "7"), "7 cores"),
         (("{a}", "{b}", "--image-size", "100"), "not a multiple"),
-        (("a.png", "b.png", "--save", "m.gif"), "use a name that ends in .png"),
+        (("{a}", "{b}", "--save", "m.gif"), "use a name that ends in .png"),
     ],
 )
 def test_bad_usage_is_one_line(pictures: Any, arguments: tuple[Any, ...], said: str) -> None:

@@ -112,7 +112,7 @@ def test_print_config_explains_every_setting() -> None:
     [
         (["--output", "x.pt"], "Missing option '--data'"),
         (["--data", "."], "Missing option '--output'"),
-        (["--data", "missing", "--output", "x.pt"], "missing: no such folder of photos"),
+        (["--data", "missing", "--output", "x.pt"], "missing: no such file or folder"),
         (["--data", ".", "--output", "x.pt"], "only one label with photos (светлый)"),
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),
         (["--data", ".", "--output", "x.pt", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),

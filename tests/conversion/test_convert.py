@@ -56,7 +56,7 @@ def cosine(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.parametrize("target", OUTPUTS)
 def test_progress_goes_from_nothing_to_all(checkpoint: Path, target: Any, tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
-    request = ConvertRequest(checkpoint, target, tmp_path / OUTPUTS[target], budgets=(8,))
+    request = ConvertRequest(checkpoint, target, tmp_path / OUTPUTS[target], cores=(8,))
     (made,) = convert(request, lambda stage, done: seen.append((stage, done)))
     stages = list(dict.fromkeys(stage for stage, _ in seen))
     assert ", ".join(stages) == STAGES[target]
@@ -80,7 +80,7 @@ def test_what_is_outside_the_tolerance_is_not_written(
     cosine.append(0.9)
 
     def made(**options: Any) -> tuple[Conversion, ...]:
-        return convert(ConvertRequest(checkpoint, target, path, budgets=(8,), **options))
+        return convert(ConvertRequest(checkpoint, target, path, cores=(8,), **options))
 
     with pytest.raises(VecaError, match=rf"{path.name} was not written.*cores_8 at 8 cores, feature cosine 0\.9"):
         made()
@@ -98,11 +98,11 @@ def test_an_output_is_replaced_whole_or_stays(
     options: dict[str, Any] = {"evaluate": False} if target == "executorch" else {}
     cosine.append(1.0)
     for budget in (8, 16):
-        convert(ConvertRequest(checkpoint, target, path, budgets=(budget,), **options))
+        convert(ConvertRequest(checkpoint, target, path, cores=(budget,), **options))
         assert _manifest(path).budgets == (budget,)
     cosine.clear()
     with pytest.raises(KeyboardInterrupt):
-        convert(ConvertRequest(checkpoint, target, path, budgets=(8,), **options))
+        convert(ConvertRequest(checkpoint, target, path, cores=(8,), **options))
     assert _manifest(path).budgets == (16,)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -112,16 +112,16 @@ def test_an_output_is_replaced_whole_or_stays(
     [
         ({"target": "coreml", "max_patches": 64}, "--max-patches works with --target executorch only"),
         ({"target": "coreml", "evaluate": False}, "--evaluate works with --target executorch only"),
-        ({"target": "coreml", "calibration": Path("photos")}, "--calibration works with --target executorch only"),
+        ({"target": "coreml", "data": Path("photos")}, "--data works with --target executorch only"),
         ({"minimum_target": "iOS17"}, "--minimum-target works with --target coreml only"),
         ({"classifier": True}, "--classifier works with --target coreml only"),
         ({"quantize": "palette4"}, "palette4 is for Core ML: a .pte takes int8, int4, fp32"),
         ({"target": "all", "quantize": "fp16"}, "fp16 is for Core ML"),
         ({"image_sizes": (64, 96)}, "several sizes in --image-size are for --target coreml"),
         ({"max_drop": 0.0}, "--max-drop needs photos to measure on"),
-        ({"max_size": 10**6, "calibration": Path("photos"), "quantize": "int4"}, "--max-size and --quantize both"),
+        ({"max_size": 10**6, "data": Path("photos"), "quantize": "int4"}, "--max-size and --quantize both"),
         ({"recipe": Path("r.json"), "quantize": "int4"}, "--recipe and --quantize both"),
-        ({"max_drop": 0.1, "max_size": 9, "calibration": Path("photos")}, "--max-drop and --max-size both"),
+        ({"max_drop": 0.1, "max_size": 9, "data": Path("photos")}, "--max-drop and --max-size both"),
     ],
     ids=str,
 )

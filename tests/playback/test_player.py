@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes import FakeCapture, FakeModel, FakeScreen, film, names, picture
+from tests.fakes import FakeCapture, FakeModel, FakeScreen, film, names, picture, streamed
 from tests.paths import CLIP
-from veca_edge.camera.frames import Source
+from veca_edge.camera.frames import Frame, Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.playback.player import Pacer, Player, Thinner, stop_on_signals
+from veca_edge.playback.player import Pacer, Player, Thinner, log_record, stop_on_signals
 from veca_edge.playback.request import RunRequest
-from veca_edge.playback.summary import Summary
+from veca_edge.playback.summary import Summary, Tally
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.writers import save_png
 
@@ -188,6 +188,26 @@ def test_summary_for_reading_and_for_machines() -> None:
     data = json.loads(json.dumps(summary.to_dict()))
     assert data["latency_ms"] == [{"cores": 64, "frames": 2, "p50": 10.0, "p95": 10.0}]
     assert data["labels"] == [{"label": "Äpfel", "share": 1.0}]
+
+
+def test_the_log_counts_patches() -> None:
+    computed = np.zeros((4, 4), bool)
+    computed[0] = True
+    frame = Frame(np.zeros((64, 64, 3), np.uint8), 5, 0.2, "x")
+    record = log_record(frame, streamed(computed))
+    assert (record["patches"], record["patches_total"]) == (4, 16)
+    assert (record["keyframe"], record["oldest"]) == (False, 3)
+    assert log_record(frame, streamed(None, keyframe=True))["patches"] == 16
+
+
+def test_the_summary_counts_patches_and_keyframes() -> None:
+    tally = Tally()
+    assert tally.patches() is None
+    tally.add(streamed(np.ones((4, 4), bool), keyframe=True), None)
+    tally.add(streamed(np.eye(4, dtype=bool)), None)
+    counts = tally.patches()
+    assert counts is not None
+    assert (counts.computed, counts.total, counts.keyframes) == (10, 16, 1)
 
 
 @pytest.mark.parametrize(

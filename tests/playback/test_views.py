@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes import FakeModel, picture
+from tests.fakes import FakeModel, picture, streamed
 from veca_edge.arrays import Float
 from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
 from veca_edge.playback.painting import FeaturePainter, core_colours, paint_core_attention
 from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii
-from veca_edge.playback.views import VIEWS, Renderer, attention_view, features_view
+from veca_edge.playback.views import VIEWS, Renderer, attention_view, change_view, features_view
 from veca_edge.runtime.result import Prediction
 
 HUD = Hud(16, (8, 16, 32, 64), 0.0123, 29.7, (64, 64))
@@ -235,3 +235,22 @@ def test_views_outside_the_image_do_not_crash() -> None:
     for view in (features_view, attention_view):
         assert (view(image, colours, (100, 100, 50, 50)) == 45).all()
         assert view(image, colours, (-30, -30, 80, 80)).mean() > 60
+
+
+# Change
+
+
+def test_computed_patches_keep_their_colour_and_the_rest_is_grey() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[..., 0] = 200
+    computed = np.zeros((4, 4), bool)
+    computed[1, 2] = True
+    colourful = np.ptp(change_view(image, streamed(computed)).astype(int), axis=-1) > 10
+    expected = np.kron(computed, np.ones((16, 16), bool))
+    np.testing.assert_array_equal(colourful, expected)
+
+
+def test_outside_of_a_stream_everything_counts_as_computed() -> None:
+    image = np.full((64, 64, 3), (200, 0, 0), np.uint8)
+    picture = change_view(image, streamed(None))
+    assert (np.ptp(picture.astype(int), axis=-1) > 10).all()

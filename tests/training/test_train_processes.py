@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.known import known
 from tests.training.training_sets import LABELS, as_options, write_set
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.training.state import read_log, read_state
@@ -151,7 +152,8 @@ def test_a_signal_while_the_teacher_is_tuned_leaves_nothing_half_done(
     photos: Path, mobilenet: Path, tmp_path: Path
 ) -> None:
     child = start(photos, tmp_path / "model.pt", "teacher.tune_epochs=10000", options=("--teacher", str(mobilenet)))
-    time.sleep(4)  # what it is doing then does not matter: it takes far longer than the test
+    known(child.stderr).readline()  # the photos are read; on a busy machine that takes a while
+    time.sleep(2)  # what it is doing then does not matter: it takes far longer than the test
     child.send_signal(signal.SIGTERM)
     outcome, said = finish(child, 143)
     assert outcome == {}

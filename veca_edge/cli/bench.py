@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.calibration.benchmark.request import ROUNDS, STREAM_SIZE, BenchRequest
+from veca_edge.cli.options import InputPath, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, say
 from veca_edge.converters.recipes import PRECISIONS
@@ -53,7 +53,7 @@ def parse_patch_budgets(
 
 
 @click.command("bench", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=InputPath())
 @click.option(
     "--random", metavar="FAMILY", help="Measure random weights of this size: small, splus, base or large."
 )
@@ -79,11 +79,8 @@ def parse_patch_budgets(
     f"{', '.join(name for name in RUNTIMES if name != 'dense')}; and dense, an ordinary vision transformer of the "
     "same sizes in this project's own runtime.",
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Name the checkpoint that a model file was made from, for --against.",
+@path_option(
+    "--checkpoint", is_input=True, help="Name the checkpoint that a model file was made from, for --against."
 )
 @click.option(
     "--rounds", type=click.IntRange(min=1), show_default=str(ROUNDS), help="Time every configuration this often."
@@ -113,19 +110,12 @@ def parse_patch_budgets(
     show_default="all",
     help="With --stream: stop after this many frames per clip.",
 )
-@click.option(
+@path_option(
     "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     help="Draw latency by image size and cores; with --minutes over time; with --stream against fidelity "
     "(.png, .svg, .pdf).",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    show_default="one per big core",
-    help="Use this many threads for every engine.",
-)
+@threads_option()
 @click.option(
     "--quantize",
     type=click.Choice(PRECISIONS),

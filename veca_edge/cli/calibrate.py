@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
+from veca_edge.cli.options import InputPath, RenamedOption, path_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import limit_options
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  veca-edge calibrate --images photos/                         # the model that comes with the package
-  veca-edge calibrate veca.pt --images photos/ --plot layers.png
-  veca-edge calibrate veca.pt --images photos/ --max-size 3MB --output recipe.json
-  veca-edge calibrate veca.pt --images photos/ --max-drop 0.5% --output recipe.json
-  veca-edge convert veca.pt --recipe recipe.json --calibration photos/
+  veca-edge calibrate --data photos/                         # the model that comes with the package
+  veca-edge calibrate veca.pt --data photos/ --plot layers.png
+  veca-edge calibrate veca.pt --data photos/ --max-size 3MB --output recipe.json
+  veca-edge calibrate veca.pt --data photos/ --max-drop 0.5% --output recipe.json
+  veca-edge convert veca.pt --recipe recipe.json --data photos/
 
 \b
 photos/ holds images, or folders of images named after labels, perhaps in train/ (to learn from) and val/ (to
@@ -37,18 +37,19 @@ the model knows also for accuracy. Nothing is trained.
 
 
 @click.command("calibrate", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
+@click.argument("checkpoint", required=False, type=InputPath())
+@path_option(
+    "--data",
+    "images",
+    cls=RenamedOption,
+    was="--images",
+    is_input=True,
     metavar="DIR",
     show_default="the packaged photos",
     help="Measure on the images in this folder.",
 )
 @limit_options(".pte")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the recipe to this JSON file."
-)
+@path_option("--output", "-o", help="Write the recipe to this JSON file.")
 @click.option(
     "--photos",
     type=click.IntRange(min=1, max=100_000),
@@ -57,18 +58,16 @@ the model knows also for accuracy. Nothing is trained.
     help="Use at most this many images to learn from, and as many to evaluate on.",
 )
 @click.option(
-    "--budgets",
+    "--cores",
+    "budgets",
+    cls=RenamedOption,
+    was="--budgets",
     callback=parse_budgets,
     metavar="LIST",
     show_default="the smallest and the largest",
     help="Measure at these core budgets, such as 8,64.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw what each layer loses (.png, .svg, .pdf).",
-)
+@path_option("--plot", help="Draw what each layer loses (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Measure what each linear layer loses at int8, int4 and float16, and choose a recipe within a limit.

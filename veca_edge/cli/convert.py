@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.options import InputPath, RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
@@ -31,11 +31,11 @@ Examples:
   veca-edge convert veca.pt --target coreml --output Veca.mlpackage
   veca-edge convert veca.pt --target coreml --quantize fp16 --image-size 256,384
   veca-edge convert veca.pt --target all               # both files
-  veca-edge convert veca.pt --quantize fp32 --budgets 8,32,64 --image-size 384
+  veca-edge convert veca.pt --quantize fp32 --cores 8,32,64 --image-size 384
   veca-edge convert veca.pt --max-patches 4096         # up to 1024 px with patches of 16
-  veca-edge convert veca.pt --quantize int4 --calibration photos/
-  veca-edge convert veca.pt --calibration photos/ --max-drop 0.5%
-  veca-edge convert veca.pt --recipe recipe.json --calibration photos/
+  veca-edge convert veca.pt --quantize int4 --data photos/
+  veca-edge convert veca.pt --data photos/ --max-drop 0.5%
+  veca-edge convert veca.pt --recipe recipe.json --data photos/
 
 \b
 Before a file gets its name it is read back in a child process, and every method, function and budget is compared
@@ -50,12 +50,11 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 
 
 @click.command("convert", epilog=EPILOG)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
     "--target",
     type=click.Choice(list(TARGETS)),
-    default=ConvertRequest.target,
-    show_default=True,
+    show_default="what the ending of --output says, else executorch",
     help="Write a .pte file for ExecuTorch, a package for Core ML, or both.",
 )
 @click.option(
@@ -81,20 +80,24 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     "more: check the table that is printed.",
 )
 @click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
+    "--data",
+    cls=RenamedOption,
+    was="--calibration",
+    type=InputPath(),
     metavar="DIR",
     help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
 )
 @click.option(
     "--recipe",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     help="Store each layer as this file says, which `calibrate` wrote.",
 )
 @limit_options("file")
 @click.option(
-    "--budgets",
+    "--cores",
+    cls=RenamedOption,
+    was="--budgets",
     callback=parse_budgets,
     metavar="N[,N…]|all",
     show_default="all",

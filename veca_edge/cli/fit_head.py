@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath, RenamedOption, moved_to_argument
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import require
@@ -22,7 +23,7 @@ PATH = click.Path(path_type=Path)
 EPILOG = f"""\b
 Examples:
   veca-edge fit-head --data photos/ --output mine.pt       # on the packaged model
-  veca-edge fit-head --data photos/ --checkpoint veca.pt --output mine.pt --plot confusion.png
+  veca-edge fit-head veca.pt --data photos/ --output mine.pt --plot confusion.png
   veca-edge convert mine.pt                                # the result is an ordinary checkpoint
 
 \b
@@ -33,20 +34,15 @@ it was, and a second run takes seconds.
 
 
 @click.command("fit-head", epilog=EPILOG)
+@click.argument("checkpoint", required=False, type=InputPath())
 @click.option(
     "--data",
     required=True,
-    type=PATH,
+    type=InputPath(),
     metavar="DIR",
     help="Learn from the photos in this folder, which lie in folders named after their labels.",
 )
-@click.option(
-    "--checkpoint",
-    type=PATH,
-    metavar="FILE",
-    show_default="the packaged model",
-    help="Use the model of this checkpoint.",
-)
+@moved_to_argument("--checkpoint", "CHECKPOINT")
 @click.option("--output", "-o", required=True, type=PATH, metavar="FILE", help="Write the checkpoint here.")
 @click.option(
     "--image-size",
@@ -56,7 +52,10 @@ it was, and a second run takes seconds.
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @click.option(
-    "--budgets",
+    "--cores",
+    "budgets",
+    cls=RenamedOption,
+    was="--budgets",
     callback=parse_budgets,
     metavar="LIST|all",
     show_default="all",
@@ -69,8 +68,10 @@ it was, and a second run takes seconds.
     help="Draw how often each label is mistaken for each other label (.png, .svg, .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def command(as_json: bool, **given: Any) -> None:
+def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | None, **given: Any) -> None:
     """Teach a model your own labels: fit one linear head for all core budgets; the model itself is not changed.
+
+    CHECKPOINT holds the model; without it the one that comes with the package is used.
 
     Prints accuracy, calibration error, the weakest labels and the most frequent confusions.
     """
@@ -78,7 +79,7 @@ def command(as_json: bool, **given: Any) -> None:
         require(module, "train")
     from veca_edge.training.heads.run import FitRequest, fit
 
-    outcome = fit(FitRequest(**given), say, Stages())
+    outcome = fit(FitRequest(checkpoint=checkpoint or formerly_checkpoint, **given), say, Stages())
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     else:

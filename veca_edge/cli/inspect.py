@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.options import InputPath, RenamedOption, path_option
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
@@ -51,7 +52,7 @@ class InspectRequest:
         if self.plot is not None and not self.quality:
             raise VecaError("--plot works with --quality only: leave it out")
         if self.images is not None and not self.ane:
-            raise VecaError("--images works with --ane only: leave it out")
+            raise VecaError("--data works with --ane only: leave it out")
         if self.path is None and (self.quality or self.ane):
             needs = "--quality needs a model file" if self.quality else "--ane needs a Core ML package"
             raise VecaError(f"{needs}: name one")
@@ -71,16 +72,19 @@ class Findings:
 
 
 @click.command("inspect")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=InputPath())
 @click.option(
     "--ane",
     is_flag=True,
     help="Show which operations of a Core ML package are known to leave the Neural Engine, and whether float16 "
     "holds every value.",
 )
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
+@path_option(
+    "--data",
+    "images",
+    cls=RenamedOption,
+    was="--images",
+    is_input=True,
     metavar="DIR",
     show_default="some of the packaged photos",
     help="With --ane: measure on the images in this folder.",
@@ -90,12 +94,7 @@ class Findings:
     is_flag=True,
     help="Show what each run configuration of a model file keeps of the best one's results.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="With --quality: draw the table (.png, .svg, .pdf).",
-)
+@path_option("--plot", help="With --quality: draw the table (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.

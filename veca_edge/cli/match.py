@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.options import InputPath, RenamedOption, moved_to_argument
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   veca-edge match before.jpg after.jpg --save matches.png
-  veca-edge match before.jpg after.jpg --model veca.pte --cores 8 --json
+  veca-edge match veca.pte before.jpg after.jpg --cores 8 --json
 """
 SIZE = 256  # pixels: as many patches as the streams' default
 
@@ -51,15 +51,8 @@ class MatchRequest:
 
 
 @click.command("match", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    show_default="the demo model that comes with the package",
-    help="Compare with this model.",
-)
+@click.argument("paths", nargs=-1, metavar="[MODEL] FIRST SECOND", type=InputPath())
+@moved_to_argument("--model", "MODEL")
 @click.option("--cores", type=click.IntRange(min=1), show_default="the largest", help="Set the core budget.")
 @click.option(
     "--image-size",
@@ -80,13 +73,16 @@ class MatchRequest:
 )
 @click.option("--save", type=click.Path(path_type=Path), metavar="PNG", help="Draw the matches to a PNG file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the matches as JSON.")
-def command(as_json: bool, **given: Any) -> None:
+def command(as_json: bool, paths: tuple[Path, ...], formerly_model: Path | None, **given: Any) -> None:
     """Find places in two pictures that look alike.
 
     Patches of FIRST and SECOND match if each is the most similar patch to the other, by the cosine of their
-    features.
+    features. Without MODEL, a .pte file, the one that comes with the package is used.
     """
-    request = MatchRequest(**given)
+    if len(paths) not in (2, 3):
+        raise click.UsageError(f"name two pictures, with or without a model before them; got {len(paths)} names")
+    model = paths[0] if len(paths) == 3 else formerly_model
+    request = MatchRequest(paths[-2], paths[-1], model, **given)
     if request.save is not None and check_target(request.save).suffix.lower() != ".png":
         raise VecaError(f"cannot draw to {request.save.name}: use a name that ends in .png")
     matches = _match(request)

@@ -1,12 +1,21 @@
-"""Options whose spelling changed: the old one works for one more version, hidden, and warns."""
+"""Options that several commands have: paths, threads, and spellings that changed.
+
+A spelling that changed works for one more version, hidden, and warns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+from veca_edge.errors import VecaError
+from veca_edge.files import expanded, is_there, shortened
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class RenamedOption(click.Option):
@@ -34,3 +43,56 @@ class RenamedOption(click.Option):
             click.echo(f"veca-edge: {self._old.opts[0]} is now {self.opts[0]}", err=True)
             opts = {str(self.name): opts[self._old.name], **opts}
         return super().consume_value(ctx, opts)
+
+
+class InputPath(click.Path):
+    """A file or folder that must be there: said before anything else, such as a package that is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, `~` expanded.
+
+        Raises:
+            VecaError: nothing bears this name.
+        """
+        path = expanded(Path(str(super().convert(value, param, ctx))))
+        if not is_there(path):
+            raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
+        return path
+
+
+def path_option(
+    *names: str, metavar: str = "FILE", is_input: bool = False, **given: Any
+) -> Callable[[Command], Command]:
+    """An option that takes the path of a file, or of what `metavar` says; an input must be there."""
+    kind = InputPath() if is_input else click.Path(path_type=Path)
+    return click.option(*names, type=kind, metavar=metavar, **given)
+
+
+def threads_option() -> Callable[[Command], Command]:
+    """--threads, for a command that runs a model."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        show_default="one per big core",
+        help="Use this many threads for every engine.",
+    )
+
+
+def moved_to_argument(old: str, metavar: str) -> Callable[[Command], Command]:
+    """A hidden option that has become an argument: it still works, and warns.
+
+    Args:
+        old: the option's spelling; its value arrives as `formerly_` and its name.
+        metavar: the argument's name in help texts.
+    """
+
+    def warned(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+        if value is not None:
+            click.echo(f"veca-edge: {old} is now the argument {metavar}", err=True)
+        return value
+
+    name = f"formerly_{old.strip('-').replace('-', '_')}"
+    return click.option(old, name, type=InputPath(), hidden=True, callback=warned)

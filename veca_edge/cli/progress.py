@@ -22,6 +22,9 @@ class Stages:
         self._watched = sys.stderr.isatty()
         self._lock, self._timer, self._remind = Lock(), Timer(0, lambda: None), remind
         self._stage, self._done, self._start = "", 0.0, 0.0
+        context = click.get_current_context(silent=True)
+        if context is not None:  # a command that fails in the midst of a stage
+            context.call_on_close(self._timer_off)
 
     def __call__(self, stage: str, done: float) -> None:
         """Report that `done` (0..1) of a stage is done."""
@@ -37,6 +40,11 @@ class Stages:
                 self._stage = ""
             elif self._watched:
                 click.echo(f"\r  {stage:<18} {100 * done:5.0f} %", err=True, nl=False)
+
+    def _timer_off(self) -> None:
+        with self._lock:
+            self._stage = ""
+            self._timer.cancel()
 
     def _arm(self) -> None:
         self._timer.cancel()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import click
 
+from veca_edge.cli.options import Command
 from veca_edge.cli.parsing import parse_drop, parse_size
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def limit_options(file: str) -> Callable[[Command], Command]:

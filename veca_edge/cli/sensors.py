@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import click
 
+from veca_edge.cli.options import path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
@@ -31,49 +34,99 @@ Examples:
 
 \b
 Unknown is an ordinary answer: servers and virtual machines have no sensors at all.
-The exit status is 2 for bad usage, 1 if a recording cannot be written on, 130 after Ctrl-C, else 0.
+The exit status is 2 for bad usage, 1 if a recording cannot be continued, 130 after Ctrl-C, else 0.
 """
 PATIENCE = 3.0  # seconds to wait for the first values
 INTERRUPTED = 130
 
 
+@dataclass(frozen=True)
+class SensorsRequest:
+    """What to show of the sensors, and for how long.
+
+    Attributes:
+        watch: go on showing samples.
+        as_json: show JSON instead of tables and lines.
+        record: write samples to this file.
+        interval: seconds between samples, 0.1 to 3600.
+        samples: with `watch` or `record`, stop after so many; None for no end.
+
+    Raises:
+        VecaError: a number that is none, or an option that has no effect.
+    """
+
+    watch: bool = False
+    as_json: bool = False
+    record: Path | None = None
+    interval: float = 1.0
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval != self.interval:
+            raise VecaError("--interval must be a number of seconds")
+        if self.samples is not None and not self._goes_on:
+            raise VecaError("--samples works with --watch or --record only: leave it out")
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.watch or self.record is not None
+
+    @property
+    def count(self) -> int | None:
+        """How many samples to take, None for no end."""
+        return self.samples if self._goes_on else 1
+
+
 @click.command("sensors", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--watch", is_flag=True, help="Go on: a table that refreshes on a terminal, else a line per sample.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object; with --watch one per line.")
-@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Write one JSON line per sample.")
+@click.option(
+    "--watch", is_flag=True, help="Go on: refresh the table on a terminal, print a line per sample elsewhere."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one per line.")
+@path_option("--record", help="Write one JSON line per sample.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1, max=3600),
-    default=1.0,
+    default=SensorsRequest.interval,
     show_default=True,
-    help="Seconds between samples.",
+    help="Take a sample every so many seconds.",
 )
-@click.option("--samples", type=click.IntRange(min=1), help="Stop after so many, with --watch or --record.")
-def command(watch: bool, as_json: bool, record: Path | None, interval: float, samples: int | None) -> None:
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    show_default="until Ctrl-C",
+    help="With --watch or --record: stop after this many samples.",
+)
+def command(**given: Any) -> None:
     """Show what this device offers of battery, heat and power, and where each value comes from."""
-    if interval != interval:
-        raise VecaError("--interval must be a number of seconds")
-    going_on = watch or record is not None
-    if samples is not None and not going_on:
-        raise VecaError("--samples needs --watch or --record")
+    if not show_sensors(SensorsRequest(**given)):
+        click.get_current_context().exit(INTERRUPTED)
+
+
+def show_sensors(request: SensorsRequest) -> bool:
+    """Show samples, and record them if that is asked for; False if Ctrl-C ended it.
+
+    Raises:
+        VecaError: the recording cannot be written.
+    """
     warnings: SimpleQueue[str] = SimpleQueue()
     with ExitStack() as stack:
-        writer = stack.enter_context(LineWriter(record)) if record is not None else None
-        monitor = stack.enter_context(Monitor(detect(), min(interval, 1.0), notify=warnings.put))
-        show = _display(watch or writer is None, watch, as_json)
+        writer = stack.enter_context(LineWriter(request.record)) if request.record is not None else None
+        monitor = stack.enter_context(Monitor(detect(), min(request.interval, 1.0), notify=warnings.put))
+        show = _display(request)
         try:
             monitor.wait(PATIENCE)
-            for look in _looks(monitor, interval, samples if going_on else 1):
+            for look in _looks(monitor, request.interval, request.count):
                 show.update(look, _drained(warnings))
                 if writer is not None:
                     writer.write(state_record(look.state))
         except KeyboardInterrupt:
-            click.get_current_context().exit(INTERRUPTED)
+            return False
         finally:
             for warning in _drained(warnings):
                 say(warning)
             if writer is not None:
                 say(f"{writer.lines} samples in {writer.path}")
+    return True
 
 
 def _looks(monitor: Monitor, interval: float, count: int | None) -> Iterator[Look]:
@@ -143,12 +196,12 @@ class _LiveTable(_Display):
         self._height = len(lines)
 
 
-def _display(shown: bool, watch: bool, as_json: bool) -> _Display:
-    if not shown:
+def _display(request: SensorsRequest) -> _Display:
+    if request.record is not None and not request.watch:
         return _Display()
-    if as_json:
-        return _Json(lines=watch)
-    if not watch:
+    if request.as_json:
+        return _Json(lines=request.watch)
+    if not request.watch:
         return _Table()
     return _LiveTable() if sys.stdout.isatty() else _Lines()
 

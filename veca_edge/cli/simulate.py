@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +23,7 @@ from veca_edge.calibration.simulation.run import (
     run_scenarios,
 )
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
+from veca_edge.cli.options import path_option
 
 EPILOG = """\b
 Examples:
@@ -45,12 +45,7 @@ LONGEST = 7 * 24 * 60  # minutes
     show_default=DEFAULT_SCENARIO,
     help="Choose what happens to the device. Can be given several times.",
 )
-@click.option(
-    "--trace",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Decide for the states in this recording of `veca-edge sensors` instead.",
-)
+@path_option("--trace", help="Decide for the states in this recording of `veca-edge sensors` instead.")
 @click.option(
     "--policy",
     "policies",
@@ -79,14 +74,12 @@ LONGEST = 7 * 24 * 60  # minutes
     show_default=True,
     help="Aim for this many results per second.",
 )
-@click.option(
+@path_option(
     "--table",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     show_default="measured with a packaged model",
     help="Take quality and latency of the operating points from this JSON file.",
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw the runs (.png, .svg, .pdf).")
+@path_option("--plot", help="Draw the runs (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Try the governor on a simulated device, or on a recording.

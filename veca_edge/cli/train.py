@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from veca_edge.cli.options import InputPath
 from veca_edge.cli.progress import REMIND, Stages, next_step, say
 from veca_edge.errors import require
 from veca_edge.photos.folders import HOLD_OUT
@@ -43,8 +44,8 @@ write the checkpoint so far. A tuned teacher and its answers are kept as soon as
 
 
 @click.command("train", epilog=EPILOG)
-@click.option("--data", type=PATH, metavar="DIR", help="Train on the photos in this folder.")
-@click.option("--output", type=PATH, metavar="FILE", help="Write the checkpoint here.")
+@click.option("--data", type=InputPath(), metavar="DIR", help="Train on the photos in this folder.")
+@click.option("--output", "-o", type=PATH, metavar="FILE", help="Write the checkpoint here.")
 @click.option(
     "--config",
     metavar="FILE|NAME",
@@ -58,7 +59,7 @@ write the checkpoint so far. A tuned teacher and its answers are kept as soon as
     help="Learn from a teacher, too: the weights of a MobileNetV2 (.npz), an exported program (.pt2) or "
     "module:callable. The last two are code: use only teachers that you trust.",
 )
-@click.option("--init", type=PATH, metavar="FILE", help="Start from this checkpoint.")
+@click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
     "--resume",
     type=click.Choice(get_args(Resume)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from veca_edge.cli.options import InputPath, RenamedOption
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.verify import VerifyRequest, verify
@@ -16,7 +17,7 @@ EPILOG = """\b
 Examples:
   veca-edge verify model.pte --checkpoint veca.pt
   veca-edge verify Model.mlpackage --checkpoint veca.pt
-  veca-edge verify model.pte --checkpoint veca.pt --images photos/
+  veca-edge verify model.pte --checkpoint veca.pt --data photos/
 
 \b
 Exit status: 0 if every method, function and budget is within the tolerance, 1 if not, 2 for bad input.
@@ -24,17 +25,20 @@ Exit status: 0 if every method, function and budget is within the tolerance, 1 i
 
 
 @click.command("verify", epilog=EPILOG)
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="MODEL", type=InputPath())
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     show_default="the checkpoint that comes with the package",
     help="Compare with this checkpoint, which the model was made from.",
 )
 @click.option(
-    "--images",
-    type=click.Path(path_type=Path),
+    "--data",
+    "images",
+    cls=RenamedOption,
+    was="--images",
+    type=InputPath(),
     metavar="DIR",
     show_default="some of the packaged photos",
     help="Compare on the images in this folder.",
@@ -43,8 +47,8 @@ Exit status: 0 if every method, function and budget is within the tolerance, 1 i
 def command(path: Path, checkpoint: Path | None, images: Path | None, as_json: bool) -> None:
     """Compare a model file with the checkpoint it came from: every method, every budget, on real images.
 
-    FILE is a .pte file or an .mlpackage. The model runs in a child process, so this is also the safe way to look at
-    a file from a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
+    MODEL is a .pte file or an .mlpackage. It runs in a child process, so this is the safe way to look at a file from
+    a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
     """
     progress = partial(Stages(), "verifying")
     outcome = verify(VerifyRequest(path, checkpoint, images), progress)

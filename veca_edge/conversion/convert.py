@@ -38,7 +38,7 @@ NEEDS: Mapping[Target, tuple[str, str]] = {
 ENDINGS: Mapping[Target, str] = {"executorch": ".pte", "coreml": PACKAGE_SUFFIX}
 # Options that only one target has.
 ONLY_FOR: Mapping[Target, tuple[str, ...]] = {
-    "executorch": ("max_patches", "evaluate", "calibration", "max_drop", "max_size"),
+    "executorch": ("max_patches", "evaluate", "data", "max_drop", "max_size"),
     "coreml": ("minimum_target", "classifier"),
 }
 
@@ -52,15 +52,15 @@ class ConvertRequest:
 
     Attributes:
         checkpoint: a checkpoint's file; None for the checkpoint that comes with the package.
-        target: "executorch", "coreml" or "all".
+        target: "executorch", "coreml" or "all"; None for what the output's ending says, else "executorch".
         output: the file or package to write; with "all" each gets its own ending. None for NAME-PRECISION.pte and
             NAME-PRECISION.mlpackage in the current folder.
         quantize: how weights are stored; None for `DEFAULT`. A .pte takes "int8", "int4" or "fp32".
         recipe: a file that says how each layer is stored, in place of `quantize`.
-        calibration: a folder of photos: weights are rounded to serve them, and the .pte is evaluated on them.
-        max_drop: find the smallest recipe that loses at most this much, 0..1; needs `calibration`.
-        max_size: find the best recipe for a .pte of this many bytes; needs `calibration`.
-        budgets: core counts to offer; None for all.
+        data: a folder of photos: weights are rounded to serve them, and the .pte is evaluated on them.
+        max_drop: find the smallest recipe that loses at most this much, 0..1; needs `data`.
+        max_size: find the best recipe for a .pte of this many bytes; needs `data`.
+        cores: budgets to offer; None for all.
         image_sizes: sides of the image in pixels, the default first; None for the checkpoint's. A .pte takes one.
         minimum_target: oldest system for a package; "iOS17" (macOS 14) takes a package per budget.
         classifier: whether a package gives label and probabilities in place of logits.
@@ -73,14 +73,14 @@ class ConvertRequest:
     """
 
     checkpoint: Path | None = None
-    target: Literal["executorch", "coreml", "all"] = "executorch"
+    target: Literal["executorch", "coreml", "all"] | None = None
     output: Path | None = None
     quantize: Compression | None = None
     recipe: Path | None = None
-    calibration: Path | None = None
+    data: Path | None = None
     max_drop: float | None = None
     max_size: int | None = None
-    budgets: tuple[int, ...] | None = None
+    cores: tuple[int, ...] | None = None
     image_sizes: tuple[int, ...] | None = None
     minimum_target: MinimumTarget = "iOS18"
     classifier: bool = False
@@ -93,8 +93,8 @@ class ConvertRequest:
             if target not in self.targets and (given := self._given(*names)):
                 raise VecaError(f"{given[0]} works with --target {target} only: leave it out")
         goals = self._given("max_drop", "max_size")
-        if goals and self.calibration is None:
-            raise VecaError(f"{goals[0]} needs photos to measure on: name a folder of them with --calibration")
+        if goals and self.data is None:
+            raise VecaError(f"{goals[0]} needs photos to measure on: name a folder of them with --data")
         if len(chosen := [*goals, *self._given("recipe", "quantize")]) > 1:
             raise VecaError(f"{chosen[0]} and {chosen[1]} both say how layers are stored: give one of them")
         if "executorch" in self.targets and self.quantize not in (None, *PRECISIONS):
@@ -105,7 +105,10 @@ class ConvertRequest:
     @property
     def targets(self) -> tuple[Target, ...]:
         """What is to be made."""
-        return TARGETS[self.target]
+        named = next(
+            (name for name, ending in ENDINGS.items() if self.output and self.output.suffix == ending), None
+        )
+        return TARGETS[self.target or named or "executorch"]
 
     def _given(self, *names: str) -> list[str]:
         """Those of these options that differ from their defaults, as they are spelled."""
@@ -228,6 +231,8 @@ def _place(request: ConvertRequest, target: Target, source: Path, recipe: Quanti
     if target == "coreml":
         return check_package_target(path)
     path = check_target(path)
+    if path.suffix != ENDINGS[target]:
+        raise VecaError(f"{path} would hold a model for ExecuTorch: let its name end in {ENDINGS[target]}")
     if same_file(path, source):
         raise VecaError(f"{path} is the checkpoint itself: name another --output")
     return path
@@ -248,19 +253,19 @@ def _drafts(
         with quiet():
             from veca_edge.converters.coreml.convert import PackageOptions, draft_packages
         packages = PackageOptions(
-            quantize, recipe, request.budgets, request.image_sizes, request.minimum_target, request.classifier
+            quantize, recipe, request.cores, request.image_sizes, request.minimum_target, request.classifier
         )
         return draft_packages(checkpoint, place, packages, progress)
     with quiet():
         from veca_edge.converters.executorch.convert import ConvertOptions, draft_model_file
     options = ConvertOptions(
         recipe=recipe or ready_recipe(quantize),
-        budgets=request.budgets,
+        budgets=request.cores,
         image_size=None if request.image_sizes is None else request.image_sizes[0],
         max_patches=request.max_patches,
     )
-    if request.calibration is not None:
-        options = _calibrated(request, request.calibration, checkpoint, options, progress, say)
+    if request.data is not None:
+        options = _calibrated(request, request.data, checkpoint, options, progress, say)
     return draft_model_file(checkpoint, place, options, progress)
 
 
@@ -323,7 +328,7 @@ def _evaluate(draft: Draft, request: ConvertRequest, source: Path, progress: Pro
     from veca_edge.calibration.quality.measure import quality_in_child
 
     remember(read_model_file(draft.path))  # it has just run without harm
-    quality = quality_in_child(draft.path, source, lambda done: progress("evaluating", done), request.calibration)
+    quality = quality_in_child(draft.path, source, lambda done: progress("evaluating", done), request.data)
     draft.describe(replace(draft.manifest, quality=quality))
 
 

@@ -66,8 +66,3 @@ def open_baselines(names: Sequence[str], source: Source) -> list[Baseline]:
 def lacking(what: str, module: str) -> str:
     """What to say of something that needs a module which is not installed."""
     return f"{what} is left out: it needs {module}, which is not installed: pip install 'veca-edge[against]'"
-
-
-def packages(names: Sequence[str]) -> list[str]:
-    """The packages whose versions matter beside those of every report."""
-    return [package for name in names for package in RUNTIMES[name].packages]

@@ -95,16 +95,10 @@ def _functions(package: Package) -> list[Function]:
 
 
 def _placement_facts(placement: Placement) -> dict[str, Any]:
+    told = ("effect", "evidence", "reason", "sources")
     findings = [
-        {
-            "rule": finding.rule.name,
-            "effect": finding.rule.effect,
-            "evidence": finding.rule.evidence,
-            "reason": finding.rule.reason,
-            "sources": list(finding.rule.sources),
-            "operations": list(finding.operations),
-        }
-        for finding in placement.findings
+        {"rule": f.rule.name, "operations": f.operations} | {name: getattr(f.rule, name) for name in told}
+        for f in placement.findings
     ]
     return {"findings": findings, "seen": list(placement.seen), "no_report": list(placement.unreported)}
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.converters.checkpoints import random_checkpoint
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_preprocessing, write_checkpoint
-from veca_edge.model.config import VecaConfig
-from veca_edge.model.veca import random_veca
 from veca_edge.photos.calibration import PhotoSet
 from veca_edge.photos.samples import sample_images
+from veca_edge.runtime.machine import Machine
 
 SIZE = 64
 
 
-def small_checkpoint(**changes: object) -> Checkpoint:
+def small_checkpoint(**changes: Any) -> Checkpoint:
     """Random weights, two layers, 64 wide, 24 cores, 64 pixels, no head."""
-    sizes = {"hidden_dim": 64, "num_heads": 2, "num_layers": 2, "num_cores": 24, "ffn_dim": 96}
-    config = VecaConfig.from_family("small", **{**sizes, **changes})
-    return Checkpoint(
-        config, random_veca(config).state_dict(), None, (), default_preprocessing() | {"image_size": SIZE}
-    )
+    return random_checkpoint(**{"num_cores": 24, **changes})
 
 
 def photos(count: int = 16, size: int = SIZE) -> NDArray[np.uint8]:
@@ -39,8 +37,24 @@ def photo_set(count: int = 8) -> PhotoSet:
 
 def write_tiny(folder: Path) -> Path:
     """A checkpoint file that converts in a moment: 16 cores, 64 wide, images of 256 px."""
-    sizes = {"hidden_dim": 64, "num_heads": 1, "num_layers": 2, "num_cores": 16, "ffn_dim": 96}
-    config = VecaConfig.from_family("small", **sizes)
     path = folder / "tiny.pt"
-    write_checkpoint(Checkpoint(config, random_veca(config).state_dict(), None, (), default_preprocessing()), path)
+    write_checkpoint(replace(random_checkpoint(), preprocessing=default_preprocessing()), path)
     return path
+
+
+def measured_facts(**changes: Any) -> dict[str, Any]:
+    """What every report says of a model file, see `Measured`."""
+    facts = {
+        "name": "a model",
+        "quantization": "int8",
+        "random_weights": False,
+        "file_bytes": 5_000_000,
+        "weight_bytes": 4_000_000,
+        "max_patches": 1024,
+        "seed": 0,
+        "digests": {"program": "ab" * 32},
+        "machine": Machine("A processor", 2, "Linux 6 x86_64", {"python": "3.11"}, 0.1),
+        "threads": 2,
+        "other_work": 0.0,
+    }
+    return facts | changes

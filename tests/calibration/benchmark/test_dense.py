@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from tests.converters.checkpoints import random_checkpoint
 from veca_edge.calibration.benchmark.against.dense import convert_dense, dense_method
 from veca_edge.converters.recipes import ready_recipe
 from veca_edge.converters.verification import cosines
 from veca_edge.image.patches import cut_patches
-from veca_edge.model.checkpoint import Checkpoint, default_preprocessing
-from veca_edge.model.config import VecaConfig
+from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import patch_positions, rope_angles, rope_periods, rotate_pairs
-from veca_edge.model.veca import random_veca
 from veca_edge.runtime.engines.executorch import Program
 
 GRIDS = ((4, 6), (2, 2))
@@ -24,9 +23,7 @@ GRIDS = ((4, 6), (2, 2))
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    config = VecaConfig.from_family("small", hidden_dim=128, num_heads=2, num_layers=3, num_cores=16, ffn_dim=192)
-    state = {name: value.detach() for name, value in random_veca(config).state_dict().items()}
-    return Checkpoint(config, state, None, (), default_preprocessing())
+    return random_checkpoint(hidden_dim=128, num_layers=3, ffn_dim=192)
 
 
 def plain_dense(checkpoint: Checkpoint, image: NDArray[np.uint8]) -> tuple[Any, ...]:
@@ -73,7 +70,7 @@ def test_computes_what_a_plain_transformer_does(
 
 
 def test_every_patch_sees_every_other(checkpoint: Checkpoint, tmp_path: Path, photo: NDArray[np.uint8]) -> None:
-    """What tells it from the elastic model with a single core, in which patches know each other by hearsay."""
+    """Unlike in the elastic model, where patches read each other only through the cores."""
     program = Program(convert_dense(checkpoint, tmp_path / "dense.pte", ready_recipe("fp32"), [(2, 2)]), 1)
     patches = cut_patches(np.ascontiguousarray(photo[:32, :32]), 16)
     before = program.run("dense_2x2", [patches])[1].copy()

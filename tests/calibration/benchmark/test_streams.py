@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import veca_edge
+from tests.calibration.benchmark.small_models import measured_facts
 from veca_edge.calibration.benchmark import streams
 from veca_edge.calibration.benchmark.clips import Clip, find_clips
 from veca_edge.calibration.benchmark.plots import draw_streams
@@ -23,7 +24,7 @@ from veca_edge.calibration.benchmark.streams import Lane, TimedEngine, blocks, m
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, synthetic_frames
 from veca_edge.calibration.benchmark.target import prepare
 from veca_edge.errors import VecaError
-from veca_edge.runtime.machine import Machine, read_machine
+from veca_edge.runtime.machine import read_machine
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.change import ChangeSettings
 
@@ -60,22 +61,12 @@ def sample(
 
 def a_result(samples: Samples, pool: str | None = None) -> StreamBenchmark:
     return StreamBenchmark(
-        name="a model",
-        quantization="int8",
-        random_weights=False,
-        file_bytes=5_000_000,
-        weight_bytes=4_000_000,
-        max_patches=1024,
-        seed=0,
-        digests={"program": "ab" * 32},
-        machine=Machine("A processor", 2, "Linux 6 x86_64", {"python": "3.11"}, 0.1),
-        threads=2,
+        **measured_facts(),
         image_size=256,
         patches=16,
         pool=pool,
         rows=tuple(stream_rows(samples)),
         spreads=tuple(spreads(samples)),
-        other_work=0.0,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.calibration.benchmark.small_models import measured_facts
 from tests.fakes import Clock
 from veca_edge.calibration.benchmark.power import LEAD, energy_mj, power_source
 from veca_edge.calibration.benchmark.sustained import (
@@ -18,7 +19,6 @@ from veca_edge.calibration.benchmark.sustained import (
     verdict,
 )
 from veca_edge.calibration.benchmark.sustained_report import describe_sustained
-from veca_edge.runtime.machine import Machine
 from veca_edge.sensors.monitor import Monitor
 from veca_edge.sensors.reading import PlainReader, Sensed
 from veca_edge.sensors.state import DeviceState, ThermalLevel
@@ -111,17 +111,7 @@ def a_result(minutes: float = 0.5, watts: float | None = None) -> SustainedBench
 
     conditions, seconds = run_lanes([lane], 30.0, state, clock=clock)
     return SustainedBenchmark(
-        name="a model",
-        quantization="int8",
-        random_weights=False,
-        file_bytes=5_000_000,
-        weight_bytes=4_000_000,
-        max_patches=1024,
-        seed=0,
-        digests={"program": "ab" * 32},
-        machine=Machine("A processor", 2, "Linux", {"python": "3.11"}, 0.0),
-        threads=2,
-        other_work=0.0,
+        **measured_facts(),
         minutes=seconds / 60,
         asked_minutes=minutes,
         picture="a frame",

@@ -27,19 +27,9 @@ from veca_edge.runtime.engines.interpreter.interpreter import Interpreter  # noq
 
 # Nothing but these may reach a device: each is one operation there, and this project's interpreter knows it.
 OPERATIONS = {
-    *("add", "cast", "concat", "const", "conv", "cos", "layer_norm", "linear", "mul", "reshape"),
-    *(
-        "scaled_dot_product_attention",
-        "silu",
-        "sin",
-        "slice_by_size",
-        "split",
-        "squeeze",
-        "sub",
-        "tanh",
-        "transpose",
-    ),
-    "constexpr_blockwise_shift_scale",
+    *("add", "cast", "concat", "const", "constexpr_blockwise_shift_scale", "conv", "cos", "layer_norm", "linear"),
+    *("mul", "reshape", "scaled_dot_product_attention", "silu", "sin", "slice_by_size", "split", "squeeze", "sub"),
+    *("tanh", "transpose"),
 }
 
 

@@ -145,7 +145,7 @@ def compute_features(
     if size > MAX_BYTES:
         raise VecaError(
             f"the features of {len(photos)} photos at {cores.shape[1]} budgets each take {size / 2**30:.0f} GiB, "
-            f"more than {MAX_BYTES >> 30}: give fewer --budgets or fewer photos"
+            f"more than {MAX_BYTES >> 30}: give fewer --cores or fewer photos"
         )
     about = f"{_identity(checkpoint)} {json.dumps(preprocessing.to_dict())}"
     with FeatureCache(about, extractor.width, say) as cache:

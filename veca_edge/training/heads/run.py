@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from veca_edge.errors import VecaError
-from veca_edge.files import check_target, same_file
+from veca_edge.files import check_checkpoint_target, same_file
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
 from veca_edge.photos.decoding import Say
 from veca_edge.photos.folders import read_folder
@@ -44,7 +44,7 @@ class FitRequest:
         Raises:
             VecaError: they cannot go there, or would overwrite the model or each other.
         """
-        output = check_target(self.output)
+        output = check_checkpoint_target(self.output)
         if self.checkpoint is not None and same_file(output, self.checkpoint):
             raise VecaError(f"{output} is the checkpoint itself: choose another --output")
         plot = None if self.plot is None else check_picture(self.plot)
