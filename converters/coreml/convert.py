@@ -159,7 +159,7 @@ def plan_parts(checkpoint: Checkpoint, output: Path, options: PackageOptions) ->
         yield Part(check_package_target(output), budgets, functions)
         return
     if len(sizes) > 1:
-        raise VecaError("packages for iOS 17 hold one function each: give one --image-size")
+        raise VecaError("a package for iOS 17 holds one image size only: give one --image-size")
     recipe = options.recipe
     kinds = {options.quantize} if recipe is None else {recipe.default, *recipe.layers.values()}
     if coarse := kinds & {"int4", "palette6", "palette4"}:

@@ -38,13 +38,16 @@ Examples:
   veca-edge convert veca.pt --recipe recipe.json --data photos/
 
 \b
-Before a file gets its name it is read back in a child process, and every method, function and budget is compared
-with the checkpoint on real images. Exit status: 2 for bad input or a result outside the tolerance, else 0.
+Before a file gets its name, it is read back in a child process, and every method or function is compared with the
+checkpoint on real images, at every core budget.
+
+\b
+Exit status: 0 if the result was written, 2 for bad input or a result outside the tolerance.
 """
 
 
 def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
-    """XNNPACK is the only backend that is left, so naming it changes nothing."""
+    """Accept the only backend that is left, XNNPACK, and refuse the other."""
     if name == "coreml":
         raise VecaError("--backend coreml is no longer available: use --target coreml, which writes a package")
 
@@ -76,8 +79,8 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     "--quantize",
     type=click.Choice(get_args(Compression)),
     show_default=DEFAULT,
-    help=f"Choose how weights are stored. A .pte takes {', '.join(PRECISIONS)}. With 4 or 6 bits a model loses "
-    "more: check the table that is printed.",
+    help=f"Store the weights in this form. A .pte takes {', '.join(PRECISIONS)}. Forms of 4 and 6 bits cost "
+    "accuracy: check the table that is printed.",
 )
 @click.option(
     "--data",
@@ -85,13 +88,13 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     was="--calibration",
     type=InputPath(),
     metavar="DIR",
-    help="Round the weights to suit the photos in this folder, and evaluate the .pte on them.",
+    help="Round the weights for the photos in this folder, and evaluate the .pte on them.",
 )
 @click.option(
     "--recipe",
     type=InputPath(),
     metavar="FILE",
-    help="Store each layer as this file says, which `calibrate` wrote.",
+    help="Store each layer as this recipe says; `veca-edge calibrate` writes recipes.",
 )
 @limit_options("file")
 @click.option(
@@ -101,7 +104,7 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     callback=parse_budgets,
     metavar="N[,N…]|all",
     show_default="all",
-    help="Offer these core budgets.",
+    help="Include these core budgets.",
 )
 @click.option(
     "--image-size",
@@ -109,23 +112,25 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     callback=parse_sizes,
     metavar="N[,N…]",
     show_default="the checkpoint's own",
-    help="Set the side of the image in pixels. Core ML takes several sizes, the default one first.",
+    help="Set the side of the input image in pixels. A Core ML package holds several sizes, the default one first.",
 )
 @click.option(
     "--minimum-target",
     type=click.Choice(get_args(MinimumTarget)),
     default=ConvertRequest.minimum_target,
     show_default=True,
-    help="Set the oldest system for Core ML. iOS 17 (macOS 14) needs one package for each budget.",
+    help="Set the oldest system that runs the Core ML package. iOS17 (macOS 14) needs one package per budget.",
 )
 @click.option(
-    "--classifier", is_flag=True, help="Write a Core ML classifier: a label and probabilities instead of logits."
+    "--classifier",
+    is_flag=True,
+    help="Write a Core ML classifier, which gives a label and probabilities instead of logits.",
 )
 @click.option(
     "--max-patches",
     type=click.IntRange(min=1),
     show_default=f"{DEFAULT_MAX_PATCHES}, or enough for the image",
-    help="Set the most patches that a .pte computes at once.",
+    help="Set the largest number of patches that a .pte computes at once.",
 )
 @click.option(
     "--evaluate/--no-evaluate",
@@ -133,7 +138,7 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     was="--judge/--no-judge",
     default=ConvertRequest.evaluate,
     show_default=True,
-    help="Measure what each operating point of a .pte keeps of the best results, for `run --cores auto`.",
+    help="Measure how close each run configuration of a .pte comes to the best one. `run --cores auto` needs this.",
 )
 @click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")

@@ -12,12 +12,12 @@ from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import alike
 
 WIDTH = 100
-SAMPLE_STEP = 4  # every fourth of the packaged photos: enough for magnitudes, and seconds instead of minutes
+SAMPLE_STEP = 4  # every fourth packaged photo is enough for magnitudes, and takes seconds instead of minutes
 FIRST_NAMES = 3
 EFFECTS = {"leaves": "may leave it", "wrong": "may be wrong there", "slow": "may be slow there"}
 CLOSING = (
     "Apple publishes no list of what runs there. It differs by chip, system and size, and Core ML may choose "
-    "another processor anyway: models under some 50 MB often stay on the CPU [FluidInference/FluidAudio "
+    "another processor anyway: models under about 50 MB often stay on the CPU [FluidInference/FluidAudio "
     "Documentation/ANE_Profiler.md]. Xcode's performance report on the device has the last word."
 )
 
