@@ -64,17 +64,11 @@ class FormulaEngine:
         self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
     ) -> Stepped:
         mean = patches.mean(axis=1, dtype=np.float64) / 255
-        x, y = positions.astype(np.float64).T
-        each = np.arange(HEAD_DIM)
-        keys = [
-            np.stack([(mean * (layer + 1) + x * (head + 1))[:, None] + each for head in range(HEADS)])
-            for layer in range(LAYERS)
-        ]
-        values = [
-            np.stack([(mean - 0.25 * y * (layer + 1) + 0.125 * head)[:, None] - each for head in range(HEADS)])
-            for layer in range(LAYERS)
-        ]
-        read = values[0][0, :, 0]
+        x, y = positions.astype(np.float64).T[..., None]
+        layer, head, _, channel = np.ogrid[:LAYERS, :HEADS, :1, :HEAD_DIM]
+        keys = mean[:, None] * (layer + 1) + x * (head + 1) + channel
+        values = mean[:, None] - 0.25 * y * (layer + 1) + 0.125 * head - channel
+        read = values[0, 0, :, 0]
         if cache is not None and mask is not None:
             read = np.concatenate([read, cache.values[0][0, mask == 0, 0]])
         share = read.mean()
