@@ -78,7 +78,7 @@ TRACES = {
         "the noise doubles, and halves: followed slowly, one frame in eight",
         [STILL] * 10 + [replace(STILL, noise=4)] * 20 + [STILL] * 12,
     ),
-    "faint": _trace("faint changes may wait so that one step computes several, strong ones do not", _faint()),
+    "faint": _trace("faint changes wait for one another, strong ones do not", _faint()),
     "budget": _trace(
         "the most changed within a budget, a quarter of it for the rotation",
         _crowd(),
