@@ -51,7 +51,7 @@ NOT_RUN = {
 }
 # The same for what takes over ten seconds and has tests of its own: run with RUN_SLOW=1.
 SLOW = {
-    r"veca-edge (calibrate|.*--data)": "tests/cli/test_calibrate.py",
+    r"veca-edge calibrate": "tests/cli/test_calibrate.py",
     r"veca-edge convert(?! veca\.pt --target (executorch|coreml) --output [Vv]eca\.)": "tests/cli/test_convert*.py",
 }
 
