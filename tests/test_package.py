@@ -84,7 +84,7 @@ def test_everything_is_inside(installed: Path, name: str) -> None:
 
 
 def test_the_command_runs(installed: Path) -> None:
-    result = _command(installed, "simulate", "--minutes", "1", "--policy", "balanced")
+    result = _command(installed, "simulate", "--minutes", "1", "--governor", "balanced")
     assert result.returncode == 0, result.stderr
 
 

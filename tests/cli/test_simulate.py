@@ -32,7 +32,7 @@ def test_the_governor_against_the_others() -> None:
 
 
 def test_one_policy_explains_itself() -> None:
-    result = simulate("--scenario", "low-battery", "--policy", "saver", "--minutes", 2)
+    result = simulate("--scenario", "low-battery", "--governor", "saver", "--minutes", 2)
     assert result.exit_code == 0
     assert "0.00 min   25.0 °C  start: C " in result.stdout
     assert "yes" not in result.stdout
@@ -65,7 +65,7 @@ def test_a_trace(tmp_path: Path) -> None:
     assert start.startswith("   0.00 min  start: C 64")
     assert critical.startswith("   0.50 min  critical heat: C 64 → ")
     replays = json.loads(
-        simulate("--trace", path, "--policy", "quality", "--policy", "thermal-level", "--json").stdout
+        simulate("--trace", path, "--governor", "quality", "--governor", "thermal-level", "--json").stdout
     )
     assert [done["policy"] for done in replays] == ["quality", "thermal-level"]
 
@@ -88,7 +88,7 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[Any], message: st
 
 
 def test_unknown_names_are_usage_errors() -> None:
-    for option in ("--scenario", "--policy"):
+    for option in ("--scenario", "--governor"):
         result = simulate(option, "winter")
         assert result.exit_code == 2
         assert "'winter' is not one of" in result.stderr

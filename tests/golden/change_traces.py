@@ -107,7 +107,7 @@ TRACES = {
         "the noise doubles, and halves: followed slowly, one frame in eight",
         _looks([STILL] * 10 + [replace(STILL, noise=4)] * 20 + [STILL] * 12),
     ),
-    "faint": Trace("faint changes wait for company, strong ones do not", _looks(_faint())),
+    "faint": Trace("faint changes wait for one another, strong ones do not", _looks(_faint())),
     "budget": Trace("the most changed within a budget, a quarter of it for the rotation", _looks(_crowd()), BUDGET),
     "shares": Trace("what makes a keyframe; settings that change on the way", _shares()),
     "pan": Trace(

@@ -23,14 +23,14 @@ from veca_edge.calibration.simulation.run import (
     run_scenarios,
 )
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
-from veca_edge.cli.options import path_option
+from veca_edge.cli.options import RenamedOption, path_option
 from veca_edge.tables import Table, number
 
 EPILOG = """\b
 Examples:
   veca-edge simulate --scenario hot-day                  # against four simpler policies
   veca-edge simulate --scenario all --json
-  veca-edge simulate --scenario charging --policy saver  # every decision, with its reason
+  veca-edge simulate --scenario charging --governor saver  # every decision, with its reason
   veca-edge simulate --scenario hot-day --scenario throttled-soc --plot runs.png
   veca-edge simulate --trace states.jsonl                # from `veca-edge sensors --record`
 """
@@ -52,8 +52,10 @@ COLUMNS = (
 )
 @path_option("--trace", help="Decide for the states in this recording of `veca-edge sensors` instead.")
 @click.option(
-    "--policy",
+    "--governor",
     "policies",
+    cls=RenamedOption,
+    was="--policy",
     multiple=True,
     type=click.Choice(POLICIES),
     show_default="balanced and the simpler ones; balanced with --trace",
@@ -73,7 +75,10 @@ COLUMNS = (
     help="Seed the random numbers: sensor noise, and frame times that vary.",
 )
 @click.option(
-    "--target-rate",
+    "--target-fps",
+    "target_rate",
+    cls=RenamedOption,
+    was="--target-rate",
     type=click.FloatRange(1, 240),
     default=SimulateRequest.target_rate,
     show_default=True,

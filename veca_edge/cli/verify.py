@@ -47,8 +47,8 @@ Exit status: 0 if every method, function and budget is within the tolerance, 1 i
 def command(path: Path, checkpoint: Path | None, images: Path | None, as_json: bool) -> None:
     """Compare a model file with the checkpoint it came from: every method, every budget, on real images.
 
-    MODEL is a .pte file or an .mlpackage. It runs in a child process, so this is the safe way to look at a file from
-    a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
+    MODEL is a .pte file or an .mlpackage. It runs in a child process, so this is the safe way to look at a file
+    from a stranger. Core ML packages are computed by this project's own interpreter, on any machine.
     """
     progress = partial(Stages(), "verifying")
     outcome = verify(VerifyRequest(path, checkpoint, images), progress)

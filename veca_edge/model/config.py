@@ -151,7 +151,7 @@ class VecaConfig:
             shapes: shape of every tensor of the state dict, prefixes removed.
 
         Raises:
-            VecaError: sizes that cannot be found anywhere, or that make no sense.
+            VecaError: sizes that cannot be found anywhere, or that are not valid.
         """
         from veca_edge.model.published import read_published
 

@@ -12,7 +12,7 @@ public enum VecaError: Error, Equatable, Sendable {
     case badImage(String)
     /// A setting out of its range.
     case badSetting(String)
-    /// A table of operating points that makes no sense, or none at all.
+    /// A table of operating points that is not valid, or none at all.
     case badTable(String)
     /// What needs a head, asked of a model without one.
     case noHead

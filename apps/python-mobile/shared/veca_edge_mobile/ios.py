@@ -127,7 +127,7 @@ def as_array(address: int, shape: list[int], strides: list[int], kind: int) -> F
         kind: its MLMultiArrayDataType.
 
     Raises:
-        VecaError: another kind of number, or a shape that makes no sense.
+        VecaError: another kind of number, or a shape that is not valid.
     """
     if kind not in KINDS or len(shape) != len(strides) or min([*shape, 1]) < 1 or min([*strides, 0]) < 0:
         raise VecaError(f"Core ML gave an array of kind {kind}, shape {shape}, strides {strides}: cannot be read")

@@ -39,12 +39,12 @@ public struct Front: Equatable, Sendable {
     /// The Pareto fronts of power and quality, cores first among equals.
     ///
     /// - Parameter given: points, any, in any order.
-    /// - Throws: `VecaError.badTable` if there are none, or a number among them makes no sense.
+    /// - Throws: `VecaError.badTable` if there are none, or a number among them is not valid.
     public init(of given: [OperatingPoint]) throws {
         for point in given {
             let values = [point.rate, point.latency, point.slow, point.power]
             if !values.allSatisfy({ $0.isFinite && $0 > 0 }) || !point.quality.isFinite {
-                throw VecaError.badTable("an operating point makes no sense: \(point)")
+                throw VecaError.badTable("an operating point is not valid: \(point)")
             }
         }
         let cheapest = given.min { a, b in a.power != b.power ? a.power < b.power : a.quality > b.quality }

@@ -56,7 +56,7 @@ public struct Manifest: Sendable {
         } catch let error as VecaError {
             throw error
         } catch {
-            throw VecaError.badModelFile("the manifest makes no sense: \(told(error))")
+            throw VecaError.badModelFile("the manifest is not valid: \(told(error))")
         }
         name = stored.name
         target = stored.target

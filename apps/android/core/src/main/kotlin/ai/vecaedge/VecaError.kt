@@ -9,7 +9,7 @@ sealed class VecaError(message: String, cause: Throwable? = null) : Exception(me
     /** The model file is missing, damaged, of a newer format, or another tool's. */
     class File(message: String, cause: Throwable? = null) : VecaError(message, cause)
 
-    /** A value that makes no sense: a budget that the model does not offer, an impossible size or setting. */
+    /** A value that is not valid: a budget that the model does not offer, an impossible size or setting. */
     class Argument(message: String) : VecaError(message)
 
     /** Not an image that can be looked at: empty, or too long for its width. */

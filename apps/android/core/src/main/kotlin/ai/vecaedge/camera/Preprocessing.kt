@@ -93,7 +93,7 @@ data class Preprocessing(
     }
 
     companion object {
-        /** Read a manifest's table; throws [VecaError.File] for an unknown name or a value that makes no sense. */
+        /** Read a manifest's table; throws [VecaError.File] for an unknown name or a value that is not valid. */
         fun of(values: Map<String, Any?>): Preprocessing {
             val unknown = values.keys - setOf("image_size", "fit", "mean", "std")
             if (unknown.isNotEmpty()) throw VecaError.File("preprocessing: unknown setting ${unknown.first().take(40)}")
@@ -106,7 +106,7 @@ data class Preprocessing(
                     values["std"]?.let(::triple) ?: default.std,
                 )
             } catch (error: VecaError.Argument) {
-                throw VecaError.File(error.message ?: "preprocessing makes no sense", error)
+                throw VecaError.File(error.message ?: "preprocessing is not valid", error)
             }
         }
 

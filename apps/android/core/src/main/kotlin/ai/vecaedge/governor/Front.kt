@@ -57,7 +57,7 @@ data class Front(val points: List<OperatingPoint>, val relative: List<Double>, v
         /**
          * The Pareto fronts of power and quality, cores first among equals.
          *
-         * Throws [VecaError.Argument] if there are no points, or a number among them makes no sense.
+         * Throws [VecaError.Argument] if there are no points, or a number among them is not valid.
          */
         fun of(points: List<OperatingPoint>, indifference: Double = INDIFFERENCE): Front {
             points.forEach(::check)
@@ -111,7 +111,7 @@ private fun point(timing: LatencyRow, quality: Double, rate: Double): OperatingP
 private fun check(point: OperatingPoint) {
     val positive = listOf(point.rate, point.latency, point.slow, point.power)
     if (!positive.all { it > 0 && it.isFinite() } || !point.quality.isFinite()) {
-        throw VecaError.Argument("an operating point makes no sense: $point")
+        throw VecaError.Argument("an operating point is not valid: $point")
     }
 }
 

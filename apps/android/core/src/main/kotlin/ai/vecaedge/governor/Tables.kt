@@ -58,7 +58,7 @@ data class Freshness(val ages: List<Double> = listOf(0.0), val worth: List<Doubl
 /** Quality of every run configuration, from the model file. */
 data class QualityTable(val rows: List<QualityRow>, val freshness: Freshness = Freshness()) {
     companion object {
-        /** Read `quality` of a manifest; throws [VecaError.File] if a value is missing or makes no sense. */
+        /** Read `quality` of a manifest; throws [VecaError.File] if a value is missing or is not valid. */
         fun of(values: Map<String, Any?>): QualityTable {
             val rows = rowsOf(values["rows"]).map { row ->
                 val top1 = row["top1_agreement"]?.let { number(row, "top1_agreement", 0.0, 1.0) }
@@ -119,7 +119,7 @@ data class LatencyTable(val rows: List<LatencyRow>) {
     }
 
     companion object {
-        /** Read rows; throws [VecaError.File] if a value is missing or makes no sense, or there are none. */
+        /** Read rows; throws [VecaError.File] if a value is missing or is not valid, or there are none. */
         fun of(values: Any?): LatencyTable {
             val rows = rowsOf(values).map { row ->
                 val p50 = number(row, "p50", 1e-6, 3600.0)

@@ -64,7 +64,7 @@ data class Manifest(
     }
 
     companion object {
-        /** Read a manifest; throws [VecaError.File] if it is none, of a newer format, or makes no sense. */
+        /** Read a manifest; throws [VecaError.File] if it is none, of a newer format, or is not valid. */
         fun parse(text: String): Manifest {
             val fields = Fields(tableOf(Json.parse(text)) ?: throw VecaError.File("the manifest is no table"))
             if (fields.values["format"] != FORMAT) throw VecaError.File("the manifest is not of veca-edge")
@@ -107,7 +107,7 @@ private class Fields(val values: Map<String, Any?>) {
         (value as? Double)?.takeIf { it == round(it) && it in 1.0..most } ?: wrong(name)
 
     private fun wrong(name: String): Nothing =
-        throw VecaError.File("the manifest's $name makes no sense: ${values[name].toString().take(60)}")
+        throw VecaError.File("the manifest's $name is not valid: ${values[name].toString().take(60)}")
 }
 
 internal fun tableOf(value: Any?): Map<String, Any?>? =
