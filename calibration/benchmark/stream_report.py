@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from veca_edge.calibration.benchmark.report import Report, disturbances, report, surroundings
-from veca_edge.calibration.benchmark.stream_rows import SOME_PATCHES, Host, StreamBenchmark, StreamRow
+from veca_edge.calibration.benchmark.stream_rows import StreamBenchmark, StreamRow
 from veca_edge.calibration.benchmark.streams import BLOCK_FRAMES
 from veca_edge.calibration.benchmark.synthetic import SCENES
 from veca_edge.tables import Table, count, milliseconds, number
@@ -20,39 +20,25 @@ def describe_streams(result: StreamBenchmark) -> Report:
 
 
 def _tables(result: StreamBenchmark) -> Iterator[Table]:
-    """Per clip, the pool first: time, and what it buys; then what the core budget saves."""
+    """Per clip, the pool first: time, and what it buys."""
     for clip in dict.fromkeys(row.clip for row in result.rows):
         rows = [row for row in result.rows if row.clip == clip]
         yield _time_table(f"{clip}, {count(rows[0].frames, 'frame')}: time per frame, ms", rows)
         yield _work_table(f"{clip}: patches computed, and fidelity to full computation", rows)
-        yield _host_table(f"{clip}: streaming's time outside the engine", rows)
-    if result.spreads:
-        yield _spread_table(result)
 
 
 def _time_table(title: str, rows: list[StreamRow]) -> Table:
     most = max(row.cores for row in rows)
-    columns = (
-        *BUDGETS,
-        "full p50",
-        "p95",
-        "mean",
-        "streamed p50",
-        "p95",
-        "p99",
-        "mean",
-        "ratio",
-        f"vs. full {most}",
-        "frames/s",
-    )
+    full, streamed = ("full p50", "p95", "mean"), ("streamed p50", "p95", "p99", "mean")
+    columns = (*BUDGETS, *full, *streamed, "outside", "ratio", f"vs. full {most}")
     lines = tuple(
         (
             *_budgets(row),
             *map(milliseconds, (row.full.p50, row.full.p95, row.full_mean)),
             *map(milliseconds, (row.streamed.p50, row.streamed.p95, row.streamed.p99, row.streamed_mean)),
+            milliseconds(row.host.frame_ms * row.host.share),
             f"{row.ratio:.2f}",
             f"{row.against_most:.1f} x",
-            milliseconds(1e3 / row.streamed_mean),
         )
         for row in rows
     )
@@ -75,37 +61,6 @@ def _work_table(title: str, rows: list[StreamRow]) -> Table:
     return Table(columns, lines, title)
 
 
-def _host_table(title: str, rows: list[StreamRow]) -> Table:
-    low, high = SOME_PATCHES
-    columns = (
-        *BUDGETS,
-        "all frames",
-        "outside",
-        "share",
-        f"{low}-{high} patches",
-        "their mean",
-        "outside",
-        "share",
-    )
-    lines = tuple((*_budgets(row), *_host(row.host), *_host_some(row.host_some)) for row in rows)
-    return Table(columns, lines, title)
-
-
-def _host(host: Host) -> tuple[str, ...]:
-    return (milliseconds(host.frame_ms), milliseconds(host.frame_ms * host.share), f"{100 * host.share:.0f} %")
-
-
-def _host_some(host: Host | None) -> tuple[str, ...]:
-    return ("0", "-", "-", "-") if host is None else (str(host.frames), *_host(host))
-
-
-def _spread_table(result: StreamBenchmark) -> Table:
-    few, most = result.spreads[0].fewest, result.spreads[0].most
-    lines = tuple((one.clip, _budget(one.patch_budget), f"{one.ratio:.2f}") for one in result.spreads)
-    title = f"Streaming with {most} cores takes, of the time with {few}"
-    return Table(("clip", "budget", "times"), lines, title, words=1)
-
-
 def _method(result: StreamBenchmark) -> Iterator[str]:
     """How it was measured, point by point."""
     yield (
@@ -121,7 +76,7 @@ def _method(result: StreamBenchmark) -> Iterator[str]:
         "Cosine: of a frame, the mean over its patches of the cosine between streamed and full features; mean, "
         "5th percentile and worst are over frames. None: frames for which nothing had to be computed."
     )
-    yield "Outside the engine: resizing, cutting, finding change, copying what is remembered, results."
+    yield "Outside (the engine), mean: resizing, cutting, finding change, copying what is remembered, results."
     for clip in dict.fromkeys(row.clip for row in result.rows):
         scene = SCENES.get(clip.partition(":")[2])
         if scene is not None:

@@ -11,8 +11,6 @@ import numpy as np
 from veca_edge.calibration.benchmark.report import Measured
 from veca_edge.runtime.measuring import Latency, latency
 
-SOME_PATCHES = (24, 40)  # "around 32": from, to
-
 
 @dataclass(frozen=True)
 class Fidelity:
@@ -35,12 +33,10 @@ class Host:
     """The part of a frame's time outside the engine: resizing, finding change, copying results.
 
     Attributes:
-        frames: that this is over.
         frame_ms: mean time of a frame, milliseconds.
         share: of it, outside the engine.
     """
 
-    frames: int
     frame_ms: float
     share: float
 
@@ -63,7 +59,6 @@ class StreamRow:
         keyframes: frames for which everything was.
         fidelity: against full computation.
         host: over all frames.
-        host_some: over frames with around 32 computed patches, None if there are none.
     """
 
     clip: str
@@ -81,18 +76,6 @@ class StreamRow:
     keyframes: int
     fidelity: Fidelity
     host: Host
-    host_some: Host | None
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What the core budget saves while streaming: mean time with `most` cores / with `fewest`."""
-
-    clip: str
-    patch_budget: int | None
-    fewest: int
-    most: int
-    ratio: float
 
 
 @dataclass(frozen=True)
@@ -104,14 +87,12 @@ class StreamBenchmark(Measured):
         patches: of the model's input, for the last clip.
         pool: the name of the rows over all clips, None for a single clip.
         rows: by clip (the pool first), cores and patch budget.
-        spreads: one per clip and patch budget, () for a single core budget.
     """
 
     image_size: int
     patches: int
     pool: str | None
     rows: tuple[StreamRow, ...]
-    spreads: tuple[Spread, ...]
 
 
 class Sample(NamedTuple):
@@ -146,7 +127,6 @@ def stream_rows(samples: Samples) -> Iterator[StreamRow]:
     most = max(cores for _, cores, _ in samples)
     for (clip, cores, budget), taken in samples.items():
         full, streamed = ([one.full for one in taken], [one.streamed for one in taken])
-        some = [one for one in taken if SOME_PATCHES[0] <= one.patches <= SOME_PATCHES[1]]
         yield StreamRow(
             clip=clip,
             cores=cores,
@@ -163,18 +143,7 @@ def stream_rows(samples: Samples) -> Iterator[StreamRow]:
             keyframes=sum(one.keyframe for one in taken),
             fidelity=fidelity(taken),
             host=host(taken),
-            host_some=host(some) if some else None,
         )
-
-
-def spreads(samples: Samples) -> Iterator[Spread]:
-    """Per clip and patch budget, what the core budget saves."""
-    budgets = sorted({cores for _, cores, _ in samples})
-    fewest, most = budgets[0], budgets[-1]
-    for clip, cores, budget in samples:
-        if cores == fewest < most:
-            times = (_mean([one.streamed for one in samples[clip, count, budget]]) for count in (most, fewest))
-            yield Spread(clip, budget, fewest, most, next(times) / next(times))
 
 
 def fidelity(samples: Sequence[Sample]) -> Fidelity:
@@ -189,7 +158,7 @@ def host(samples: Sequence[Sample]) -> Host:
     """Over one or more frames."""
     streamed = sum(one.streamed for one in samples)
     share = 1 - sum(one.engine for one in samples) / streamed
-    return Host(len(samples), streamed / len(samples) * 1e3, share)
+    return Host(streamed / len(samples) * 1e3, share)
 
 
 def _mean(values: Sequence[float]) -> float:

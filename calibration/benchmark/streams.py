@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from veca_edge.calibration.benchmark.clips import Clip, Frames
 from veca_edge.calibration.benchmark.request import BenchRequest
-from veca_edge.calibration.benchmark.stream_rows import Key, Sample, StreamBenchmark, pooled, spreads, stream_rows
+from veca_edge.calibration.benchmark.stream_rows import Key, Sample, StreamBenchmark, pooled, stream_rows
 from veca_edge.calibration.benchmark.target import Target
 from veca_edge.converters.verification import cosines
 from veca_edge.runtime.engines.engine import Engine
@@ -84,7 +84,6 @@ def measure_streams(
         patches=lanes[-1].samples[-1].total,
         pool=pool,
         rows=tuple(stream_rows(everything)),
-        spreads=tuple(spreads(everything)),
         other_work=others,
     )
 

@@ -48,16 +48,8 @@ def tables_from(values: Any, target_rate: float = BALANCED.target_rate) -> Table
     """
     if not isinstance(values, Mapping):
         raise VecaError("a table of operating points is a JSON object")
-    quality, latency = _rows(values, "quality"), _rows(values, "latency")
-    freshness = values.get("freshness")
-    if freshness is not None and not isinstance(freshness, Mapping):
-        raise VecaError("freshness must be an object with ages and worth")
-    tables = QualityTable.from_rows(quality, freshness), LatencyTable.from_rows(latency)
-    return Tables.of(*tables, target_rate)
-
-
-def _rows(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    rows = values.get(name)
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise VecaError(f"{name} must be a list of objects, one per operating point")
-    return rows
+    for name in ("quality", "latency"):
+        if not isinstance(values.get(name), list):
+            raise VecaError(f"{name} must be a list of objects, one per operating point")
+    quality = QualityTable.from_dict({"rows": values["quality"], "freshness": values.get("freshness")})
+    return Tables.of(quality, LatencyTable.from_rows(values["latency"]), target_rate)

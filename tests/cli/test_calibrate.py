@@ -44,9 +44,9 @@ def test_it_shows_layers_wholes_and_what_was_chosen(
     folder, result = calibrated
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert sum(line.startswith("blocks.") for line in lines) == 4 * 7
+    assert sum(line.startswith("  blocks.") for line in lines) == 4 * 7
     for name in ("int8", "int4"):
-        assert sum(line.startswith(f"{name} ") for line in lines) == 2
+        assert sum(line.startswith(f"  {name} ") for line in lines) == 2
     assert "chosen: " in result.stdout
     assert "3 photos to learn from, 3 to evaluate on" in result.stdout
     assert "recipe.json: the recipe" in result.stdout

@@ -69,7 +69,7 @@ def test_model_files_are_told_apart_by_content(tmp_path: Path, default_model_fil
     path.write_bytes(default_model_file.read_bytes())
     facts = json.loads(inspect(path, "--json").stdout)
     assert (facts["kind"], facts["path"], facts["bytes"]) == ("model file", str(path), path.stat().st_size)
-    assert set(facts["methods"]) >= {"encode", "step", "cores_8", "cores_64", "shared by all"}
+    assert set(facts["methods"]) >= {"encode", "step", "cores_8", "cores_64", "all methods share"}
     assert facts["methods"]["encode"].startswith("1 delegate (XnnpackBackend), 0 operators outside")
     lines = inspect(path).stdout.splitlines()
     assert lines[0] == f"{path}  (model file for ExecuTorch, int8, {path.stat().st_size / 1e6:.1f} MB)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from veca_edge.cli.main import main
-from veca_edge.cli.quality_table import StoredQuality, quality_lines, read_quality
+from veca_edge.cli.quality_table import quality_lines, read_quality
 from veca_edge.errors import VecaError
 from veca_edge.governor.quality import QualityTable
 from veca_edge.model.checkpoint import default_checkpoint_path
@@ -36,7 +35,7 @@ def test_the_table_is_shown_on_demand(default_model_file: Path) -> None:
     assert "±" in rows[0]
     assert max(map(len, rows)) <= 110
     assert any(line.startswith("Measured on 48 frames of a clip and 16 photos") for line in lines)
-    assert any("of 132 values smoothed" in line for line in lines)
+    assert any("of 132 values were smoothed" in line for line in lines)
 
 
 def test_json_and_picture(default_model_file: Path, tmp_path: Path) -> None:
@@ -58,21 +57,17 @@ def test_a_name_is_no_formula(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "name.svg").read_text()
 
 
-def _stored(row: Mapping[str, object]) -> StoredQuality:
-    return StoredQuality("some.pte", "some", "int8", QualityTable.from_rows([row]))
-
-
 def test_files_of_earlier_versions_read_well() -> None:
-    lines = list(quality_lines(_stored(ROW)))
-    assert lines[3].split() == ["128", "8", "-", "0.849", "0.9000", "-", "0.8000", "-", "-"]
+    lines = list(quality_lines(QualityTable.from_rows([ROW])))
+    assert lines[1].split() == ["128", "8", "-", "0.849", "0.9000", "-", "0.8000", "-", "-"]
 
 
 def test_labels_add_a_column_and_smoothed_values_are_marked() -> None:
     row = ROW | {"accuracy": 0.6, "accuracy_error": 0.043, "raw": {"feature_cosine": 0.79}}
-    lines = list(quality_lines(_stored(row)))
-    assert lines[2].endswith("accuracy")
-    assert lines[3].endswith("60.0 ± 4.3 %")
-    assert "~0.8000" in lines[3]
+    lines = list(quality_lines(QualityTable.from_rows([row])))
+    assert lines[0].endswith("accuracy")
+    assert lines[1].endswith("60.0 ± 4.3 %")
+    assert "~0.8000" in lines[1]
 
 
 @pytest.mark.parametrize(

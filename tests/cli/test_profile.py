@@ -51,7 +51,7 @@ def test_json_says_what_it_holds_for(default_model_file: Path) -> None:
     ("arguments", "message"),
     [
         (("missing.pte",), "missing.pte: no such file"),
-        ((default_checkpoint_path(),), "profiles are for .pte files"),
+        ((default_checkpoint_path(),), "only .pte files can be profiled"),
         (("--threads", 0), "0 is not in the range"),
     ],
 )

@@ -20,6 +20,7 @@ from veca_edge.cli.main import main
 from veca_edge.sensors.monitor import Look
 from veca_edge.sensors.platforms import detect
 from veca_edge.sensors.reading import FIELDS, Sensed
+from veca_edge.sensors.report import table_lines
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 from veca_edge.sensors.trace import read_trace
 
@@ -214,7 +215,7 @@ def test_the_live_table_makes_room_for_warnings(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LINES", "30")
     written: list[tuple[str, bool]] = []
     monkeypatch.setattr("click.echo", lambda text, err=False, nl=True: written.append((text + "\n" * nl, err)))
-    table = module._LiveTable()
+    table = module._Screen(table_lines, live=True)
     look = Look(DeviceState(0.0, battery=0.5), {"battery": Sensed(0.5, "here")})
     table.update(look, [])
     table.update(look, ["something is wrong"])

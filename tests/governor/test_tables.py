@@ -132,7 +132,7 @@ def test_other_tables_can_be_read_and_wrong_ones_are_refused(tmp_path: Path) -> 
             read_tables(path)
     with pytest.raises(VecaError, match="cannot read"):
         read_tables(tmp_path / "none.json")
-    with pytest.raises(VecaError, match="freshness must be"):
+    with pytest.raises(VecaError, match="freshness as a mapping"):
         tables_from({"quality": [QUALITY], "latency": [LATENCY], "freshness": 3})
 
 

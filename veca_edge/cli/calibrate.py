@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,11 @@ from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.photos.calibration import FEWEST, LEARN, MOST
+from veca_edge.tables import Table, number
 
 if TYPE_CHECKING:
     from veca_edge.calibration.quantization.findings import Report, Whole
     from veca_edge.calibration.quantization.losses import Loss
-    from veca_edge.calibration.quantization.sensitivity import SensitivityRow
 
 EPILOG = """\b
 Examples:
@@ -34,6 +35,11 @@ photos/ holds images, or folders of images named after labels, perhaps in train/
 evaluate on). --max-drop holds for the mean cosine of embedding and features to float32, and with labels that
 the model knows also for accuracy. Nothing is trained.
 """
+KINDS = ("int8", "int4", "fp16")
+WHOLE_COLUMNS = (
+    *("recipe", "weights MB", "cores", "embedding cosine", "feature cosine", "same top-1"),
+    "accuracy lost, points",
+)
 
 
 @click.command("calibrate", epilog=EPILOG)
@@ -88,67 +94,51 @@ def command(as_json: bool, **given: Any) -> None:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    cores = " and ".join(map(str, report.model["budgets"]))
     yield ""
-    yield f"lost by one layer alone, in millionths of the mean cosine; {report.row_photos} photos, {cores} cores"
-    yield f"{'layer':<18}      int8      int4      fp16"
-    yield from _layer_lines(report.rows)
+    yield from _layer_table(report).lines()
     yield ""
-    yield from _whole_lines(report)
+    wholes = report.wholes if report.chosen is None else (*report.wholes, report.chosen)
+    cells = tuple(tuple(_loss_cells(whole, loss)) for whole in wholes for loss in whole.losses)
+    yield from Table(WHOLE_COLUMNS, cells, words=1).lines()
     yield ""
     yield _photos(report)
     if report.chosen is not None:
-        yield from _chosen_lines(report, report.chosen)
+        yield _choice(report, report.chosen)
 
 
-def _layer_lines(rows: tuple[SensitivityRow, ...]) -> Iterator[str]:
+def _layer_table(report: Report) -> Table:
+    """What each layer loses at the budget where it loses most."""
     worst: dict[str, dict[str, float]] = {}
-    for row in rows:
-        kinds = worst.setdefault(row.layer, {})
-        kinds[row.precision] = max(kinds.get(row.precision, 0.0), row.loss.fidelity)
-    for layer, kinds in worst.items():
-        cells = [
-            f"{1e6 * kinds[kind]:10.3g}" if kind in kinds else f"{'-':>10}" for kind in ("int8", "int4", "fp16")
-        ]
-        yield f"{layer:<18}{''.join(cells)}"
-
-
-def _whole_lines(report: Report) -> Iterator[str]:
-    yield "recipe  weights MB  cores  embedding cosine  feature cosine  same top-1  accuracy lost, points"
-    wholes = report.wholes if report.chosen is None else (*report.wholes, report.chosen)
-    for whole in wholes:
-        for loss in whole.losses:
-            yield f"{whole.recipe.name:<6}  {whole.weight_bytes / 1e6:10.2f}  {_loss(loss)}"
-
-
-def _loss(loss: Loss) -> str:
-    same = f"{'-':>12}" if loss.changed is None else f"{100 * (1 - loss.changed):10.1f} %"
-    lost = "-" if loss.accuracy is None else f"{100 * loss.accuracy:.2f} ± {100 * loss.error:.2f}"
-    return f"{loss.cores:5}  {1 - loss.embedding:16.5f}  {1 - loss.features:14.5f}{same}  {lost:>21}"
-
-
-def _chosen_lines(report: Report, chosen: Whole) -> Iterator[str]:
-    recipe = chosen.recipe
-    counts: dict[str, int] = {}
     for row in report.rows:
-        if row.precision == "fp16" and row.loss.cores == report.model["budgets"][0]:  # once per layer
-            kind = recipe.precision_of(row.layer)
-            counts[kind] = counts.get(kind, 0) + 1
+        kinds = worst.setdefault(row.layer, {})
+        kinds[row.precision] = max(kinds.get(row.precision, 0.0), 1e6 * row.loss.fidelity)
+    cells = tuple((layer, *(number(kinds.get(kind), ".3g") for kind in KINDS)) for layer, kinds in worst.items())
+    cores = " and ".join(map(str, report.model["budgets"]))
+    title = f"lost by one layer alone, in millionths of the mean cosine; {report.row_photos} photos, {cores} cores"
+    return Table(("layer", *KINDS), cells, title, words=1)
+
+
+def _loss_cells(whole: Whole, loss: Loss) -> Iterator[str]:
+    yield from (whole.recipe.name, f"{whole.weight_bytes / 1e6:.2f}", str(loss.cores))
+    yield from (f"{1 - loss.embedding:.5f}", f"{1 - loss.features:.5f}")
+    yield number(None if loss.changed is None else 100 * (1 - loss.changed), ".1f", " %")
+    yield "-" if loss.accuracy is None else f"{100 * loss.accuracy:.2f} ± {100 * loss.error:.2f}"
+
+
+def _choice(report: Report, chosen: Whole) -> str:
+    counts = Counter(map(chosen.recipe.precision_of, dict.fromkeys(row.layer for row in report.rows)))
     layers = ", ".join(f"{count} in {kind}" for kind, count in counts.items())
     size = "" if report.file_bytes is None else f", a .pte of {report.file_bytes / 1e6:.2f} MB"
     lost = f"at most {100 * chosen.fidelity:.2f} % of the mean cosine lost"
     if report.accuracy is not None:
         lost += f" and {100 * max(loss.accuracy or 0.0 for loss in chosen.losses):.2f} points of accuracy"
-    yield f"chosen: of the layers {layers}; {chosen.weight_bytes / 1e6:.2f} MB of weights{size}; {lost}"
+    return f"chosen: of the layers {layers}; {chosen.weight_bytes / 1e6:.2f} MB of weights{size}; {lost}"
 
 
 def _photos(report: Report) -> str:
     learn, evaluate = report.photos["learn"], report.photos["evaluate"]
     labelled = " labelled" if evaluate["labelled"] else ""
     text = f"{learn['photos']} photos to learn from, {evaluate['photos']}{labelled} to evaluate on"
-    text = f"{report.photos['source']}: {text}"
-    return text + ("" if report.accuracy is None else f"; accuracy in float32 {_accuracy(report.accuracy)}")
-
-
-def _accuracy(accuracy: Mapping[int, float]) -> str:
-    return ", ".join(f"{100 * value:.1f} % at {cores} cores" for cores, value in accuracy.items())
+    known = report.accuracy or {}
+    accuracy = ", ".join(f"{100 * value:.1f} % at {cores} cores" for cores, value in known.items())
+    return f"{report.photos['source']}: {text}" + (accuracy and f"; accuracy in float32 {accuracy}")

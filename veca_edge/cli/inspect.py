@@ -18,6 +18,7 @@ from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
 from veca_edge.plotting import check_picture
+from veca_edge.tables import Table
 
 if TYPE_CHECKING:
     from veca_edge.modelfile.pte import ModelFile
@@ -99,7 +100,7 @@ class Findings:
 def command(as_json: bool, **given: Any) -> None:
     """Show what is inside a checkpoint, a model file or a Core ML package.
 
-    Without PATH: the checkpoint that comes with the package.
+    Without PATH it shows the checkpoint that comes with the package.
     """
     found = inspect(InspectRequest(**given), None if as_json else Stages())
     if as_json:
@@ -121,17 +122,27 @@ def inspect(request: InspectRequest, stages: Stages | None = None) -> Findings:
     """
     path = request.path
     if request.quality and path is not None:
-        from veca_edge.cli.quality_table import quality_lines, read_quality
-
-        plot = None if request.plot is None else check_picture(request.plot)
-        stored = read_quality(path)
-        if plot is not None:
-            stored.draw(plot)
-        return Findings(stored.to_dict(), quality_lines(stored))
+        return _quality(path, request.plot)
     if request.ane and path is not None:
         return _neural_engine(path, request.images, stages)
     facts = inspect_file(path)
     return Findings(facts, LINES.get(facts.get("kind", ""), nested_lines)(facts))
+
+
+def _quality(path: Path, plot: Path | None) -> Findings:
+    from veca_edge.calibration.quality.plot import draw_quality
+    from veca_edge.cli.quality_table import quality_lines, read_quality
+
+    picture = None if plot is None else check_picture(plot)
+    manifest, table = read_quality(path)
+    named = {"path": str(path), "name": manifest.name, "quantization": manifest.quantization}
+    values = table.to_dict()
+    for cells, row in zip(values["rows"], table.rows, strict=True):
+        cells["fidelity"] = row.fidelity
+    if picture is not None:
+        draw_quality(picture, table, f"{manifest.name}, {manifest.quantization}")
+    title = f"{path}  ({manifest.name}, {manifest.quantization})"
+    return Findings(named | values, chain([title, ""], quality_lines(table)))
 
 
 def _neural_engine(path: Path, images: Path | None, stages: Stages | None) -> Findings:
@@ -187,9 +198,8 @@ def _method_contents(file: ModelFile) -> dict[str, str]:
         for name, m in coverage.methods.items()
     }
     return contents | {
-        "shared by all": f"{coverage.weight_bytes / 1e6:.2f} MB of weights",
-        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB, each stored once: encode and encode_N share one, so do "
-        "step and step_N",
+        "all methods share": f"{coverage.weight_bytes / 1e6:.2f} MB of weights",
+        "graphs": f"{coverage.graph_bytes / 1e3:.0f} kB; encode and encode_N share one, and so do step and step_N",
     }
 
 
@@ -197,17 +207,19 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """A checkpoint's facts for a terminal: what it is, what it does, what it costs."""
     yield f"{facts['path']}  (checkpoint, {facts['bytes'] / 1e6:.1f} MB)"
     yield ""
-    yield from _columns(_checkpoint_rows(facts))
+    yield from Table(("", ""), tuple(_checkpoint_rows(facts)), words=2).lines()
     yield ""
-    yield "GFLOPs per image"
-    yield from _cost_lines(facts["gflops"])
+    costs = facts["gflops"]
+    sides = next(iter(costs.values()))
+    rows = tuple((cores, *(f"{row[side]:.3f}" for side in sides)) for cores, row in costs.items())
+    yield from Table(("cores", *(f"{side} px" for side in sides)), rows, "GFLOPs per image").lines()
 
 
 def model_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """A model file's facts for a terminal, laid out as a checkpoint's; the quality table has its own option."""
     yield f"{facts['path']}  (model file for ExecuTorch, {facts['quantization']}, {facts['bytes'] / 1e6:.1f} MB)"
     yield ""
-    yield from _columns(_model_rows(facts))
+    yield from Table(("", ""), tuple(_model_rows(facts)), words=2).lines()
     yield ""
     yield "Methods"
     width = max(map(len, facts["methods"]))
@@ -227,12 +239,17 @@ def package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """A Core ML package's facts for a terminal: functions, what they are made of, weights, and the rest."""
     yield _package_title(facts)
     functions = facts["functions"]
-    width = max(map(len, functions))
-    yield f"\n  {'function':<{width}}  operations  constants  weights"
-    for name, function in functions.items():
-        count, stored = sum(function["operations"].values()), function["weight_bytes"] / 1e6
-        note = "  (default)" if name == facts["default_function"] and len(functions) > 1 else ""
-        yield f"  {name:<{width}}  {count:>10}  {function['constants']:>9}  {stored:>4.2f} MB{note}"
+    rows = tuple(
+        (
+            name + (" (default)" if name == facts["default_function"] and len(functions) > 1 else ""),
+            str(sum(function["operations"].values())),
+            str(function["constants"]),
+            f"{function['weight_bytes'] / 1e6:.2f} MB",
+        )
+        for name, function in functions.items()
+    )
+    yield ""
+    yield from Table(("function", "operations", "constants", "weights"), rows, words=1).lines()
     for title in ("operations", "inputs", "outputs"):
         for names, found in alike({name: function[title] for name, function in functions.items()}):
             yield f"\n{title.capitalize()} of {names}"
@@ -295,27 +312,14 @@ def _shared_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _label_rows(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
-    more = len(labels) - FIRST_LABELS
     if labels:
-        yield "labels", ", ".join(labels[:FIRST_LABELS]) + (f", and {more} more" if more > 0 else "")
+        yield "labels", _listed(labels, FIRST_LABELS)
 
 
 def _preprocessing_rows(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "image", f"{preprocessing['image_size']} px, {preprocessing['fit']}"
     for name in ("mean", "std"):
         yield name, " ".join(f"{value:g}" for value in preprocessing[name])
-
-
-def _columns(rows: Iterator[tuple[str, str]]) -> Iterator[str]:
-    for name, value in rows:
-        yield f"  {name:<10}  {value}"
-
-
-def _cost_lines(table: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    sides = list(next(iter(table.values())))
-    yield "  cores" + "".join(f"{side + ' px':>10}" for side in sides)
-    for cores, row in table.items():
-        yield f"  {cores:>5}" + "".join(f"{row[side]:>10.3f}" for side in sides)
 
 
 def _title(key: object) -> str:
@@ -330,10 +334,13 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, (list, tuple)):
-        texts = [_text(item) for item in value]
-        more = len(texts) - 2 * FIRST_LABELS
-        return ", ".join(texts[: 2 * FIRST_LABELS]) + (f", and {more} more" if more > 0 else "") or "none"
+        return _listed([_text(item) for item in value], 2 * FIRST_LABELS) or "none"
     return str(value)
+
+
+def _listed(texts: Sequence[str], most: int) -> str:
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f", and {more} more" if more > 0 else "")
 
 
 # How each kind of facts reads best; others are nested names and values.

@@ -14,7 +14,8 @@ import click
 from veca_edge.cli.options import InputPath, threads_option
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
-from veca_edge.tables import Table
+from veca_edge.files import is_there
+from veca_edge.tables import Table, number
 
 if TYPE_CHECKING:
     from veca_edge.governor.points import OperatingPoint
@@ -117,20 +118,17 @@ def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _
     """
     for module in ("executorch", "cv2"):
         require(module, "run")
-    from veca_edge.conversion.default import default_model_path
-    from veca_edge.files import is_there
+    from veca_edge.conversion.default import load
     from veca_edge.modelfile.pte import is_model_file
-    from veca_edge.runtime.model import load
     from veca_edge.runtime.profile import profile_device, quality_of
 
     path = request.model
     if path is not None and is_there(path) and not is_model_file(path):
-        raise VecaError(f"{path}: profiles are for .pte files: convert the checkpoint with `veca-edge convert`")
-    model = load(path or default_model_path(say), threads=request.threads)
+        raise VecaError(f"{path}: only .pte files can be profiled: convert the checkpoint with `veca-edge convert`")
+    model = load(path, threads=request.threads, say=say)
     found = profile_device(model, again=request.again, advance=advance)
-    fidelity = {row.configuration: row.fidelity for row in quality_of(model).rows}
-    known = [row for row in found.table.rows if row.configuration in fidelity]
-    rows = tuple((row, fidelity[row.configuration]) for row in known)
+    times = {row.configuration: row for row in found.table.rows}
+    rows = tuple((times[row.configuration], row.fidelity) for row in quality_of(model).rows)
     return Profiled(model.name, model.digest, found, rows, _recommended(model, found, request.target_fps))
 
 
@@ -205,6 +203,6 @@ def _lines(profiled: Profiled) -> Iterator[str]:
 
 
 def _cells(row: LatencyRow, fidelity: float) -> tuple[str, ...]:
-    budget = "-" if row.patch_budget is None else str(row.patch_budget)
+    configuration = (str(row.image_size), str(row.cores), number(row.patch_budget, "d"))
     times = (f"{1e3 * row.p50:.2f}", f"{1e3 * row.p95:.2f}")
-    return (str(row.image_size), str(row.cores), budget, *times, f"{row.computed:.1f}", f"{fidelity:.3f}")
+    return (*configuration, *times, f"{row.computed:.1f}", f"{fidelity:.3f}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from veca_edge.errors import VecaError
 from veca_edge.files import is_package, is_regular
 from veca_edge.governor.quality import QualityRow, QualityTable
+from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import is_model_file, read_model_file
 from veca_edge.tables import Table, number
 
@@ -20,40 +20,8 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class StoredQuality:
-    """The quality table of a model file, and which file that is.
-
-    Attributes:
-        path: of the file.
-        name: of the model.
-        quantization: of the model's weights.
-        table: parsed once; lines, JSON and the picture are made of it.
-    """
-
-    path: str
-    name: str
-    quantization: str
-    table: QualityTable
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        values = self.table.to_dict()
-        rows = [
-            row | {"fidelity": known.fidelity} for row, known in zip(values["rows"], self.table.rows, strict=True)
-        ]
-        named = {"path": self.path, "name": self.name, "quantization": self.quantization}
-        return named | values | {"rows": rows}
-
-    def draw(self, path: Path) -> None:
-        """Draw the table, see `draw_quality`."""
-        from veca_edge.calibration.quality.plot import draw_quality
-
-        draw_quality(path, self.table, f"{self.name}, {self.quantization}")
-
-
-def read_quality(path: Path) -> StoredQuality:
-    """The quality table of a model file.
+def read_quality(path: Path) -> tuple[Manifest, QualityTable]:
+    """What a model file is, and its quality table.
 
     Raises:
         VecaError: no model file, or one without a table, or a table that is damaged.
@@ -72,31 +40,26 @@ def read_quality(path: Path) -> StoredQuality:
         raise VecaError(f"{path}: {error}") from None
     if table is None:
         raise VecaError(f"{path} has no quality table: convert the checkpoint again, without --no-evaluate")
-    return StoredQuality(str(path), manifest.name, manifest.quantization, table)
+    return manifest, table
 
 
-def quality_lines(stored: StoredQuality) -> Iterator[str]:
-    """The table for a terminal, the best configuration first."""
-    rows = stored.table.rows
-    columns = COLUMNS if any(row.accuracy is not None for row in rows) else COLUMNS[:-1]
-    yield f"{stored.path}  ({stored.name}, {stored.quantization})"
+def quality_lines(table: QualityTable) -> Iterator[str]:
+    """The table for a terminal, the best configuration first, and what it was measured on."""
+    columns = COLUMNS if any(row.accuracy is not None for row in table.rows) else COLUMNS[:-1]
+    yield from Table(columns, tuple(tuple(_cells(row))[: len(columns)] for row in table.rows)).lines()
     yield ""
-    yield from Table(columns, tuple(tuple(_cells(row))[: len(columns)] for row in rows)).lines()
-    yield ""
-    yield from _notes(stored.table.facts)
+    yield from _notes(table.facts)
 
 
 def _cells(row: QualityRow) -> Iterator[str]:
-    yield from (str(row.image_size), str(row.cores), "-" if row.patch_budget is None else str(row.patch_budget))
-    yield f"{row.fidelity:.3f}"
-    yield from (_mark(row, "embedding_cosine") + number(row.embedding_cosine), number(row.embedding_p5))
-    yield from (_mark(row, "feature_cosine") + number(row.feature_cosine), number(row.feature_p5))
-    yield _mark(row, "top1_agreement") + _share(row.top1_agreement, row.top1_error)
+    def marked(name: str, text: str) -> str:
+        return (SMOOTHED if name in row.raw else "") + text
+
+    yield from (str(row.image_size), str(row.cores), number(row.patch_budget, "d"), f"{row.fidelity:.3f}")
+    yield from (marked("embedding_cosine", number(row.embedding_cosine)), number(row.embedding_p5))
+    yield from (marked("feature_cosine", number(row.feature_cosine)), number(row.feature_p5))
+    yield marked("top1_agreement", _share(row.top1_agreement, row.top1_error))
     yield _share(row.accuracy, row.accuracy_error)
-
-
-def _mark(row: QualityRow, name: str) -> str:
-    return SMOOTHED if name in row.raw else ""
 
 
 def _share(value: float | None, error: float | None) -> str:
@@ -110,7 +73,7 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts.get("about"):
         yield f"Measured on {facts['about']}."
     yield "Fidelity: the geometric mean of embedding cosine, feature cosine and share of same top-1."
-    sample = _table(facts, "sample")
+    sample, smoothed, made_with = (_mapping(facts, name) for name in ("sample", "smoothed", "made_with"))
     if sample:
         yield (
             f"Photos: {sample.get('photos')} of {sample.get('found')}, {sample.get('labelled')} with labels of the "
@@ -119,17 +82,15 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
         )
     if isinstance(best := sample.get("reference_accuracy"), (int, float)):
         yield f"Accuracy of the checkpoint in fp32, all cores, largest size: {100 * best:.1f} %"
-    smoothed = _table(facts, "smoothed")
     if smoothed:
         yield (
-            f"{SMOOTHED} {smoothed.get('changed')} of {smoothed.get('values')} values smoothed so that more is "
-            f"never worse; {smoothed.get('beyond_error')} contradict that by more than their standard error"
+            f"{SMOOTHED} {smoothed.get('changed')} of {smoothed.get('values')} values were smoothed so that more "
+            f"is never worse; {smoothed.get('beyond_error')} contradict that by more than their standard error"
         )
-    made_with = _table(facts, "made_with")
     if made_with:
         yield ", ".join(f"{name} {value}" for name, value in made_with.items())
 
 
-def _table(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = facts.get(name)
     return value if isinstance(value, Mapping) else {}

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class SensorsRequest:
     """What to show of the sensors, and for how long.
 
     Attributes:
-        watch: go on showing samples.
+        watch: keep showing samples.
         as_json: show JSON instead of tables and lines.
         record: write samples to this file.
         interval: seconds between samples, 0.1 to 3600.
@@ -79,7 +79,7 @@ class SensorsRequest:
 
 @click.command("sensors", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--watch", is_flag=True, help="Go on: refresh the table on a terminal, print a line per sample elsewhere."
+    "--watch", is_flag=True, help="Keep going: refresh the table on a terminal, print a line per sample elsewhere."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one per line.")
 @path_option("--record", help="Write one JSON line per sample.")
@@ -88,7 +88,7 @@ class SensorsRequest:
     type=click.FloatRange(min=0.1, max=3600),
     default=SensorsRequest.interval,
     show_default=True,
-    help="Take a sample every so many seconds.",
+    help="Wait this many seconds between samples.",
 )
 @click.option(
     "--samples",
@@ -112,11 +112,11 @@ def show_sensors(request: SensorsRequest) -> bool:
     with ExitStack() as stack:
         writer = stack.enter_context(LineWriter(request.record)) if request.record is not None else None
         monitor = stack.enter_context(Monitor(detect(), min(request.interval, 1.0), notify=warnings.put))
-        show = _display(request)
+        screen = _screen(request)
         try:
             monitor.wait(PATIENCE)
             for look in _looks(monitor, request.interval, request.count):
-                show.update(look, _drained(warnings))
+                screen.update(look, _drained(warnings))
                 if writer is not None:
                     writer.write(state_record(look.state))
         except KeyboardInterrupt:
@@ -142,68 +142,41 @@ def _looks(monitor: Monitor, interval: float, count: int | None) -> Iterator[Loo
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-class _Display:
-    """Shows nothing but warnings; the others show looks as well."""
+class _Screen:
+    """Shows warnings, and of every look what `lines` makes of it.
 
-    def update(self, look: Look, warnings: list[str]) -> None:
-        for warning in warnings:
-            say(warning)
-        self.show(look)
+    A live one stays in its place, cut to the terminal: what has scrolled away cannot be drawn over.
+    """
 
-    def show(self, look: Look) -> None:
-        """Nothing."""
-
-
-class _Json(_Display):
-    def __init__(self, lines: bool) -> None:
-        self._indent = None if lines else 2
-
-    def show(self, look: Look) -> None:
-        click.echo(json.dumps(json_record(look), ensure_ascii=False, indent=self._indent))
-
-
-class _Table(_Display):
-    def show(self, look: Look) -> None:
-        click.echo("\n".join(table_lines(look)))
-
-
-class _Lines(_Display):
-    def __init__(self) -> None:
-        self._start: float | None = None
-
-    def show(self, look: Look) -> None:
-        self._start = look.state.time if self._start is None else self._start
-        click.echo(one_line(look.state, self._start))
-
-
-class _LiveTable(_Display):
-    """A table that stays in its place, cut to the terminal: what has scrolled away cannot be drawn over."""
-
-    def __init__(self) -> None:
-        self._height = 0
+    def __init__(self, lines: Callable[[Look], Iterable[str]], live: bool = False) -> None:
+        self._lines, self._live, self._height = lines, live, 0
 
     def update(self, look: Look, warnings: list[str]) -> None:
         if self._height:
             click.echo(f"\x1b[{self._height}A\x1b[J", nl=False)
-        super().update(look, warnings)
+        for warning in warnings:
+            say(warning)
+        lines = list(self._lines(look))
+        if self._live:
+            columns, rows = shutil.get_terminal_size()
+            lines = [line[: columns - 1] for line in lines]
+            if len(lines) >= rows:
+                lines = [*lines[: max(1, rows - 2)], f"… {len(lines) - max(1, rows - 2)} more"]
+            self._height = len(lines)
+        if lines:
+            click.echo("\n".join(lines))
 
-    def show(self, look: Look) -> None:
-        columns, rows = shutil.get_terminal_size()
-        lines = [line[: columns - 1] for line in table_lines(look)]
-        if len(lines) >= rows:
-            lines = [*lines[: max(1, rows - 2)], f"… {len(lines) - max(1, rows - 2)} more"]
-        click.echo("\n".join(lines))
-        self._height = len(lines)
 
-
-def _display(request: SensorsRequest) -> _Display:
+def _screen(request: SensorsRequest) -> _Screen:
     if request.record is not None and not request.watch:
-        return _Display()
+        return _Screen(lambda look: ())
     if request.as_json:
-        return _Json(lines=request.watch)
-    if not request.watch:
-        return _Table()
-    return _LiveTable() if sys.stdout.isatty() else _Lines()
+        indent = None if request.watch else 2
+        return _Screen(lambda look: [json.dumps(json_record(look), ensure_ascii=False, indent=indent)])
+    if request.watch and not sys.stdout.isatty():
+        first: dict[str, float] = {}
+        return _Screen(lambda look: [one_line(look.state, first.setdefault("time", look.state.time))])
+    return _Screen(table_lines, live=request.watch)
 
 
 def _drained(warnings: SimpleQueue[str]) -> list[str]:

@@ -24,6 +24,7 @@ from veca_edge.calibration.simulation.run import (
 )
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.cli.options import RenamedOption, path_option
+from veca_edge.tables import Table, number
 
 EPILOG = """\b
 Examples:
@@ -34,6 +35,10 @@ Examples:
   veca-edge simulate --trace states.jsonl                # from `veca-edge sensors --record`
 """
 LONGEST = 7 * 24 * 60  # minutes
+COLUMNS = (
+    *("policy", "quality", "throttles", "too hot", "late", "mJ/frame", "battery", "switches/min"),
+    "steady",
+)
 
 
 @click.command("simulate", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -111,30 +116,27 @@ def command(as_json: bool, **given: Any) -> None:
 def _scenario_lines(runs: ScenarioRuns) -> Iterator[str]:
     yield f"{runs.scenario.name}: {runs.scenario.about}"
     yield ""
-    yield from _table_lines(runs.scores)
+    yield from Table(COLUMNS, tuple(map(_cells, runs.scores)), words=1).lines()
+    yield ""
     if len(runs.moments) == 1:
-        yield ""
         yield from _decision_lines(next(iter(runs.moments.values())))
     for verdict in runs.verdicts:
         yield f"  {'yes' if verdict.kept else 'NO '}  {verdict.promise}: {verdict.detail}"
     yield ""
 
 
-def _table_lines(scores: Sequence[Score]) -> Iterator[str]:
-    """Scores for a terminal."""
-    yield (
-        f"{'policy':<12}{'quality':>9}{'throttles':>11}{'too hot':>10}{'late':>9}{'mJ/frame':>10}"
-        f"{'battery':>9}{'switches/min':>14}{'steady':>8}"
+def _cells(row: Score) -> tuple[str, ...]:
+    return (
+        row.policy,
+        f"{row.quality:.3f}",
+        "never" if row.throttled_after is None else f"{row.throttled_after:.1f} min",
+        f"{row.hot_minutes:.1f} min",
+        f"{100 * row.misses:.1f} %",
+        f"{row.frame_energy:.0f}",
+        number(row.battery_hours, ".1f", " h"),
+        f"{row.switches:.2f}",
+        f"{row.steady_switches:.2f}",
     )
-    for row in scores:
-        throttled = "never" if row.throttled_after is None else f"{row.throttled_after:.1f} min"
-        hours = "-" if row.battery_hours is None else f"{row.battery_hours:.1f} h"
-        yield (
-            f"{row.policy:<12}{row.quality:>9.3f}{throttled:>11}{row.hot_minutes:>6.1f} min"
-            f"{100 * row.misses:>7.1f} %{row.frame_energy:>10.0f}{hours:>9}{row.switches:>14.2f}"
-            f"{row.steady_switches:>8.2f}"
-        )
-    yield ""
 
 
 def _decision_lines(moments: Sequence[Moment]) -> Iterator[str]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from veca_edge.tables import Table, number
+
+COLUMNS = ("cores", "embedding cosine", "feature cosine", "relative error", "same top-1")
 
 
 def verification_lines(verification: Mapping[str, Any]) -> Iterator[str]:
     """A verification by budget: the worst of the methods, which all compute the same."""
     rows = verification["rows"]
-    yield "cores  embedding cosine  feature cosine  relative error  same top-1"
-    for cores in dict.fromkeys(row["cores"] for row in rows):
-        these = [row for row in rows if row["cores"] == cores]
-        agreements = [row["top1_agreement"] for row in these if row["top1_agreement"] is not None]
-        top1 = f"{100 * min(agreements):8.1f} %" if agreements else "         -"
-        yield (
-            f"{cores:5}  {min(row['embedding_cosine'] for row in these):16.6f}"
-            f"  {min(row['feature_cosine'] for row in these):14.6f}"
-            f"  {max(row['max_error'] for row in these):14.2g}  {top1}"
-        )
+    budgets = dict.fromkeys(row["cores"] for row in rows)
+    cells = tuple(_cells([row for row in rows if row["cores"] == cores]) for cores in budgets)
+    yield from Table(COLUMNS, cells).lines()
     methods = len({row["method"].replace(f"_{row['cores']}", "_C") for row in rows})
     yield ""
     outcome = "passed" if verification["passed"] else "FAILED"
@@ -29,6 +26,15 @@ def verification_lines(verification: Mapping[str, Any]) -> Iterator[str]:
     )
     if verification["quantization"] != "fp32":
         yield from _range_warning(max((row.get("largest") or 0.0 for row in rows), default=0.0))
+
+
+def _cells(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The worst of the methods of one budget."""
+    embedding, features = (min(row[f"{name}_cosine"] for row in rows) for name in ("embedding", "feature"))
+    agreements = [100 * row["top1_agreement"] for row in rows if row["top1_agreement"] is not None]
+    error = max(row["max_error"] for row in rows)
+    same = number(min(agreements, default=None), ".1f", " %")
+    return str(rows[0]["cores"]), f"{embedding:.6f}", f"{features:.6f}", f"{error:.2g}", same
 
 
 def _range_warning(largest: float) -> Iterator[str]:
