@@ -150,7 +150,7 @@ class RunRequest:
             raise VecaError("--cores auto needs a video or a camera, and --stream: give a number of cores instead")
         if self.cores == "auto" and not can:
             raise VecaError(
-                "--cores auto needs a model file with a quality table: convert the checkpoint with `veca-edge convert`"
+                "--cores auto needs a file with a quality table: convert the checkpoint with `veca-edge convert`"
             )
         fixed = self._given(FOR_FIXED)
         if self.cores == "auto" and fixed:
