@@ -10,7 +10,7 @@ from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.calibration.benchmark.request import ROUNDS, STREAM_SIZE, BenchRequest
 from veca_edge.cli.options import InputPath, Number, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.converters.recipes import PRECISIONS
 from veca_edge.errors import VecaError
 
@@ -139,3 +139,7 @@ def command(as_json: bool, markdown: bool, **given: Any) -> None:
 
     report = bench(request, default_model_path, say, Stages())
     click.echo(report.json() if as_json else report.markdown() if markdown else report.text())
+    if request.plot is not None:
+        say(f"wrote {request.plot}")
+    if not as_json and not markdown:
+        next_step("veca-edge profile --target-fps 15 recommends one operating point for a frame rate")

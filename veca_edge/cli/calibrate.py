@@ -13,7 +13,7 @@ import click
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
 from veca_edge.cli.options import InputPath, RenamedOption, path_option
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.photos.calibration import FEWEST, LEARN, MOST
 from veca_edge.tables import Table, number
@@ -91,6 +91,11 @@ def command(as_json: bool, **given: Any) -> None:
         return
     click.echo("\n".join(_lines(report)))
     click.echo(f"{'' if output is None else f'{output}: the recipe; '}{seconds:.1f} s")
+    if request.plot is not None:
+        say(f"wrote {request.plot}")
+    if output is not None:
+        source = "" if request.checkpoint is None else f" {request.checkpoint}"
+        next_step(f"veca-edge convert{source} --recipe {output}")
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -90,6 +90,8 @@ def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | 
     else:
         click.echo("\n".join(_lines(outcome.fitted)))
         click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
+        if given["plot"] is not None:
+            say(f"wrote {given['plot']}")
         next_step(f"veca-edge convert {outcome.output}")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, RenamedOption, path_option
-from veca_edge.cli.progress import Stages, next_step
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
@@ -103,6 +103,8 @@ def command(as_json: bool, **given: Any) -> None:
     Without PATH it shows the checkpoint that comes with the package.
     """
     found = inspect(InspectRequest(**given), None if as_json else Stages())
+    if given["plot"] is not None:
+        say(f"wrote {given['plot']}")
     if as_json:
         click.echo(json.dumps(found.facts, indent=2, ensure_ascii=False, default=str))
     else:

@@ -13,6 +13,7 @@ from veca_edge.cli.options import InputPath, Number, RenamedOption, moved_to_arg
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
+from veca_edge.numbers import counted
 
 if TYPE_CHECKING:
     from veca_edge.runtime.matching import Matches
@@ -128,4 +129,4 @@ def _as_text(matches: Matches, request: MatchRequest) -> str:
     kept = matches.similarity[: request.most]
     best = f", similarity {kept[-1]:.2f} to {kept[0]:.2f}" if len(kept) else ""
     drawn = "" if request.save is None else f"\ndrawn to {request.save}"
-    return f"{len(matches)} matches, kept {len(kept)}{best}{drawn}"
+    return f"{counted(len(matches), 'match')}, kept {len(kept)}{best}{drawn}"

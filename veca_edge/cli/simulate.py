@@ -24,6 +24,7 @@ from veca_edge.calibration.simulation.run import (
 )
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.cli.options import Number, RenamedOption, path_option
+from veca_edge.cli.progress import say
 from veca_edge.tables import Table, number
 
 EPILOG = """\b
@@ -111,6 +112,8 @@ def command(as_json: bool, **given: Any) -> None:
         }
         lines = [line for run in runs for line in _scenario_lines(run)]
     click.echo(json.dumps(facts, indent=1) if as_json else "\n".join(lines))
+    if request.plot is not None:
+        say(f"wrote {request.plot}")
 
 
 def _scenario_lines(runs: ScenarioRuns) -> Iterator[str]:

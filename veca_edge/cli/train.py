@@ -118,6 +118,8 @@ def command(
     if outcome is None:
         return
     click.echo(json.dumps(outcome.to_dict(), indent=2) if as_json else "\n".join(_lines(outcome)))
+    if given["plot"] is not None:
+        say(f"wrote {given['plot']}")
     if not as_json and outcome.stopped not in signal.Signals.__members__:
         next_step(f"veca-edge convert {given['output']}")
     if outcome.stopped in signal.Signals.__members__:
