@@ -18,16 +18,14 @@ from numpy.typing import NDArray
 
 import veca_edge
 from tests.apps import kotlin_compiler
+from tests.paths import ASSETS, CLIP, GOLDEN, ROOT
 from veca_edge.camera.sources import open_source
 from veca_edge.image.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.kotlin
 
-TESTS = Path(__file__).parents[1]
-ROOT = TESTS.parent
 ANDROID = ROOT / "apps" / "android"
 STUBS = Path(__file__).parent / "android_stubs"
-PHOTOS = ROOT / "veca_edge" / "assets" / "photos"
 SERVER = Path(__file__).parent / "program_server.py"
 NEWEST_STUBBED = 30  # the API level that the stand-in for PowerManager has
 # Facts that each suite must have checked at least: a suite that reads an empty folder must not pass.
@@ -60,7 +58,7 @@ def core() -> Path:
 
 
 def play(core: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return kotlin_compiler.run(core, [f"golden={TESTS / 'golden'}", f"folder={folder}", *arguments])
+    return kotlin_compiler.run(core, [f"golden={GOLDEN}", f"folder={folder}", *arguments])
 
 
 def check(report: subprocess.CompletedProcess[str], suite: str, least: int) -> None:
@@ -85,7 +83,7 @@ def test_the_tests_can_fail(core: Path, tmp_path: Path) -> None:
     """A golden value that is wrong by a little is found."""
     golden = tmp_path / "golden"
     golden.mkdir()
-    cases = json.loads((TESTS / "golden" / "results.json").read_text())
+    cases = json.loads((GOLDEN / "results.json").read_text())
     cases["head"][0]["logits"][0] += 0.01
     (golden / "results.json").write_text(json.dumps(cases))
     report = kotlin_compiler.run(core, [f"golden={golden}", f"folder={tmp_path}", "only=results"])
@@ -97,7 +95,7 @@ def test_the_tests_can_fail(core: Path, tmp_path: Path) -> None:
 def frames() -> Sequence[Image]:
     """Frames of the packaged clip in the model's own size, so that both sides see the same pixels."""
     fit = Preprocessing(128)
-    with open_source(str(ROOT / "veca_edge" / "assets" / "clip.mp4")) as clip:
+    with open_source(CLIP) as clip:
         return [fit.resize(frame.image, 16).image for frame, _ in zip(clip, range(24), strict=False)]
 
 
@@ -110,7 +108,7 @@ def real_run(
     raw = folder / "frames.raw"
     raw.write_bytes(b"".join(struct.pack(">ii", f.shape[1], f.shape[0]) + f.tobytes() for f in frames))
     command = "\t".join((sys.executable, str(SERVER), str(default_model_file)))
-    wanted = [f"model={default_model_file}", f"command={command}", f"photos={PHOTOS}", f"frames={raw}"]
+    wanted = [f"model={default_model_file}", f"command={command}", f"photos={ASSETS / 'photos'}", f"frames={raw}"]
     report = play(core, folder, *wanted, f"only={','.join(REAL)}")
     said = folder / "clip.jsonl"
     return report, [json.loads(line) for line in said.read_text().splitlines()] if said.exists() else []

@@ -43,8 +43,10 @@ def test_it_prints_how_good_the_head_is(photos: Path, model: Path, tmp_path: Pat
     output, plot = tmp_path / "mine.pt", tmp_path / "confusion.png"
     result = fit_head(model, "--data", photos, "--output", output, "--plot", plot)
     assert result.exit_code == 0, result.stderr
-    assert "\n    8  100.0 %  100.0 %  " in result.stdout
-    assert "\n   16  100.0 %  100.0 %  " in result.stdout
+    assert "top-5" not in result.stdout  # of three labels
+    assert "\n    8  100.0 %   " in result.stdout
+    assert "\n   16  100.0 %   " in result.stdout
+    assert "3 photos to evaluate on: below 100 the calibration error says little" in result.stdout
     assert "weakest labels at 16 cores: " in result.stdout
     assert "3 labels, 27 photos to learn from, 3 to evaluate on, 64 px" in result.stdout
     assert f"{output}: 0." in result.stdout

@@ -31,10 +31,24 @@ def test_shows_the_packaged_checkpoint() -> None:
     assert "  labels      apple, asparagus, aubergine, avocado, banana, cabbage, and 47 more" in lines
     assert "  image       128 px, crop" in lines
     table = lines[lines.index("GFLOPs per image") + 1 :]
-    assert table[0].split() == ["cores", "256", "px", "384", "px", "512", "px", "768", "px", "1024", "px"]
+    assert table[0].split() == [
+        "cores",
+        "128",
+        "px",
+        "256",
+        "px",
+        "384",
+        "px",
+        "512",
+        "px",
+        "768",
+        "px",
+        "1024",
+        "px",
+    ]
     assert [row.split()[0] for row in table[1:]] == ["8", "16", "24", "32", "40", "48", "56", "64"]
     assert len({len(row) for row in table}) == 1
-    assert max(map(len, lines[1:])) <= 80
+    assert max(map(len, lines[1:])) <= 88
 
 
 def test_json_has_everything(tmp_path: Path) -> None:
@@ -58,8 +72,11 @@ def test_model_files_are_told_apart_by_content(tmp_path: Path, default_model_fil
     assert set(facts["methods"]) >= {"encode", "step", "cores_8", "cores_64", "all methods share"}
     assert facts["methods"]["encode"].startswith("1 delegate (XnnpackBackend), 0 operators outside")
     lines = inspect(path).stdout.splitlines()
-    assert lines[0].split() == ["kind", "model", "file"]
-    assert "methods" in lines
+    assert lines[0] == f"{path}  (model file for ExecuTorch, int8, {path.stat().st_size / 1e6:.1f} MB)"
+    names = [line.split()[0] for line in lines if line.startswith("  ")]
+    original = [line.split()[0] for line in inspect().stdout.splitlines() if line.startswith("  ")]
+    assert [name for name in original[:11] if name in names] == [name for name in names if name in original[:11]]
+    assert {"encode_64", "step_256", "cores_8"} <= set(names)
 
 
 @pytest.mark.parametrize(

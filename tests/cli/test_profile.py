@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,29 @@ def test_errors_are_one_line_with_status_2(arguments: tuple[object, ...], messag
     done = _profile(*arguments)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_it_recommends_a_point_for_a_frame_rate(default_model_file: Path) -> None:
+    done = _profile(default_model_file, "--target-fps", "2")
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"^for 2 fps: \d+ cores, \d+ px, at most \d+ patches: ", done.stdout, re.MULTILINE)
+    chosen = re.search(
+        r"^next: (veca-edge run .* --cores \d+ --image-size \d+ .*--target-fps 2)$", done.stderr, re.MULTILINE
+    )
+    assert chosen is not None
+    facts = json.loads(_profile(default_model_file, "--target-fps", "2", "--json").stdout)
+    assert f"--cores {facts['recommendation']['point']['cores']} " in chosen[1]
+
+
+def test_a_rate_that_no_point_keeps(default_model_file: Path) -> None:
+    from veca_edge.cli.profile import _advice
+    from veca_edge.governor.points import OperatingPoint
+    from veca_edge.governor.recommendation import Recommendation
+
+    fastest = OperatingPoint(8, 128, None, 60.0, 0.9, 0.1, 0.2, 6.0)
+    lines = list(_advice(Recommendation(None, (), fastest), 60.0))
+    assert lines[0] == "no operating point keeps 60 fps here; the fastest:"
+    assert lines[1].endswith("(too slow for this rate)")
 
 
 def test_a_file_without_a_quality_table_says_what_to_do(golden_model_file: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from importlib import resources
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import veca_edge
 from tests.known import known
-from tests.paths import ROOT
+from tests.paths import ASSETS, ROOT
 from veca_edge.conversion.default import CHECKPOINT, default_model_path
 from veca_edge.image.stills import read_image
 
@@ -41,25 +41,19 @@ Json = dict[str, Any]
 
 def photo(name: str) -> Image:
     """uint8 (144, 144, 3), RGB."""
-    with resources.as_file(resources.files("veca_edge.assets") / "photos" / name) as path:
-        return read_image(path)
+    return read_image(ASSETS / "photos" / name)
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256(resources.files("veca_edge.assets").joinpath(*parts).read_bytes()).hexdigest()
-
-
-def checkpoint_model() -> veca_edge.Model:
-    """The expectation's engine."""
-    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
-        return veca_edge.load(path)
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def end_to_end_vectors() -> Json:
-    model = checkpoint_model()
+    path = ASSETS / CHECKPOINT
+    model = veca_edge.load(path)
     facts = {
-        "name": Path(CHECKPOINT).stem,
-        "checkpoint_sha256": _digest(CHECKPOINT),
+        "name": path.stem,
+        "checkpoint_sha256": _digest(path),
         "image_size": model.preprocessing.image_size,
         "labels": list(model.labels),
     }
@@ -71,7 +65,7 @@ def _expected(model: veca_edge.Model, name: str) -> Json:
     results = {str(cores): model(image, cores) for cores in BUDGETS}
     return {
         "file": name,
-        "sha256": _digest("photos", name),
+        "sha256": _digest(ASSETS / "photos" / name),
         "mean_rgb": image.mean(axis=(0, 1)).tolist(),
         "budgets": {
             cores: {
@@ -84,9 +78,10 @@ def _expected(model: veca_edge.Model, name: str) -> Json:
     }
 
 
-def decoded_otherwise(image: Image, seed: int) -> Image:
+def decoded_otherwise(name: str) -> Image:
     """The photo as another JPEG decoder might give it."""
-    wobble = np.random.default_rng(seed).integers(-DECODER, DECODER + 1, image.shape)
+    image = photo(name)
+    wobble = np.random.default_rng(PHOTOS.index(name)).integers(-DECODER, DECODER + 1, image.shape)
     return np.clip(image.astype(int) + wobble, 0, 255).astype(np.uint8)
 
 
@@ -97,20 +92,15 @@ def engines(folder: Path) -> dict[str, Path]:
     from veca_edge.converters.recipes import ready_recipe
     from veca_edge.model.checkpoint import read_checkpoint
 
-    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
-        checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(ASSETS / CHECKPOINT)
     program, package = folder / "fp32.pte", folder / "int8.mlpackage"
     convert(checkpoint, program, ConvertOptions(ready_recipe("fp32"), budgets=BUDGETS))
     convert_package(checkpoint, package, PackageOptions("int8", budgets=BUDGETS))
     return {"executorch-int8": default_model_path(), "executorch-fp32": program, "coreml-int8": package}
 
 
-def checks(model: veca_edge.Model, golden: Json, target: str, other_decoder: bool = False) -> list[Check]:
-    """The app's own check, perhaps of photos that were decoded a little differently."""
-
-    def given(name: str) -> Image:
-        return decoded_otherwise(photo(name), PHOTOS.index(name)) if other_decoder else photo(name)
-
+def checks(model: veca_edge.Model, golden: Json, target: str, given: Callable[[str], Image] = photo) -> list[Check]:
+    """The app's own check, perhaps of photos that are not what the app should have made of them."""
     return list(golden_checks(model, golden, target, given))
 
 
@@ -118,11 +108,10 @@ def _measure() -> None:
     golden = end_to_end_vectors()
     with TemporaryDirectory() as folder:
         for target, path in engines(Path(folder)).items():
-            for other_decoder in (False, True):
-                rows = checks(veca_edge.load(path), golden, target, other_decoder)
+            for given in (photo, decoded_otherwise):
+                rows = checks(veca_edge.load(path), golden, target, given)
                 cosine, logits = min(row.embedding_cosine for row in rows), max(row.logits for row in rows)
-                decoder = "other decoder" if other_decoder else "as here"
-                print(f"{target:16} {decoder:14} {cosine:.5f} {logits:.4f} {all(row.passed for row in rows)}")
+                print(f"{target:16} {given.__name__:18} {cosine:.5f} {logits:.4f} {all(r.passed for r in rows)}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
-"""Frames that are never stored: a formula of whole numbers that is the same in every language. See README.md."""
+"""Frames that are never stored: a formula of whole numbers that is the same in every language. See README.md.
+
+A `Step` is a line of a trace: such a frame, and what is done before it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from veca_edge.runtime.streaming.change import ChangeSettings
 
 PATTERNS = ("flat", "plaid")
 Image = NDArray[np.uint8]
@@ -70,3 +76,43 @@ class Frame:
             state = (state * 1664525 + 1013904223) % 2**32
             drawn.append((state >> 16) % (2 * self.noise + 1) - self.noise)
         return np.array(drawn)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A frame for a change detector or a stream.
+
+    Attributes:
+        all: whether it must be a keyframe.
+        cores, settings: set before it, None for as they are.
+        reset: whether everything is forgotten before it.
+    """
+
+    frame: Frame
+    all: bool = False
+    cores: int | None = None
+    settings: ChangeSettings | None = None
+    reset: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in a golden file."""
+        told = {"frame": self.frame.told()}
+        told |= {name: value for name in ("all", "cores", "reset") if (value := getattr(self, name))}
+        return told if self.settings is None else told | {"settings": asdict(self.settings)}
+
+    @classmethod
+    def read(cls, line: dict[str, Any]) -> Step:
+        told = {name: line[name] for name in ("all", "cores", "reset") if name in line}
+        settings = ChangeSettings(**line["settings"]) if "settings" in line else None
+        return cls(Frame.read(line["frame"]), settings=settings, **told)
+
+
+def steps(frames: Iterable[Frame | Step], seed: int) -> tuple[Step, ...]:
+    """Frames with a noise of their own each."""
+    given = [frame if isinstance(frame, Step) else Step(frame) for frame in frames]
+    return tuple(replace(step, frame=replace(step.frame, seed=seed + index)) for index, step in enumerate(given))
+
+
+def lines(first: dict[str, Any], frames: Iterable[Step], answers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A trace: how it begins, then of each frame what is given and what is answered."""
+    return [first, *(step.told() | answer for step, answer in zip(frames, answers, strict=True))]

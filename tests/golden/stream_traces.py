@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.golden.frames import Frame
+from tests.golden.frames import Frame, Step, lines, steps
 from tests.known import known
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.image.preprocessing import Preprocessing
@@ -64,17 +64,11 @@ class FormulaEngine:
         self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
     ) -> Stepped:
         mean = patches.mean(axis=1, dtype=np.float64) / 255
-        x, y = positions.astype(np.float64).T
-        each = np.arange(HEAD_DIM)
-        keys = [
-            np.stack([(mean * (layer + 1) + x * (head + 1))[:, None] + each for head in range(HEADS)])
-            for layer in range(LAYERS)
-        ]
-        values = [
-            np.stack([(mean - 0.25 * y * (layer + 1) + 0.125 * head)[:, None] - each for head in range(HEADS)])
-            for layer in range(LAYERS)
-        ]
-        read = values[0][0, :, 0]
+        x, y = positions.astype(np.float64).T[..., None]
+        layer, head, _, channel = np.ogrid[:LAYERS, :HEADS, :1, :HEAD_DIM]
+        keys = mean[:, None] * (layer + 1) + x * (head + 1) + channel
+        values = mean[:, None] - 0.25 * y * (layer + 1) + 0.125 * head - channel
+        read = values[0, 0, :, 0]
         if cache is not None and mask is not None:
             read = np.concatenate([read, cache.values[0][0, mask == 0, 0]])
         share = read.mean()
@@ -93,99 +87,70 @@ class FormulaEngine:
 
 
 @dataclass(frozen=True)
-class Given:
-    """One frame for the stream, and what is done before it."""
-
-    frame: Frame
-    cores: int | None = None
-    settings: ChangeSettings | None = None
-    reset: bool = False
-
-    def told(self) -> Json:
-        told: Json = {"frame": self.frame.told()}
-        told |= {} if self.cores is None else {"cores": self.cores}
-        told |= {} if self.settings is None else {"settings": asdict(self.settings)}
-        return told | ({"reset": True} if self.reset else {})
-
-    @classmethod
-    def read(cls, line: Json) -> Given:
-        settings = ChangeSettings(**line["settings"]) if "settings" in line else None
-        return cls(Frame.read(line["frame"]), line.get("cores"), settings, line.get("reset", False))
-
-
-@dataclass(frozen=True)
 class Trace:
     """A file: what it shows, how the stream begins, the frames."""
 
     what: str
-    frames: tuple[Given, ...]
+    frames: tuple[Step, ...]
     settings: ChangeSettings = ORDINARY
     preprocessing: Preprocessing = CROPPED
     cores: int = 16
 
 
-def _noisy(frames: Iterable[Given]) -> tuple[Given, ...]:
-    """The same with a noise of its own in each."""
-    return tuple(
-        replace(given, frame=replace(given.frame, seed=5000 + index)) for index, given in enumerate(frames)
-    )
-
-
-def _few() -> Iterator[Given]:
+def _few() -> Iterator[Frame]:
     """A patch or two change, now and then."""
     adds = {3: ((7, 7, 60),), 4: ((7, 7, 60), (20, 21, -40)), 5: ((20, 21, -40),)}
     for index in range(14):
-        yield Given(replace(STILL, add=adds.get(index, ((35, 35, 50),) if index > 8 else ())))
+        yield replace(STILL, add=adds.get(index, ((35, 35, 50),) if index > 8 else ()))
 
 
-def _drift() -> Iterator[Given]:
+def _drift() -> Iterator[Frame | Step]:
     """Half of the picture grows light: too little for a keyframe, too much for the cores. Then drift is ignored."""
     light = replace(STILL, add=((0, 19, 100),))
-    yield from (Given(f) for f in (STILL, STILL, light, light, light, STILL, STILL, STILL))
-    yield Given(light, settings=ChangeSettings(drift=-1))
-    yield from (Given(f) for f in (light, STILL, STILL))
+    yield from (STILL, STILL, light, light, light, STILL, STILL, STILL)
+    yield Step(light, settings=ChangeSettings(drift=-1))
+    yield from (light, STILL, STILL)
 
 
-def _moving() -> Iterator[Given]:
+def _moving() -> Iterator[Frame]:
     """Everything changes: a first time, a second time in a row, a third; then it rests."""
-    for pan in (0, 0, 5, 10, 15, 15, 15, 20, 20, 25, 30):
-        yield Given(replace(STILL, pan=pan))
+    return (replace(STILL, pan=pan) for pan in (0, 0, 5, 10, 15, 15, 15, 20, 20, 25, 30))
 
 
-def _switches() -> Iterator[Given]:
+def _switches() -> Iterator[Frame | Step]:
     """Other cores, another shape, another budget, forgetting."""
     wide, tall = replace(STILL, width=64), replace(STILL, height=56)
-    yield from (Given(wide), Given(wide, cores=8), Given(wide), Given(wide, cores=8), Given(tall), Given(tall))
-    yield Given(replace(tall, add=((0, 19, 40),)), settings=ChangeSettings(patch_budget=8))
-    yield from (Given(tall, reset=True), Given(tall), Given(wide, cores=64), Given(wide))
+    yield from (wide, Step(wide, cores=8), wide, Step(wide, cores=8), tall, tall)
+    yield Step(replace(tall, add=((0, 19, 40),)), settings=ChangeSettings(patch_budget=8))
+    yield from (Step(tall, reset=True), tall, Step(wide, cores=64), wide)
+
+
+def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
+    return Trace(what, steps(frames, 5000), **given)
 
 
 TRACES = {
-    "few": Trace("a few patches change; the rotation", _noisy(_few()), ChangeSettings(refresh_frames=16)),
-    "drift": Trace("cores that drift make the next frame a keyframe", _noisy(_drift())),
-    "moving": Trace(
-        "keyframes in a row forget keys and values; the first still frame brings them", _noisy(_moving())
-    ),
-    "switches": Trace(
-        "what makes a stream begin anew", _noisy(_switches()), preprocessing=Preprocessing(SIDE, "keep")
-    ),
+    "few": _trace("a few patches change; the rotation", _few(), settings=ChangeSettings(refresh_frames=16)),
+    "drift": _trace("cores that drift make the next frame a keyframe", _drift()),
+    "moving": _trace("keyframes in a row forget keys and values; the first still frame brings them", _moving()),
+    "switches": _trace("what makes a stream begin anew", _switches(), preprocessing=Preprocessing(SIDE, "keep")),
 }
 
 
-def play(trace: Trace, frames: Iterable[Given]) -> Iterator[Json]:
+def play(trace: Trace, frames: Iterable[Step]) -> Iterator[Json]:
     """What the stream does and remembers, frame after frame."""
     engine = FormulaEngine()
     model = Model("formula", engine, trace.preprocessing, PATCH, BUDGETS, LABELS, HEAD)
     stream = model.stream(trace.cores, change=trace.settings)
-    for given in frames:
-        if given.reset:
+    for step in frames:
+        if step.reset:
             stream.reset()
-        if given.cores is not None:
-            stream.cores = given.cores
-        if given.settings is not None:
-            stream.change = given.settings
+        if step.cores is not None:
+            stream.cores = step.cores
+        if step.settings is not None:
+            stream.change = step.settings
         engine.calls.clear()
-        result = stream.update(given.frame.image())
+        result = stream.update(step.frame.image())
         cache, computed = stream.cache, np.flatnonzero(known(result.computed)).tolist()
         assert cache is not None
         yield {
@@ -197,7 +162,7 @@ def play(trace: Trace, frames: Iterable[Given]) -> Iterator[Json]:
             "embedding": result.embedding.tolist(),
             "logits": known(result.logits).tolist(),
             "features": result.features.reshape(-1, WIDTH)[:, 0].tolist(),
-            "listening": known(result.core_attention).reshape(-1, result.cores)[:, 0].tolist(),
+            "core_attention": known(result.core_attention).reshape(-1, result.cores)[:, 0].tolist(),
             "keys": cache.keys[-1, -1, :, 0].tolist(),
             "values": cache.values[-1, -1, :, 0].tolist(),
         }
@@ -225,5 +190,4 @@ def stream_trace(trace: Trace) -> list[Json]:
         "head": {"weight": HEAD.weight.tolist(), "bias": HEAD.bias.tolist()},
         "labels": LABELS,
     }
-    said = play(trace, trace.frames)
-    return [first, *(given.told() | answer for given, answer in zip(trace.frames, said, strict=True))]
+    return lines(first, trace.frames, play(trace, trace.frames))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from veca_edge_mobile.check import golden_checks
 
 import veca_edge
 from tests.golden import end_to_end
+from tests.paths import ASSETS
 from veca_edge.conversion.default import CHECKPOINT
 
 Image = NDArray[np.uint8]
+Photo = Callable[[str], Image]
 GOLDEN = json.loads((Path(__file__).parent / "end-to-end.json").read_text())
 
 
@@ -48,25 +47,22 @@ def test_the_expectation_is_right_about_its_photos() -> None:
             assert [label for label, _ in budget["top"]] == [GOLDEN["model"]["labels"][i] for i in best]
 
 
-@pytest.mark.parametrize("other_decoder", [False, True])
-def test_executorch_agrees(model: veca_edge.Model, other_decoder: bool) -> None:
-    rows = end_to_end.checks(model, GOLDEN, "executorch-int8", other_decoder)
+@pytest.mark.parametrize("given", [end_to_end.photo, end_to_end.decoded_otherwise])
+def test_executorch_agrees(model: veca_edge.Model, given: Photo) -> None:
+    rows = end_to_end.checks(model, GOLDEN, "executorch-int8", given)
     assert len(rows) == 9
     assert all(row.passed for row in rows), "\n".join(map(str, rows))
 
 
+@pytest.mark.filterwarnings("ignore::veca_edge.errors.VecaWarning")
 def test_core_ml_interpreted_agrees(tmp_path: Path) -> None:
     from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import read_checkpoint
 
-    with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as path:
-        checkpoint = read_checkpoint(path)
     package = tmp_path / "veca.mlpackage"
-    convert_package(checkpoint, package, PackageOptions("int8", budgets=end_to_end.BUDGETS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", veca_edge.errors.VecaWarning)
-        interpreted = veca_edge.load(package)
-    rows = end_to_end.checks(interpreted, GOLDEN, "coreml-int8")
+    options = PackageOptions("int8", budgets=end_to_end.BUDGETS)
+    convert_package(read_checkpoint(ASSETS / CHECKPOINT), package, options)
+    rows = end_to_end.checks(veca_edge.load(package), GOLDEN, "coreml-int8")
     assert all(row.passed for row in rows), "\n".join(map(str, rows))
 
 
@@ -83,10 +79,9 @@ MISTAKES: dict[str, Callable[[Image], Image]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_an_apps_mistakes_show(model: veca_edge.Model, mistake: str) -> None:
-    def wrong(name: str) -> Image:
-        return MISTAKES[mistake](end_to_end.photo(name))
-
-    rows = list(golden_checks(model, GOLDEN, "executorch-int8", wrong))
+    rows = end_to_end.checks(
+        model, GOLDEN, "executorch-int8", lambda name: MISTAKES[mistake](end_to_end.photo(name))
+    )
     assert sum(row.passed for row in rows) == 0, "\n".join(f"{row} {row.logits}" for row in rows)
 
 

@@ -13,6 +13,7 @@ from veca_edge.cli.options import InputPath, RenamedOption, moved_to_argument
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import require
+from veca_edge.numbers import counted
 from veca_edge.photos.folders import HOLD_OUT
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from veca_edge.training.heads.metrics import Scores
 
 PATH = click.Path(path_type=Path)
+TOP = 5
+FEW = 100  # photos: with fewer, an expected calibration error over ten bins is mostly chance
 EPILOG = f"""\b
 Examples:
   veca-edge fit-head --data photos/ --output mine.pt       # on the packaged model
@@ -90,15 +93,24 @@ def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | 
 
 def _lines(fitted: FittedHead) -> Iterator[str]:
     yield ""
-    yield "cores    top-1    top-5  calibration error  (without temperature)" + (
-        "  top-1 of the previous head" if fitted.budgets[0].previous_top1 is not None else ""
+    many = len(fitted.train.labels) > TOP  # of five labels the right one is always among the five likeliest
+    previous = fitted.budgets[0].previous_top1 is not None
+    yield (
+        f"cores    top-1{'    top-5' if many else ''}  calibration error  (without temperature)"
+        f"{'  top-1 of the previous head' if previous else ''}"
     )
     for quality in fitted.budgets:
         scores = quality.scores
+        top5 = f"  {100 * scores.top5:5.1f} %" if many else ""
         before = "" if quality.previous_top1 is None else f"  {100 * quality.previous_top1:24.1f} %"
         yield (
-            f"{quality.cores:5}  {100 * scores.top1:5.1f} %  {100 * scores.top5:5.1f} %  "
+            f"{quality.cores:5}  {100 * scores.top1:5.1f} %{top5}  "
             f"{100 * scores.ece:15.1f} %  {100 * quality.ece_before:19.1f} %{before}"
+        )
+    if len(fitted.val) < FEW:
+        yield (
+            f"{counted(len(fitted.val), 'photo')} to evaluate on: below {FEW} the calibration error says little, "
+            f"and top-1 is uncertain by {100 * _spread(fitted):.0f} points"
         )
     yield ""
     for quality in dict.fromkeys((fitted.budgets[-1], fitted.budgets[0])):  # the largest and the smallest
@@ -116,6 +128,13 @@ def _lines(fitted: FittedHead) -> Iterator[str]:
             f"{100 * fitted.choice.top1:.1f} % of photos held out from train were right, many more than of val: "
             "the model was trained on them, or train holds photos that are nearly the same"
         )
+
+
+def _spread(fitted: FittedHead) -> float:
+    """Two standard errors of the largest budget's top-1, at least that of one photo."""
+    share, count = fitted.budgets[-1].scores.top1, len(fitted.val)
+    error: float = (share * (1 - share) / count) ** 0.5
+    return max(2 * error, 1 / count)
 
 
 def _worst(scores: Scores) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, RenamedOption, path_option
-from veca_edge.cli.progress import Stages
+from veca_edge.cli.progress import Stages, next_step
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
@@ -107,6 +107,8 @@ def command(as_json: bool, **given: Any) -> None:
         click.echo(json.dumps(found.facts, indent=2, ensure_ascii=False, default=str))
     else:
         click.echo("\n".join(found.lines))
+        if given["quality"]:
+            next_step(f"veca-edge profile {given['path']} --target-fps 15 recommends one for this device")
 
 
 def inspect(request: InspectRequest, stages: Stages | None = None) -> Findings:
@@ -214,10 +216,19 @@ def checkpoint_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def model_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """A model file's facts for a terminal; its quality table has an option of its own."""
-    rows = (facts.get("quality") or {}).get("rows")
-    text = f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"
-    return nested_lines({**facts, "quality": text})
+    """A model file's facts for a terminal, laid out as a checkpoint's; the quality table has its own option."""
+    yield f"{facts['path']}  (model file for ExecuTorch, {facts['quantization']}, {facts['bytes'] / 1e6:.1f} MB)"
+    yield ""
+    yield from Table(("", ""), tuple(_model_rows(facts)), words=2).lines()
+    yield ""
+    yield "Methods"
+    width = max(map(len, facts["methods"]))
+    methods = facts["methods"]
+    said = methods.items() if isinstance(methods, Mapping) else ((name, "") for name in methods)
+    yield from (f"  {name:<{width}}  {what}".rstrip() for name, what in said)
+    yield ""
+    yield "Made with"
+    yield from nested_lines(facts["made_with"], "  ")
 
 
 def _package_title(facts: Mapping[str, Any]) -> str:
@@ -267,19 +278,48 @@ def _checkpoint_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "model", f"{facts['family']}: {facts['num_layers']} layers, {facts['hidden_dim']} wide, {heads}"
     yield "MLP", f"{facts['ffn_dim']} wide, gated"
     yield "patches", f"{facts['patch_size']} x {facts['patch_size']} pixels"
-    yield "cores", f"{facts['num_cores']}, in chunks of {facts['chunk_size']}"
-    yield "budgets", " ".join(str(budget) for budget in facts["budgets"])
-    yield "output", f"embedding and patch features, {facts['feature_dim']} wide"
+    yield from _shared_rows(facts)
     total = facts["parameters"] + facts["head_parameters"]
     yield "parameters", f"{total / 1e6:.2f} M"
     yield "head", f"linear, {facts['head_classes']} classes" if facts["head_classes"] else "none"
-    if facts["head_classes"]:
-        yield "labels", _listed(facts["labels"], FIRST_LABELS)
-    preprocessing = facts["preprocessing"]
+    yield from _label_rows(facts["labels"])
+    yield from _preprocessing_rows(facts["preprocessing"])
+    yield "sha256", facts["sha256"]
+
+
+def _model_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    heads = f"{facts['num_heads']} heads of {facts['hidden_dim'] // facts['num_heads']}"
+    sizes = f"{facts['num_layers']} layers, {facts['hidden_dim']} wide, {heads}"
+    yield "model", f"{facts['name']} ({facts['family']}): {sizes}"
+    yield "patches", f"{facts['patch_size']} x {facts['patch_size']} pixels, up to {facts['max_patches']} at once"
+    yield from _shared_rows(facts)
+    yield "head", f"linear, {len(facts['labels'])} classes" if facts["labels"] else "none"
+    yield from _label_rows(facts["labels"])
+    yield from _preprocessing_rows(facts["preprocessing"])
+    rows = (facts.get("quality") or {}).get("rows")
+    yield "quality", f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"
+    verification = facts.get("verification") or {}
+    passed = "passed" if verification.get("passed") else "not passed"
+    yield "verified", f"{passed}: {verification['tolerance']}" if "tolerance" in verification else "no"
+    yield "weights", f"{facts['weight_bytes'] / 1e6:.2f} MB"
+    yield "checkpoint", f"sha256 {facts['source_digest']}"
+
+
+def _shared_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "cores", f"{facts['num_cores']}, in chunks of {facts['chunk_size']}"
+    yield "budgets", " ".join(str(budget) for budget in facts["budgets"])
+    yield "output", f"embedding and patch features, {facts['feature_dim']} wide"
+
+
+def _label_rows(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if labels:
+        yield "labels", _listed(labels, FIRST_LABELS)
+
+
+def _preprocessing_rows(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "image", f"{preprocessing['image_size']} px, {preprocessing['fit']}"
     for name in ("mean", "std"):
         yield name, " ".join(f"{value:g}" for value in preprocessing[name])
-    yield "sha256", facts["sha256"]
 
 
 def _title(key: object) -> str:

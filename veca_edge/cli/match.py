@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  veca-edge match before.jpg after.jpg --save matches.png
-  veca-edge match veca.pte before.jpg after.jpg --cores 8 --json
+  veca-edge match shelf-1.jpg shelf-2.jpg --min-similarity 0.7 --save matches.png
+  veca-edge match veca.pte shelf-1.jpg shelf-2.jpg --cores 8 --json
 """
 SIZE = 256  # pixels: as many patches as the streams' default
 

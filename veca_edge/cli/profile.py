@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, threads_option
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
 from veca_edge.tables import Table, number
 
 if TYPE_CHECKING:
+    from veca_edge.governor.points import OperatingPoint
     from veca_edge.governor.quality import LatencyRow
+    from veca_edge.governor.recommendation import Recommendation
+    from veca_edge.runtime.model import Model
     from veca_edge.runtime.profile import Profile
 
 EPILOG = """\b
 Examples:
   veca-edge profile                       # the model that comes with the package
-  veca-edge profile veca.pte --again      # such as after a first time on a busy machine
+  veca-edge profile veca.pte --again      # for instance because the machine was busy
+  veca-edge profile veca.pte --target-fps 15   # which operating point is right for 15 frames per second here
   veca-edge profile veca.pte --threads 1 --json
 
 \b
@@ -42,11 +46,13 @@ class ProfileRequest:
         model: a model file; None for the packaged model.
         again: measure even if a profile is remembered.
         threads: for the engine; None for the number of big cores.
+        target_fps: recommend an operating point for this many frames per second; None for no recommendation.
     """
 
     model: Path | None = None
     again: bool = False
     threads: int | None = None
+    target_fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,18 +64,25 @@ class Profiled:
         profile: what was measured, or remembered.
         rows: latency and fidelity of each configuration in the model file's quality table, the best first; a
             remembered profile may know more.
+        recommendation: for the target rate, if one was named.
     """
 
     name: str
     digest: str
     profile: Profile
     rows: tuple[tuple[LatencyRow, float], ...]
+    recommendation: Recommendation | None = None
 
 
 @click.command("profile", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False, type=InputPath())
 @click.option("--again", is_flag=True, help="Measure even if a profile is remembered.")
 @threads_option()
+@click.option(
+    "--target-fps",
+    type=click.FloatRange(min=1, max=240),
+    help="Recommend one operating point for this many frames per second, and show its neighbours.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Measure how long each run configuration takes on this device.
@@ -77,13 +90,21 @@ def command(as_json: bool, **given: Any) -> None:
     MODEL is a .pte file; without it the model that comes with the package is measured. The first time
     takes up to 20 seconds.
     """
-    profiled = profile(ProfileRequest(**given), partial(Stages(), "measuring"))
+    request = ProfileRequest(**given)
+    profiled = profile(request, partial(Stages(), "measuring"))
     if as_json:
         click.echo(json.dumps(_facts(profiled), indent=1))
         return
     click.echo("\n".join(_lines(profiled)))
+    advice = profiled.recommendation
+    if advice is not None and request.target_fps is not None:
+        click.echo("\n".join(["", *_advice(advice, request.target_fps)]))
     if profiled.profile.complaint:
         say(profiled.profile.complaint)
+    if advice is not None and advice.point is not None:
+        next_step(_command(request, advice.point))
+    elif advice is None:
+        next_step("veca-edge profile --target-fps 15 recommends one of these for a frame rate")
 
 
 def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _: None) -> Profiled:
@@ -108,7 +129,17 @@ def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _
     found = profile_device(model, again=request.again, advance=advance)
     times = {row.configuration: row for row in found.table.rows}
     rows = tuple((times[row.configuration], row.fidelity) for row in quality_of(model).rows)
-    return Profiled(model.name, model.digest, found, rows)
+    return Profiled(model.name, model.digest, found, rows, _recommended(model, found, request.target_fps))
+
+
+def _recommended(model: Model, found: Profile, target_fps: float | None) -> Recommendation | None:
+    from veca_edge.governor.points import operating_points
+    from veca_edge.governor.recommendation import recommend
+    from veca_edge.runtime.profile import quality_of
+
+    if target_fps is None:
+        return None
+    return recommend(operating_points(quality_of(model), found.table, target_fps, divisors=(1,)))
 
 
 def _facts(profiled: Profiled) -> dict[str, Any]:
@@ -124,7 +155,38 @@ def _facts(profiled: Profiled) -> dict[str, Any]:
         "other_work": found.others,
         "trusted": found.complaint is None,
         "rows": [asdict(row) | {"fidelity": fidelity} for row, fidelity in profiled.rows],
+        "recommendation": None if profiled.recommendation is None else asdict(profiled.recommendation),
     }
+
+
+def _advice(advice: Recommendation, target_fps: float) -> Iterator[str]:
+    """The recommended point and its neighbours for a terminal."""
+    if advice.point is None:
+        yield f"no operating point keeps {target_fps:g} fps here; the fastest:"
+    else:
+        yield f"for {target_fps:g} fps: {_point(advice.point)}"
+    for point in advice.cheaper:
+        yield f"  less: {_point(point)}"
+    if advice.better is not None:
+        late = "" if advice.better.slow * advice.better.rate <= 1 else "  (too slow for this rate)"
+        yield f"  more: {_point(advice.better)}{late}"
+
+
+def _point(point: OperatingPoint) -> str:
+    patches = "all patches" if point.patch_budget is None else f"at most {point.patch_budget} patches"
+    return (
+        f"{point.cores} cores, {point.image_size} px, {patches}: {1e3 * point.latency:.1f} ms median, "
+        f"{1e3 * point.slow:.1f} ms 95th percentile, busy {100 * point.power:.0f} % of the time, "
+        f"quality {point.quality:.3f}"
+    )
+
+
+def _command(request: ProfileRequest, point: OperatingPoint) -> str:
+    """The run that uses a point."""
+    model = "" if request.model is None else f" {request.model}"
+    budget = "" if point.patch_budget is None else f" --patch-budget {point.patch_budget}"
+    size = f"--cores {point.cores} --image-size {point.image_size}"
+    return f"veca-edge run{model} {size}{budget} --target-fps {point.rate:g}"
 
 
 def _lines(profiled: Profiled) -> Iterator[str]:

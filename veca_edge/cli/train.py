@@ -42,6 +42,8 @@ any kind the same command continues it. Ctrl-C, SIGTERM and --minutes finish the
 write the checkpoint so far. A tuned teacher and its answers are kept as soon as they are complete.
 """
 
+EARLY = 0.05  # of the steps
+
 
 @click.command("train", epilog=EPILOG)
 @click.option("--data", type=InputPath(), metavar="DIR", help="Train on the photos in this folder.")
@@ -161,5 +163,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
             yield f"{size:>6}  {cores:>5}  {100 * figures['top1']:4.1f} %  {figures['loss']:13.3f}"
     yield ""
     what = "finished" if outcome.finished else "stopped; the same command continues"
+    if not outcome.finished and outcome.step < EARLY * outcome.steps:
+        what += "; a model this early in its training is of no use yet"
     yield f"{outcome.step} of {outcome.steps} steps in {outcome.seconds / 60:.1f} min: {what}"
     yield f"{outcome.output}: {outcome.parameters / 1e6:.2f} M parameters, {outcome.bytes / 1e6:.2f} MB"

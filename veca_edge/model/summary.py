@@ -40,16 +40,16 @@ def summarize(checkpoint: Checkpoint) -> dict[str, Any]:
         "budget_weights": list(config.budget_weights),
         "parameters": parameter_count(config),
         "head_parameters": classes * (2 * config.feature_dim + 1) if checkpoint.head else 0,
-        "gflops": gflops_table(config, classes),
+        "gflops": gflops_table(config, classes, int(checkpoint.preprocessing["image_size"])),
         "head_classes": classes,
         "labels": list(checkpoint.labels),
         "preprocessing": dict(checkpoint.preprocessing),
     }
 
 
-def gflops_table(config: VecaConfig, head_classes: int) -> dict[str, dict[str, float]]:
-    """GFLOPs per image by core count and side in pixels; sides are rounded down to whole patches."""
-    sides = sorted({max(side // config.patch_size, 1) * config.patch_size for side in RESOLUTIONS})
+def gflops_table(config: VecaConfig, head_classes: int, own: int) -> dict[str, dict[str, float]]:
+    """GFLOPs per image by core count and side in pixels, `own` among them; sides are whole patches."""
+    sides = sorted({max(side // config.patch_size, 1) * config.patch_size for side in (own, *RESOLUTIONS)})
     return {
         str(cores): {str(side): model_gflops(config, side, cores, head_classes) for side in sides}
         for cores in config.budgets

@@ -64,7 +64,7 @@ final class StreamTests: XCTestCase {
         let coreAttention = try XCTUnwrap(result.coreAttention)
         let cores = coreAttention.count / count
         assertClose((0..<count).map { result.features[$0 * 4] }, try line.floats("features"), place)
-        assertClose((0..<count).map { coreAttention[$0 * cores] }, try line.floats("listening"), place)
+        assertClose((0..<count).map { coreAttention[$0 * cores] }, try line.floats("core_attention"), place)
         let cache = try XCTUnwrap(stream.cache)
         // The last layer's last head, channel 0.
         assertClose((0..<count).map { cache.keys[1][(count + $0) * 2] }, try line.floats("keys"), place)

@@ -83,7 +83,7 @@ private fun Checks.remembered(stream: Stream, result: Result, line: Table, place
     near(result.embedding, line.numbers("embedding"), "$place embedding")
     near(result.logits!!, line.numbers("logits"), "$place logits")
     near(column(result.features), line.numbers("features"), "$place features")
-    near(column(result.coreAttention), line.numbers("listening"), "$place core attention")
+    near(column(result.coreAttention), line.numbers("core_attention"), "$place core attention")
     near(rows(cache.keys), line.numbers("keys"), "$place keys")
     near(rows(cache.values), line.numbers("values"), "$place values")
 }

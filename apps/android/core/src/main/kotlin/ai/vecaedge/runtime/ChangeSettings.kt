@@ -7,7 +7,8 @@ import ai.vecaedge.VecaError
  *
  * @property sensitivity root mean square change of a patch's pixels, in grey levels beyond the sensor's noise, above
  *   which it is computed again. Smaller follows fainter changes and computes more.
- * @property patience frames that faint changes (all below twice the sensitivity) may wait so that one step computes several; 0 for none.
+ * @property patience frames that faint changes (all below twice the sensitivity) may wait so that one step
+ *   computes several; 0 for none.
  * @property patchBudget most patches computed per frame (keyframes apart), 2 or more, or null for no limit.
  * @property refreshFrames every patch is computed about once in so many frames, changed or not.
  * @property keyframeShare if more than this share of the patches changed, all are computed.
