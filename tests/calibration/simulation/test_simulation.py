@@ -20,7 +20,9 @@ from veca_edge.calibration.simulation.replay import replay
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.calibration.simulation.sensors import Reader, Sensors
 from veca_edge.errors import VecaError
+from veca_edge.governor.points import OperatingPoint
 from veca_edge.governor.settings import BALANCED
+from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 
@@ -106,7 +108,14 @@ def test_presets_and_policies_run(tables: Tables) -> None:
         simulate(SCENARIOS["hot-day"], "best", tables, 1)
 
 
-def test_a_recording_is_replayed(points: list[Any]) -> None:
+def test_baselines_run_on_tables_in_which_every_point_is_streamed(points: list[OperatingPoint]) -> None:
+    """As model files hold them: all patches are a budget there."""
+    streamed = [replace(point, patch_budget=point.patch_budget or 256) for point in points]
+    decision = build_policy("fixed-64", streamed, BALANCED).decide(DeviceState(0.0), None, FrameStatistics())
+    assert decision.point.configuration == (64, 256, 256)
+
+
+def test_a_recording_is_replayed(points: list[OperatingPoint]) -> None:
     cool = [DeviceState(float(t), 0.9, False, False, ThermalLevel.NOMINAL) for t in range(100, 160, 2)]
     hot = [DeviceState(float(t), 0.9, False, False, ThermalLevel.CRITICAL) for t in range(160, 200, 2)]
     done = replay(cool + hot, build_policy("balanced", points, BALANCED))
