@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.request import BenchRequest
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
@@ -26,7 +26,6 @@ from veca_edge.runtime.native import quiet
 
 SEED = 0  # of random weights, and of random pixels
 
-Image = NDArray[np.uint8]
 Say = Callable[[str], None]
 DefaultModel = Callable[[Say], Path]
 

@@ -12,14 +12,13 @@ from tests.calibration.benchmark.small_models import write_tiny
 from veca_edge.cli.main import main
 
 PICTURE_NAMES = "--plot streams.txt: use a name that ends in .png, .svg or .pdf"
-HELD = {"bytes": 3_000_000, "anonymous": 2_000_000, "source": "a test"}
 FRESH_PROCESS = {
     "load_ms": 5.0,
     "first_call_ms": 7.0,
-    "baseline": {"bytes": 1_000_000, "anonymous": 1_000_000, "source": "a test"},
-    "readings": [HELD],
-    "after": ["load"],
-    "peak": 4_000_000,
+    "baseline": 1_000_000,
+    "memory": [{"after": "load", "bytes": 2_000_000, "anonymous": 1_000_000}],
+    "peak": 3_000_000,
+    "source": "a test",
 }
 
 
