@@ -7,7 +7,7 @@ import pytest
 
 from tests.calibration.benchmark.small_models import photo_set, small_checkpoint
 from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
-from veca_edge.calibration.quantization.emulation import Simulation, as_layer
+from veca_edge.calibration.quantization.emulation import Emulation, as_layer
 from veca_edge.calibration.quantization.findings import Goal, Report
 from veca_edge.calibration.quantization.losses import Evaluator, Scores, loss_of
 from veca_edge.calibration.quantization.sensitivity import measure_sensitivity
@@ -38,7 +38,7 @@ def test_a_row_is_what_the_whole_model_loses_by_that_layer() -> None:
     """The shared beginning is a shortcut and nothing else."""
     checkpoint = small_checkpoint(output_dim=32)
     weights = linear_layers(fold(checkpoint))
-    exact = Simulation(checkpoint.config, fold(checkpoint), {n: as_layer(w) for n, w in weights.items()})
+    exact = Emulation.of(checkpoint.config, fold(checkpoint))
     changed = {name: as_layer(nearest(weight, "int8"), "int8") for name, weight in weights.items()}
     rows = measure_sensitivity(exact, {name: {"int8": layer} for name, layer in changed.items()}, photo_set(), (8,))
     evaluate = Evaluator(exact, photo_set(), (8,))
