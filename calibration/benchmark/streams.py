@@ -71,19 +71,16 @@ def measure_streams(
     model.close()
     pool, together = _pool(clips)
     everything = samples if pool is None else pooled(samples, together, pool)
-    facts = target.facts
+    facts = target.facts(machine, threads, others)
     # The streams' frames were looked at, not the target's picture.
     facts["digests"] = {name: value for name, value in facts["digests"].items() if name != "pictures"}
     facts["digests"] |= {clip.name: clip.digest for clip in clips if clip.digest}
     return StreamBenchmark(
         **facts,
-        machine=machine,
-        threads=threads,
         image_size=size,
         patches=lanes[-1].samples[-1].total,
         pool=pool,
         rows=tuple(stream_rows(everything)),
-        other_work=others,
     )
 
 

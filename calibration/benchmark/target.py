@@ -22,6 +22,7 @@ from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import is_model_file, read_model_file
+from veca_edge.runtime.machine import Machine
 from veca_edge.runtime.native import quiet
 
 SEED = 0  # of random weights, and of random pixels
@@ -85,9 +86,8 @@ class Target:
     checkpoint: Checkpoint | None
     plan: Plan
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What every report says of the model file."""
+    def facts(self, machine: Machine, threads: int, other_work: float | None) -> dict[str, Any]:
+        """What every report says of a measurement, see `Measured`."""
         return {
             "name": self.name,
             "quantization": self.manifest.quantization,
@@ -97,6 +97,9 @@ class Target:
             "max_patches": self.manifest.max_patches,
             "seed": SEED,
             "digests": self.digests,
+            "machine": machine,
+            "threads": threads,
+            "other_work": other_work,
         }
 
     @property

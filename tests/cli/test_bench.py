@@ -104,23 +104,6 @@ def test_minutes_as_text_and_too_few_of_them(tiny: Path) -> None:
     assert result.stderr.endswith("veca-edge: 0 s are too short for 2 operating points: use more --minutes\n")
 
 
-def test_a_runtime_that_is_not_installed_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.util import find_spec
-
-    def hidden(name: str, *rest: Any) -> object:
-        return None if name == "openvino" else find_spec(name, *rest)
-
-    monkeypatch.setattr("veca_edge.calibration.benchmark.against.runtimes.find_spec", hidden)
-    line = "openvino is left out: it needs openvino, which is not installed: pip install 'veca-edge[against]'"
-    given = ["--image-size", 32, "--cores", 8, "--threads", 1, "--rounds", 1, "--json", "--against"]
-    result = bench(tiny, *given, "torch,openvino")
-    assert result.exit_code == 0
-    assert line in json.loads(result.stdout)["warnings"]
-    result = bench(tiny, *given, "openvino")
-    assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1] == f"veca-edge: {line}"
-
-
 def test_streams_of_a_model_file(tiny: Path, tmp_path: Path) -> None:
     given = ["--stream", "synthetic:static", "--stream", "synthetic:pan", "--frames", 3, "--image-size", 64]
     given += ["--threads", 1, "--patch-budget", "none, 4,4", "--plot", tmp_path / "streams.png", "--json"]

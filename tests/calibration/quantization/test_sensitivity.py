@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -51,9 +53,8 @@ def test_a_row_is_what_the_whole_model_loses_by_that_layer() -> None:
 
 def test_fewer_bits_lose_more(report: Report) -> None:
     for layer in dict.fromkeys(row.layer for row in report.rows):
-        lost = {
-            row.precision: row.loss.fidelity for row in report.rows if row.layer == layer and row.loss.cores == 24
-        }
+        rows = [row for row in report.rows if row.layer == layer and row.loss.cores == 24]
+        lost = {row.precision: row.loss.fidelity for row in rows}
         assert lost["fp16"] < lost["int8"] < lost["int4"]
 
 
@@ -113,8 +114,6 @@ def test_a_limit_holds_for_cosines_and_accuracy() -> None:
 
 
 def test_the_report_is_plain_values(report: Report) -> None:
-    import json
-
     facts = json.loads(json.dumps(report.to_dict()))
     assert facts["photos"]["evaluate"] == {"photos": 6, "labelled": False, "digest": "b"}
     assert facts["machine"]["processor"]
