@@ -119,6 +119,20 @@ def test_what_is_no_source_is_refused(model: Model, front: Front, frames: Any, m
         list(_session(model, front, Device()).run(frames))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "veca.pte"}, r"a session needs a model, got a str: veca_edge\.load"),
+        ({"governor": 3}, "governor 3: use one of balanced, quality, saver"),
+        ({"target_fps": None}, "target_fps None: use a number"),
+        ({"target_fps": float("nan")}, "target_fps nan: use a number"),
+    ],
+)
+def test_what_a_session_cannot_be_made_of(model: Model, front: Front, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(VecaError, match=message):
+        Session(**{"model": model, "front": front, **given})
+
+
 def test_a_checkpoint_cannot_be_governed() -> None:
     with pytest.raises(VecaError, match="convert the checkpoint"):
         Session(veca_edge.load(default_checkpoint_path()))

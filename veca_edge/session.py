@@ -24,12 +24,13 @@ from veca_edge.errors import VecaError
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.governor import Governor
 from veca_edge.governor.points import Front, OperatingPoint
-from veca_edge.governor.settings import Settings, preset
+from veca_edge.governor.settings import PRESETS, Settings, preset
+from veca_edge.numbers import finite
+from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 if TYPE_CHECKING:
-    from veca_edge.runtime.model import Model
     from veca_edge.runtime.streaming.stream import Stream
 
 DECISION_INTERVAL = 1.0  # seconds; the governor's constants are made for this pace
@@ -109,7 +110,15 @@ class Session:
             VecaError: an unknown preset, a model that cannot stream, or one without operating points.
         """
         settings = preset(governor) if isinstance(governor, str) else governor
+        if not isinstance(model, Model):
+            raise VecaError(
+                f"a session needs a model, got a {type(model).__name__}: veca_edge.load(path) opens one"
+            )
         model.check_streams()
+        if finite(target_fps, 0.1, 1000) is None:
+            raise VecaError(f"target_fps {target_fps!r}: use a number of frames per second, 0.1 to 1000")
+        if not isinstance(governor, (str, Settings)):
+            raise VecaError(f"governor {governor!r}: use one of {', '.join(PRESETS)}, or Settings")
         if front is None:
             from veca_edge.runtime.profile import front_of
 
@@ -157,7 +166,9 @@ class Session:
         Raises:
             VecaError: there is no such source, or a frame is not an image.
         """
-        if not isinstance(frames, (str, int, Path, Iterable)) or isinstance(frames, (bool, bytes, dict)):
+        if not isinstance(frames, (str, int, Path, np.integer, Iterable)) or isinstance(
+            frames, (bool, bytes, dict)
+        ):
             raise VecaError(
                 f"cannot take frames from a {type(frames).__name__}: give a path, an address, a camera's index, or "
                 "something that yields images"
@@ -170,7 +181,7 @@ class Session:
 
     def _results(self, frames: str | int | Path | Iterable[Image | Frame]) -> Iterator[Result]:
         with self, ExitStack() as stack:
-            if isinstance(frames, (str, int, Path)):
+            if isinstance(frames, (str, int, Path, np.integer)):
                 frames = stack.enter_context(open_source(frames))
             for frame in frames:
                 if self._stopped.is_set():

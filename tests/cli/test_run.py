@@ -78,6 +78,9 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--camera", "97"), "cannot open camera 97"),
         (("--source", CLIP, "--view", "x"), "--view"),
         (("--source", CLIP, "--frames", "0"), "--frames"),
+        (("--source", CLIP, "--battery", "nan"), "'nan' is not a finite number"),
+        (("--source", ""), "the source has an empty name"),
+        (("--source", CLIP, "--log", ""), "an empty name"),
         (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
     ],
 )

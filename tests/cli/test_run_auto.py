@@ -29,7 +29,7 @@ def test_it_is_the_default_and_says_what_it_decided(default_model_file: Path, tm
     done = _run(default_model_file, "--frames", 12, "--log", log, "--save", tmp_path / "o.mp4")
     assert done.exit_code == 0, done.output
     assert "governor: 0 switches" in done.stdout
-    assert re.search(r"^veca-edge: starting at C \d+, \d+ px, .*: ", done.stderr, re.MULTILINE)
+    assert re.search(r"^veca-edge: starting at C \d+, \d+ px, .* fps", done.stderr, re.MULTILINE)
     lines = _log(log)
     assert len(lines) == 12
     assert all(line["point"]["cores"] == line["cores"] and line["reason"] for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +128,12 @@ def test_impossible_requests_are_one_line(
 ) -> None:
     with pytest.raises(VecaError, match=message):
         model(photo, **arguments)
+
+
+@pytest.mark.parametrize("path", [3, 1.5, b"a.pte", ["a.pte"], True, ""])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(VecaError, match="give the path of a model file"):
+        veca_edge.load(path)
 
 
 def test_missing_file() -> None:

@@ -45,6 +45,7 @@ def test_without_sysfs_all_usable_cores_count(tmp_path: Path) -> None:
     assert threads.default_threads(str(tmp_path)) == usable
 
 
-def test_no_threads_are_refused() -> None:
-    with pytest.raises(VecaError, match="0 threads"):
-        threads.check_threads(0)
+@pytest.mark.parametrize("count", [0, -1, 100_000])
+def test_impossible_counts_are_refused(count: int) -> None:
+    with pytest.raises(VecaError, match=rf"{count} threads: use a whole number from 1 to \d+"):
+        threads.check_threads(count)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
@@ -12,6 +14,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
 from veca_edge.image.headers import image_size
 from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
+from veca_edge.numbers import finite
 
 __all__ = ["Frame", "Source", "open_source"]
 
@@ -46,8 +49,14 @@ def open_source(
     Raises:
         VecaError: there is no such file, folder or camera, or it is not an image or a video.
     """
-    if retry < 0:
-        raise VecaError(f"retry must be 0 or more seconds, got {retry:g}")
+    if finite(retry, 0) is None:
+        raise VecaError(f"retry must be 0 or more seconds, got {retry}")
+    if isinstance(spec, bool) or not isinstance(spec, (str, int, Path, np.integer)):
+        raise VecaError(f"cannot open a {type(spec).__name__}: give a path, an address or a camera's index")
+    if spec == "":
+        raise VecaError("the source has an empty name: give a path, an address or a camera's index")
+    if isinstance(spec, np.integer):
+        spec = int(spec)
     if isinstance(spec, Path):
         return _open_path(expanded(str(spec)), live, retry, loop, notify, capture)
     if isinstance(spec, str) and spec.isascii() and spec.isdigit():

@@ -8,7 +8,7 @@ import click
 
 from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.calibration.benchmark.request import ROUNDS, STREAM_SIZE, BenchRequest
-from veca_edge.cli.options import InputPath, path_option, threads_option
+from veca_edge.cli.options import InputPath, Number, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, say
 from veca_edge.converters.recipes import PRECISIONS
@@ -87,7 +87,7 @@ def parse_patch_budgets(
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Measure whether the speed lasts: run for this many minutes without a pause. Ctrl-C ends it early.",
 )
 @click.option(

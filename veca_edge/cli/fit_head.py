@@ -12,7 +12,7 @@ import click
 from veca_edge.cli.options import InputPath, RenamedOption, moved_to_argument
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
-from veca_edge.errors import require
+from veca_edge.errors import VecaError, require
 from veca_edge.numbers import counted
 from veca_edge.photos.folders import HOLD_OUT
 
@@ -78,6 +78,8 @@ def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | 
 
     Prints accuracy, calibration error, the weakest labels and the most frequent confusions.
     """
+    if checkpoint is not None and formerly_checkpoint is not None:
+        raise VecaError("--checkpoint and CHECKPOINT both name a checkpoint: give one of them")
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.training.heads.run import FitRequest, fit

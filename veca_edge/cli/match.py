@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath, RenamedOption, moved_to_argument
+from veca_edge.cli.options import InputPath, Number, RenamedOption, moved_to_argument
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
@@ -66,7 +66,7 @@ class MatchRequest:
     "--min-similarity",
     cls=RenamedOption,
     was="--least",
-    type=click.FloatRange(-1, 1),
+    type=Number(-1, 1),
     default=0.0,
     show_default=True,
     help="Leave out matches with a smaller cosine similarity.",
@@ -81,6 +81,8 @@ def command(as_json: bool, paths: tuple[Path, ...], formerly_model: Path | None,
     """
     if len(paths) not in (2, 3):
         raise click.UsageError(f"name two pictures, with or without a model before them; got {len(paths)} names")
+    if len(paths) == 3 and formerly_model is not None:
+        raise VecaError("--model and MODEL both name a model: give one of them")
     model = paths[0] if len(paths) == 3 else formerly_model
     request = MatchRequest(paths[-2], paths[-1], model, **given)
     if request.save is not None and check_target(request.save).suffix.lower() != ".png":

@@ -5,6 +5,7 @@ A spelling that changed works for one more version, hidden, and warns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,16 @@ class RenamedOption(click.Option):
         return super().consume_value(ctx, opts)
 
 
+class Number(click.FloatRange):
+    """A finite number within limits: click's own type lets "nan" through, which no comparison refuses."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
 class InputPath(click.Path):
     """A file or folder that must be there: said before anything else, such as a package that is not installed."""
 
@@ -57,6 +68,8 @@ class InputPath(click.Path):
         Raises:
             VecaError: nothing bears this name.
         """
+        if not str(value):
+            raise VecaError("a file or folder has an empty name: name one, or leave it out")
         path = expanded(Path(str(super().convert(value, param, ctx))))
         if not is_there(path):
             raise VecaError(f"{shortened(path)}: no such file or folder: check the path")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath, threads_option
+from veca_edge.cli.options import InputPath, Number, threads_option
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
@@ -80,7 +80,7 @@ class Profiled:
 @threads_option()
 @click.option(
     "--target-fps",
-    type=click.FloatRange(min=1, max=240),
+    type=Number(min=1, max=240),
     help="Recommend one operating point for this many frames per second, and show its neighbours.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

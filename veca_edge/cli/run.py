@@ -15,6 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from veca_edge.cli.options import Number
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
@@ -87,13 +88,11 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 )
 @click.option(
     "--target-fps",
-    type=click.FloatRange(min=1, max=240),
+    type=Number(min=1, max=240),
     show_default="the source's own",
     help="Compute about this many frames per second: of a faster source some are left out, and auto aims for it.",
 )
-@click.option(
-    "--battery", type=click.FloatRange(0, 1), help="Assume this battery charge, 0 to 1, to see how auto reacts."
-)
+@click.option("--battery", type=Number(0, 1), help="Assume this battery charge, 0 to 1, to see how auto reacts.")
 @click.option(
     "--thermal",
     type=click.Choice([str(level) for level in ThermalLevel]),
@@ -133,7 +132,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.option("--frames", type=click.IntRange(min=1), show_default="all", help="Stop after this many frames.")
 @click.option(
     "--fps-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     show_default="no limit",
     help="Process at most this many frames per second.",
 )
@@ -145,7 +144,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 )
 @click.option(
     "--sensitivity",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     show_default=f"{ChangeSettings.sensitivity:g}",
     help="Recompute a patch whose pixels changed by more than this: root mean square in grey levels (0 to 255), "
     "beyond the camera's noise.",
@@ -159,7 +158,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.option("--loop", is_flag=True, help="Start a video or folder over at its end.")
 @click.option(
     "--retry",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=RunRequest.retry,
     show_default=True,
     help="Wait this many seconds for a camera that stopped sending frames.",

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from veca_edge.cli.options import path_option
+from veca_edge.cli.options import Number, path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
@@ -85,7 +85,7 @@ class SensorsRequest:
 @path_option("--record", help="Write one JSON line per sample.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1, max=3600),
+    type=Number(min=0.1, max=3600),
     default=SensorsRequest.interval,
     show_default=True,
     help="Wait this many seconds between samples.",

@@ -23,7 +23,7 @@ from veca_edge.calibration.simulation.run import (
     run_scenarios,
 )
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
-from veca_edge.cli.options import RenamedOption, path_option
+from veca_edge.cli.options import Number, RenamedOption, path_option
 from veca_edge.tables import Table, number
 
 EPILOG = """\b
@@ -63,7 +63,7 @@ COLUMNS = (
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(0.1, LONGEST),
+    type=Number(0.1, LONGEST),
     show_default="the scenario's own",
     help="Simulate this many minutes.",
 )
@@ -79,7 +79,7 @@ COLUMNS = (
     "target_rate",
     cls=RenamedOption,
     was="--target-rate",
-    type=click.FloatRange(1, 240),
+    type=Number(1, 240),
     default=SimulateRequest.target_rate,
     show_default=True,
     help="Aim for this many results per second.",

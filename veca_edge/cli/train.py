@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from veca_edge.cli.options import InputPath
+from veca_edge.cli.options import InputPath, Number
 from veca_edge.cli.progress import REMIND, Stages, next_step, say
-from veca_edge.errors import require
+from veca_edge.errors import VecaError, require
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.training.request import Resume, TrainRequest
 from veca_edge.training.settings import load_recipe, render
@@ -72,7 +72,7 @@ EARLY = 0.05  # of the steps
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     show_default="no limit",
     help="Save and stop after this many minutes.",
 )
@@ -100,6 +100,8 @@ def command(
     """
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
     recipe = load_recipe(config, [*assignments, *source])
+    if print_config and as_json:
+        raise VecaError("--print-config prints a recipe in TOML: leave --json out")
     if print_config:
         click.echo(render(recipe), nl=False)
         return

@@ -148,9 +148,10 @@ class Player:
                 pacer.pace()
                 for frame in self._source:
                     start = time.monotonic() if start is None else start
-                    if not self._thinner.takes(frame.time):
-                        continue
-                    self._one(frame)
+                    if self._thinner.takes(frame.time):
+                        self._one(frame)
+                    else:
+                        self._tally.skip()
                     if self._stopped or self._tally.frames == self._request.frames:
                         break
                     pacer.pace()
@@ -186,7 +187,8 @@ class Player:
         elif self._window is None and result.point is not None and result.point != self._point:
             begin = "starting at" if self._point is None else "now"
             self._point = result.point
-            self._say(f"{begin} {result.point}: {result.reason}")
+            why = "" if result.reason.startswith("start: ") else f": {result.reason}"
+            self._say(f"{begin} {result.point}{why}")
 
     def _alternate(self, frame: Frame) -> int:
         """The budget whose second of film this frame belongs to."""

@@ -149,7 +149,9 @@ class RunRequest:
         if self.cores == "auto" and not streams:
             raise VecaError("--cores auto needs a video or a camera, and --stream: give a number of cores instead")
         if self.cores == "auto" and not can:
-            raise VecaError("--cores auto needs a model file with a quality table: convert the checkpoint again")
+            raise VecaError(
+                "--cores auto needs a file with a quality table: convert the checkpoint with `veca-edge convert`"
+            )
         fixed = self._given(FOR_FIXED)
         if self.cores == "auto" and fixed:
             raise VecaError(f"{fixed} needs a fixed --cores: with auto the governor chooses it")

@@ -47,7 +47,7 @@ class Summary:
     """A run's numbers.
 
     Attributes:
-        frames: frames that went through the model.
+        frames: of the source.
         seconds: from the first frame's arrival to the end of the last.
         dropped: frames of a live source that came too fast.
         times: one entry per core count used, ascending.
@@ -56,7 +56,7 @@ class Summary:
         messages: what the source had to tell.
         paths: files written.
         stopped: how it ended: "end", "frames", "quit" or the name of a signal.
-        left_out: of `frames`, those that the model did not run on because a lower frame rate was chosen.
+        left_out: of `frames`, those that the model did not run on, for a rate that was named or chosen.
         governor: what it did, of a session; else None.
     """
 
@@ -161,6 +161,11 @@ class Tally:
         if result.computed is not None:
             self._patches.append((computed_patches(result), result.computed.size, result.keyframe))
 
+    def skip(self) -> None:
+        """Count a frame that the model does not see."""
+        self.frames += 1
+        self.left_out += 1
+
     def times(self) -> tuple[BudgetTimes, ...]:
         return tuple(
             BudgetTimes(cores, len(values), float(np.percentile(values, 50)), float(np.percentile(values, 95)))
@@ -175,7 +180,7 @@ class Tally:
 
     def labels(self) -> tuple[LabelShare, ...]:
         best = self._first.most_common(LABELS_KEPT)
-        return tuple(LabelShare(label, count / self.frames) for label, count in best)
+        return tuple(LabelShare(label, count / sum(self._first.values())) for label, count in best)
 
 
 def ms(seconds: float) -> float:

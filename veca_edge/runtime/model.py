@@ -180,6 +180,8 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     Raises:
         VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
     """
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise VecaError(f"cannot load {path!r}: give the path of a model file, a package or a checkpoint")
     path = Path(path)
     if not is_there(path):
         raise VecaError(f"{path}: no such file")

@@ -98,7 +98,7 @@ def front_of(
     if image_size is not None:
         quality = quality.at_size(image_size)
     profile = profile_device(model, say=say)
-    if profile.complaint:
+    if profile.complaint and not profile.remembered:  # it was said when this was measured
         say(profile.complaint)
     return Front.of(operating_points(quality, profile.table, target_fps))
 

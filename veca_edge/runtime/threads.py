@@ -8,6 +8,7 @@ from veca_edge.errors import VecaError
 from veca_edge.sensors.sysfs import read_int
 
 SYSFS = "/sys/devices/system/cpu"
+MOST = 64  # threads on a machine with fewer processors; XNNPACK would start any number
 BIG = 0.75  # of the fastest core's capacity; little cores have half of it or less
 
 
@@ -34,9 +35,10 @@ def usable_cores() -> list[int]:
 
 
 def check_threads(threads: int | None) -> int:
-    """`threads`, or the default for None; VecaError below 1."""
+    """`threads`, or the default for None; VecaError below 1, or for more than the system can bear."""
     if threads is None:
         return default_threads()
-    if threads < 1:
-        raise VecaError(f"{threads} threads: use 1 or more")
+    most = max(MOST, os.cpu_count() or 1)
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
+        raise VecaError(f"{threads!r} threads: use a whole number from 1 to {most}")
     return threads
