@@ -145,7 +145,7 @@ def prepare(
 
 
 def _default(request: BenchRequest, folder: Path, default: DefaultModel | None, say: Say) -> Target:
-    """The packaged model as users run it, or converted anew where the options ask for something else."""
+    """The packaged model as users run it, or converted again where the options ask for something else."""
     checkpoint = read_checkpoint(default_checkpoint_path())
     if request.quantize is None and default is not None:
         path = default(say)
