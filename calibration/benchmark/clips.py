@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, find_scene, synthetic_frames
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
@@ -19,7 +17,7 @@ from veca_edge.files import expanded, is_there, shortened
 
 SYNTHETIC = "synthetic"
 
-Frames = Iterator[NDArray[np.uint8]]
+Frames = Iterator[Image]
 Say = Callable[[str], None]
 
 

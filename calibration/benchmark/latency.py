@@ -171,11 +171,9 @@ def measure(
     startup = _startup(target, threads, rounds)
     advance()
     return Benchmark(
-        **target.facts,
+        **target.facts(machine, threads, others),
         family=target.manifest.family,
         picture=plan.picture,
-        machine=machine,
-        threads=threads,
         rounds=rounds,
         rows=tuple(_rows(target, samples, energies)),
         savings=tuple(_savings(target, samples)),
@@ -186,7 +184,6 @@ def measure(
         notes=tuple(notes),
         startup=startup,
         power=power,
-        other_work=others,
     )
 
 

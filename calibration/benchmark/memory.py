@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,36 +148,28 @@ def measure_startup(
 
 def summarize(children: Sequence[dict[str, Any]], weight_bytes: int) -> Startup:
     """Medians over what the processes reported (see `_measure`)."""
-    first = children[0]
+
+    def middle(values: Iterable[int | None]) -> int | None:
+        known = [value for value in values if value is not None]
+        return int(median(known)) if len(known) == len(children) else None
+
     memory = []
-    for index, after in enumerate(first["after"]):
-        added = [_added(child, index, "bytes") for child in children]
-        anonymous = [_added(child, index, "anonymous") for child in children]
-        held = _median(added)
-        ratio = None if held is None else held / weight_bytes
-        memory.append(Memory(after, held, _median(anonymous), ratio))
+    for steps in zip(*(child["memory"] for child in children), strict=True):
+        held, anonymous = (middle(step[name] for step in steps) for name in ("bytes", "anonymous"))
+        memory.append(Memory(steps[0]["after"], held, anonymous, None if held is None else held / weight_bytes))
     return Startup(
         processes=len(children),
         load_ms=median(child["load_ms"] for child in children),
         first_call_ms=median(child["first_call_ms"] for child in children),
-        baseline=_median([child["baseline"]["bytes"] for child in children]),
+        baseline=middle(child["baseline"] for child in children),
         memory=tuple(memory),
-        peak=_median([_beyond(child["peak"], child["baseline"]["bytes"]) for child in children]),
-        source=first["baseline"]["source"],
+        peak=middle(child["peak"] for child in children),
+        source=children[0]["source"],
     )
-
-
-def _added(child: dict[str, Any], index: int, name: str) -> int | None:
-    return _beyond(child["readings"][index][name], child["baseline"][name])
 
 
 def _beyond(now: int | None, before: int | None) -> int | None:
     return None if now is None or before is None else now - before
-
-
-def _median(values: Sequence[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return int(median(known)) if len(known) == len(values) else None
 
 
 def _child(path: Path, order: dict[str, Any]) -> dict[str, Any]:
@@ -197,30 +189,35 @@ def _measure(path: str, text: str, progress: Callable[[float], None]) -> dict[st
     order, random = json.loads(text), np.random.default_rng(0)
     shapes = [tuple(shape) for shape in order["shapes"]]
     images = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
-    baseline = resident()
+    baseline, memory = resident(), list[dict[str, Any]]()
+
+    def note(after: str) -> None:
+        now = resident()
+        added = {name: _beyond(getattr(now, name), getattr(baseline, name)) for name in ("bytes", "anonymous")}
+        memory.append({"after": after, **added})
+
     forget_peak()
     before = peak()
     start = perf_counter()
     model = load(path, threads=order["threads"])
     load_ms = (perf_counter() - start) * 1e3
-    readings, after = [resident()], ["load"]
+    note("load")
     start = perf_counter()
     model.engine.encode(images[0], order["budgets"][-1])
     first_call_ms = (perf_counter() - start) * 1e3
     for image in images:
         for cores in order["budgets"]:
             model.engine.encode(image, cores)
-        readings.append(resident())
-        after.append(f"{min(image.shape[:2])} px")
+        note(f"{min(image.shape[:2])} px")
     most = peak()
+    grew = most is not None and before is not None and most > before  # else the count is of the imports
     return {
         "load_ms": load_ms,
         "first_call_ms": first_call_ms,
-        "baseline": vars(baseline),
-        "readings": [vars(reading) for reading in readings],
-        "after": after,
-        # A count that did not grow is of the imports.
-        "peak": most if most is not None and before is not None and most > before else None,
+        "baseline": baseline.bytes,
+        "memory": memory,
+        "peak": _beyond(most, baseline.bytes) if grew else None,
+        "source": baseline.source,
     }
 
 

@@ -10,7 +10,7 @@ from veca_edge.calibration.benchmark.streams import BLOCK_FRAMES
 from veca_edge.calibration.benchmark.synthetic import SCENES
 from veca_edge.tables import Table, count, milliseconds, number
 
-DEARER = 1.1  # streamed / full from which streaming does harm
+HARMFUL = 1.1  # streamed / full from which streaming does harm
 BUDGETS = ("cores", "budget")
 
 
@@ -88,7 +88,7 @@ def _warnings(result: StreamBenchmark) -> Iterator[str]:
     """Reasons not to trust the numbers, or not to stream."""
     yield from disturbances(result)
     for row in result.rows:
-        if row.ratio > DEARER:
+        if row.ratio > HARMFUL:
             budgets = f"{row.cores} cores, patch budget {_budget(row.patch_budget)}"
             yield f"streaming {row.clip} takes {row.ratio:.2f} times as long as computing all of it ({budgets})"
 

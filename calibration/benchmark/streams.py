@@ -15,8 +15,8 @@ from time import perf_counter, sleep
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.clips import Clip, Frames
 from veca_edge.calibration.benchmark.request import BenchRequest
 from veca_edge.calibration.benchmark.stream_rows import Key, Sample, StreamBenchmark, pooled, stream_rows
@@ -34,7 +34,6 @@ BLOCK_FRAMES = 16  # then the next budgets follow
 SETTLE = 0.2  # seconds in which a decoder that reads ahead comes to rest
 WARM_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the picture changed, to load what runs at each patch count
 
-Image = NDArray[np.uint8]
 Progress = Callable[[float], None]
 
 
@@ -72,19 +71,16 @@ def measure_streams(
     model.close()
     pool, together = _pool(clips)
     everything = samples if pool is None else pooled(samples, together, pool)
-    facts = target.facts
+    facts = target.facts(machine, threads, others)
     # The streams' frames were looked at, not the target's picture.
     facts["digests"] = {name: value for name, value in facts["digests"].items() if name != "pictures"}
     facts["digests"] |= {clip.name: clip.digest for clip in clips if clip.digest}
     return StreamBenchmark(
         **facts,
-        machine=machine,
-        threads=threads,
         image_size=size,
         patches=lanes[-1].samples[-1].total,
         pool=pool,
         rows=tuple(stream_rows(everything)),
-        other_work=others,
     )
 
 

@@ -154,10 +154,7 @@ def measure_sustained(
         raise VecaError(f"{seconds:.0f} s are too short for {len(lanes)} operating points: use more --minutes")
     calls = sum(len(lane.taken) for lane in lanes)
     return SustainedBenchmark(
-        **target.facts,
-        machine=machine,
-        threads=used,
-        other_work=others,
+        **target.facts(machine, used, others),
         minutes=seconds / 60,
         asked_minutes=minutes,
         picture=target.plan.picture,

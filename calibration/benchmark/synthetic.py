@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.photos.samples import sample_images
 
-Image = NDArray[np.uint8]
 Light = NDArray[np.float32]
 Moments = Iterator[Light]
 

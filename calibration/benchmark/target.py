@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.request import BenchRequest
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
@@ -22,11 +22,11 @@ from veca_edge.model.config import VecaConfig
 from veca_edge.model.veca import random_veca
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import is_model_file, read_model_file
+from veca_edge.runtime.machine import Machine
 from veca_edge.runtime.native import quiet
 
 SEED = 0  # of random weights, and of random pixels
 
-Image = NDArray[np.uint8]
 Say = Callable[[str], None]
 DefaultModel = Callable[[Say], Path]
 
@@ -86,9 +86,8 @@ class Target:
     checkpoint: Checkpoint | None
     plan: Plan
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What every report says of the model file."""
+    def facts(self, machine: Machine, threads: int, other_work: float | None) -> dict[str, Any]:
+        """What every report says of a measurement, see `Measured`."""
         return {
             "name": self.name,
             "quantization": self.manifest.quantization,
@@ -98,6 +97,9 @@ class Target:
             "max_patches": self.manifest.max_patches,
             "seed": SEED,
             "digests": self.digests,
+            "machine": machine,
+            "threads": threads,
+            "other_work": other_work,
         }
 
     @property
@@ -143,7 +145,7 @@ def prepare(
 
 
 def _default(request: BenchRequest, folder: Path, default: DefaultModel | None, say: Say) -> Target:
-    """The packaged model as users run it, or converted anew where the options ask for something else."""
+    """The packaged model as users run it, or converted again where the options ask for something else."""
     checkpoint = read_checkpoint(default_checkpoint_path())
     if request.quantize is None and default is not None:
         path = default(say)

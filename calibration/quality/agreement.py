@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Float
 from veca_edge.governor.quality import Freshness, fidelity
 from veca_edge.runtime.result import Result
-
-Float = NDArray[np.float32]
 
 LONGEST_AGE = 1.0  # seconds up to which the value of an old result is measured
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from veca_edge.arrays import Image
 from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agreement, freshness_of, look, mean_of
 from veca_edge.calibration.quality.monotone import ascending, monotone
 from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, RunConfiguration
@@ -40,7 +41,6 @@ BLOCK = 6  # compared frames: 0.4 s, in which a clip's frames say nearly the sam
 PHOTOS = 128  # of a folder at most
 DECIMALS = 5
 
-Image = NDArray[np.uint8]
 Key = Callable[[RunConfiguration], Any]
 Order = Callable[[RunConfiguration], float]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from veca_edge.calibration.quantization.emulation import Layer, Simulation, as_layer, as_stored, half_precision
+from veca_edge.calibration.quantization.emulation import Emulation, Layer, as_layer, half_precision
 from veca_edge.calibration.quantization.findings import Goal, Report, Whole
 from veca_edge.calibration.quantization.losses import Evaluator
 from veca_edge.calibration.quantization.rounding import learned_rounding, measure_moments
@@ -60,8 +60,7 @@ class Calibrator:
         self._checkpoint, self._photos, self._progress = checkpoint, calibration, progress
         self._folded = fold(checkpoint)
         self._layers = linear_layers(self._folded)
-        exact = {name: as_layer(weight) for name, weight in self._layers.items()}
-        self._reference = Simulation(checkpoint.config, self._folded, exact)
+        self._reference = Emulation.of(checkpoint.config, self._folded)
         progress("learning rounding", 0.0)
         self.round = _kept(
             learned_rounding(measure_moments(self._reference, calibration.learn.pixels, self.budgets))
@@ -178,8 +177,7 @@ class Calibrator:
 
     def _whole(self, recipe: QuantizationRecipe, evaluate: Evaluator) -> Whole:
         folded = quantize(self._folded, recipe, self.round)
-        layers = {name: as_stored(weight) for name, weight in linear_layers(folded).items()}
-        return Whole(recipe, folded.quantized_bytes, evaluate(self._reference.changed(layers)))
+        return Whole(recipe, folded.quantized_bytes, evaluate(Emulation.of(self._checkpoint.config, folded)))
 
     def _weight_bytes(self, recipe: QuantizationRecipe) -> int:
         return quantize(self._folded, recipe, self.round).quantized_bytes

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from veca_edge.converters.graph.elastic import NORM_EPSILON
-from veca_edge.converters.graph.folding import FoldedModel
+from veca_edge.converters.graph.folding import FoldedModel, linear_layers
 from veca_edge.converters.graph.weights import Weight
 from veca_edge.image.patches import cell_centres
 from veca_edge.model.config import VecaConfig
@@ -67,7 +67,7 @@ class Answers(NamedTuple):
     logits: Tensor | None
 
 
-class Simulation:
+class Emulation:
     """One folded model with every linear layer as given.
 
     Blocks run one at a time (`begin`, `block`, `finish`), so that many changes to a late layer can share what comes
@@ -91,9 +91,15 @@ class Simulation:
         self._coordinate_heads = [as_layer(weight) for weight in folded.coordinate_heads]
         self._head = None if folded.head is None else as_layer(folded.head)
 
-    def changed(self, layers: Mapping[str, Layer]) -> Simulation:
+    @classmethod
+    def of(cls, config: VecaConfig, folded: FoldedModel) -> Emulation:
+        """A folded model as XNNPACK runs it, with every layer in the precision that it is stored in."""
+        layers = {name: as_stored(weight) for name, weight in linear_layers(folded).items()}
+        return cls(config, folded, layers)
+
+    def changed(self, layers: Mapping[str, Layer]) -> Emulation:
         """The same model with some layers replaced."""
-        return Simulation(self.config, self._folded, {**self.layers, **layers})
+        return Emulation(self.config, self._folded, {**self.layers, **layers})
 
     def __call__(self, images: NDArray[np.uint8], cores: int, watch: Watch | None = None) -> Answers:
         """Run the whole model.

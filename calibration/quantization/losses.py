@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from veca_edge.calibration.quantization.emulation import Answers, Simulation, batches
+from veca_edge.calibration.quantization.emulation import Answers, Emulation, batches
 from veca_edge.photos.calibration import PhotoSet
 
 Array = NDArray[np.float64]
@@ -103,7 +103,7 @@ class Evaluator:
     """Holds what the model in float32 says of photos, and compares changed models with it."""
 
     def __init__(
-        self, reference: Simulation, photos: PhotoSet, budgets: Sequence[int], progress: Progress = lambda _: None
+        self, reference: Emulation, photos: PhotoSet, budgets: Sequence[int], progress: Progress = lambda _: None
     ) -> None:
         """Args:
         reference: the model in float32.
@@ -118,7 +118,7 @@ class Evaluator:
             self._expected[cores] = [reference(batch, cores) for batch in self._batches]
             progress((done + 1) / len(self.budgets))
 
-    def __call__(self, changed: Simulation) -> tuple[Loss, ...]:
+    def __call__(self, changed: Emulation) -> tuple[Loss, ...]:
         """What a changed model loses, by budget."""
         return tuple(self._at(changed, cores) for cores in self.budgets)
 
@@ -135,7 +135,7 @@ class Evaluator:
             found[cores] = float((torch.cat(logits).argmax(1).numpy() == targets).mean())
         return found
 
-    def _at(self, changed: Simulation, cores: int) -> Loss:
+    def _at(self, changed: Emulation, cores: int) -> Loss:
         pairs = zip(self._batches, self._expected[cores], strict=True)
         scores = [compare(changed(batch, cores), expected) for batch, expected in pairs]
         return loss_of(scores, cores, self.photos.targets)

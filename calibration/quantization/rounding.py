@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from veca_edge.calibration.quantization.emulation import Simulation, batches
+from veca_edge.calibration.quantization.emulation import Emulation, batches
 from veca_edge.converters.graph.weights import GROUP, Float, Round, Weight, bfloat16, can_be_int4, nearest
 from veca_edge.converters.recipes import Precision
 from veca_edge.errors import VecaError
@@ -59,27 +59,27 @@ def read_same_inputs(layer: str) -> str:
 
 
 def measure_moments(
-    simulation: Simulation,
+    emulation: Emulation,
     images: NDArray[np.uint8],
     budgets: tuple[int, ...],
 ) -> dict[str, Moments]:
     """What every layer sees of images, the budgets alternating batch by batch.
 
     Args:
-        simulation: of the model in float32.
+        emulation: of the model in float32.
         images: uint8 (n, H, W, 3), RGB; no more are used than tell enough.
         budgets: core counts; what is learned serves them all.
 
     Returns:
         By layer; layers that read the same inputs share a value.
     """
-    sums, patch_size = _Sums(), simulation.config.patch_size
+    sums, patch_size = _Sums(), emulation.config.patch_size
     for index, batch in enumerate(batches(images, patch_size)):
-        simulation(batch, budgets[index % len(budgets)], sums)
+        emulation(batch, budgets[index % len(budgets)], sums)
         if sums.least >= ROWS and index + 1 >= len(budgets):
             break
     found = sums.moments()
-    return {layer: found[read_same_inputs(layer)] for layer in simulation.layers}
+    return {layer: found[read_same_inputs(layer)] for layer in emulation.layers}
 
 
 def learned_rounding(moments: Mapping[str, Moments]) -> Round:

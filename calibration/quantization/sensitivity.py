@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.calibration.quantization.emulation import Answers, Layer, Simulation, batches
+from veca_edge.calibration.quantization.emulation import Answers, Emulation, Layer, batches
 from veca_edge.calibration.quantization.losses import Loss, Scores, compare, loss_of
 from veca_edge.photos.calibration import PhotoSet
 
@@ -37,7 +37,7 @@ class SensitivityRow:
 
 
 def measure_sensitivity(
-    reference: Simulation,
+    reference: Emulation,
     variants: Mapping[str, Mapping[Kind, Layer]],
     photos: PhotoSet,
     budgets: Sequence[int],
@@ -78,7 +78,7 @@ def measure_sensitivity(
 class _SharedStart:
     """One batch: the reference's state before every block, from which a changed model goes on."""
 
-    def __init__(self, reference: Simulation, images: NDArray[np.uint8], cores: int) -> None:
+    def __init__(self, reference: Emulation, images: NDArray[np.uint8], cores: int) -> None:
         self._reference, self._images, self._cores = reference, images, cores
         self._states = [reference.begin(images, cores)]
         for index in range(reference.config.num_layers):

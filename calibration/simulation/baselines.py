@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,13 +59,16 @@ def build_policy(name: str, points: list[OperatingPoint], settings: Settings) ->
 
 def _plain(points: list[OperatingPoint], settings: Settings) -> list[OperatingPoint]:
     """Every patch of every frame at full size and rate, by ascending cores: what an SDK without the dials does."""
+
+    def patches(point: OperatingPoint) -> float:
+        return math.inf if point.patch_budget is None else point.patch_budget
+
     size = max(point.image_size for point in points)
-    plain = [
-        p for p in points if p.patch_budget is None and p.image_size == size and p.rate == settings.target_rate
-    ]
-    if not plain:
-        raise VecaError("the tables lack the points that compute every patch: the baselines need them")
-    return sorted(plain, key=lambda point: point.cores)
+    full = [point for point in points if point.image_size == size and point.rate == settings.target_rate]
+    if not full:
+        raise VecaError("the tables have no point at the largest size and full rate: the baselines need some")
+    most = max(map(patches, full))
+    return sorted((point for point in full if patches(point) == most), key=lambda point: point.cores)
 
 
 def _governed(front: Front, settings: Settings) -> Decide:

@@ -70,26 +70,39 @@ class Hardware:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What happens around the device at one moment.
+
+    Attributes:
+        ambient: degrees Celsius of the air.
+        sun: watts of sunlight on the case.
+        other: watts of other apps, on the processor.
+        charging: whether a charger is connected.
+        limit: a clock that the platform imposes for reasons of its own, share of the highest.
+        low_power: whether the user switched low-power mode on.
+    """
+
+    ambient: float = 22.0
+    sun: float = 0.0
+    other: float = 0.0
+    charging: bool = False
+    limit: float = 1.0
+    low_power: bool = False
+
+
+@dataclass(frozen=True)
 class Load:
     """What the device has to do for some time.
 
     Attributes:
         busy: share of time that the model would keep the processor busy at full clock, 0..
         rate: camera frames per second, 0 for a camera that is switched off.
-        other: watts of other apps, on the processor.
-        sun: watts of sunlight on the case.
-        ambient: degrees Celsius of the air.
-        charging: whether a charger is connected.
-        limit: a clock that the platform imposes for reasons of its own, share of the highest.
+        around: what happens meanwhile.
     """
 
     busy: float
     rate: float
-    other: float = 0.0
-    sun: float = 0.0
-    ambient: float = 22.0
-    charging: bool = False
-    limit: float = 1.0
+    around: Surroundings = Surroundings()
 
 
 @dataclass(frozen=True)
@@ -115,19 +128,20 @@ class Body:
 
 def step(body: Body, load: Load, hardware: Hardware, seconds: float) -> Body:
     """The device after some seconds (about one) under a load."""
+    around = load.around
     work = hardware.dynamic * min(1.0, load.busy / body.clock) * body.clock**hardware.exponent
-    soc_power = hardware.idle + load.other + work
+    soc_power = hardware.idle + around.other + work
     camera = hardware.camera + hardware.camera_frame * load.rate if load.rate else 0.0
-    charging = load.charging and hardware.battery > 0
+    charging = around.charging and hardware.battery > 0
     loss = hardware.charger * hardware.charge_heat if charging and body.charge < 1 else 0.0
     rest = hardware.rest + camera
     soc, case, inner = body.soc, body.case, body.body
     parts = max(1, round(seconds / EULER_STEP))
     for _ in range(parts):
         up, across = (soc - case) / hardware.soc_resistance, (case - inner) / hardware.case_resistance
-        out, part = (inner - load.ambient) / hardware.body_resistance, seconds / parts
+        out, part = (inner - around.ambient) / hardware.body_resistance, seconds / parts
         soc += part * (soc_power - up) / hardware.soc_capacity
-        case += part * (up + load.sun - across) / hardware.case_capacity
+        case += part * (up + around.sun - across) / hardware.case_capacity
         inner += part * (across + rest + loss - out) / hardware.body_capacity
     power = soc_power + rest
     charge = body.charge
@@ -135,12 +149,12 @@ def step(body: Body, load: Load, hardware: Hardware, seconds: float) -> Body:
         gain = hardware.charger * (1 - hardware.charge_heat) if charging else 0.0
         charge = min(1.0, max(0.0, charge + (gain - power) * seconds / 3600 / hardware.battery))
     warmer = replace(body, soc=soc, case=case, body=inner, charge=charge, power=power, work=work)
-    return replace(warmer, clock=_clock(warmer, load, hardware, seconds))
+    return replace(warmer, clock=_clock(warmer, around.limit, hardware, seconds))
 
 
-def _clock(body: Body, load: Load, hardware: Hardware, seconds: float) -> float:
+def _clock(body: Body, limit: float, hardware: Hardware, seconds: float) -> float:
     """The platform follows its limits with a lag of some seconds."""
     over = max((body.case - hardware.throttle_start) / hardware.throttle_span, (body.soc - hardware.junction) / 10)
-    allowed = min(load.limit, 1 - min(1.0, max(0.0, over)) * (1 - hardware.lowest_clock))
+    allowed = min(limit, 1 - min(1.0, max(0.0, over)) * (1 - hardware.lowest_clock))
     clock = body.clock + (allowed - body.clock) * min(1.0, seconds / 3)
     return max(hardware.lowest_clock, clock)

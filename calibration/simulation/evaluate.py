@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from random import Random
 
 from veca_edge.calibration.simulation.baselines import Policy, build_policy
-from veca_edge.calibration.simulation.device import Body, Load, step
-from veca_edge.calibration.simulation.scenarios import Scenario, Surroundings
+from veca_edge.calibration.simulation.device import Body, Load, Surroundings, step
+from veca_edge.calibration.simulation.scenarios import Scenario
 from veca_edge.calibration.simulation.sensors import Reader
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint, operating_points, smoothness
@@ -156,8 +156,7 @@ class _Run:
         pace = self._jitter(rate) / clock / self._scenario.profile_error
         self._frames = FrameStatistics(max(1, round(rate)), usual, max(usual, slow), round(misses), pace)
         busy = mean * clock * rate
-        load = Load(busy, rate, around.other, around.sun, around.ambient, around.charging, around.limit)
-        self._body = body = step(self._body, load, self._scenario.hardware, SECOND)
+        self._body = body = step(self._body, Load(busy, rate, around), self._scenario.hardware, SECOND)
         quality = self._fidelity[point.configuration] * self._rate_worth(rate)
         return Moment(
             time / 60, point, reason, body.case, clock, body.charge, body.power, quality, rate, misses, body.work

@@ -41,11 +41,19 @@ def check_promises(scores: Sequence[Score], governor: str = "balanced") -> list[
         scores: of one run per scenario and policy.
         governor: the policy that made the promises.
     """
-    verdicts = []
-    for own in scores:
-        if own.policy == governor:
-            others = [score for score in scores if score.scenario == own.scenario and score.policy != governor]
-            verdicts += [_unbeaten(own, others), _cool(own, others), _punctual(own), _calm(own)]
+    verdicts: list[Verdict] = []
+    for own in (score for score in scores if score.policy == governor):
+        others = [score for score in scores if score.scenario == own.scenario and score.policy != governor]
+        best, detail = _best(own, others)
+        unavoidable = bool(others) and all(score.hot_share > MOST_HOT for score in others)
+        cool, late = own.hot_share <= MOST_HOT or unavoidable, own.misses <= MOST_LATE
+        calm, hot = own.steady_switches <= MOST_SWITCHES, f"{100 * own.hot_share:.1f} % of the time"
+        verdicts += [
+            Verdict(own.scenario, "best of those within the limits", best, detail),
+            Verdict(own.scenario, "not too hot where that is possible", cool, hot),
+            Verdict(own.scenario, "in time", late, f"{100 * own.misses:.2f} % late"),
+            Verdict(own.scenario, "calm in steady state", calm, f"{own.steady_switches:.2f} switches a minute"),
+        ]
     return verdicts
 
 
@@ -62,26 +70,10 @@ def _lasts(score: Score, governor: Score) -> bool:
     return score.battery_hours >= governor.battery_hours * (1 - EQUAL_HOURS)
 
 
-def _unbeaten(own: Score, others: Sequence[Score]) -> Verdict:
+def _best(own: Score, others: Sequence[Score]) -> tuple[bool, str]:
+    """Whether no other policy that keeps the limits is better, and the numbers."""
     within = [score for score in others if meets_limits(score, own)]
     best = max(within, key=lambda score: score.quality, default=None)
     kept = meets_limits(own, own) and (best is None or best.quality <= own.quality + EQUAL)
     detail = "no other policy keeps the limits" if best is None else f"{best.policy} has {best.quality:.4f}"
-    return Verdict(own.scenario, "best of those within the limits", kept, f"{own.quality:.4f}; {detail}")
-
-
-def _cool(own: Score, others: Sequence[Score]) -> Verdict:
-    possible = any(score.hot_share <= MOST_HOT for score in others) or not others
-    kept = own.hot_share <= MOST_HOT or not possible
-    return Verdict(
-        own.scenario, "not too hot where that is possible", kept, f"{100 * own.hot_share:.1f} % of the time"
-    )
-
-
-def _punctual(own: Score) -> Verdict:
-    return Verdict(own.scenario, "in time", own.misses <= MOST_LATE, f"{100 * own.misses:.2f} % late")
-
-
-def _calm(own: Score) -> Verdict:
-    kept = own.steady_switches <= MOST_SWITCHES
-    return Verdict(own.scenario, "calm in steady state", kept, f"{own.steady_switches:.2f} switches a minute")
+    return kept, f"{own.quality:.4f}; {detail}"

@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from veca_edge.calibration.simulation.device import Hardware
+from veca_edge.calibration.simulation.device import Hardware, Surroundings
 from veca_edge.calibration.simulation.sensors import Sensors
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What happens around the device at one moment: as in `Load`, and the user's low-power switch."""
-
-    ambient: float = 22.0
-    sun: float = 0.0
-    other: float = 0.0
-    charging: bool = False
-    limit: float = 1.0
-    low_power: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ COLUMNS = (
 )
 @path_option(
     "--table",
-    show_default="measured with a packaged model",
+    show_default="packaged with the simulation",
     help="Take quality and latency of the operating points from this JSON file.",
 )
 @path_option("--plot", help="Draw the runs (.png, .svg, .pdf).")
@@ -96,7 +96,7 @@ def command(as_json: bool, **given: Any) -> None:
     """Try the governor on a simulated device, or on a recording.
 
     A phone with a case that warms, a battery and a clock that falls when it is hot runs the model second by second;
-    the governor reads its sensors. The tables behind it were measured with the packaged model.
+    the governor reads its sensors.
     """
     request = SimulateRequest(**given)
     if request.trace is not None:

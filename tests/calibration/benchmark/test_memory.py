@@ -41,19 +41,17 @@ def test_unknown_memory_stays_unknown(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (found.bytes, found.anonymous) == (None, None)
 
 
-def child(load: int, held: int, known: bool = True) -> dict[str, Any]:
-    reading = {"bytes": 100, "anonymous": 50, "source": "test"}
-    now = {"bytes": held if known else None, "anonymous": None, "source": "test"}
-    times = {"load_ms": load, "first_call_ms": 2 * load}
-    return {**times, "baseline": reading, "readings": [now], "after": ["load"], "peak": 2 * held if known else None}
+def child(load: int, held: int | None) -> dict[str, Any]:
+    facts = {"load_ms": load, "first_call_ms": 2 * load, "baseline": 100, "source": "test"}
+    memory = [{"after": "load", "bytes": held, "anonymous": None}]
+    return {**facts, "memory": memory, "peak": None if held is None else 2 * held}
 
 
 def test_startup_is_the_median_of_the_processes() -> None:
-    found = summarize([child(5, 180), child(3, 120), child(30, 300)], weight_bytes=40)
+    found = summarize([child(5, 80), child(3, 20), child(30, 200)], weight_bytes=40)
     assert (found.processes, found.load_ms, found.first_call_ms, found.baseline) == (3, 5, 10, 100)
-    assert found.memory == (Memory("load", 80, None, 2.0),)
-    assert found.peak == 260
-    unknown = summarize([child(5, 180), child(5, 0, known=False)], 40)
+    assert (found.memory, found.peak) == ((Memory("load", 80, None, 2.0),), 160)
+    unknown = summarize([child(5, 80), child(5, None)], 40)
     assert (unknown.memory, unknown.peak) == ((Memory("load", None, None, None),), None)
 
 

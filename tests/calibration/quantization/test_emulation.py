@@ -1,4 +1,4 @@
-"""The simulation against PyTorch's model and against what the engine makes of a file."""
+"""The emulation against PyTorch's model and against what the engine makes of a file."""
 
 from __future__ import annotations
 
@@ -13,23 +13,19 @@ import veca_edge
 from tests.calibration.benchmark.small_models import photos, small_checkpoint
 from tests.known import known
 from veca_edge.calibration.quantization.emulation import (
-    Simulation,
-    as_layer,
-    as_stored,
+    Emulation,
     half_precision,
     rounded_rows,
 )
 from veca_edge.converters.executorch.convert import ConvertOptions, convert
-from veca_edge.converters.graph.folding import fold, linear_layers, quantize
-from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe
+from veca_edge.converters.graph.folding import fold, quantize
+from veca_edge.converters.recipes import ready_recipe
 from veca_edge.converters.verification import Reference
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint
 
 
-def _simulation(checkpoint: Checkpoint, recipe: QuantizationRecipe) -> Simulation:
-    folded = quantize(fold(checkpoint), recipe)
-    layers = {name: as_stored(weight) for name, weight in linear_layers(folded).items()}
-    return Simulation(checkpoint.config, folded, layers)
+def _emulation(checkpoint: Checkpoint, recipe: str) -> Emulation:
+    return Emulation.of(checkpoint.config, quantize(fold(checkpoint), ready_recipe(recipe)))
 
 
 def _first_block(checkpoint: Checkpoint) -> Checkpoint:
@@ -44,7 +40,7 @@ def _first_block(checkpoint: Checkpoint) -> Checkpoint:
 @pytest.mark.parametrize("cores", [8, 24])
 def test_in_float32_it_is_the_model(changes: dict[str, object], cores: int) -> None:
     checkpoint = small_checkpoint(**changes)
-    answers = _simulation(checkpoint, ready_recipe("fp32"))(photos(3), cores)
+    answers = _emulation(checkpoint, "fp32")(photos(3), cores)
     reference = Reference(checkpoint)
     for index, image in enumerate(photos(3)):
         expected = reference(image, cores)
@@ -58,7 +54,7 @@ def packaged() -> Checkpoint:
 
 
 def test_logits_are_the_models(packaged: Checkpoint) -> None:
-    answers = _simulation(packaged, ready_recipe("fp32"))(photos(2, 128), 64)
+    answers = _emulation(packaged, "fp32")(photos(2, 128), 64)
     assert answers.logits is not None
     for index, image in enumerate(photos(2, 128)):
         np.testing.assert_allclose(
@@ -74,8 +70,8 @@ def test_a_quantized_block_is_the_engines(packaged: Checkpoint, name: str, tmp_p
     images = photos(8, 128)
     model = veca_edge.load(path)
     for cores in (8,):
-        found = _simulation(checkpoint, ready_recipe(name))(images, cores)
-        exact = _simulation(checkpoint, ready_recipe("fp32"))(images, cores)
+        found = _emulation(checkpoint, name)(images, cores)
+        exact = _emulation(checkpoint, "fp32")(images, cores)
         engine = np.stack([model.engine.encode(image, cores).features for image in images])
         difference = np.linalg.norm(found.features.numpy() - engine, axis=-1) / np.linalg.norm(engine, axis=-1)
         rounding = np.linalg.norm(exact.features.numpy() - engine, axis=-1) / np.linalg.norm(engine, axis=-1)
@@ -88,7 +84,7 @@ def test_a_whole_int8_model_loses_what_the_engine_loses(packaged: Checkpoint, de
     images = photos(8, 128)
     model = veca_edge.load(default_model_file)
     for cores in (8, 64):
-        found, exact = (_simulation(packaged, ready_recipe(name))(images, cores) for name in ("int8", "fp32"))
+        found, exact = (_emulation(packaged, name)(images, cores) for name in ("int8", "fp32"))
         engine = np.stack([model.engine.encode(image, cores).features for image in images])
         expected = np.linalg.norm(engine - exact.features.numpy())
         assert np.linalg.norm((found.features - exact.features).numpy()) == pytest.approx(expected, rel=0.1)
@@ -96,19 +92,19 @@ def test_a_whole_int8_model_loses_what_the_engine_loses(packaged: Checkpoint, de
 
 
 def test_going_on_from_a_block_changes_nothing() -> None:
-    simulation = _simulation(small_checkpoint(), ready_recipe("int8"))
-    state = simulation.block(0, simulation.begin(photos(2), 8))
-    np.testing.assert_array_equal(simulation.rest(1, state).features, simulation(photos(2), 8).features)
+    emulation = _emulation(small_checkpoint(), "int8")
+    state = emulation.block(0, emulation.begin(photos(2), 8))
+    np.testing.assert_array_equal(emulation.rest(1, state).features, emulation(photos(2), 8).features)
 
 
 def test_watching_shows_every_layers_inputs() -> None:
     seen: dict[str, tuple[int, ...]] = {}
-    simulation = _simulation(small_checkpoint(output_dim=32), ready_recipe("fp32"))
+    emulation = _emulation(small_checkpoint(output_dim=32), "fp32")
 
     def watch(name: str, inputs: torch.Tensor) -> None:
         seen.setdefault(name, tuple(inputs.shape))
 
-    simulation(photos(2), 8, watch)
+    emulation(photos(2), 8, watch)
     assert seen["patch"] == (2, 16, 768)
     assert seen["blocks.1.even"] == seen["blocks.1.gate"] == (2, 24, 64)
     assert seen["blocks.1.down"] == (2, 24, 96)
@@ -128,8 +124,7 @@ def test_rows_are_rounded_to_256_steps_that_hold_zero() -> None:
 
 def test_half_precision_loses_little_and_something() -> None:
     checkpoint = small_checkpoint()
-    layers = {name: as_layer(weight) for name, weight in linear_layers(fold(checkpoint)).items()}
-    exact = Simulation(checkpoint.config, fold(checkpoint), layers)
-    half = exact.changed({name: half_precision(layer) for name, layer in layers.items()})
+    exact = _emulation(checkpoint, "fp32")
+    half = exact.changed({name: half_precision(layer) for name, layer in exact.layers.items()})
     difference = (half(photos(2), 8).features - exact(photos(2), 8).features).abs().max()
     assert 1e-6 < float(difference) < 2e-2

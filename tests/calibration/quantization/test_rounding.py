@@ -7,10 +7,10 @@ import pytest
 
 from tests.calibration.benchmark.small_models import photo_set, photos, small_checkpoint
 from tests.known import known
-from veca_edge.calibration.quantization.emulation import Simulation, as_layer, as_stored
+from veca_edge.calibration.quantization.emulation import Emulation
 from veca_edge.calibration.quantization.losses import Evaluator
 from veca_edge.calibration.quantization.rounding import Moments, learned_rounding, measure_moments, reconstructed
-from veca_edge.converters.graph.folding import fold, linear_layers, quantize
+from veca_edge.converters.graph.folding import fold, quantize
 from veca_edge.converters.graph.weights import Round, Weight, nearest
 from veca_edge.converters.recipes import Precision, ready_recipe
 from veca_edge.errors import VecaError
@@ -18,11 +18,8 @@ from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read
 from veca_edge.photos.calibration import PhotoSet
 
 
-def _float(checkpoint: Checkpoint) -> Simulation:
-    folded = fold(checkpoint)
-    return Simulation(
-        checkpoint.config, folded, {name: as_layer(weight) for name, weight in linear_layers(folded).items()}
-    )
+def _float(checkpoint: Checkpoint) -> Emulation:
+    return Emulation.of(checkpoint.config, fold(checkpoint))
 
 
 def _inputs(rows: int = 4000, width: int = 96) -> np.ndarray:
@@ -71,16 +68,15 @@ def test_the_packaged_model_loses_less_than_half_at_int4() -> None:
 
     def loss(round: Round) -> list[float]:
         folded = quantize(fold(checkpoint), ready_recipe("int4"), round)
-        layers = {name: as_stored(weight) for name, weight in linear_layers(folded).items()}
-        return [loss.features for loss in evaluate(exact.changed(layers))]
+        return [loss.features for loss in evaluate(Emulation.of(checkpoint.config, folded))]
 
     assert all(a < 0.5 * b for a, b in zip(loss(learned), loss(nearest), strict=True))
 
 
 def test_every_layer_gets_moments_of_its_inputs_width() -> None:
-    simulation = _float(small_checkpoint(output_dim=32))
-    moments = measure_moments(simulation, photo_set().pixels, (8, 24))
-    for name, layer in simulation.layers.items():
+    emulation = _float(small_checkpoint(output_dim=32))
+    moments = measure_moments(emulation, photo_set().pixels, (8, 24))
+    for name, layer in emulation.layers.items():
         assert moments[name].second.shape == (layer.matrix.shape[1],) * 2
     assert moments["blocks.0.even"] is moments["blocks.0.value"]
     assert moments["blocks.0.gate"] is not moments["blocks.0.even"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from tests.calibration.benchmark.small_models import photo_set, small_checkpoint
 from veca_edge.calibration.quantization.calibrator import Calibrator, file_size
-from veca_edge.calibration.quantization.emulation import Simulation, as_layer
+from veca_edge.calibration.quantization.emulation import Emulation, as_layer
 from veca_edge.calibration.quantization.findings import Goal, Report
 from veca_edge.calibration.quantization.losses import Evaluator, Scores, loss_of
 from veca_edge.calibration.quantization.sensitivity import measure_sensitivity
@@ -38,7 +40,7 @@ def test_a_row_is_what_the_whole_model_loses_by_that_layer() -> None:
     """The shared beginning is a shortcut and nothing else."""
     checkpoint = small_checkpoint(output_dim=32)
     weights = linear_layers(fold(checkpoint))
-    exact = Simulation(checkpoint.config, fold(checkpoint), {n: as_layer(w) for n, w in weights.items()})
+    exact = Emulation.of(checkpoint.config, fold(checkpoint))
     changed = {name: as_layer(nearest(weight, "int8"), "int8") for name, weight in weights.items()}
     rows = measure_sensitivity(exact, {name: {"int8": layer} for name, layer in changed.items()}, photo_set(), (8,))
     evaluate = Evaluator(exact, photo_set(), (8,))
@@ -51,9 +53,8 @@ def test_a_row_is_what_the_whole_model_loses_by_that_layer() -> None:
 
 def test_fewer_bits_lose_more(report: Report) -> None:
     for layer in dict.fromkeys(row.layer for row in report.rows):
-        lost = {
-            row.precision: row.loss.fidelity for row in report.rows if row.layer == layer and row.loss.cores == 24
-        }
+        rows = [row for row in report.rows if row.layer == layer and row.loss.cores == 24]
+        lost = {row.precision: row.loss.fidelity for row in rows}
         assert lost["fp16"] < lost["int8"] < lost["int4"]
 
 
@@ -113,8 +114,6 @@ def test_a_limit_holds_for_cosines_and_accuracy() -> None:
 
 
 def test_the_report_is_plain_values(report: Report) -> None:
-    import json
-
     facts = json.loads(json.dumps(report.to_dict()))
     assert facts["photos"]["evaluate"] == {"photos": 6, "labelled": False, "digest": "b"}
     assert facts["machine"]["processor"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.known import known
 from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES, build_policy
-from veca_edge.calibration.simulation.device import Body, Hardware, Load, step
+from veca_edge.calibration.simulation.device import Body, Hardware, Load, Surroundings, step
 from veca_edge.calibration.simulation.evaluate import Tables, score, simulate
 from veca_edge.calibration.simulation.plot import draw_runs
 from veca_edge.calibration.simulation.promises import check_promises
@@ -20,12 +20,14 @@ from veca_edge.calibration.simulation.replay import replay
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.calibration.simulation.sensors import Reader, Sensors
 from veca_edge.errors import VecaError
+from veca_edge.governor.points import OperatingPoint
 from veca_edge.governor.settings import BALANCED
+from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 
 def heated(load: Load, seconds: int, hardware: Hardware | None = None, body: Body | None = None) -> Body:
-    body = body or Body.at(load.ambient, 1.0)
+    body = body or Body.at(load.around.ambient, 1.0)
     for _ in range(seconds):
         body = step(body, load, hardware or Hardware(), 1.0)
     return body
@@ -34,15 +36,15 @@ def heated(load: Load, seconds: int, hardware: Hardware | None = None, body: Bod
 def test_the_case_settles_where_the_sources_say() -> None:
     """3.5 W of processor power and 0.9 W of the rest in a room of 22 degrees: 43 degrees."""
     hardware = Hardware(idle=0, dynamic=3.5, throttle_start=90)
-    body = heated(Load(busy=1, rate=0, ambient=22), 3600, hardware)
+    body = heated(Load(1, 0), 3600, hardware)
     assert body.case == pytest.approx(43, abs=0.2)
-    minutes = [heated(Load(1, 0, ambient=22), seconds, hardware).body for seconds in (540, 7200)]
+    minutes = [heated(Load(1, 0), seconds, hardware).body for seconds in (540, 7200)]
     assert (minutes[0] - 22) / (minutes[1] - 22) == pytest.approx(1 - math.exp(-1), abs=0.05)
 
 
 def test_a_hot_case_lowers_the_clock_and_a_lower_clock_cools() -> None:
-    free = heated(Load(1, 30, ambient=35), 3600, Hardware(throttle_start=90))
-    throttled = heated(Load(1, 30, ambient=35), 3600)
+    load = Load(1, 30, Surroundings(ambient=35))
+    free, throttled = (heated(load, 3600, hardware) for hardware in (Hardware(throttle_start=90), Hardware()))
     assert throttled.clock < 0.95
     assert throttled.case < free.case
     assert throttled.work < free.work
@@ -51,7 +53,7 @@ def test_a_hot_case_lowers_the_clock_and_a_lower_clock_cools() -> None:
 def test_the_battery_empties_and_fills() -> None:
     body = heated(Load(0.5, 30), 3600)
     assert 1 - body.charge == pytest.approx(body.power / 19.3, rel=0.02)
-    assert heated(Load(0.5, 30, charging=True), 600, body=body).charge > body.charge
+    assert heated(Load(0.5, 30, Surroundings(charging=True)), 600, body=body).charge > body.charge
     assert heated(Load(1, 30), 60, body=replace(body, charge=0.0001)).charge == 0
     assert heated(Load(1, 30), 60, Hardware(battery=0)).charge == 1
 
@@ -106,7 +108,14 @@ def test_presets_and_policies_run(tables: Tables) -> None:
         simulate(SCENARIOS["hot-day"], "best", tables, 1)
 
 
-def test_a_recording_is_replayed(points: list[Any]) -> None:
+def test_baselines_run_on_tables_in_which_every_point_is_streamed(points: list[OperatingPoint]) -> None:
+    """As model files hold them: all patches are a budget there."""
+    streamed = [replace(point, patch_budget=point.patch_budget or 256) for point in points]
+    decision = build_policy("fixed-64", streamed, BALANCED).decide(DeviceState(0.0), None, FrameStatistics())
+    assert decision.point.configuration == (64, 256, 256)
+
+
+def test_a_recording_is_replayed(points: list[OperatingPoint]) -> None:
     cool = [DeviceState(float(t), 0.9, False, False, ThermalLevel.NOMINAL) for t in range(100, 160, 2)]
     hot = [DeviceState(float(t), 0.9, False, False, ThermalLevel.CRITICAL) for t in range(160, 200, 2)]
     done = replay(cool + hot, build_policy("balanced", points, BALANCED))
