@@ -42,8 +42,6 @@ def check_target(path: str | Path) -> Path:
     Raises:
         VecaError: the folder is missing, or the target is a folder, a device or the like, or a bad name.
     """
-    if not str(path) or (isinstance(path, Path) and not path.parts):
-        raise VecaError("cannot write to a file with an empty name: name one")
     name = shortened(Path(path))
     try:
         target = expanded(path).resolve()

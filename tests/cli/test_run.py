@@ -80,7 +80,7 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", CLIP, "--frames", "0"), "--frames"),
         (("--source", CLIP, "--battery", "nan"), "'nan' is not a finite number"),
         (("--source", ""), "the source has an empty name"),
-        (("--source", CLIP, "--log", ""), "an empty name"),
+        (("--source", CLIP, "--log", ""), "it is a folder"),
         (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
     ],
 )

@@ -83,4 +83,4 @@ def test_a_checkpoint_has_no_points() -> None:
 
     done = _run(default_checkpoint_path(), "--cores", "auto", "--frames", 2)
     assert done.exit_code == 2
-    assert "--cores auto needs a model file" in done.output
+    assert "--cores auto needs a file with a quality table: convert the checkpoint" in done.output
