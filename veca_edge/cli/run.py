@@ -42,7 +42,7 @@ Examples:
   veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
 
 \b
-Keys in the window: + and - cores, v view, space pause, s snapshot, h help, q or Esc quit.
+Keys in the window: + and - cores, a auto, v view, space pause, s snapshot, h help, q or Esc quit.
 Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is printed; the exit status is then
 130 or 143. It is 2 for bad input, 1 if the camera or a disk fails during the run, else 0.
 """
