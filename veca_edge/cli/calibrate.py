@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
-from veca_edge.cli.options import InputPath, RenamedOption, path_option
+from veca_edge.cli.options import InputPath, RenamedOption, images_option, path_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
@@ -44,13 +44,7 @@ WHOLE_COLUMNS = (
 
 @click.command("calibrate", epilog=EPILOG)
 @click.argument("checkpoint", required=False, type=InputPath())
-@path_option(
-    "--data",
-    "images",
-    cls=RenamedOption,
-    was="--images",
-    is_input=True,
-    metavar="DIR",
+@images_option(
     show_default="the packaged photos",
     help="Measure on the images in this folder.",
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath, RenamedOption, path_option
+from veca_edge.cli.options import InputPath, images_option, path_option
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
@@ -80,13 +80,7 @@ class Findings:
     help="Show which operations of a Core ML package are known to leave the Neural Engine, and whether float16 "
     "holds every value.",
 )
-@path_option(
-    "--data",
-    "images",
-    cls=RenamedOption,
-    was="--images",
-    is_input=True,
-    metavar="DIR",
+@images_option(
     show_default="some of the packaged photos",
     help="With --ane: measure on the images in this folder.",
 )

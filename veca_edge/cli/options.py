@@ -84,6 +84,11 @@ def path_option(
     return click.option(*names, type=kind, metavar=metavar, **given)
 
 
+def images_option(**given: Any) -> Callable[[Command], Command]:
+    """--data, a folder of images to measure on, for a command that has photos of its own as default."""
+    return path_option("--data", "images", cls=RenamedOption, was="--images", is_input=True, metavar="DIR", **given)
+
+
 def threads_option() -> Callable[[Command], Command]:
     """--threads, for a command that runs a model."""
     return click.option(

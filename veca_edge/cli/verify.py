@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from veca_edge.cli.options import InputPath, RenamedOption
+from veca_edge.cli.options import InputPath, images_option
 from veca_edge.cli.progress import Stages
 from veca_edge.cli.tables import verification_lines
 from veca_edge.conversion.verify import VerifyRequest, verify
@@ -33,13 +33,7 @@ Exit status: 0 if every method, function and budget is within the tolerance, 1 i
     show_default="the checkpoint that comes with the package",
     help="Compare with this checkpoint, which the model was made from.",
 )
-@click.option(
-    "--data",
-    "images",
-    cls=RenamedOption,
-    was="--images",
-    type=InputPath(),
-    metavar="DIR",
+@images_option(
     show_default="some of the packaged photos",
     help="Compare on the images in this folder.",
 )

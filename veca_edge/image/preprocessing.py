@@ -101,8 +101,7 @@ class Preprocessing:
         """
         check_image(image)
         size = self.image_size if image_size is None else _check_size(image_size)
-        if size % patch_size:
-            raise VecaError(f"image size {size} is not a multiple of the patch size {patch_size}")
+        check_whole_patches(size, patch_size)
         height, width = image.shape[:2]
         if self.fit == "crop":
             x, y, side, _ = crop = centre_square(width, height)
@@ -161,6 +160,12 @@ def _shape_hint(image: NDArray[Any]) -> str:
     if len(shape) == 3 and shape[0] == 3:
         return ": channels go last, image.transpose(1, 2, 0)"
     return ""
+
+
+def check_whole_patches(size: int, patch_size: int) -> None:
+    """Raise a VecaError unless an image of `size` pixels is made of whole patches."""
+    if size % patch_size:
+        raise VecaError(f"image size {size} is not a multiple of the patch size {patch_size}")
 
 
 def centre_square(width: int, height: int) -> Box:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from veca_edge.errors import VecaError
 from veca_edge.files import write_whole
-from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Preprocessing, check_whole_patches
 from veca_edge.model.config import VecaConfig
 from veca_edge.model.untrusted import load_untrusted, shown
 from veca_edge.model.veca import Head, Veca
@@ -195,8 +195,7 @@ def _read_preprocessing(value: Any, patch_size: int) -> dict[str, Any]:
         raise VecaError(f"'preprocessing' is a {type(value).__name__}, expected a dictionary")
     given = {key: value[key] for key in result if value.get(key) is not None}
     preprocessing = Preprocessing.from_dict(result | given)
-    if preprocessing.image_size % patch_size:
-        raise VecaError(f"image size {preprocessing.image_size} is not a multiple of the patch size {patch_size}")
+    check_whole_patches(preprocessing.image_size, patch_size)
     return preprocessing.to_dict()
 
 

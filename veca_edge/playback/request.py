@@ -10,10 +10,11 @@ from typing import Literal
 from veca_edge.camera.sources import looks_like_source
 from veca_edge.errors import VecaError
 from veca_edge.files import check_target, expanded, is_there, same_file, shortened
+from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
-from veca_edge.runtime.model import Model
+from veca_edge.runtime.model import Model, checked_budget
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
@@ -115,12 +116,10 @@ class RunRequest:
 
     def check_sizes(self, budgets: tuple[int, ...], patch_size: int) -> None:
         """Raise a VecaError for cores or an image size that a model with these budgets and patches lacks."""
-        chosen = self.cores if isinstance(self.cores, tuple) else ()
-        for cores in chosen:
-            if cores not in budgets:
-                raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")
-        if self.image_size is not None and self.image_size % patch_size:
-            raise VecaError(f"image size {self.image_size} is not a multiple of the patch size {patch_size}")
+        for cores in self.cores if isinstance(self.cores, tuple) else ():
+            checked_budget(cores, budgets)
+        if self.image_size is not None:
+            check_whole_patches(self.image_size, patch_size)
 
     def check_outputs(self) -> None:
         """Raise a VecaError for outputs that cannot be written or would overwrite an input."""

@@ -149,10 +149,7 @@ class Model:
 
     def check_budget(self, cores: int | None) -> int:
         """`cores` if the model offers it, the largest budget for None, else VecaError."""
-        cores = self.budgets[-1] if cores is None else cores
-        if isinstance(cores, bool) or not isinstance(cores, (int, np.integer)) or cores not in self.budgets:
-            raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, self.budgets))}")
-        return int(cores)
+        return checked_budget(cores, self.budgets)
 
     def logits(self, embedding: Float, features: Float) -> Float | None:
         """Logits (K,) for an embedding (D',) and features (..., D'), or None without a head."""
@@ -163,6 +160,14 @@ class Model:
         if not self._closed:
             self._closed = True
             self.engine.close()
+
+
+def checked_budget(cores: int | None, budgets: tuple[int, ...]) -> int:
+    """`cores` if it is one of these budgets, the last of them for None, else VecaError."""
+    cores = budgets[-1] if cores is None else cores
+    if isinstance(cores, bool) or not isinstance(cores, (int, np.integer)) or cores not in budgets:
+        raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")
+    return int(cores)
 
 
 def load(path: str | Path, *, threads: int | None = None, compute_units: ComputeUnits = "all") -> Model:
