@@ -65,6 +65,38 @@ def test_help_groups_the_commands() -> None:
         assert all(f"\n  {name} " in shown[place:end] for name in group)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("runn", "no such command 'runn'. Did you mean 'run'?"),
+        ("zzzz", "no such command 'zzzz' (see `veca-edge --help`)"),
+        ("--vers", "no such option '--vers'. Did you mean '--version'?"),
+        ("--version=3", "option '--version' does not take a value"),
+        ("verify", "missing argument 'MODEL' (see `veca-edge verify --help`)"),
+        ("verify --jsn", "no such option '--jsn'. Did you mean '--json'?"),
+        ("verify a b", "got unexpected extra argument (b) (see `veca-edge verify --help`)"),
+        (
+            "run --frames 0",
+            "invalid value for '--frames': 0 is not in the range x>=1 (see `veca-edge run --help`)",
+        ),
+    ],
+)
+def test_every_misuse_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").touch()
+    result = CliRunner().invoke(module.main, arguments.split(), prog_name="veca-edge")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"veca-edge: {line}\n")
+
+
+def test_the_package_is_a_command_too() -> None:
+    command = [sys.executable, "-m", "veca_edge", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith(
+        "veca-edge, version"
+    )
+
+
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a POSIX shell")
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_closed_streams_do_no_harm(default_model_file: Path, tmp_path: Path, closed: str) -> None:
