@@ -82,6 +82,8 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", ""), "the source has an empty name"),
         (("--source", CLIP, "--log", ""), "it is a folder"),
         (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
+        (("--source", ASSETS / "photos", "--target-fps", "5"), "--target-fps works with a video or a camera only"),
+        (("--source", CLIP, "--governor", "saver"), "--governor works with --cores auto only: leave it out"),
     ],
 )
 def test_bad_usage(
