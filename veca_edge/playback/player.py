@@ -296,6 +296,7 @@ class Player:
             self._ended,
             self._tally.left_out,
             self._runner.statistics,
+            self._source.continuous,
         )
 
 
