@@ -41,7 +41,9 @@ class RenamedOption(click.Option):
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
         """The value of whichever spelling was given; of both the new one wins."""
         if self._old.name in opts:
-            click.echo(f"veca-edge: {self._old.opts[0]} is now {self.opts[0]}", err=True)
+            turned_off = self.secondary_opts and opts[self._old.name] is False
+            old, new = (o.secondary_opts[0] if turned_off else o.opts[0] for o in (self._old, self))
+            click.echo(f"veca-edge: {old} is now {new}", err=True)
             opts = {str(self.name): opts[self._old.name], **opts}
         return super().consume_value(ctx, opts)
 
