@@ -36,6 +36,18 @@ def is_package(path: Path) -> bool:
     return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
 
 
+def existing(path: str | Path, advice: str = "check the path") -> Path:
+    """The path, `~` expanded, of something that is there.
+
+    Raises:
+        VecaError: nothing bears this name, or that cannot be told; with `advice` on what to do.
+    """
+    found = expanded(path)
+    if not is_there(found):
+        raise VecaError(f"{shortened(Path(path))}: no such file or folder: {advice}")
+    return found
+
+
 def check_target(path: str | Path) -> Path:
     """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
 

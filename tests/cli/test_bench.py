@@ -176,7 +176,7 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ),
         (
             ["--stream", "{pt}.mp4"],
-            "there is no file {pt}.mp4: --stream takes video files, synthetic or synthetic:NAME",
+            "{pt}.mp4: no such file or folder: --stream takes video files, synthetic or synthetic:NAME",
         ),
         (
             ["--stream", "synthetic:zoom"],

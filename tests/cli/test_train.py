@@ -112,6 +112,10 @@ def test_print_config_explains_every_setting() -> None:
     [
         (["--output", "x.pt"], "missing option '--data'"),
         (["--data", "."], "missing option '--output'"),
+        (
+            ["--data", ".", "--output", "x.pt", "--teacher", "no.npz"],
+            "no.npz: no such file or folder: check the path",
+        ),
         (["--data", "missing", "--output", "x.pt"], "missing: no such file or folder"),
         (["--data", ".", "--output", "x.pt"], "only one label with photos (светлый)"),
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),

@@ -11,7 +11,7 @@ from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
+from veca_edge.files import existing, expanded, is_package, is_regular, is_there
 from veca_edge.image.headers import image_size
 from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
 from veca_edge.numbers import finite
@@ -112,9 +112,7 @@ def _open_path(
     notify: Notify | None,
     capture: CaptureFactory,
 ) -> Source:
-    if not is_there(path):
-        raise VecaError(f"there is no file or folder {shortened(path)}")
-    if path.is_char_device():
+    if existing(path).is_char_device():
         return LiveSource(str(path), str(path), capture, retry=retry, notify=notify)
     if path.is_dir():
         return ImageSource(path, loop=loop, notify=notify)

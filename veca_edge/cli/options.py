@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, is_there, shortened
+from veca_edge.files import existing
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -72,10 +72,7 @@ class InputPath(click.Path):
         """
         if not str(value):
             raise VecaError("a file or folder has an empty name: name one, or leave it out")
-        path = expanded(Path(str(super().convert(value, param, ctx))))
-        if not is_there(path):
-            raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
-        return path
+        return existing(str(super().convert(value, param, ctx)))
 
 
 def path_option(

@@ -19,6 +19,7 @@ from veca_edge.cli.options import Number
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
+from veca_edge.files import expanded
 from veca_edge.governor.settings import PRESETS
 from veca_edge.playback.player import Say
 from veca_edge.playback.request import RunRequest
@@ -194,7 +195,7 @@ def _load(request: RunRequest, say: Say) -> Model:
     from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
 
-    path = request.model or default_model_path(say, request.check_sizes)
+    path = default_model_path(say, request.check_sizes) if request.model is None else expanded(request.model)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
         model = load(path, threads=request.threads)

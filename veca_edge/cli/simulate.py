@@ -51,7 +51,9 @@ COLUMNS = (
     show_default=DEFAULT_SCENARIO,
     help="Choose what happens to the device. Can be given several times.",
 )
-@path_option("--trace", help="Decide for the states in this recording of `veca-edge sensors` instead.")
+@path_option(
+    "--trace", is_input=True, help="Decide for the states in this recording of `veca-edge sensors` instead."
+)
 @click.option(
     "--governor",
     "policies",
@@ -87,6 +89,7 @@ COLUMNS = (
 )
 @path_option(
     "--table",
+    is_input=True,
     show_default="packaged with the simulation",
     help="Take quality and latency of the operating points from this JSON file.",
 )

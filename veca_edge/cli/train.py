@@ -15,6 +15,7 @@ import click
 from veca_edge.cli.options import InputPath, Number
 from veca_edge.cli.progress import REMIND, Stages, next_step, say
 from veca_edge.errors import VecaError, require
+from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.training.request import Resume, TrainRequest
 from veca_edge.training.settings import load_recipe, render
@@ -98,6 +99,8 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
+    if teacher is not None and teacher.endswith((".npz", ".pt2")):
+        existing(teacher)
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
     recipe = load_recipe(config, [*assignments, *source])
     if print_config and as_json:

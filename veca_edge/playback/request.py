@@ -9,7 +9,7 @@ from typing import Literal
 
 from veca_edge.camera.sources import looks_like_source
 from veca_edge.errors import VecaError
-from veca_edge.files import check_target, expanded, is_there, same_file, shortened
+from veca_edge.files import check_target, existing, expanded, is_there, same_file, shortened
 from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
@@ -105,7 +105,7 @@ class RunRequest:
         return self.target_fps is not None and (fps is None or fps > FASTER * self.target_fps)
 
     def check_model(self) -> None:
-        """Raise a VecaError if what was given as model names pictures or a film."""
+        """Raise a VecaError if what was given as model is not there, or names pictures or a film."""
         if self.model is None:
             return
         text = str(self.model)
@@ -119,6 +119,7 @@ class RunRequest:
         if looks_like_source(expanded(self.model)):
             name = shortened(self.model)
             raise VecaError(f"{name} holds pictures, not a model: did you mean --source {name}?")
+        existing(self.model)
 
     def check_sizes(self, budgets: tuple[int, ...], patch_size: int) -> None:
         """Raise a VecaError for cores or an image size that a model with these budgets and patches lacks."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from veca_edge.errors import VecaError
+from veca_edge.files import existing
 from veca_edge.model.config import MLP_RATIO, VecaConfig
 
 if sys.version_info >= (3, 11):
@@ -291,7 +292,8 @@ def render(recipe: Recipe) -> str:
 
 
 def _read_toml(source: str) -> dict[str, Any]:
-    file = _recipes() / f"{source}.toml" if source in recipe_names() else Path(source)
+    advice = f"give a TOML file or one of {', '.join(recipe_names())}"
+    file = _recipes() / f"{source}.toml" if source in recipe_names() else existing(source, advice)
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_FILE + 1)
@@ -299,9 +301,7 @@ def _read_toml(source: str) -> dict[str, Any]:
             raise VecaError(f"{source} is too large for a recipe")
         return tomllib.loads(data.decode())
     except OSError as error:
-        known = ", ".join(recipe_names())
-        reason = error.strerror or error
-        raise VecaError(f"recipe {source}: {reason}; give a TOML file or one of {known}") from None
+        raise VecaError(f"cannot read {source}: {error.strerror or error}: {advice}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise VecaError(f"{source} is not TOML: {error}") from None
 
