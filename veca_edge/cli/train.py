@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from veca_edge.cli.options import InputPath, Number
-from veca_edge.cli.progress import REMIND, Stages, next_step, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
+from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
 from veca_edge.training.settings import load_recipe, render
 
@@ -142,7 +143,7 @@ class _Screen:
             click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
         elif self._watched:
             click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
-        elif perf_counter() - self._told >= REMIND:
+        elif perf_counter() - self._told >= INTERVAL:
             self._told = perf_counter()
             click.echo(f"  {_progress(news)}", err=True)
 
