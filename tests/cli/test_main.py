@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,13 @@ def test_every_misuse_is_one_line(
     (tmp_path / "a").touch()
     result = CliRunner().invoke(module.main, arguments.split(), prog_name="veca-edge")
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"veca-edge: {line}\n")
+
+
+@pytest.mark.parametrize("command", module.COMMANDS)
+def test_helps_have_examples_and_one_word_for_numbers(command: str) -> None:
+    shown = CliRunner().invoke(module.main, [command, "--help"]).output
+    assert f"Examples:\n    veca-edge {command}" in shown
+    assert not re.search(r"^  (-\w, )?--[\w-]+ \S*(INTEGER|FLOAT|TEXT|LIST|RANGE)", shown, re.MULTILINE)
 
 
 def test_the_package_is_a_command_too() -> None:

@@ -48,8 +48,24 @@ class RenamedOption(click.Option):
         return super().consume_value(ctx, opts)
 
 
+class Count(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """As in every help text."""
+        return "N"
+
+
 class Number(click.FloatRange):
     """A finite number within limits: click's own type lets "nan" through, which no comparison refuses."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """As in every help text."""
+        return "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -92,9 +108,9 @@ def threads_option() -> Callable[[Command], Command]:
     """--threads, for a command that runs a model."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         show_default="one per big core",
-        help="Use this many threads for every engine.",
+        help="Use this many threads.",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from veca_edge.cli.options import Number, path_option
+from veca_edge.cli.options import Count, Number, path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
@@ -85,7 +85,9 @@ class SensorsRequest:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; with --watch or --record one per line."
 )
-@path_option("--record", help="Write one JSON line per sample. A recording is replaced, any other file is not.")
+@path_option(
+    "--record", help="Write one JSON line per sample. An older recording is replaced, any other file is not."
+)
 @click.option(
     "--interval",
     type=Number(min=0.1, max=3600),
@@ -95,7 +97,7 @@ class SensorsRequest:
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     show_default="until Ctrl-C",
     help="With --watch or --record: stop after this many samples.",
 )

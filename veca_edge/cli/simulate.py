@@ -73,6 +73,7 @@ COLUMNS = (
 @click.option(
     "--seed",
     type=int,
+    metavar="N",
     default=SimulateRequest.seed,
     show_default=True,
     help="Seed the random numbers: sensor noise, and frame times that vary.",

@@ -56,7 +56,13 @@ EARLY = 0.05  # of the steps
     show_default="default settings",
     help="Use a recipe: a TOML file, or the name of a packaged recipe.",
 )
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a setting; repeatable.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting, such as epochs=10. Can be given several times.",
+)
 @click.option(
     "--teacher",
     metavar="SOURCE",
@@ -80,6 +86,7 @@ EARLY = 0.05  # of the steps
 )
 @click.option(
     "--device",
+    metavar="NAME",
     default=TrainRequest.device,
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
