@@ -98,6 +98,18 @@ def test_helps_have_examples_and_one_word_for_numbers(command: str) -> None:
     assert not re.search(r"^  (-\w, )?--[\w-]+ \S*(INTEGER|FLOAT|TEXT|LIST|RANGE)", shown, re.MULTILINE)
 
 
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_native_code_is_not_heard(debug: str) -> None:
+    """Only while the cause of an error is searched for."""
+    code = (
+        "import os, sys, veca_edge.cli.main as m; sys.argv[1:] = ['--version']; "
+        "m.main = lambda **_: (os.write(2, b'[native]'), print('ours', file=sys.stderr)); m.entry()"
+    )
+    environment = {**os.environ, "VECA_EDGE_DEBUG": debug}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr.split() == (["[native]ours"] if debug else ["ours"])
+
+
 def test_the_package_is_a_command_too() -> None:
     command = [sys.executable, "-m", "veca_edge", "--version"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith(

@@ -131,6 +131,8 @@ def main() -> None:
 def entry() -> None:
     """The console script: `main` with streams and signals in order."""
     _open_missing_streams()
+    if not os.environ.get(DEBUG):
+        _mute_native_code()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             # An exception instead of sudden death, so that unfinished files are removed.
@@ -148,6 +150,19 @@ def _open_missing_streams() -> None:
     sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open as long as the process
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+
+
+def _mute_native_code() -> None:
+    """Let descriptor 2, where decoders and thread pools write, be the null device, and Python write where it led.
+
+    What matters of their complaints is said in this package's own words.
+    """
+    sys.stderr.flush()
+    listener = os.dup(2)
+    sys.stderr = os.fdopen(listener, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 if __name__ == "__main__":
