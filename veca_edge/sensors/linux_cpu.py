@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
-from veca_edge.sensors.sysfs import KeptFiles, entries, read_int, read_text, under
+from veca_edge.sensors.sysfs import KeptFiles, entries, parse_int, read_int, read_label, read_text, under
 
 CPUFREQ = "/sys/devices/system/cpu/cpufreq"
 POWERCAP = "/sys/class/powercap"
@@ -128,11 +128,10 @@ class PowercapReader(PlainReader):
         return total
 
     def _zone_watts(self, name: str, path: str) -> float | None:
-        text = self._files.read_or_raise(f"{path}/energy_uj").strip()
+        energy = parse_int(self._files.read_or_raise(f"{path}/energy_uj").decode("ascii", "replace"))
         now = self._clock()
-        energy = int(text) if text.isdigit() else None
         then, before = self._before.pop(name, (now, 0))
-        if energy is None:
+        if energy is None or energy < 0:
             return None
         self._before[name] = now, energy
         if now <= then:
@@ -153,7 +152,7 @@ def find_packages(folder: str) -> dict[str, str]:
     """
     zones: dict[str, str] = {}
     for entry, path in entries(folder):
-        name = read_text(f"{path}/name") if entry.count(":") == 1 else None
+        name = read_label(f"{path}/name") if entry.count(":") == 1 else None
         if name and (name.startswith("package") or name == "psys"):
             zones.setdefault(name, path)
     packages = {name: path for name, path in zones.items() if name != "psys"}
