@@ -19,10 +19,10 @@ def finite(value: object, low: float = -math.inf, high: float = math.inf) -> flo
     return number if low <= number <= high and math.isfinite(number) else None
 
 
-def scaled(value: Any, by: float) -> Any:
-    """`value × by` of a finite number; anything else as it is, for whoever checks ranges to see."""
+def divided(value: Any, by: float) -> Any:
+    """`value / by` of a finite number; anything else as it is, for whoever checks ranges to see."""
     number = finite(value)
-    return value if number is None else number * by
+    return value if number is None else number / by
 
 
 def counted(count: int, noun: str) -> str:

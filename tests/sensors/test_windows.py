@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sensors.conftest import values
+from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.psutil_reader import PsutilReader
 from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
 
@@ -21,6 +22,13 @@ from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
         (PowerStatus(1, 128, 255, 0), {"charging": True, "low_power": False}),  # a desktop
         (PowerStatus(255, 255, 255, 0), {"low_power": False}),
         (PowerStatus(0, 1, 255, 0), {"charging": False, "low_power": False}),
+        (
+            PowerStatus(1, 2, 9, 0, 1200),
+            {"charging": False, "battery": 0.09, "low_power": False},
+        ),  # a plug too weak
+        (PowerStatus(1, 0, 80, 0, 2**32 - 1), {"charging": True, "battery": 0.8, "low_power": False}),
+        (PowerStatus(0, 8, 80, 0), {"charging": True, "battery": 0.8, "low_power": False}),
+        (PowerStatus(1, 128, 255, 0, 1200), {"charging": True, "low_power": False}),
     ],
 )
 def test_power_status(status: PowerStatus, found: dict[str, Any]) -> None:
@@ -68,3 +76,28 @@ def test_psutil_where_the_maximum_and_the_plug_are_unknown() -> None:
         cpu_freq=SimpleNamespace(current=1400.0, min=0.0, max=0.0),
     )
     assert values(PsutilReader(module)) == {"battery": 0.505, "charging": None}
+
+
+def test_psutil_on_a_plug_that_is_too_weak() -> None:
+    battery = SimpleNamespace(percent=9, secsleft=1200, power_plugged=True)
+    assert values(PsutilReader(psutil(sensors_battery=battery)))["charging"] is False
+    battery.secsleft = 2**32 - 1  # no time at all
+    assert values(PsutilReader(psutil(sensors_battery=battery)))["charging"] is True
+
+
+@pytest.mark.parametrize("nonsense", [None, "x", float("nan"), 10**400, -5, OSError("denied")])
+def test_one_broken_value_of_psutil_is_unknown_by_itself(told: list[str], nonsense: Any) -> None:
+    def fails() -> None:
+        raise nonsense
+
+    module = psutil(
+        sensors_battery=SimpleNamespace(percent=nonsense, secsleft=nonsense, power_plugged=False),
+        cpu_freq=SimpleNamespace(current=nonsense, max=2800.0),
+        sensors_temperatures={"a": [SimpleNamespace(label="", current=47.0)]},
+    )
+    if isinstance(nonsense, OSError):
+        module.sensors_battery, module.cpu_freq = fails, fails
+    found = PlausibilityFilter("psutil", told.append)(PsutilReader(module).read())
+    assert found["temperatures"].value == (("a", 47.0),)
+    for field in ("battery", "frequency"):
+        assert field not in found or found[field].value is None
