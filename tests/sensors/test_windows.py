@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import Clock
 from tests.sensors.conftest import values
+from veca_edge.sensors.credible import STILL
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.psutil_reader import PsutilReader
 from veca_edge.sensors.windows import PowerStatus, PowerStatusReader, query
@@ -101,3 +103,23 @@ def test_one_broken_value_of_psutil_is_unknown_by_itself(told: list[str], nonsen
     assert found["temperatures"].value == (("a", 47.0),)
     for field in ("battery", "frequency"):
         assert field not in found or found[field].value is None
+
+
+def test_psutil_leaves_out_temperatures_that_cannot_be(clock: Clock) -> None:
+    entries = [
+        SimpleNamespace(label="good", current=52.0, critical=100.0),
+        SimpleNamespace(label="off", current=0.0, critical=None),
+        SimpleNamespace(label="over", current=60.0, critical=55.0),
+        SimpleNamespace(label="stuck", current=99.0, critical=None),
+        SimpleNamespace(label="unset", current=50.0, critical=0.0),
+    ]
+    reader = PsutilReader(psutil(sensors_temperatures={"a": entries}), clock)
+    assert [name for name, _ in values(reader)["temperatures"]] == ["a good", "a stuck", "a unset"]
+    clock.advance(STILL)
+    found = reader.read()["temperatures"]
+    assert found.value == (("a good", 52.0), ("a unset", 50.0))
+    assert found.left_out == (
+        "a off 0.0 °C: nothing is connected",
+        "a over 60.0 °C: critical at 55 °C, but the machine runs",
+        "a stuck 99.0 °C: it has not moved for 60 s",
+    )

@@ -7,10 +7,13 @@ None if unknown, `secsleft` below 0 if unknown or plugged; `cpu_freq()` is in MH
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
 from veca_edge.numbers import divided, finite
+from veca_edge.sensors.credible import HOT, Stillness, contradiction
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed, gather
 
 LONGEST = 10 * 86400.0  # seconds: what Windows says of a plugged battery (2³² − 1) is no time
@@ -22,13 +25,15 @@ class PsutilReader(PlainReader):
 
     Args:
         module: stands in for psutil.
+        clock: seconds.
     """
 
     name = "psutil"
     interval = 5.0  # some of its calls go through slow system interfaces
 
-    def __init__(self, module: Any = None) -> None:
-        self._module = module
+    def __init__(self, module: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._module, self._clock = module, clock
+        self._still = Stillness()
 
     def read(self) -> Reading:
         if self._module is None:
@@ -59,10 +64,26 @@ class PsutilReader(PlainReader):
         return {"frequency": Sensed(current / maximum, "psutil.cpu_freq")}
 
     def _temperatures(self) -> dict[str, Sensed]:
-        groups = self._call("sensors_temperatures") or {}
-        pairs = tuple(
-            (" ".join(part for part in (chip, entry.label) if part), entry.current)
-            for chip, entries in groups.items()
-            for entry in entries
-        )
-        return {"temperatures": Sensed(pairs, "psutil.sensors_temperatures")} if pairs else {}
+        now, source = self._clock(), "psutil.sensors_temperatures"
+        told: list[tuple[str, Any]] = []
+        left_out: list[str] = []
+        for name, entry in self._sensors():
+            celsius = finite(entry.current)
+            reason = (
+                None if celsius is None else contradiction(celsius, finite(getattr(entry, "critical", None), 1))
+            )
+            if celsius is not None and reason is None:
+                self._still.see(name, celsius, now)
+                reason = self._still.doubt(name, celsius, now) if celsius >= HOT else None
+            if reason is None:
+                told.append((name, entry.current))
+            else:
+                left_out.append(f"{name} {celsius:.1f} °C: {reason}")
+        if not told and not left_out:
+            return {}
+        return {"temperatures": Sensed(tuple(told) or None, source, tuple(left_out))}
+
+    def _sensors(self) -> Iterator[tuple[str, Any]]:
+        for chip, entries in (self._call("sensors_temperatures") or {}).items():
+            for entry in entries:
+                yield " ".join(str(part) for part in (chip, entry.label) if part), entry

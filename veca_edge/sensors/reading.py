@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 from veca_edge.sensors.state import DeviceState
@@ -18,10 +18,12 @@ class Sensed:
     Attributes:
         value: None is unknown.
         source: where it comes from, for a person; of an unknown value the reason, or nothing.
+        left_out: of temperatures: those that are not believed, each with the reason.
     """
 
     value: Any
     source: str
+    left_out: tuple[str, ...] = ()
 
 
 Reading = Mapping[str, Sensed]  # by field of DeviceState; a field left out is unknown
@@ -92,14 +94,15 @@ def merge(readings: Iterable[Reading]) -> dict[str, Sensed]:
 
 
 def _joined(field: str, first: Sensed, second: Sensed) -> Sensed:
+    left_out = (*first.left_out, *second.left_out)
     if second.value is None:
-        return first
+        return replace(first, left_out=left_out)
     if first.value is None:
-        return second
+        return replace(second, left_out=left_out)
     if field == "thermal":
         return max(first, second, key=lambda sensed: int(sensed.value))  # equal: the first
     if field == "charging":
         return min(first, second, key=lambda sensed: bool(sensed.value))
     if field == "temperatures":
-        return Sensed((*first.value, *second.value), f"{first.source}, {second.source}")
+        return Sensed((*first.value, *second.value), f"{first.source}, {second.source}", left_out)
     return first
