@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -270,3 +272,15 @@ def test_one_broken_value_is_unknown_by_itself(grow: Grow, name: str, broken: st
     found = values(root)
     assert (found["battery"], found["charging"]) == (0.5, False)
     assert found["power"] == (None if name == "power_now" else 8.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+@pytest.mark.parametrize("name", ["capacity", "power_now", "voltage_now", "present"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["blocks", "errors"])
+def test_a_value_that_blocks_or_errors_is_unknown_by_itself(
+    grow: Grow, name: str, make: Callable[[str], None]
+) -> None:
+    files = {"energy_now": 5, "energy_full": 10, "power_now": 8_000_000, "status": "Discharging"}
+    root = grow(f"{SUPPLY}/BAT0", type="Battery", **{key: value for key, value in files.items() if key != name})
+    make(f"{root}/{SUPPLY}/BAT0/{name}")
+    assert values(root) == {"battery": 0.5, "charging": False, "power": None if name == "power_now" else 8.0}
