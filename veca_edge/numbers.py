@@ -1,9 +1,11 @@
-"""Numbers from files, sensors and callers: what can be one; and numbers in sentences."""
+"""Numbers from files, sensors and callers: what can be one; and values in sentences."""
 
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
+
+LARGEST = 2**31 - 1  # of whole numbers: what C, Swift and Kotlin call an int
 
 
 def finite(value: object, low: float = -math.inf, high: float = math.inf) -> float | None:
@@ -16,6 +18,23 @@ def finite(value: object, low: float = -math.inf, high: float = math.inf) -> flo
     except OverflowError:
         return None
     return number if low <= number <= high and math.isfinite(number) else None
+
+
+def whole(value: object, low: int, high: int = LARGEST) -> int | None:
+    """`value` as an int if it is a whole number from `low` to `high`, else None. A bool is no number."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return None
+    number = int(value)
+    return number if low <= number <= high else None
+
+
+def shown(value: object) -> str:
+    """Any value in a message: what Python writes for it, on one line of at most 60 characters."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of whole numbers with thousands of digits, or of somebody's class
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def counted(count: int, noun: str) -> str:

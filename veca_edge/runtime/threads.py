@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from veca_edge.errors import VecaError
+from veca_edge.numbers import shown, whole
 from veca_edge.sensors.sysfs import read_int
 
 SYSFS = "/sys/devices/system/cpu"
@@ -39,6 +40,7 @@ def check_threads(threads: int | None) -> int:
     if threads is None:
         return default_threads()
     most = max(MOST, os.cpu_count() or 1)
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
-        raise VecaError(f"{threads!r} threads: use a whole number from 1 to {most}")
-    return threads
+    number = whole(threads, 1, most)
+    if number is None:
+        raise VecaError(f"{shown(threads)} threads: use a whole number from 1 to {most}")
+    return number
