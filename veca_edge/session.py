@@ -20,7 +20,7 @@ import numpy as np
 
 from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.governor import Governor
 from veca_edge.governor.points import Front, OperatingPoint
@@ -116,9 +116,9 @@ class Session:
             )
         model.check_streams()
         if finite(target_fps, 0.1, 1000) is None:
-            raise VecaError(f"target_fps {target_fps!r}: use a number of frames per second, 0.1 to 1000")
+            raise VecaError(f"target_fps {shown(target_fps)}: use a number of frames per second, 0.1 to 1000")
         if not isinstance(governor, (str, Settings)):
-            raise VecaError(f"governor {governor!r}: use one of {', '.join(PRESETS)}, or Settings")
+            raise VecaError(f"governor {shown(governor)}: use one of {', '.join(PRESETS)}, or Settings")
         if front is None:
             from veca_edge.runtime.profile import front_of
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.scaling import averaged, interpolated
 from veca_edge.numbers import finite
 
@@ -55,8 +55,8 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         _check_size(self.image_size)
-        if self.fit not in FITS:
-            raise VecaError(f"preprocessing: fit is {self.fit!r:.60}, expected one of {', '.join(FITS)}")
+        if not isinstance(self.fit, str) or self.fit not in FITS:
+            raise VecaError(f"preprocessing: fit is {shown(self.fit)}, expected one of {', '.join(FITS)}")
         object.__setattr__(self, "mean", _triple("mean", self.mean))
         object.__setattr__(self, "std", _triple("std", self.std))
         if not all(0 <= value <= 1 for value in self.mean):
@@ -73,9 +73,9 @@ class Preprocessing:
         """
         if not isinstance(values, Mapping):
             raise VecaError(f"preprocessing: expected a table of settings, got {type(values).__name__}")
-        unknown = [str(name) for name in values if name not in cls.__dataclass_fields__]
+        unknown = [name for name in values if name not in cls.__dataclass_fields__]
         if unknown:
-            raise VecaError(f"preprocessing: unknown setting {', '.join(sorted(unknown))}")
+            raise VecaError(f"preprocessing: unknown setting {shown(unknown[0])}")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,9 +206,9 @@ def _scale(image: Image, width: int, height: int) -> Image:
 
 def _check_size(size: int) -> int:
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise VecaError(f"image size must be a whole number of pixels, got {size!r:.60}")
+        raise VecaError(f"image size must be a whole number of pixels, got {shown(size)}")
     if not 1 <= size <= MAX_IMAGE_SIZE:
-        raise VecaError(f"image size {size}: use 1 to {MAX_IMAGE_SIZE} pixels")
+        raise VecaError(f"image size {shown(size)}: use 1 to {MAX_IMAGE_SIZE} pixels")
     return int(size)
 
 
@@ -216,6 +216,6 @@ def _triple(name: str, values: Any) -> tuple[float, float, float]:
     """Three finite floats, or a VecaError."""
     found = [finite(value) for value in values] if isinstance(values, (list, tuple)) else []
     if len(found) != 3 or None in found:
-        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r:.60}")
+        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {shown(values)}")
     first, second, third = (float(value or 0) for value in found)
     return first, second, third

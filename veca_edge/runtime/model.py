@@ -10,7 +10,7 @@ from typing import cast, get_args
 import numpy as np
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, VecaWarning, require
+from veca_edge.errors import VecaError, VecaWarning, require, shown
 from veca_edge.files import is_package, is_there
 from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Preprocessing
@@ -129,7 +129,7 @@ class Model:
         """
         self.check_streams()
         if cache not in get_args(CacheType):
-            raise VecaError(f"cache {cache!r}: use {' or '.join(get_args(CacheType))}")
+            raise VecaError(f"cache {shown(cache)}: use {' or '.join(get_args(CacheType))}")
         engine, settings = cast(StepEngine, self.engine), change or ChangeSettings()
         return Stream(self, engine, self.check_budget(cores), image_size, settings, cache)
 
@@ -166,7 +166,7 @@ def checked_budget(cores: int | None, budgets: tuple[int, ...]) -> int:
     """`cores` if it is one of these budgets, the last of them for None, else VecaError."""
     cores = budgets[-1] if cores is None else cores
     if isinstance(cores, bool) or not isinstance(cores, (int, np.integer)) or cores not in budgets:
-        raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")
+        raise VecaError(f"{shown(cores)} cores: this model offers {', '.join(map(str, budgets))}")
     return int(cores)
 
 
@@ -186,7 +186,7 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
         VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
     """
     if not isinstance(path, (str, Path)) or not str(path):
-        raise VecaError(f"cannot load {path!r}: give the path of a model file, a package or a checkpoint")
+        raise VecaError(f"cannot load {shown(path)}: give the path of a model file, a package or a checkpoint")
     path = Path(path)
     if not is_there(path):
         raise VecaError(f"{path}: no such file")

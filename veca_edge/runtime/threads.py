@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.sensors.sysfs import read_int
 
 SYSFS = "/sys/devices/system/cpu"
@@ -40,5 +40,5 @@ def check_threads(threads: int | None) -> int:
         return default_threads()
     most = max(MOST, os.cpu_count() or 1)
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
-        raise VecaError(f"{threads!r} threads: use a whole number from 1 to {most}")
+        raise VecaError(f"{shown(threads)} threads: use a whole number from 1 to {most}")
     return threads
