@@ -1,4 +1,4 @@
-"""Numbers from files, sensors and callers: what can be one; and values in sentences."""
+"""Numbers from files, sensors and callers: what can be one; and numbers in sentences."""
 
 from __future__ import annotations
 
@@ -26,15 +26,6 @@ def whole(value: object, low: int, high: int = LARGEST) -> int | None:
         return None
     number = int(value)
     return number if low <= number <= high else None
-
-
-def shown(value: object) -> str:
-    """Any value in a message: what Python writes for it, on one line of at most 60 characters."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # of whole numbers with thousands of digits, or of somebody's class
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def counted(count: int, noun: str) -> str:

@@ -20,13 +20,13 @@ import numpy as np
 
 from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.governor import Governor
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.settings import PRESETS, Settings, preset
 from veca_edge.image.preprocessing import check_image, check_many_images
-from veca_edge.numbers import finite, shown
+from veca_edge.numbers import finite
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
 from veca_edge.sensors.state import DeviceState, ThermalLevel

@@ -10,11 +10,11 @@ import numpy as np
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
 from veca_edge.image.headers import image_size
 from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
-from veca_edge.numbers import finite, shown
+from veca_edge.numbers import finite
 
 __all__ = ["Frame", "Source", "open_source"]
 

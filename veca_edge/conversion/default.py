@@ -13,10 +13,9 @@ from pathlib import Path
 from time import perf_counter
 
 from veca_edge._version import __version__
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import cache_folder, is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
-from veca_edge.numbers import shown
 from veca_edge.runtime import model as runtime
 from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import Model

@@ -8,9 +8,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable, RunConfiguration
-from veca_edge.numbers import finite, shown
+from veca_edge.numbers import finite
 
 # Frame rates that a camera's frames can be thinned to without judder: every one, every second, third, sixth.
 DIVISORS = (1, 2, 3, 6)

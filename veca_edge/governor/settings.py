@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from veca_edge.errors import VecaError
-from veca_edge.numbers import finite, shown
+from veca_edge.errors import VecaError, shown
+from veca_edge.numbers import finite
 
 SHARES = ("most_power", "fair_ceiling", "serious_ceiling", "restart", "battery_ceiling", "low_power_ceiling")
 
@@ -140,5 +140,5 @@ def preset(name: str) -> Settings:
         VecaError: another name.
     """
     if name not in PRESETS:
-        raise VecaError(f"unknown preset {name!r}: use one of {', '.join(PRESETS)}")
+        raise VecaError(f"unknown preset {shown(name)}: use one of {', '.join(PRESETS)}")
     return PRESETS[name]

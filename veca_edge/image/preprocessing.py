@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.scaling import averaged, interpolated
-from veca_edge.numbers import finite, shown, whole
+from veca_edge.numbers import finite, whole
 
 FITS = ("crop", "pad", "stretch", "keep")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -73,9 +73,9 @@ class Preprocessing:
         """
         if not isinstance(values, Mapping):
             raise VecaError(f"preprocessing: expected a table of settings, got {type(values).__name__}")
-        unknown = [str(name) for name in values if name not in cls.__dataclass_fields__]
+        unknown = [name for name in values if name not in cls.__dataclass_fields__]
         if unknown:
-            raise VecaError(f"preprocessing: unknown setting {', '.join(sorted(unknown))}")
+            raise VecaError(f"preprocessing: unknown setting {shown(unknown[0])}")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:

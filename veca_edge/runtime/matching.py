@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cell_centres
-from veca_edge.numbers import finite, shown
+from veca_edge.numbers import finite
 from veca_edge.runtime.result import Result
 
 

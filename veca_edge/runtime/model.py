@@ -8,13 +8,13 @@ from time import perf_counter
 from typing import cast, get_args
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, VecaWarning, require
+from veca_edge.errors import VecaError, VecaWarning, require, shown
 from veca_edge.files import is_package, is_there
 from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
-from veca_edge.numbers import counted, shown, whole
+from veca_edge.numbers import counted, whole
 from veca_edge.runtime.engines.engine import ComputeUnits, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType

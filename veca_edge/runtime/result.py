@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
-from veca_edge.numbers import shown, whole
+from veca_edge.errors import VecaError, shown
+from veca_edge.numbers import whole
 
 if TYPE_CHECKING:
     from veca_edge.governor.points import OperatingPoint

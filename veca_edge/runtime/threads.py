@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from veca_edge.errors import VecaError
-from veca_edge.numbers import shown, whole
+from veca_edge.errors import VecaError, shown
+from veca_edge.numbers import whole
 from veca_edge.sensors.sysfs import read_int
 
 SYSFS = "/sys/devices/system/cpu"

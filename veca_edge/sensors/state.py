@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from veca_edge.errors import VecaError
-from veca_edge.numbers import shown
+from veca_edge.errors import VecaError, shown
 
 
 class ThermalLevel(enum.IntEnum):

@@ -15,9 +15,8 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.modelfile.mlpackage import EMBEDDING, FEATURES, IMAGE, LOGITS, MAIN, PROBABILITIES, PackageFile
-from veca_edge.numbers import shown
 from veca_edge.runtime.engines.engine import ComputeUnits, Encoded
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
 from veca_edge.runtime.native import quiet

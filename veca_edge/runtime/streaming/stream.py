@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import check_image_size, check_many_images, halved
-from veca_edge.numbers import shown
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
