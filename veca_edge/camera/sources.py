@@ -59,7 +59,7 @@ def open_source(
         spec = int(spec)
     if isinstance(spec, Path):
         return _open_path(expanded(str(spec)), live, retry, loop, notify, capture)
-    if isinstance(spec, str) and spec.isascii() and spec.isdigit():
+    if isinstance(spec, str) and _is_index(spec):
         spec = int(spec) if len(spec) < 20 else LAST_CAMERA + 1  # int() refuses thousands of digits
     if isinstance(spec, int):
         if not 0 <= spec <= LAST_CAMERA:
@@ -79,6 +79,22 @@ def _check_options(live: object, retry: object, loop: object, notify: object) ->
         raise VecaError(f"loop {shown(loop)}: use True or False")
     if notify is not None and not callable(notify):
         raise VecaError(f"notify {shown(notify)}: use a function that takes a line, or None")
+
+
+def check_there(spec: str) -> None:
+    """Raise a VecaError if `spec` names a file or folder, and there is none. Needs no OpenCV."""
+    if spec and not _is_index(spec) and "://" not in spec:
+        _there(expanded(spec))
+
+
+def _is_index(spec: str) -> bool:
+    return spec.isascii() and spec.isdigit()
+
+
+def _there(path: Path) -> Path:
+    if not is_there(path):
+        raise VecaError(f"there is no file or folder {shortened(path)}")
+    return path
 
 
 def looks_like_source(path: Path) -> bool:
@@ -123,9 +139,7 @@ def _open_path(
     notify: Notify | None,
     capture: CaptureFactory,
 ) -> Source:
-    if not is_there(path):
-        raise VecaError(f"there is no file or folder {shortened(path)}")
-    if path.is_char_device():
+    if _there(path).is_char_device():
         return LiveSource(str(path), str(path), capture, retry=retry, notify=notify)
     if path.is_dir():
         return ImageSource(path, loop=loop, notify=notify)
