@@ -31,8 +31,6 @@ names = {"image": photos[0], "camera": photos[:3], "frames": photos[:3]}
 for path in sys.argv[1:]:
     exec(compile(open(path, encoding="utf-8").read(), path, "exec"), names)
 """
-
-
 NEEDS = "this needs {}, which is not installed: pip install 'veca-edge[run]'"
 
 
