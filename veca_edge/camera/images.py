@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from veca_edge.camera.frames import Frame, Notify, Source
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, require
 from veca_edge.image.stills import images_below, read_image
 
 SLIDES_PER_SECOND = 2.0
@@ -22,6 +22,7 @@ class ImageSource(Source):
 
     def __init__(self, path: Path, *, loop: bool = False, notify: Notify | None = None) -> None:
         super().__init__(str(path), notify)
+        require("cv2", "run")  # else every image of a folder would be skipped for the lack of it
         self._is_folder = path.is_dir()
         self._folder = path if self._is_folder else path.parent
         self._paths = images_below(path) if self._is_folder else [path]

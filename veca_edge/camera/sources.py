@@ -10,7 +10,7 @@ import numpy as np
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
 from veca_edge.image.headers import image_size
 from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
@@ -47,10 +47,10 @@ def open_source(
         capture: opens what OpenCV would; stands in for it in tests.
 
     Raises:
-        VecaError: there is no such file, folder or camera, or it is not an image or a video.
+        VecaError: there is no such file, folder or camera, it is not an image or a video, or an impossible
+            argument.
     """
-    if finite(retry, 0) is None:
-        raise VecaError(f"retry must be 0 or more seconds, got {retry}")
+    _check_options(live, retry, loop, notify)
     if isinstance(spec, bool) or not isinstance(spec, (str, int, Path, np.integer)):
         raise VecaError(f"cannot open a {type(spec).__name__}: give a path, an address or a camera's index")
     if spec == "":
@@ -59,15 +59,42 @@ def open_source(
         spec = int(spec)
     if isinstance(spec, Path):
         return _open_path(expanded(str(spec)), live, retry, loop, notify, capture)
-    if isinstance(spec, str) and spec.isascii() and spec.isdigit():
+    if isinstance(spec, str) and _is_index(spec):
         spec = int(spec) if len(spec) < 20 else LAST_CAMERA + 1  # int() refuses thousands of digits
     if isinstance(spec, int):
         if not 0 <= spec <= LAST_CAMERA:
-            raise VecaError(f"there is no camera {spec}: use an index from 0 to {LAST_CAMERA}")
+            raise VecaError(f"there is no camera {shown(spec)}: use an index from 0 to {LAST_CAMERA}")
         return LiveSource(spec, f"camera {spec}", capture, retry=retry, notify=notify)
     if "://" in spec:
         return _open_url(spec, live, retry, loop, notify, capture)
     return _open_path(expanded(spec), live, retry, loop, notify, capture)
+
+
+def _check_options(live: object, retry: object, loop: object, notify: object) -> None:
+    if not isinstance(live, (bool, type(None))):
+        raise VecaError(f"live {shown(live)}: use True, False, or None to decide by the source")
+    if finite(retry, 0) is None:
+        raise VecaError(f"retry {shown(retry)}: use 0 or more seconds")
+    if not isinstance(loop, bool):
+        raise VecaError(f"loop {shown(loop)}: use True or False")
+    if notify is not None and not callable(notify):
+        raise VecaError(f"notify {shown(notify)}: use a function that takes a line, or None")
+
+
+def check_there(spec: str) -> None:
+    """Raise a VecaError if `spec` names a file or folder, and there is none. Needs no OpenCV."""
+    if spec and not _is_index(spec) and "://" not in spec:
+        _there(expanded(spec))
+
+
+def _is_index(spec: str) -> bool:
+    return spec.isascii() and spec.isdigit()
+
+
+def _there(path: Path) -> Path:
+    if not is_there(path):
+        raise VecaError(f"there is no file or folder {shortened(path)}")
+    return path
 
 
 def looks_like_source(path: Path) -> bool:
@@ -112,9 +139,7 @@ def _open_path(
     notify: Notify | None,
     capture: CaptureFactory,
 ) -> Source:
-    if not is_there(path):
-        raise VecaError(f"there is no file or folder {shortened(path)}")
-    if path.is_char_device():
+    if _there(path).is_char_device():
         return LiveSource(str(path), str(path), capture, retry=retry, notify=notify)
     if path.is_dir():
         return ImageSource(path, loop=loop, notify=notify)
