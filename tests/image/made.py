@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ def encoded(suffix: str, image: NDArray[Any], *settings: int) -> bytes:
 def tiff(image: NDArray[Any], *more: tuple[int, int], at_end: bool = False, big_endian: bool = False) -> bytes:
     """An uncompressed TIFF of (H, W, C), with these tags too (the last of equal ones come last in the file)."""
     height, width, channels = image.shape
-    order = ">" if big_endian else "<"
+    order: Literal["<", ">"] = ">" if big_endian else "<"
     pixels = image.astype(image.dtype.newbyteorder(order)).tobytes()
     bits = image.dtype.itemsize * 8
     fields = [(256, width), (257, height), (258, bits), (259, 1), (262, 2 if channels > 2 else 1), (277, channels)]
@@ -66,7 +66,8 @@ def turned(suffix: str, image: NDArray[np.uint8], turn: int) -> bytes:
     if suffix == ".tif16":
         return tiff(image.astype(np.uint16) * 257, (274, turn), at_end=True, big_endian=True)
     settings = (cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ()
-    data, block = encoded(suffix, image, *settings), exif(turn)
+    data: bytes = encoded(suffix, image, *settings)
+    block = exif(turn)
     if suffix == ".jpg":
         body = b"Exif\0\0" + block
         return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]
@@ -74,7 +75,7 @@ def turned(suffix: str, image: NDArray[np.uint8], turn: int) -> bytes:
         return data[:33] + png_chunk(b"eXIf", block) + data[33:]
     if suffix == ".webp":
         height, width = image.shape[:2]
-        size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        size: bytes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         body = b"WEBPVP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + size
         body += data[12:] + b"EXIF" + struct.pack("<I", len(block)) + block
         return b"RIFF" + struct.pack("<I", len(body)) + body

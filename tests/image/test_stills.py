@@ -6,7 +6,9 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from tests.image.made import encoded, four_colours, png, tiff, turned
 from veca_edge.errors import VecaError
 from veca_edge.image.stills import check_header, images_below, read_image
 
-UPRIGHT = {
+UPRIGHT: dict[int, Callable[[Any], Any]] = {
     1: lambda image: image,
     2: lambda image: image[:, ::-1],
     3: lambda image: np.rot90(image, 2),
@@ -42,8 +44,16 @@ def test_images_are_turned_upright(tmp_path: Path, suffix: str, turn: int) -> No
 
 @pytest.mark.parametrize(
     ("boxes", "turn"),
-    [(b"", 1), (b"irot\1", 8), (b"irot\2", 3), (b"irot\3", 6), (b"imir\1", 2), (b"imir\0", 4)]
-    + [(b"irot\1\0\0\0\x09imir\0", 5), (b"irot\1\0\0\0\x09imir\1", 7)],
+    [
+        (b"", 1),
+        (b"irot\1", 8),
+        (b"irot\2", 3),
+        (b"irot\3", 6),
+        (b"imir\1", 2),
+        (b"imir\0", 4),
+        (b"irot\1\0\0\0\x09imir\0", 5),
+        (b"irot\1\0\0\0\x09imir\1", 7),
+    ],
 )
 def test_turned_avif(tmp_path: Path, boxes: bytes, turn: int) -> None:
     path = tmp_path / "a.avif"
@@ -73,7 +83,7 @@ def _grey_key(image: NDArray[np.uint8]) -> bytes:
     return png(grey, 0, (b"tRNS", struct.pack(">H", key)))
 
 
-TRANSPARENT = {
+TRANSPARENT: dict[str, Callable[[NDArray[np.uint8]], bytes]] = {
     "png": lambda image: encoded(".png", image),
     "png of 16 bit": lambda image: encoded(".png", image.astype(np.uint16) * 257),
     "png of grey": lambda image: png(image[..., [0, 3]], 4),

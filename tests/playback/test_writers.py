@@ -91,6 +91,22 @@ def test_video_keeps_the_pace_of_a_camera(tmp_path: Path) -> None:
     assert writer.frames == 16
 
 
+@pytest.mark.parametrize(
+    ("times", "frames"),
+    [
+        ([0, 0.033, 0.067, 0.1, 0.133], 5),  # rounded to milliseconds
+        ([0, 0.1, 0.1, 0.2], 7),
+        ([0, 3600.0], 302),  # a pause of an hour
+        ([50.0, 50.1, 0.0, 0.1], 8),  # starts over
+    ],
+)
+def test_video_keeps_the_pace_of_an_uneven_film(tmp_path: Path, times: list[float], frames: int) -> None:
+    with VideoWriter(tmp_path / "a.avi", 30) as writer:
+        for time in times:
+            writer.write(picture(), time)
+    assert writer.frames == frames
+
+
 def test_video_survives_an_interruption(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
 
