@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 
 from tests.fakes import write_image
-from tests.image.made import four_colours, tiff
-from veca_edge.image.headers import image_size
+from tests.image.made import animation, four_colours, tiff, turned
+from veca_edge.image.headers import (
+    grey_key,
+    image_size,
+    is_animated,
+    is_jpeg_film,
+    is_torn,
+    orientation,
+    still_format,
+)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff", ".gif", ".avif", ".jp2", ".ppm"])
@@ -61,3 +69,14 @@ def test_first_of_equal_tiff_tags_counts() -> None:
 
 def test_bitmap_of_os2() -> None:
     assert image_size(b"BM" + bytes(12) + b"\x0c\0\0\0\x60\0\x50\0\1\0\1\0") == (96, 80)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".gif", ".avif"])
+def test_a_file_may_end_anywhere(tmp_path: Path, suffix: str) -> None:
+    if suffix in (".gif", ".avif"):
+        data = animation(tmp_path / f"a{suffix}").read_bytes()
+    else:
+        data = turned(suffix, four_colours(8, 8), 6)
+    for end in range(min(len(data), 400)):
+        for ask in (image_size, orientation, still_format, grey_key, is_animated, is_torn, is_jpeg_film):
+            ask(data[:end])

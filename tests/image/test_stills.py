@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.image.made import encoded, four_colours, png, tiff, turned
+from tests.image.made import animation, encoded, four_colours, png, tiff, turned
+from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.image.stills import check_header, images_below, read_image
 
@@ -186,3 +187,12 @@ except cv2.error:
 def test_opencv_has_the_limit_too() -> None:
     done = subprocess.run([sys.executable, "-c", LIMIT], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "True", done.stderr
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"fcTL", b"IEND"])
+def test_chunk_that_claims_gigabytes(tmp_path: Path, kind: bytes) -> None:
+    data = animation(tmp_path / "a.png").read_bytes()
+    place = data.index(kind) - 4
+    (tmp_path / "a.png").write_bytes(data[:place] + b"\x6f\0\0\0" + data[place + 4 :])
+    with pytest.raises(VecaError, match="damaged"):
+        list(open_source(tmp_path / "a.png"))

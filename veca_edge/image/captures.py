@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.image.headers import image_size, is_animated
+from veca_edge.image.headers import image_size, is_animated, is_torn
 from veca_edge.image.opencv import FPS, HEIGHT, MAX_PIXELS, POSITION_MS, WIDTH, Capture, quiet_opencv
 from veca_edge.image.stills import read_whole
 
@@ -170,7 +170,7 @@ def opened_animation(path: Path) -> AnimationCapture | None:
     """An image as a film, if it holds more than one picture and is not too large."""
     data = read_whole(path)
     size = image_size(data)
-    if size is None or size[0] * size[1] > MAX_PIXELS or not is_animated(data):
+    if size is None or size[0] * size[1] > MAX_PIXELS or not is_animated(data) or is_torn(data):
         return None
     capture = AnimationCapture(path)
     return capture if capture.isOpened() else None

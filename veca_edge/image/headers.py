@@ -28,6 +28,7 @@ from veca_edge.image.tags import WIDTH as TIFF_WIDTH
 Size = tuple[int, int]
 
 GREY_ALPHA = Format("a TIFF of grey and transparency", "unread", "convert it to PNG")
+TORN = 2**24  # bytes that may be missing at the end of a PNG
 DNG = 50706  # the tag of that raw format's version
 _SCAN, _END = 0xDA, 0xD9
 _ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length: TEM, RST0 to RST7, SOI
@@ -98,20 +99,25 @@ def is_animated(data: bytes) -> bool:
     if found == PNG:
         return any(kind == b"acTL" for kind, _, _ in _png_chunks(data[:SNIFF]))
     if found == WEBP:
-        return data[12:16] == b"VP8X" and bool(data[20] & 2)
+        return data[12:16] == b"VP8X" and bool(data[20:21] and data[20] & 2)
     return found == GIF or (found == AVIF and data[8:12] == b"avis")
+
+
+def is_torn(data: bytes) -> bool:
+    """Whether a PNG has a chunk that claims far more than there is: OpenCV would take memory for all of it."""
+    return recognised(data) == PNG and any(end > len(data) + TORN for _, _, end in _png_chunks(data))
 
 
 def is_jpeg_film(data: bytes) -> bool:
     """Whether a JPEG is followed by another of its size; previews that phones append are no film."""
-    first = _jpeg(data)
+    first = image_size(data)
     for marker, start, _ in _jpeg_segments(data):
         if marker == 0xE2 and data[start : start + 4] == b"MPF\0":  # an index of several pictures
             return False
         if marker == _SCAN:
             end = data.find(b"\xff\xd9", start)
             following = data[end + 2 :].lstrip(b"\0") if end >= 0 else b""
-            return following.startswith(b"\xff\xd8\xff") and _jpeg(following) == first
+            return following.startswith(b"\xff\xd8\xff") and image_size(following) == first
     return False
 
 
@@ -140,6 +146,8 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         yield kind, position + 8, position + 8 + length
+        if kind == b"IEND":
+            return
         position += 12 + length
 
 

@@ -13,7 +13,7 @@ from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there
 from veca_edge.image.formats import BMP, FILM_SUFFIXES, IMAGE_SUFFIXES, READ, SNIFF, TIFF, UNREAD_SUFFIXES
-from veca_edge.image.headers import grey_key, image_size, orientation, still_format
+from veca_edge.image.headers import grey_key, image_size, is_torn, orientation, still_format
 from veca_edge.image.opencv import check_pixels, to_rgb
 from veca_edge.image.tags import EXTRA_SAMPLES, ORIENTATION, PREMULTIPLIED, tiff_tags, with_value
 
@@ -93,6 +93,8 @@ def _decoded(data: bytes) -> tuple[NDArray[Any] | None, bool]:
     import cv2
 
     kind, premultiplied = still_format(data), False
+    if is_torn(data):
+        return None, False
     if kind == TIFF:
         tags = tiff_tags(data)
         alpha = tags.get(EXTRA_SAMPLES)
