@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from veca_edge.camera.addresses import masked
 from veca_edge.camera.sources import check_there, looks_like_source
 from veca_edge.errors import VecaError
 from veca_edge.files import check_target, expanded, is_there, same_file, shortened
@@ -105,11 +106,11 @@ class RunRequest:
         text = str(self.model)
         given = re.fullmatch(r"(?:--)?(source|camera)=(.*)", text)
         if given and not is_there(self.model):
-            raise VecaError(f"there is no model {text}: did you mean --{given[1]} {given[2]}?")
+            raise VecaError(f"there is no model {masked(text)}: did you mean --{given[1]} {masked(given[2])}?")
         if text.isdecimal() and not is_there(self.model):
             raise VecaError(f"there is no model {text}: did you mean --camera {text}?")
         if "://" in text or ":/" in text:
-            raise VecaError(f"{text} is an address, not a model: did you mean --source?")
+            raise VecaError(f"{masked(text)} is an address, not a model: did you mean --source?")
         if looks_like_source(expanded(self.model)):
             name = shortened(self.model)
             raise VecaError(f"{name} holds pictures, not a model: did you mean --source {name}?")
