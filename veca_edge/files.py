@@ -37,15 +37,19 @@ def is_package(path: Path) -> bool:
     return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
 
 
-def existing(path: str | Path, advice: str = "check the path") -> Path:
+def existing(path: str | Path, advice: str = "check the path", name: str | None = None) -> Path:
     """The path, `~` expanded, of something that is there.
 
+    Args:
+        advice: what to do if it is not.
+        name: what to call it in a message; None for the path.
+
     Raises:
-        VecaError: nothing bears this name, or that cannot be told; with `advice` on what to do.
+        VecaError: nothing bears this name, or that cannot be told.
     """
     found = expanded(path)
     if not is_there(found):
-        raise VecaError(f"{shortened(Path(path))}: no such file or folder: {advice}")
+        raise VecaError(f"{name or shortened(Path(path))}: no such file or folder: {advice}")
     return found
 
 

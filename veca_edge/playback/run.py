@@ -48,9 +48,10 @@ def run(
         VecaError: something in the request cannot be had.
         StreamError: the source went away, or a file could not be written.
     """
-    require("cv2", "run")
     request.check_model()
     request.check_outputs()
+    request.check_there()  # said before a package that is missing
+    require("cv2", "run")
     if not request.headless and request.serve is None:
         check_window()
     with ExitStack() as stack:
