@@ -19,8 +19,12 @@ from veca_edge.camera.sources import open_source
 def pytest_configure() -> None:
     """Workers of one run (`pytest -n 2`) keep to processors of their own, and so do the processes that they start.
 
-    Without that each takes as many threads as there are processors, and these mostly wait for one another.
+    Without that each takes as many threads as there are processors, and these mostly wait for one another. PyTorch
+    takes one thread in any case: where a processor is busy with something else, its threads spin for each other.
     """
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # read when it is imported, here and in processes that are started
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))

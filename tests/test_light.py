@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from veca_edge.cli.main import COMMANDS
+from veca_edge.errors import VecaError, require
 
 BLOCK = """
 import sys
@@ -73,3 +74,14 @@ def test_a_missing_package_is_one_line() -> None:
     assert result.stderr.strip() == (
         "veca-edge: this needs torch, which is not installed: pip install 'veca-edge[convert]'"
     )
+
+
+def test_a_package_that_a_newer_python_lacks_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for version, expected in (
+        ((3, 13), r"pip install 'veca-edge\[coreml\]'"),
+        ((3, 14), "not for Python 3.14: use an"),
+    ):
+        monkeypatch.setattr("sys.version_info", version)
+        with pytest.raises(VecaError, match=rf"^this needs coremltools, {expected}"):
+            require("coremltools", "coreml")

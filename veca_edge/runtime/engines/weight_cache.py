@@ -62,8 +62,8 @@ def enable_weight_cache() -> bool:
 def warn_without_cache() -> None:
     """Say that models need more memory than they should; Python shows a warning of one text once per place."""
     warnings.warn(
-        f"executorch {executorch_version()}: its cache of packed weights cannot be switched on, so each method that "
-        f"runs packs the weights for itself and takes memory for them; "
+        f"executorch {executorch_version()}: its cache of packed weights cannot be switched on, so each method "
+        "that runs packs the weights for itself, and memory holds them more than once; "
         f"known to work: {', '.join(f'{known}x' for known in KNOWN_VERSIONS)}",
         VecaWarning,
         stacklevel=2,
