@@ -22,9 +22,8 @@ def pytest_configure() -> None:
     Without that each takes as many threads as there are processors, and these mostly wait for one another. PyTorch
     takes one thread in any case: where a processor is busy with something else, its threads spin for each other.
     """
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # read when it is imported, here and in processes that are started
+    # Read when PyTorch is imported, here and in the processes that are started.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))
