@@ -78,10 +78,7 @@ def test_a_missing_package_is_one_line() -> None:
 
 def test_a_package_that_a_newer_python_lacks_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    older, newer = (
-        r"is not installed: pip install 'veca-edge\[coreml\]'",
-        "there is not for Python 3.14: use an older",
-    )
+    older, newer = r"is not installed: pip install 'veca-edge\[coreml\]'", "there is not for Python 3.14: use"
     for version, expected in (((3, 13), older), ((3, 14), newer)):
         monkeypatch.setattr("sys.version_info", version)
         with pytest.raises(VecaError, match=rf"^this needs coremltools, which {expected}"):
