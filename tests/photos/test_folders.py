@@ -112,7 +112,7 @@ def test_labels_of_any_script(tmp_path: Path, name: str, label: str) -> None:
 
 
 def test_a_name_that_is_too_long_is_not_called_missing(tmp_path: Path) -> None:
-    with pytest.raises(VecaError, match="^cannot read …x+: File name too long$"):
+    with pytest.raises(VecaError, match=r"^cannot read …x+: File name too long$"):
         read_folder(tmp_path / ("x" * 300))
 
 
