@@ -14,6 +14,7 @@ from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import (
     LineWriter,
     cache_folder,
+    check_package_target,
     check_target,
     is_folder,
     is_package,
@@ -136,11 +137,21 @@ def test_long_names(tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == [name]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(VecaError, match="cannot write"):
-        LineWriter(tmp_path / "a.jsonl")
+@pytest.mark.parametrize("check", [check_target, check_package_target, LineWriter, PendingFile])
+def test_a_read_only_folder_is_noticed_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(VecaError, match=r"cannot write .*a\.mlpackage: .* is read-only: choose another folder"):
+        check(tmp_path / "a.mlpackage")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs names of open pipes")
+def test_standard_output_is_no_target_where_it_is_a_pipe() -> None:
+    for pipe in os.pipe():
+        with pytest.raises(VecaError, match="not a regular file"):
+            check_target(f"/proc/self/fd/{pipe}")
+        os.close(pipe)
 
 
 def test_link_is_followed(tmp_path: Path) -> None:

@@ -66,12 +66,12 @@ def check_target(path: str | Path) -> Path:
     """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
 
     Raises:
-        VecaError: the folder is missing, or the target is a folder, a device or the like, or a bad name.
+        VecaError: the folder is missing or read-only; the target is a folder, a device or the like, or a bad name.
     """
     name = shortened(Path(path))
     try:
         target = expanded(path).resolve()
-        mode = _mode(target)
+        mode = _mode(expanded(path))  # of /dev/stdout: of what it points to, which may have no name
         folder = _mode(target.parent)
     except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
         reason = error.strerror if isinstance(error, OSError) else error
@@ -81,6 +81,7 @@ def check_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: it is {kind}")
     if folder is None or not stat.S_ISDIR(folder):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
+    _check_writable(target, name)
     return target
 
 
@@ -99,7 +100,7 @@ def check_package_target(path: str | Path) -> Path:
     """Where a package of this name would be written: `~` expanded, and of a link the folder it points to.
 
     Raises:
-        VecaError: the ending is not .mlpackage, the folder above is missing, or something else bears the name.
+        VecaError: the ending is not .mlpackage, the folder above is missing or read-only, or the name is taken.
     """
     name = shortened(Path(path))
     try:
@@ -114,7 +115,14 @@ def check_package_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: a file has this name: choose another")
     if is_folder(target) and not is_regular(target / PACKAGE_MANIFEST) and any(target.iterdir()):
         raise VecaError(f"cannot write {name}: it is a folder that is not a Core ML package: choose another name")
+    _check_writable(target, name)
     return target
+
+
+def _check_writable(target: Path, name: str) -> None:
+    """Raise a VecaError before the work rather than after it; an older file in a locked folder may do for a log."""
+    if not os.access(target.parent, os.W_OK) and not os.access(target, os.W_OK):
+        raise VecaError(f"cannot write {name}: {shortened(target.parent)} is read-only: choose another folder")
 
 
 def same_file(a: Path, b: Path) -> bool:

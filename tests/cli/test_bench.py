@@ -160,6 +160,7 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ),
         (["{pte}", "--random", "small"], "give a model or --random, not both"),
         (["--checkpoint", "{pt}"], "--checkpoint needs a model file: leave it out, or name the file made from it"),
+        (["{pte}", "--checkpoint", "{pt}"], "--checkpoint has an effect with --against only: leave it out"),
         (["{pt}x"], "{pt}x: no such file or folder: check the path"),
         (["--json", "--markdown"], "give --json or --markdown, not both"),
         (["--stream", "synthetic", "--against", "torch"], "--against has no effect with --stream: leave it out"),

@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from subprocess import Popen
@@ -18,8 +20,10 @@ from click.testing import CliRunner, Result
 from tests.fakes import RUN_SCRIPT, FakeModel, names
 from tests.known import known
 from tests.paths import ASSETS, CLIP, GOLDEN
+from veca_edge.cli import run as command
 from veca_edge.cli.main import main
 from veca_edge.errors import VecaError
+from veca_edge.reminder import Reminder
 
 MODEL = str(GOLDEN / "made-by-0.2.0.pte")  # is there, and that is all
 
@@ -86,8 +90,10 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", CLIP, "--frames", "0"), "--frames"),
         (("--source", CLIP, "--battery", "nan"), "'nan' is not a finite number"),
         (("--source", ""), "the source has an empty name"),
-        (("--source", CLIP, "--log", ""), "it is a folder"),
-        (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
+        (("--source", CLIP, "--log", ""), "has an empty name"),
+        (("--source", CLIP, "--log", "-"), "- is no name for a file"),
+        (("--source", CLIP, "--fps-limit", "1e-300"), "--fps-limit"),
+        (("--source", CLIP, "--sensitivity", "1e308"), "--sensitivity"),
         (("--source", ASSETS / "photos", "--target-fps", "5"), "--target-fps works with a video or a camera only"),
         (("--source", CLIP, "--governor", "saver"), "--governor works with --cores auto only: leave it out"),
     ],
@@ -140,6 +146,18 @@ def test_without_a_camera_the_other_sources_are_named(monkeypatch: pytest.Monkey
 
 def missing_camera(*_: object, **__: object) -> None:
     raise VecaError("cannot open camera 0")
+
+
+def test_a_film_that_nobody_watches_shows_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "Reminder", partial(Reminder, interval=0.02))
+    with command._progress_bar("a.mp4", 4) as advance:
+        advance()
+        time.sleep(0.2)
+    assert "  a.mp4                 25 % after 0 s\n" in capsys.readouterr().err
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
 
 
 def test_all_budgets_alternate() -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, RenamedOption
+from veca_edge.cli.options import Count, InputPath, RenamedOption, path_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
@@ -68,11 +67,9 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     expose_value=False,
     hidden=True,
 )
-@click.option(
+@path_option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     show_default="NAME-PRECISION.pte or NAME-PRECISION.mlpackage in this folder",
     help="Write to this file or package.",
 )

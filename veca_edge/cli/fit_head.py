@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument
+from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument, path_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from veca_edge.training.heads.fitting import FittedHead
     from veca_edge.training.heads.metrics import Scores
 
-PATH = click.Path(path_type=Path)
 TOP = 5
 FEW = 100  # photos: with fewer, an expected calibration error over ten bins is mostly chance
 EPILOG = f"""\b
@@ -46,7 +45,7 @@ it was, and a second run takes seconds.
     help="Learn from the photos in this folder, which lie in folders named after their labels.",
 )
 @moved_to_argument("--checkpoint", "CHECKPOINT")
-@click.option("--output", "-o", required=True, type=PATH, metavar="FILE", help="Write the checkpoint here.")
+@path_option("--output", "-o", required=True, help="Write the checkpoint here.")
 @click.option(
     "--image-size",
     type=Count(min=1),
@@ -63,10 +62,8 @@ it was, and a second run takes seconds.
     show_default="all",
     help="Fit the head to these core budgets, such as 8,16,64.",
 )
-@click.option(
+@path_option(
     "--plot",
-    type=PATH,
-    metavar="FILE",
     help="Draw how often each label is mistaken for each other label (.png, .svg, .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")

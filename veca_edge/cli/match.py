@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument
+from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument, path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
@@ -72,7 +72,7 @@ class MatchRequest:
     show_default=True,
     help="Leave out matches with a smaller cosine similarity.",
 )
-@click.option("--save", type=click.Path(path_type=Path), metavar="PNG", help="Draw the matches to a PNG file.")
+@path_option("--save", metavar="PNG", help="Draw the matches to a PNG file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the matches as JSON.")
 def command(as_json: bool, paths: tuple[Path, ...], formerly_model: Path | None, **given: Any) -> None:
     """Find places in two pictures that look alike.

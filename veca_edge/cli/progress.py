@@ -18,7 +18,7 @@ class Stages:
 
     def __init__(self, interval: float = INTERVAL) -> None:
         self._watched = sys.stderr.isatty()
-        self._reminder = Reminder(_remind, None if self._watched else interval)
+        self._reminder = Reminder(remind, None if self._watched else interval)
         context = click.get_current_context(silent=True)
         if context is not None:  # a command that fails in the midst of a stage
             context.call_on_close(self._reminder.end)
@@ -34,7 +34,8 @@ class Stages:
             click.echo(f"\r  {stage:<18} {100 * done:5.0f} %", err=True, nl=False)
 
 
-def _remind(stage: str, done: float, seconds: float) -> None:
+def remind(stage: str, done: float, seconds: float) -> None:
+    """A line of a `Reminder`, on standard error."""
     click.echo(f"  {stage:<18} {100 * done:5.0f} % after {seconds:.0f} s", err=True)
 
 

@@ -6,13 +6,12 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from veca_edge.cli.options import InputPath, Number
+from veca_edge.cli.options import InputPath, Number, path_option
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import existing
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
     from veca_edge.training.trainer import Progress
 
-PATH = click.Path(path_type=Path)
 EPILOG = f"""\b
 The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or just LABEL/*.jpg: then one photo in {HOLD_OUT}
 is held out for validation. It may also hold unlabelled/, photos that only a teacher describes.
@@ -49,7 +47,7 @@ EARLY = 0.05  # of the steps
 
 @click.command("train", epilog=EPILOG)
 @click.option("--data", type=InputPath(), metavar="DIR", help="Train on the photos in this folder.")
-@click.option("--output", "-o", type=PATH, metavar="FILE", help="Write the checkpoint here.")
+@path_option("--output", "-o", help="Write the checkpoint here.")
 @click.option(
     "--config",
     metavar="FILE|NAME",
@@ -91,7 +89,7 @@ EARLY = 0.05  # of the steps
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
 )
-@click.option("--plot", type=PATH, metavar="FILE", help="Draw loss and accuracy (.png, .svg, .pdf).")
+@path_option("--plot", help="Draw loss and accuracy (.png, .svg, .pdf).")
 @click.option("--print-config", is_flag=True, help="Print the recipe with every setting explained, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
