@@ -49,8 +49,8 @@ def check_image_size(checkpoint: Checkpoint, size: int | None) -> int:
         VecaError: the size is not made of whole patches, or out of range.
     """
     size, patch = int(size or checkpoint.preprocessing["image_size"]), checkpoint.config.patch_size
-    if size < 1 or size % patch:
+    Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
+    if size % patch:
         near = max(1, round(size / patch)) * patch
         raise VecaError(f"image size {size} is not a multiple of the patch size {patch}: use {near}, for example")
-    Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
     return size

@@ -15,6 +15,7 @@ from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
+from veca_edge.requests import given_options
 from veca_edge.runtime.model import Model, checked_budget
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
@@ -184,7 +185,4 @@ class RunRequest:
 
     def given(self, names: tuple[str, ...]) -> str:
         """The first of these options that differs from its default, as it is spelled; "" if none does."""
-        changed = next((name for name in names if getattr(self, name) != getattr(type(self), name)), None)
-        if changed is None:
-            return ""
-        return f"--{'no-' if getattr(type(self), changed) is True else ''}{changed.replace('_', '-')}"
+        return next(iter(given_options(self, names)), "")

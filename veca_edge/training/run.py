@@ -120,6 +120,8 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
     if resumes and trainer.restore(changed=request.resume == "changed"):
         listener.say(f"continuing after step {trainer.step} of {trainer.schedule.steps}")
     finished = trainer.run(stop, listener.report)
+    if not finished:
+        listener.say("stopping: the state is saved, the checkpoint so far is validated and written")
     checkpoint = trainer.export()
     head = sum(value.numel() for value in (checkpoint.head or {}).values())
     world.wait()
