@@ -105,6 +105,9 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
+    for name, named in (("config", config), ("teacher", teacher)):
+        if named == "":
+            raise VecaError(f"--{name} has an empty value: name one, or leave it out")
     if teacher is not None and teacher.endswith((".npz", ".pt2")):
         existing(teacher)
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []

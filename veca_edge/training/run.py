@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
 
-from veca_edge.files import check_checkpoint_target
+from veca_edge.errors import VecaError
+from veca_edge.files import check_checkpoint_target, same_file
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
 from veca_edge.photos.folders import read_folder
@@ -91,6 +92,8 @@ def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | 
         VecaError: one line about what is wrong with the photos, the recipe, the teacher, the state or a file.
     """
     files, stop = RunFiles(check_checkpoint_target(request.output)), _Stop(request.minutes)
+    if request.init is not None and same_file(files.output, request.init):
+        raise VecaError(f"--output {files.output} would overwrite --init: choose another name")
     plot = None if request.plot is None else check_picture(request.plot)
     with stop_on_signals(stop.ask), joined_world(request.device) as world:
         heard = listener if listener is not None and world.first else Listener()
