@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any, get_args
 
 import click
@@ -159,7 +160,7 @@ def command(as_json: bool, **given: Any) -> None:
         return
     for conversion in made:
         click.echo("\n".join(_lines(conversion)))
-        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
+        next_step(AFTER[conversion.target].format(quote(str(conversion.outputs[0].path))))
 
 
 def _lines(conversion: Conversion) -> Iterator[str]:

@@ -11,7 +11,7 @@ import click
 
 from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.numbers import counted
 from veca_edge.photos.folders import HOLD_OUT
@@ -91,7 +91,7 @@ def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | 
         click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
         if given["plot"] is not None:
             say(f"wrote {given['plot']}")
-        next_step(f"veca-edge convert {outcome.output}")
+        next_step(command_line("convert", outcome.output))
 
 
 def _lines(fitted: FittedHead) -> Iterator[str]:

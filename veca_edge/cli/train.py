@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from veca_edge.cli.options import InputPath, Number
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
@@ -132,7 +132,7 @@ def command(
     if given["plot"] is not None:
         say(f"wrote {given['plot']}")
     if not as_json and outcome.stopped not in signal.Signals.__members__:
-        next_step(f"veca-edge convert {given['output']}")
+        next_step(command_line("convert", given["output"]))
     if outcome.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
 
