@@ -62,6 +62,20 @@ def existing(path: str | Path, advice: str = "check the path", name: str | None 
     return found
 
 
+def photo_folder(path: str | Path) -> Path:
+    """The path of a folder of photos, `~` expanded.
+
+    Raises:
+        VecaError: there is no such folder, or this is a file.
+    """
+    folder = expanded(path)
+    if is_folder(folder):
+        return folder
+    if is_there(folder):
+        raise VecaError(f"{shortened(folder)} is a file: give the folder of the photos")
+    raise VecaError(f"{shortened(folder)}: no such folder of photos: check the path")
+
+
 def check_target(path: str | Path) -> Path:
     """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
 

@@ -47,6 +47,7 @@ def test_says_what_it_made(trained: Trained) -> None:
     assert "skipped: " in result.stderr
     assert "broken.jpg" in result.stderr
     assert "no val folder: one photo in 10" in result.stderr
+    assert "training on cpu: 44 steps of " in result.stderr
     assert "44 of 44 steps" in result.stdout
     assert "32     24  100.0 %" in result.stdout
     assert "\r" not in result.stderr

@@ -102,6 +102,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "random bytes": (lambda: random.Random(0).randbytes(5000), "not a PyTorch checkpoint"),
     "zeros": (lambda: bytes(5000), "not a PyTorch checkpoint"),
     "text": (lambda: b"hello, world\n" * 50, "not a PyTorch checkpoint"),
+    "photo": (lambda: b"\xff\xd8\xff\xe0" + bytes(5000), "pictures, not a checkpoint; give"),
     "zip of something else": (lambda: b"PK\x05\x06" + bytes(18), "not a PyTorch checkpoint"),
     "cut to half": (lambda: student()[: len(student()) // 2], "cut short or damaged; copy it again"),
     "old format cut": (lambda: saved(STATE, _use_new_zipfile_serialization=False)[:9000], "cut short"),

@@ -23,7 +23,7 @@ from veca_edge.modelfile.mlpackage import MinimumTarget
 
 PTE_APPS = "apps/android, apps/ios, apps/python-mobile, apps/desktop"
 AFTER = {
-    "executorch": f"veca-edge run {{}} --source clip.mp4, or embed it in an app: {PTE_APPS}",
+    "executorch": f"veca-edge run {{}} --source clip.mp4 (or embed it in an app: {PTE_APPS})",
     "coreml": "embed {} in an app: apps/ios",
 }
 EPILOG = """\b

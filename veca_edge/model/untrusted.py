@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import torch
 
 from veca_edge.errors import VecaError
+from veca_edge.image.formats import SNIFF, recognised
 
 # The names torch's restricted loader needs to rebuild tensors; anything else in a pickle is somebody's code.
 _TENSOR_MODULES = (
@@ -78,8 +79,10 @@ def _check_archive(file: BinaryIO) -> None:
     """Refuse damaged zip members, which torch does not notice, and ones that swell beyond the file's size."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    start = file.read(8)
+    start = file.read(SNIFF)
     file.seek(0)
+    if recognised(start) is not None:
+        raise VecaError("pictures, not a checkpoint; give the path of a checkpoint")
     if start[4:6] == b"ET":
         raise VecaError("an ExecuTorch program; give the checkpoint that it was made from")
     if start[:2] != b"PK":

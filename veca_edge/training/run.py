@@ -10,6 +10,7 @@ from typing import Any
 from veca_edge.files import check_checkpoint_target
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
+from veca_edge.numbers import counted
 from veca_edge.photos.folders import read_folder
 from veca_edge.photos.store import load_photos
 from veca_edge.playback.player import stop_on_signals
@@ -119,6 +120,9 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
     trainer = Trainer(Task(request.recipe, train, val, labels, preparation.answers(world), start), files, world)
     if resumes and trainer.restore(changed=request.resume == "changed"):
         listener.say(f"continuing after step {trainer.step} of {trainer.schedule.steps}")
+    if trainer.step < trainer.schedule.steps:
+        batch = request.recipe.batch_size
+        listener.say(f"training on {world.device}: {counted(trainer.schedule.steps, 'step')} of {batch} photos")
     finished = trainer.run(stop, listener.report)
     checkpoint = trainer.export()
     head = sum(value.numel() for value in (checkpoint.head or {}).values())
