@@ -9,6 +9,7 @@ from typing import Any
 
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.modelfile.heads import DenseTask, read_tasks
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
@@ -49,6 +50,7 @@ class Manifest:
             with "about" saying what it was measured on; {} if it was not measured.
         precision: "int8", "int4" or "fp32" of "default", and of each linear layer that differs from it, by name;
             {} in older files, and where `quantization` says it all.
+        heads: the dense heads by name, each as `DenseTask.to_dict` writes it; {} in older files.
     """
 
     name: str
@@ -76,6 +78,12 @@ class Manifest:
     verification: Mapping[str, Any]
     quality: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=dict)
+    heads: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[DenseTask, ...]:
+        """The dense heads, by name."""
+        return read_tasks(self.heads)
 
     def summary(self) -> dict[str, Any]:
         """JSON values for people to read: everything, but of the verification only how it ended."""
@@ -115,7 +123,7 @@ class Manifest:
             raise VecaError(
                 f"the file has format {version}, this veca-edge reads up to {FORMAT_VERSION}: update veca-edge"
             )
-        values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
+        values = {"quality": {}, "precision": {}, "heads": {}} | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
             raise VecaError(f"the manifest lacks {', '.join(missing)}")
@@ -124,7 +132,7 @@ class Manifest:
 
 _TEXTS = ("name", "target", "quantization", "family", "program_digest", "source_digest")
 _LISTS = {"budgets": int, "labels": str, "methods": str}
-_TABLES = ("made_with", "verification", "quality", "precision")
+_TABLES = ("made_with", "verification", "quality", "precision", "heads")
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -140,6 +148,8 @@ def _checked(name: str, value: Any) -> Any:
         ok = isinstance(value, dict) and _printable(value)
     else:
         ok = type(value) is int and 0 < value < 2**40
+    if ok and name == "heads":
+        read_tasks(value)
     if not ok:
         raise VecaError(f"the manifest's {name} is not valid: {str(value)[:60]!r}")
     return value

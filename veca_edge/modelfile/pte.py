@@ -3,6 +3,7 @@
 ExecuTorch reads the program at the front and ignores what follows; every ZIP reader finds the archive at the end:
 
     model.pte = program | manifest.json  cores.npy  coordinates.npy  [head_weight.npy  head_bias.npy]
+                [heads/NAME_weight.npy  heads/NAME_bias.npy ...]
 
 so one file goes into an app, and `unzip -p model.pte manifest.json` shows what it is.
 """
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there, replacing, shortened
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 
 TARGET = "executorch"
@@ -63,6 +65,7 @@ class ModelFile:
         cores: float32 (M, D), the core tokens in order.
         coordinates: float32 (M, 2), their raw positions (before tanh).
         head: the classifier, or None.
+        dense: the heads for every patch, by name.
         digest: SHA-256 of the whole file, hexadecimal; "" for one that was not read from a disk.
     """
 
@@ -71,6 +74,7 @@ class ModelFile:
     cores: Float
     coordinates: Float
     head: Head | None
+    dense: tuple[DenseHead, ...] = ()
     digest: str = ""
 
 
@@ -128,6 +132,9 @@ def write_archive(file: ModelFile, path: Path) -> None:
         if file.head is not None:
             archive.writestr("head_weight.npy", _npy(file.head.weight))
             archive.writestr("head_bias.npy", _npy(file.head.bias))
+        for dense in file.dense:
+            archive.writestr(f"heads/{dense.task.name}_weight.npy", _npy(dense.weight))
+            archive.writestr(f"heads/{dense.task.name}_bias.npy", _npy(dense.bias))
     with path.open("rb+") as out:
         os.fsync(out.fileno())
 
@@ -169,11 +176,17 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
                 _array(archive, "head_bias.npy", shape[:1]),
             )
             head = Head(weight, bias)
+        dense = tuple(_dense_head(archive, task, manifest.feature_dim) for task in manifest.tasks)
         _check_manifest(manifest)
         digest = _check_program(path, manifest)
     except VecaError as error:
         raise VecaError(f"{path}: {error}") from None
-    return ModelFile(path, manifest, cores, coordinates, head, digest)
+    return ModelFile(path, manifest, cores, coordinates, head, dense, digest)
+
+
+def _dense_head(archive: zipfile.ZipFile, task: DenseTask, width: int) -> DenseHead:
+    weight = _array(archive, f"heads/{task.name}_weight.npy", (task.outputs, width))
+    return DenseHead(task, weight, _array(archive, f"heads/{task.name}_bias.npy", (task.outputs,)))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

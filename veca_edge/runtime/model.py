@@ -13,11 +13,13 @@ from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require
 from veca_edge.files import is_package, is_there
 from veca_edge.governor.quality import QualityTable
-from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Box, Preprocessing
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.numbers import counted
-from veca_edge.runtime.engines.engine import ComputeUnits, Engine
+from veca_edge.runtime.dense import DenseResult, dense_result
+from veca_edge.runtime.engines.engine import ComputeUnits, Encoded, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
 from veca_edge.runtime.streaming.change import ChangeSettings
@@ -41,10 +43,14 @@ class Model:
         head: Head | None = None,
         quality: QualityTable | None = None,
         digest: str = "",
+        tasks: tuple[DenseTask, ...] = (),
+        dense: tuple[DenseHead, ...] = (),
     ) -> None:
         """Args:
         quality: what each run configuration is worth, None if unknown.
         digest: SHA-256 of the file, hexadecimal.
+        tasks: what the dense heads say, those that the engine computes as well.
+        dense: the dense heads that are computed here.
         """
         self.name = name
         self.quality = quality
@@ -54,6 +60,8 @@ class Model:
         self.patch_size = patch_size
         self.budgets = budgets
         self.labels = labels
+        self.tasks = tasks
+        self.dense_heads = dense
         self._head = head
         self._closed = False
 
@@ -99,8 +107,14 @@ class Model:
             cores=cores,
             image_size=(height, width),
             crop=fitted.crop,
+            dense=self._dense(encoded, grid, fitted.crop),
             latency=perf_counter() - start,
         )
+
+    def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> dict[str, DenseResult]:
+        """What the dense heads say, whether they are in the engine's program or not."""
+        outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads} | encoded.dense
+        return {task.name: dense_result(task, outputs[task.name], grid, crop) for task in self.tasks}
 
     @property
     def streams(self) -> bool:
@@ -197,12 +211,18 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 
 
-def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, digest: str = "") -> Model:
+def assembled(
+    manifest: Manifest,
+    engine: Engine,
+    head: Head | None = None,
+    digest: str = "",
+    dense: tuple[DenseHead, ...] = (),
+) -> Model:
     """A model from what its file says and an engine that runs it, such as one of your own.
 
     Args:
         head: the classifier, if it is not in the engine's program.
-        digest: as in `Model`.
+        digest, dense: as in `Model`.
 
     Raises:
         VecaError: the quality table is damaged.
@@ -221,6 +241,8 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
         head=head,
         quality=quality,
         digest=digest,
+        tasks=manifest.tasks,
+        dense=dense,
     )
 
 
@@ -229,7 +251,7 @@ def _from_file(file: ModelFile, threads: int | None) -> Model:
     from veca_edge.runtime.trust import ensure_harmless
 
     ensure_harmless(file)
-    return assembled(file.manifest, ExecutorchEngine(file, threads), file.head, file.digest)
+    return assembled(file.manifest, ExecutorchEngine(file, threads), file.head, file.digest, file.dense)
 
 
 def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) -> Model:
@@ -265,4 +287,6 @@ def _from_checkpoint(path: Path, threads: int | None) -> Model:
         budgets=checkpoint.config.budgets,
         labels=checkpoint.labels,
         head=None if head is None else Head(head["weight"].numpy(), head["bias"].numpy()),
+        tasks=tuple(dense.task for dense in checkpoint.dense),
+        dense=checkpoint.dense,
     )
