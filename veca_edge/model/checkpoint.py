@@ -174,9 +174,7 @@ def _read_dense(heads: Any, config: VecaConfig) -> tuple[DenseHead, ...]:
         weight, bias = (check_tensor(f"{name}.{part}", values.get(part)) for part in ("weight", "bias"))
         check_shape(f"{name}.weight", weight, (task.outputs, config.feature_dim))
         check_shape(f"{name}.bias", bias, (task.outputs,))
-        arrays = (
-            to_float32(f"{name}.{part}", tensor).numpy() for part, tensor in (("weight", weight), ("bias", bias))
-        )
+        arrays = to_float32(f"{name}.weight", weight).numpy(), to_float32(f"{name}.bias", bias).numpy()
         found.append(DenseHead(task, *arrays))
     return tuple(found)
 
