@@ -4,7 +4,8 @@ A checkpoint is a `torch.save` dictionary: `student` (state dict) and `config`, 
 
     head           {"weight": (K, 2 D'), "bias": (K,)}, a linear classifier
     labels         K names
-    heads          {name: {"kind", "weight": (K k k, D'), "bias", "cells": k, "labels", "colours" | "unit", "range"}}
+    heads          {name: {"kind", "weight": (K k k, D'), "bias", "cells": k, "labels", "colours"
+                   | "unit", "range"}}, see `modelfile.heads`
     preprocessing  {"image_size": int, "fit": "crop" | "pad" | "stretch" | "keep", "mean": [3], "std": [3]}
 """
 

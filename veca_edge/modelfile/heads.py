@@ -113,7 +113,7 @@ class DenseTask:
         labels = _labels(name, values.get("labels"))
         given = values.get("colours")
         colours = class_colours(len(labels)) if given is None else _colours(name, given)
-        return cls(name, "segmentation" if kind == "segmentation" else kind or "", cells, labels, colours)
+        return cls(name, kind or "segmentation", cells, labels, colours)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +135,8 @@ class DenseHead:
         wanted = self.task.outputs
         if self.weight.ndim != 2 or len(self.weight) != wanted or self.bias.shape != (wanted,):
             raise VecaError(
-                f"head {self.task.name}: its weight has shape {self.weight.shape} and its bias {self.bias.shape}, "
-                f"expected {wanted} outputs: {self.task.values} values for {self.task.cells} x {self.task.cells} cells"
+                f"head {self.task.name}: its weight has shape {self.weight.shape}, its bias {self.bias.shape}, "
+                f"expected {wanted} outputs: {self.task.values} values x {self.task.cells} x {self.task.cells} cells"
             )
 
     def outputs(self, features: Float) -> Float:

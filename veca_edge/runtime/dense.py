@@ -20,8 +20,8 @@ class DenseResult:
 
     Attributes:
         task: which head, its classes and colours, or its unit.
-        cells: float32 (rows * k, columns * k, K), one vector of logits, or one value, per cell of the image that the
-            model saw.
+        cells: float32 (rows * k, columns * k, K), one vector of logits, or one value, per cell of the image that
+            the model saw.
         crop: (x, y, width, height) of it in pixels of the given image.
         computed: bool (rows * k, columns * k), the cells that were computed for this frame of a stream; else None.
     """
@@ -65,7 +65,7 @@ class DenseResult:
         """
         self._check_kind("segmentation")
         cells = self.cells if height is None or width is None else self.at(height, width)
-        return cells.argmax(axis=2).astype(np.uint8)
+        return np.asarray(cells.argmax(axis=2), np.uint8)
 
     def probabilities(self) -> Float:
         """Softmax of the logits: float32 (rows * k, columns * k, K).
@@ -133,8 +133,8 @@ def _enlarged(values: Float, size: int, axis: int) -> Float:
     place = np.clip((np.arange(size, dtype=np.float32) + 0.5) * np.float32(count / size) - 0.5, 0, count - 1)
     before = place.astype(np.int64)
     share = (place - before).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-    first = values.take(before, axis)
-    second = values.take(np.minimum(before + 1, count - 1), axis)
+    first: Float = values.take(before, axis)
+    second: Float = values.take(np.minimum(before + 1, count - 1), axis)
     second -= first
     second *= share
     second += first

@@ -113,7 +113,8 @@ class Model:
 
     def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> dict[str, DenseResult]:
         """What the dense heads say, whether they are in the engine's program or not."""
-        outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads} | encoded.dense
+        outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads}
+        outputs.update(encoded.dense)
         return {task.name: dense_result(task, outputs[task.name], grid, crop) for task in self.tasks}
 
     @property
