@@ -22,6 +22,7 @@ from veca_edge._version import __version__
 from veca_edge.converters.coreml.names import shorten_names
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX, shortened
+from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlpackage import (
     EMBEDDING,
@@ -197,6 +198,7 @@ def _words(about: Manifest, rows: int) -> dict[str, str]:
     """What each input and output is."""
     width, classes = about.feature_dim, len(about.labels)
     return {
+        **{task.name: _dense_words(task, rows) for task in about.tasks},
         IMAGE: f"RGB image; the model was made for fit {about.preprocessing.fit!r}. Normalisation is inside.",
         EMBEDDING: f"float32 (1, {width}), one vector for the whole image.",
         FEATURES: f"float32 ({rows * rows}, {width}), one vector per patch, row by row, {rows} rows of {rows}.",
@@ -204,3 +206,9 @@ def _words(about: Manifest, rows: int) -> dict[str, str]:
         LABEL: "The most likely label.",
         PROBABILITIES: "The probability of each label.",
     }
+
+
+def _dense_words(task: DenseTask, rows: int) -> str:
+    what = ", ".join(task.labels) or f"one value{f' in {task.unit}' if task.unit else ''}"
+    order = "" if task.outputs == 1 else ", in the order (value, row of cells, column of cells)"
+    return f"float32 ({rows * rows}, {task.outputs}), {task.kind} by patch{order}: {what:.200}."

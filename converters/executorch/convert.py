@@ -129,7 +129,8 @@ def _built(
         verification={},
         precision=_precision(folded, options.recipe),
     )
-    file = ModelFile(output, manifest, folded.core_tokens, folded.coordinates, classifier_of(checkpoint))
+    head, dense = classifier_of(checkpoint), checkpoint.dense
+    file = ModelFile(output, manifest, folded.core_tokens, folded.coordinates, head, dense)
     return file, program, coverage
 
 

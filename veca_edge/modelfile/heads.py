@@ -136,7 +136,7 @@ class DenseHead:
         if self.weight.ndim != 2 or len(self.weight) != wanted or self.bias.shape != (wanted,):
             raise VecaError(
                 f"head {self.task.name}: its weight has shape {self.weight.shape}, its bias {self.bias.shape}, "
-                f"expected {wanted} outputs: {self.task.values} values x {self.task.cells} x {self.task.cells} cells"
+                f"expected {wanted}: {self.task.values} values x {self.task.cells} x {self.task.cells} cells"
             )
 
     def outputs(self, features: Float) -> Float:

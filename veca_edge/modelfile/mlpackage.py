@@ -154,6 +154,7 @@ def _check_outputs(package: Package, function: str, manifest: Manifest) -> None:
         EMBEDDING: (1, manifest.feature_dim),
         FEATURES: (1, rows * columns, manifest.feature_dim),
     }
+    expected |= {task.name: (1, rows * columns, task.outputs) for task in manifest.tasks}
     if manifest.labels:
         expected |= {LABEL: (), PROBABILITIES: ()} if LABEL in shapes else {LOGITS: (1, len(manifest.labels))}
     if shapes != expected:
