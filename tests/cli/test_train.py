@@ -134,7 +134,7 @@ def test_bad_requests_are_one_line(
 
 
 def test_photos_that_cannot_fit_into_memory_are_refused() -> None:
-    from veca_edge.photos.store import _check_memory
+    from veca_edge.photos.store import check_memory
 
     with pytest.raises(VecaError, match=r"take 503\.3 TB|take [0-9.]+ GB of [0-9]+ GB .*lower photo_size"):
-        _check_memory(10_000_000, 4096)
+        check_memory(10_000_000, 4096)
