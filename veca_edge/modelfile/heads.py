@@ -155,6 +155,12 @@ def check_head_name(name: object) -> str:
     return name
 
 
+def head_name(text: str) -> str:
+    """A name for a head, made of a text such as a folder's name; "dense" if nothing of it can be used."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_").lstrip("0123456789_")[:30]
+    return name if name and name not in TAKEN else f"{name}_head".lstrip("_") if name else "dense"
+
+
 def class_colours(count: int) -> tuple[Colour, ...]:
     """Colours for classes that have none: black for the first, which is the background, others well apart."""
     # The usual palette of PASCAL VOC: the bits of a class number are dealt out to the channels, highest first.

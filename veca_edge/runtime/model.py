@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 from time import perf_counter
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
+
+if TYPE_CHECKING:
+    from veca_edge.model.checkpoint import Checkpoint
 
 
 class Model:
@@ -276,12 +279,23 @@ def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) 
 def _from_checkpoint(path: Path, threads: int | None) -> Model:
     require("torch", "run")
     from veca_edge.model.checkpoint import read_checkpoint
+
+    return of_checkpoint(read_checkpoint(path), path.stem, threads)
+
+
+def of_checkpoint(checkpoint: Checkpoint, name: str, threads: int | None = None) -> Model:
+    """A model that runs a checkpoint in eager PyTorch.
+
+    Args:
+        checkpoint: what to run.
+        name: for people.
+        threads: as in `load`.
+    """
     from veca_edge.runtime.engines.eager import TorchEngine
 
-    checkpoint = read_checkpoint(path)
     head = checkpoint.head
     return Model(
-        name=path.stem,
+        name=name,
         engine=TorchEngine(checkpoint, threads),
         preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
         patch_size=checkpoint.config.patch_size,

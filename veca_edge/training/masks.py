@@ -14,7 +14,6 @@ from veca_edge.arrays import Float, Image
 from veca_edge.photos.decoding import Say
 from veca_edge.photos.masks import IGNORE, Classes, Pair, Scale, decoded
 from veca_edge.photos.store import check_memory
-from veca_edge.training.views import crop
 
 Progress = Callable[[float], None]
 
@@ -39,6 +38,10 @@ class MaskStore:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def crop(self, rows: NDArray[np.int64], boxes: Float, size: int) -> Tensor:
+        """Views of some photos: float32 (b, 3, size, size) in 0..1; boxes as those of `draw_squares`."""
+        return crop(self.pixels[torch.from_numpy(rows)], boxes, size)
 
 
 def load_masked(
@@ -115,29 +118,27 @@ def centre_squares(sizes: Float) -> Float:
     return np.asarray(np.concatenate([(1 - extent) / 2, (1 + extent) / 2], axis=1), np.float32)
 
 
-def cell_targets(store: MaskStore, rows: Tensor, boxes: Float, side: int) -> tuple[Tensor, Tensor]:
-    """What a view's cells show.
+def sample_targets(store: MaskStore, rows: NDArray[np.int64], boxes: Float, side: int) -> Tensor:
+    """What views show, at the middles of their cells.
 
     Args:
         store: the photos.
-        rows: int64 (b,), which of them.
+        rows: (b,), which of them.
         boxes: (b, 4), the views.
         side: cells along a view's side.
 
     Returns:
-        float32 (b, side, side, K), the share of each class among a cell's pixels that say something, or
-        (b, side, side, 1), their mean value; and (b, side, side), the share of pixels that say something, 0..1.
+        (b, side, side), uint8 class numbers, 255 ignored; or float32 values, NaN unknown.
     """
-    chosen = store.targets[rows]
-    if store.classes:
-        parts = torch.stack([chosen == number for number in range(store.classes)], dim=1)
-        shares = crop(parts.to(torch.uint8) * 255, boxes, side).permute(0, 2, 3, 1)
-        known = shares.sum(dim=3)
-        return shares / known.clamp(min=1e-6)[..., None], known
-    there = chosen.isfinite()
-    both = torch.stack([torch.where(there, chosen, 0), there.float()], dim=1)
-    values, known = crop(both * 255, boxes, side).unbind(dim=1)
-    return (values / known.clamp(min=1e-6))[..., None], known
+    middles = (np.arange(side) + 0.5) / side
+    last = store.targets.shape[-1] - 1
+
+    def places(low: Float, high: Float) -> Tensor:
+        where = (low[:, None] + (high - low)[:, None] * middles) * (last + 1)
+        return torch.from_numpy(np.clip(where, 0, last).astype(np.int64))
+
+    x, y = places(boxes[:, 0], boxes[:, 2]), places(boxes[:, 1], boxes[:, 3])
+    return store.targets[torch.from_numpy(rows)[:, None, None], y[:, :, None], x[:, None, :]]
 
 
 def class_shares(store: MaskStore) -> NDArray[np.float64]:
