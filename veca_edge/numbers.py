@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import Any
 
 
 def finite(value: object, low: float = -math.inf, high: float = math.inf) -> float | None:
@@ -16,6 +17,12 @@ def finite(value: object, low: float = -math.inf, high: float = math.inf) -> flo
     except OverflowError:
         return None
     return number if low <= number <= high and math.isfinite(number) else None
+
+
+def divided(value: Any, by: float) -> Any:
+    """`value / by` of a finite number; anything else as it is, for whoever checks ranges to see."""
+    number = finite(value)
+    return value if number is None else number / by
 
 
 def counted(count: int, noun: str) -> str:
