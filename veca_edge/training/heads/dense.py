@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ SMALLEST = 0.2  # area of the smallest crop, as a share of the largest square in
 SPARE = 1.5  # pixels that photos are kept with, as a multiple of the model's: crops are enlarged less
 DETAIL = 4  # targets are compared at so many places along a patch's side, however few cells there are
 
+MOST_STEPS = 2_000
 EPOCHS, BATCH, RATE, DECAY, WARM_UP = 14, 16, 1e-2, 1e-2, 0.1
 # Rare classes count more, by share ** -RARE; and of the loss so much is 1 - IoU, which weighs all classes equally.
 RARE, OVERLAP = 0.25, 0.8
@@ -247,11 +249,11 @@ def _fit(
     bias = loss.start.repeat_interleave(task.cells**2).requires_grad_()
     optimizer = torch.optim.AdamW([weight, bias], lr=RATE, weight_decay=DECAY)
     batch = min(BATCH, len(features))
-    steps = EPOCHS * (len(features) // batch)
+    steps = min(MOST_STEPS, EPOCHS * (len(features) // batch))
     side = max(task.cells, DETAIL) * round(features.shape[1] ** 0.5)
     targets = sample_targets(store, views.rows, views.boxes, side)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARM_UP)
-    for step, rows in enumerate(_shuffled(len(features), batch, EPOCHS)):
+    for step, rows in enumerate(islice(_shuffled(len(features), batch, EPOCHS), steps)):
         x = (torch.from_numpy(features[rows]).float() - mean) / deviation
         found = as_picture(F.linear(x, weight, bias), task)
         if found.shape[-1] != side:
