@@ -85,7 +85,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights of the losses that are added up. All but `labels` need a teacher."""
+    """Weights of the losses that are added up. All but `labels` and `masks` need a teacher."""
 
     labels: float = setting(1.0, "cross entropy of the head")
     label_smoothing: float = setting(0.1, "share of each label's weight that is spread over all labels", 0, 0.9)
@@ -93,6 +93,20 @@ class LossSettings:
     patches: float = setting(1.0, "1 - cosine to the teacher's patch features")
     patches_mse: float = setting(1.0, "mean squared difference to the teacher's patch features")
     soft_labels: float = setting(0.0, "divergence from the teacher's probabilities, if it returns logits")
+    masks: float = setting(1.0, "cross entropy and overlap of a dense head's classes, or errors of its values")
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """A dense head that learns along, from the photos with masks or values of --masks."""
+
+    name: str = setting("", "of the head; empty for the name of the folder")
+    cells: int = setting(2, "results along a patch's side", 1, 16)
+    batch_size: int = setting(16, "views per step, over all processes", 1)
+    photo_size: int = setting(
+        384, "side of the squares of pixels in which they are kept in memory", 8, 4096
+    )
+    size: int = setting(256, "pixels of their views, a multiple of the patch size", 1, 4096)
 
 
 @dataclass(frozen=True)
@@ -161,6 +175,7 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)

@@ -23,13 +23,14 @@ from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers
+from veca_edge.training.dense import DenseData
 from veca_edge.training.learner import Average, Classifier, Learner, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
-from veca_edge.training.schedule import PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
+from veca_edge.training.schedule import MASKS, PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
 from veca_edge.training.teachers import TeacherOutput
-from veca_edge.training.validation import Figures, validate
+from veca_edge.training.validation import Figures, validate, validate_masks
 from veca_edge.training.views import Views, draw_views, mixed_labels, normalise, render
 from veca_edge.training.world import Autocast, World, hold_gradients
 
@@ -55,6 +56,7 @@ class Task:
         labels: K names.
         teacher: a teacher's answers, or None without one.
         start: a checkpoint to start from, or None for new weights.
+        masks: what a dense head learns along, or None.
     """
 
     recipe: Recipe
@@ -63,6 +65,7 @@ class Task:
     labels: tuple[str, ...]
     teacher: Answers | None = None
     start: Checkpoint | None = None
+    masks: DenseData | None = None
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,9 @@ class Trainer:
         self._part = world.share(recipe.batch_size)
         self.schedule = Schedule(recipe, config, len(task.train))
         if task.start is None:
-            classifier = Classifier(config, len(task.labels))
+            classifier = Classifier(config, len(task.labels), task.masks)
         else:
-            classifier = Classifier.from_checkpoint(task.start, task.labels)
+            classifier = Classifier.from_checkpoint(task.start, task.labels, task.masks)
         self._learner = Learner(classifier, _distillation(task, config.feature_dim), recipe.loss).to(world.device)
         self._compiles = any(phase.compile for phase in recipe.phases)
         self._model = world.parallel(torch.compile(self._learner) if self._compiles else self._learner)
@@ -213,7 +216,10 @@ class Trainer:
             torch.manual_seed(int(seeds[index]))
             images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
             labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
-            with hold_gradients(self._model, index < len(parts) - 1), self.autocast():
+            with (
+                hold_gradients(self._model, self._task.masks is not None or index < len(parts) - 1),
+                self.autocast(),
+            ):
                 taught = self._taught(images, chosen, views, part)
                 seen = None if kept is None else kept[part]
                 terms = self._model(normalise(images), plan.cores, labels, taught, seen)
@@ -224,7 +230,24 @@ class Trainer:
             figures += weight * torch.stack(
                 [values.get(name, torch.zeros_like(loss)).detach().float() for name in FIGURES[:-1]]
             )
+        if self._task.masks is not None:
+            figures += self._mask_gradients(self._task.masks, plan)
         return self._world.mean(figures)
+
+    def _mask_gradients(self, masks: DenseData, plan: StepPlan) -> Tensor:
+        """Add those of the dense head's loss; returns its terms as `_gradients` does."""
+        recipe, config = self._task.recipe, self._learner.classifier.veca.config
+        count, generator = recipe.masks.batch_size, self.schedule.draws(MASKS, self.step)
+        part, size = self._world.share(count), recipe.masks.size
+        images, targets = masks.batch(count, part, size, config.patch_size, recipe.augment, generator)
+        images, targets = images.to(self._world.device), targets.to(self._world.device)
+        with self.autocast():
+            terms = self._model(normalise(images), plan.cores, None, None, None, targets)
+            loss = recipe.loss.masks * terms["masks"]
+            loss.backward()
+        found = torch.zeros(len(FIGURES) - 1, device=self._world.device)
+        found[0], found[FIGURES.index("masks")] = loss.detach().float(), terms["masks"].detach().float()
+        return found
 
     def _taught(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput | None:
         if self._task.teacher is None:
@@ -276,6 +299,10 @@ class Trainer:
         classifier, sizes = self.best_weights, self._task.recipe.validation_sizes
         classifier.eval()
         self.figures = validate(classifier, self._task.val, sizes, validation.cores, self._world, self.autocast)
+        if self._task.masks is not None:
+            size = self._task.recipe.masks.size
+            found = validate_masks(classifier, self._task.masks, size, validation.cores, self._world, self.autocast)
+            self.figures |= found
         self._learner.train()
         if self._world.first:
             self._log.add({"step": self.step, "validation": self.figures})
