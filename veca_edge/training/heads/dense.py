@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.heads import DenseHead, DenseTask, check_head_name
-from veca_edge.photos.decoding import Say
 from veca_edge.photos.masks import MaskedPhotos, Pair
 from veca_edge.runtime.model import of_checkpoint
 from veca_edge.training.dense import as_picture, dense_loss, detail, new_task
