@@ -16,7 +16,6 @@ import ai.vecaedge.android.toBitmap
 import ai.vecaedge.camera.FeatureColours
 import ai.vecaedge.camera.RgbImage
 import android.content.Context
-import android.graphics.Bitmap
 import androidx.camera.core.CameraSelector
 import androidx.camera.core.ImageAnalysis
 import androidx.camera.core.Preview
@@ -65,7 +64,19 @@ class Pipeline(private val context: Context) {
         private set
 
     /** Its features as colours, if they are asked for. */
-    var features by mutableStateOf<Bitmap?>(null)
+    var features by mutableStateOf<Overlay?>(null)
+        private set
+
+    /** Its mask of [head]; null without one. */
+    var mask by mutableStateOf<Overlay?>(null)
+        private set
+
+    /** The model's dense heads by name. */
+    var heads by mutableStateOf<List<String>>(emptyList())
+        private set
+
+    /** Whose mask is drawn; null for none. */
+    var head by mutableStateOf<String?>(null)
         private set
 
     /** The outcome of the check; null before it ran. */
@@ -94,6 +105,8 @@ class Pipeline(private val context: Context) {
             model = opened
             cores = opened.budgets.last()
             budgets = opened.budgets
+            heads = opened.tasks.map { it.name }
+            head = heads.firstOrNull()
             message = "measuring this device"
         }
     }
@@ -116,6 +129,11 @@ class Pipeline(private val context: Context) {
     /** Say why there is no picture. */
     fun refuse(why: String) {
         message = why
+    }
+
+    /** Draw the next head's mask; after the last one none. */
+    fun nextHead() {
+        head = heads.getOrNull(heads.indexOf(head) + 1)
     }
 
     /** Run the golden photos through the model. */
@@ -148,9 +166,13 @@ class Pipeline(private val context: Context) {
         val model = model ?: return
         val session = session ?: return measure(model, image)
         val next = if (auto) session.update(image) else streamOf(model).update(image)
-        if (paints) features = colours.paint(next.features).toBitmap()
+        if (paints) features = overlay(colours.paint(next.features), next, image)
+        mask = head?.let { next.dense[it] }?.let { overlay(it.paint(next.height / 2, next.width / 2), next, image) }
         result = next
     }
+
+    private fun overlay(picture: RgbImage, result: Result, frame: RgbImage) =
+        Overlay(picture.toBitmap(), result.crop, frame.width, frame.height)
 
     /** The first frames show this device what its camera sees; then it is measured, once. */
     private fun measure(model: Model, image: RgbImage) {
