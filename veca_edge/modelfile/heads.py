@@ -27,11 +27,11 @@ IGNORE = 255  # a mask's pixels that say nothing
 # Outputs of a model file are called after its heads, so a name may be none of the others.
 TAKEN = frozenset({"image", "embedding", "features", "logits", "label", "probabilities", "core_attention", "main"})
 BACKGROUND = "background"
-# Chosen one after another, each the farthest in OKLab from those before: with full colour vision, and without the
-# long, middle or short cones. Light enough to stand out on a photo.
+# Light enough to stand out on a photo. After the first six each is about the farthest in OKLab from those before:
+# with full colour vision, and without the long, middle or short cones.
 _BRIGHT = bytes.fromhex(
-    "319cfc fd9320 fb4f87 2bfdf4 edee31 b37903 e4aafe 86d489 9372c8 349d62 "
-    "b73afb cb7fc5 b6faa7 fb4cf2 cc4da9 b5d519 36cb4b ff99c2 5fed6c 7ab05a"
+    "319cfc fd9320 fb4f87 2bfdf4 edee31 8b45fa 86d489 e4aafe af4da9 c781cb "
+    "6875d8 b6faa7 c87f2c f351ff b5d519 36cb4b d231cb ff99c2 5fed6c 65a556"
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,8 @@ from veca_edge.camera.sources import looks_like_source
 from veca_edge.errors import VecaError
 from veca_edge.files import check_target, expanded, is_there, same_file, shortened
 from veca_edge.image.preprocessing import check_whole_patches
+from veca_edge.modelfile.heads import DenseTask
+from veca_edge.playback.target_files import check_mask_folder, check_saved
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
@@ -37,9 +40,11 @@ class RunRequest:
         battery, thermal, low_power: what to assume instead of what the sensors say; None and False for nothing.
         image_size: model input in pixels, None for the model's own.
         view: what to draw, one of `VIEWS`.
+        head: the dense head that masks are of; None for the model's first.
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
         save, log: a video of what is shown, and a file of JSON lines.
+        save_masks: a folder for what the head says of each frame, as pictures.
         frames: stop after this many, None for all.
         fps_limit: most frames per second, None for no limit.
         stream: compute only what changed, where frames follow each other.
@@ -64,11 +69,13 @@ class RunRequest:
     low_power: bool = False
     image_size: int | None = None
     view: str = VIEWS[0]
+    head: str | None = None
     headless: bool = False
     serve: Address | None = None
     token: str | None = None
     save: Path | None = None
     log: Path | None = None
+    save_masks: Path | None = None
     frames: int | None = None
     fps_limit: float | None = None
     stream: bool = True
@@ -121,10 +128,32 @@ class RunRequest:
         if self.image_size is not None:
             check_whole_patches(self.image_size, patch_size)
 
+    def check_heads(self, tasks: Sequence[DenseTask]) -> str | None:
+        """The head whose masks are shown and saved, of a model with these; None without any.
+
+        Raises:
+            VecaError: masks are asked for and there are none, or they cannot be saved.
+        """
+        names = [task.name for task in tasks]
+        asked = "--view masks" if self.view == "masks" else self._given(("head", "save_masks"))
+        if asked and not names:
+            raise VecaError(
+                f"{asked} needs a model with a dense head, and this one has none: make one with `veca-edge "
+                "fit-head --task segmentation`, and convert what it writes"
+            )
+        if self.head is not None and self.head not in names:
+            raise VecaError(f"this model has no head {self.head!r:.40}: use {' or '.join(names)}")
+        task = next((task for task in tasks if self.head in (None, task.name)), None)
+        if self.save_masks is not None and task is not None:
+            check_saved(task)
+        return None if task is None else task.name
+
     def check_outputs(self) -> None:
         """Raise a VecaError for outputs that cannot be written or would overwrite an input."""
         if self.save is not None:
             check_video_path(self.save)
+        if self.save_masks is not None:
+            check_mask_folder(self.save_masks)
         named = {"save": self.save, "log": self.log}
         outputs = {name: check_target(path) for name, path in named.items() if path is not None}
         if len(outputs) == 2 and same_file(*outputs.values()):

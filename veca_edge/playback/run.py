@@ -15,7 +15,6 @@ from veca_edge.playback.request import RunRequest
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState, Window, check_window
-from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.model import Model
 
@@ -58,9 +57,10 @@ def run(
         source = stack.enter_context(_source(request, tell))
         model = load(tell)
         request.check_sizes(model.budgets, model.patch_size)
+        head = request.check_heads(model.tasks)
         if request.cores == "all":
             request = replace(request, cores=model.budgets)
-        summary = _play(request, model, source, show, tell, meter, web, stack)
+        summary = _play(replace(request, head=head), model, source, show, tell, meter, web, stack)
         if web is not None:
             web.board.end("", summary.to_dict())
     return summary
@@ -127,13 +127,19 @@ def _play(
     if not request.headless and web is None:
         window = Window()
         stack.callback(window.close)
+    heads = tuple(task.name for task in model.tasks)
+    state = ViewState(
+        *(None if auto else chosen[0], model.budgets, request.view), auto=auto, heads=heads, head=request.head or ""
+    )
     if web is not None:
-        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(request.alternating), VIEWS))
+        alternating = bool(request.alternating)
+        web.board.begin(
+            Choices(model.name, source.name, model.budgets, auto, alternating, state.views, state.heads)
+        )
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
     # Beside a window or lines about single images a bar would be in the way.
     barred = window is None and source.continuous
     advance = stack.enter_context(meter(source.name, total if barred else None))
-    state = ViewState(None if auto else chosen[0], model.budgets, request.view, auto=auto)
     player = Player(runner, source, state, request, window, show, say, advance, None if web is None else web.board)
     with stop_on_signals(player.stop):
         return player.run()
