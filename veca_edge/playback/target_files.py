@@ -1,4 +1,4 @@
-"""What a dense head says of each frame, as files that `veca_edge.photos.masks` reads: masks of classes, or values."""
+"""What a dense head says of each frame, as files that `photos.masks` reads again: masks of classes, or values."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MOST_STEPS = 2**16 - 1  # of a 16-bit PNG
 class MaskWriter:
     """Writes a file per frame, as large as the frame, and beside their folder what they mean.
 
-    Classes become a palette PNG, 255 where the model saw nothing. Values become a 16-bit PNG, there 0, or if the head's
-    range goes below 0, which such a PNG cannot hold, an .npy of float32, there NaN.
+    Classes become a palette PNG, 255 where the model saw nothing. Values become a 16-bit PNG, 0 there; or if the
+    head's range goes below 0, which such a PNG cannot hold, an .npy of float32, NaN there.
 
     Args:
         folder: where to write; made with the first file.

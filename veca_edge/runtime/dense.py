@@ -89,7 +89,7 @@ class DenseResult:
         return {label: float(count / counts.sum()) for label, count in zip(self.task.labels, counts, strict=True)}
 
     def summary(self) -> dict[str, Any]:
-        """All of it in few numbers, ready for JSON: {"areas": shares by label}, or {"min", "median", "max", "unit"}."""
+        """A few numbers, ready for JSON: {"areas": shares by label}, or {"min", "median", "max", "unit"}."""
         if self.task.kind == "segmentation":
             return {"areas": {label: round(share, 4) for label, share in self.areas().items()}}
         told = zip(("min", "median", "max"), np.percentile(self.values(), (0, 50, 100)), strict=True)
