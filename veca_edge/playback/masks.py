@@ -18,6 +18,7 @@ Plane = NDArray[np.uint8]
 _FAINT, _FIRM = 0.24, 0.60  # opacity of a mask where its class is a guess, and where it is sure
 _LINE = 0.95  # opacity of its outline
 _REACH = 1.5  # cells on either side of an edge within which the distance to it is told apart
+_STEPS = 8  # of that distance per pixel
 _COVER = 0.75  # opacity of a colour map
 
 
@@ -41,14 +42,14 @@ def _paint_classes(seen: Image, dense: DenseResult, inside: Box) -> None:
     """Each class in its colour, the firmer the surer, with an outline where another one begins."""
     import cv2
 
-    # In 8 bits from the cells on, and each class in its own box only: several times faster than floats.
+    # In few bits from the cells on, and each class in its own box only: several times faster than floats.
     planes = np.ascontiguousarray(np.nan_to_num(dense.cells).transpose(2, 0, 1), np.float32)
     second, best = np.partition(planes, -2, axis=0)[-2:]
     even = 1 / len(planes)
     sure = (1 / np.exp(planes - best).sum(axis=0) - even) / (1 - even)
     opacity = enlarged(_bytes(255 * (_FAINT + (_FIRM - _FAINT) * sure)), dense.crop, inside)
     pixels = min(dense.crop[2] / best.shape[1], dense.crop[3] / best.shape[0])
-    body, outline = _profiles(pixels, max(1.5, text_size(seen) * 0.13))
+    body, outline = _profiles(max(1.5, text_size(seen) * 0.13))
     paint, cover = np.zeros_like(seen), np.zeros(seen.shape[:2], np.uint8)
     for number in shown_classes(dense):
         wins = planes[number] == best
@@ -56,7 +57,8 @@ def _paint_classes(seen: Image, dense: DenseResult, inside: Box) -> None:
         if place is None:
             continue
         lead = np.where(wins, best - second, planes[number] - best)
-        distance = enlarged(_distances(lead), dense.crop, inside)[place]
+        distance = enlarged(_distances(lead, pixels), dense.crop, inside)[place]
+        distance = cv2.add(distance, 128.0, dtype=cv2.CV_8U)  # cut to what the profiles cover
         alpha = cv2.multiply(cv2.LUT(distance, body), opacity[place], scale=1 / 255)
         alpha = cv2.max(alpha, cv2.LUT(distance, outline))
         tint = cv2.merge([cv2.convertScaleAbs(alpha, alpha=part / 255) for part in dense.task.colours[number]])
@@ -106,29 +108,29 @@ def _pixels_of(cells: NDArray[np.bool_], crop: Box, inside: Box) -> tuple[slice,
         pixels = extent / cells.shape[axis]
         first, last = int((used[0] - 1) * pixels) - offset, int((used[-1] + 2) * pixels) + 1 - offset
         found.append(slice(max(first, 0), min(last, size)))
-        if found[-1].start >= found[-1].stop:
-            return None
-    return found[0], found[1]
+    rows, columns = found
+    # OpenCV takes a single pixel for a scalar.
+    return (rows, columns) if _length(rows) * _length(columns) > 1 else None
 
 
-def _distances(lead: Float) -> Plane:
-    """How far inside a class each cell is, by its lead over the next: 128 at the edge, 255 _REACH cells in."""
+def _length(part: slice) -> int:
+    return max(0, int(part.stop - part.start))
+
+
+def _distances(lead: Float, pixels: float) -> NDArray[np.int16]:
+    """How far inside a class each cell is, by its lead over the next: in steps, for cells of so many pixels."""
     import cv2
 
-    # The lead grows by about the slope from cell to cell, so what there is of it tells how far away the edge is.
+    # The lead changes by about the slope from cell to cell, so what there is of it tells how far away the edge is.
     slope = cv2.magnitude(*(cv2.Sobel(lead, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))))
-    return _bytes(128 + 127 / _REACH * lead / np.maximum(slope, 1e-6))
+    cells = (lead / np.maximum(slope, 1e-6)).clip(-_REACH, _REACH)
+    return np.asarray((cells * (_STEPS * pixels)).clip(-30000, 30000), np.int16)
 
 
 @cache
-def _profiles(pixels: float, width: float) -> tuple[Plane, Plane]:
-    """Opacities of a mask's body and of its outline by what `_distances` gives.
-
-    Args:
-        pixels: of a cell.
-        width: of the outline, pixels.
-    """
-    away = (np.arange(256, dtype=np.float32) - 128) * np.float32(_REACH * pixels / 127)
+def _profiles(width: float) -> tuple[Plane, Plane]:
+    """Opacities of a mask's body and of its outline, this many pixels wide, by steps inside, plus 128."""
+    away = (np.arange(256, dtype=np.float32) - 128) * np.float32(1 / _STEPS)
     return _bytes(255 * (away + 0.5)), _bytes(255 * _LINE * np.minimum(away + 0.5, width + 0.5 - away).clip(0, 1))
 
 
