@@ -8,8 +8,8 @@ not: bit for bit where the arithmetic is deterministic, as it is on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
@@ -32,7 +31,7 @@ from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
 from veca_edge.training.teachers import TeacherOutput
 from veca_edge.training.validation import Figures, validate, validate_masks
 from veca_edge.training.views import Views, draw_views, mixed_labels, normalise, render
-from veca_edge.training.world import Autocast, World, hold_gradients
+from veca_edge.training.world import World, autocast_for, hold_gradients
 
 Stop = Callable[[], bool]
 Report = Callable[["Progress | Figures"], None]
@@ -404,17 +403,3 @@ def _checked(said: TeacherOutput, classes: int) -> TeacherOutput:
             f"the teacher has {said.logits.shape[1]} labels, the photos have {classes}: use another teacher"
         )
     return said
-
-
-def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:
-    """Makes contexts that compute in the recipe's precision."""
-    half = recipe.precision == "bf16" or (recipe.precision == "auto" and device.type == "cuda")
-
-    @contextmanager
-    def precision() -> Iterator[None]:
-        # On a CPU the gradient of fused attention takes longer than that of plain matrix products.
-        plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-        with torch.autocast(device.type, torch.bfloat16, enabled=half), plain:
-            yield
-
-    return precision
