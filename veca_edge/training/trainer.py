@@ -225,10 +225,7 @@ class Trainer:
                 loss = total(terms, recipe.loss)
                 weight = (part.stop - part.start) / (self._part.stop - self._part.start)
                 (weight * loss).backward()
-            values = {"loss": loss, **terms}
-            figures += weight * torch.stack(
-                [values.get(name, torch.zeros_like(loss)).detach().float() for name in FIGURES[:-1]]
-            )
+            figures += weight * _figures({"loss": loss, **terms})
         if self._task.masks is not None:
             figures += self._mask_gradients(self._task.masks, plan)
         return self._world.mean(figures)
@@ -244,9 +241,7 @@ class Trainer:
             terms = self._model(normalise(images), plan.cores, None, None, None, targets)
             loss = recipe.loss.masks * terms["masks"]
             loss.backward()
-        found = torch.zeros(len(FIGURES) - 1, device=self._world.device)
-        found[0], found[FIGURES.index("masks")] = loss.detach().float(), terms["masks"].detach().float()
-        return found
+        return _figures({"loss": loss, **terms})
 
     def _taught(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput | None:
         if self._task.teacher is None:
@@ -388,6 +383,12 @@ class Trainer:
         if self._world.first:
             write_checkpoint(checkpoint, self._files.output)
         return checkpoint
+
+
+def _figures(terms: dict[str, Tensor]) -> Tensor:
+    """The terms of a loss in the order of FIGURES, 0 for those that there are not."""
+    nothing = torch.zeros_like(terms["loss"])
+    return torch.stack([terms.get(name, nothing).detach().float() for name in FIGURES[:-1]])
 
 
 def _distillation(task: Task, width: int) -> Distillation | None:
