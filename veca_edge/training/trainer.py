@@ -28,7 +28,7 @@ from veca_edge.training.losses import TERMS, Distillation, total
 from veca_edge.training.schedule import MASKS, PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
-from veca_edge.training.teachers import TeacherOutput
+from veca_edge.training.teachers import TeacherOutput, checked_labels
 from veca_edge.training.validation import Figures, validate, validate_masks
 from veca_edge.training.views import Views, draw_views, mixed_labels, normalise, render
 from veca_edge.training.world import World, autocast_for, hold_gradients
@@ -215,10 +215,8 @@ class Trainer:
             torch.manual_seed(int(seeds[index]))
             images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
             labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
-            with (
-                hold_gradients(self._model, self._task.masks is not None or index < len(parts) - 1),
-                self.autocast(),
-            ):
+            more = index < len(parts) - 1 or self._task.masks is not None
+            with hold_gradients(self._model, more), self.autocast():
                 taught = self._taught(images, chosen, views, part)
                 seen = None if kept is None else kept[part]
                 terms = self._model(normalise(images), plan.cores, labels, taught, seen)
@@ -246,7 +244,7 @@ class Trainer:
     def _taught(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput | None:
         if self._task.teacher is None:
             return None
-        return _checked(self._task.teacher.answer(images, chosen, views, part), len(self._task.labels))
+        return checked_labels(self._task.teacher.answer(images, chosen, views, part), len(self._task.labels))
 
     def _kept_patches(self, plan: StepPlan) -> Tensor | None:
         """The patches of each view of the batch that the student sees: int64 (B, n), or None for all."""
@@ -395,12 +393,4 @@ def _distillation(task: Task, width: int) -> Distillation | None:
     """Projections to the teacher, fitted to a sample of its answers."""
     if task.teacher is None:
         return None
-    return Distillation(width, _checked(task.teacher.sample(), len(task.labels)))
-
-
-def _checked(said: TeacherOutput, classes: int) -> TeacherOutput:
-    if said.logits is not None and said.logits.shape[1] != classes:
-        raise VecaError(
-            f"the teacher has {said.logits.shape[1]} labels, the photos have {classes}: use another teacher"
-        )
-    return said
+    return Distillation(width, checked_labels(task.teacher.sample(), len(task.labels)))
