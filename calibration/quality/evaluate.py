@@ -12,9 +12,9 @@ from typing import Any
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, shortened
 from veca_edge.image.preprocessing import check_whole_patches
+from veca_edge.image.skipping import Say
 from veca_edge.modelfile.heads import DenseTask, Kind
 from veca_edge.numbers import counted
-from veca_edge.photos.decoding import Say
 from veca_edge.photos.folders import read_labelled
 from veca_edge.photos.masks import holds_masks, read_masked_split
 from veca_edge.plotting import COLOURS, INK, check_picture, figure, title

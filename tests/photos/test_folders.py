@@ -11,6 +11,7 @@ import pytest
 
 from tests.photos.labelled_photos import LABELS, write_folders, write_photos
 from veca_edge.errors import VecaError
+from veca_edge.image.formats import READ
 from veca_edge.photos.folders import read_any_folder, read_folder
 
 
@@ -86,9 +87,9 @@ def test_what_is_no_photo_is_skipped_and_named(tmp_path: Path) -> None:
     said: list[str] = []
     assert read_folder(tmp_path, said.append).train.counts().tolist() == [2, 2, 2]
     assert said == [
-        f"skipped: cannot read {label}/empty.png: it is not a JPEG, PNG, WebP, BMP or TIFF image",
+        f"skipped: cannot read {label}/empty.png: it is not {READ}",
         f"skipped: {label}/huge.png is 90000x90000 pixels: use at most 100 megapixels",
-        f"skipped: cannot read {label}/text.jpg: it is not a JPEG, PNG, WebP, BMP or TIFF image",
+        f"skipped: cannot read {label}/text.jpg: it is not {READ}",
         f"{tmp_path}/train/nothing has no photos: left out",
     ]
 
@@ -109,6 +110,11 @@ def test_what_is_no_photo_is_skipped_and_named(tmp_path: Path) -> None:
 def test_labels_of_any_script(tmp_path: Path, name: str, label: str) -> None:
     write_folders(tmp_path, {name: 2, "hat": 2})
     assert set(read_folder(tmp_path).train.labels) == {"hat", label}
+
+
+def test_a_name_that_is_too_long_is_not_called_missing(tmp_path: Path) -> None:
+    with pytest.raises(VecaError, match=r"^cannot read …x+: File name too long$"):
+        read_folder(tmp_path / ("x" * 300))
 
 
 def test_one_name_typed_on_two_systems_is_one_label(tmp_path: Path) -> None:

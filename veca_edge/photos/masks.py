@@ -27,11 +27,12 @@ from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.files import expanded, shortened
 from veca_edge.image.opencv import check_pixels
+from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import has_image_name, read_image
 from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colour, Kind, class_colours
 from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
-from veca_edge.photos.decoding import Say, Skipped, loaded
+from veca_edge.photos.decoding import loaded
 
 HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own
 MOST_TEXT = 100_000  # bytes of labels.txt or scale.txt

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.playback.views import views_for
 
 TITLE = "veca-edge"
@@ -53,9 +53,9 @@ class ViewState:
 
     def __post_init__(self) -> None:
         if self.view not in self.views:
-            raise VecaError(f"unknown view {self.view!r}: use {', '.join(self.views)}")
+            raise VecaError(f"unknown view {shown(self.view)}: use {', '.join(self.views)}")
         if self.head not in (self.heads or ("",)):
-            raise VecaError(f"unknown head {self.head!r}: this model has {', '.join(self.heads) or 'none'}")
+            raise VecaError(f"unknown head {shown(self.head)}: this model has {', '.join(self.heads) or 'none'}")
         if self.cores not in self.budgets and not (self.auto and self.cores is None):
             offered = ", ".join(map(str, self.budgets))
             raise VecaError(f"{self.cores} cores: this model offers {offered}")

@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
+from veca_edge.numbers import whole
 from veca_edge.sensors.cores import CPUS, little_cores
 from veca_edge.sensors.sysfs import parse_int, read_int, read_text, under
 
@@ -108,6 +109,7 @@ def check_threads(threads: int | None) -> int:
     if threads is None:
         return default_threads()
     most = max(MOST, os.cpu_count() or 1)
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
-        raise VecaError(f"{threads!r} threads: use a whole number from 1 to {most}")
-    return threads
+    number = whole(threads, 1, most)
+    if number is None:
+        raise VecaError(f"{shown(threads)} threads: use a whole number from 1 to {most}")
+    return number

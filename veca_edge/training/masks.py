@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from veca_edge.arrays import Float, Image
-from veca_edge.photos.decoding import Say
+from veca_edge.image.skipping import Say
 from veca_edge.photos.masks import IGNORE, Classes, Pair, Scale, decoded
 from veca_edge.photos.store import check_memory
 from veca_edge.training.views import crop

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
 from veca_edge.files import is_there, write_whole
 from veca_edge.photos.store import PhotoStore
@@ -16,9 +17,9 @@ from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_a
 from veca_edge.training.settings import Recipe, plain
 from veca_edge.training.state import RunFiles
 from veca_edge.training.teachers import MobileNetV2, Teacher, load_teacher
-from veca_edge.training.trainer import Report, Stop, TrainingError, autocast_for
+from veca_edge.training.trainer import Report, Stop, TrainingError
 from veca_edge.training.tuning import accuracy, tune
-from veca_edge.training.world import World
+from veca_edge.training.world import World, autocast_for
 
 
 class StoppedError(TrainingError):
@@ -129,8 +130,8 @@ class Preparation:
 
     def _noted(self) -> dict[str, Any]:
         try:
-            noted = json.loads(self.files.prepared.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            noted = parse_json(self.files.prepared.read_bytes())
+        except (OSError, VecaError):
             return {}  # then everything is computed again
         return noted if isinstance(noted, dict) else {}
 

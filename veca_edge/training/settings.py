@@ -7,7 +7,6 @@ default, and `render` writes a recipe with every setting explained.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -15,16 +14,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from veca_edge.errors import VecaError
+from veca_edge.documents import MAX_TOML, parse_toml
+from veca_edge.errors import VecaError, shown
 from veca_edge.model.config import MLP_RATIO, VecaConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from veca_edge.numbers import finite
 
 PRECISIONS = ("auto", "bf16", "fp32")
-MAX_FILE = 1 << 20  # bytes of a recipe
 Table = TypeVar("Table")
 
 
@@ -85,7 +80,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights of the losses that are added up. All but `labels` need a teacher."""
+    """Weights of the losses that are added up. All but `labels` and `masks` need a teacher."""
 
     labels: float = setting(1.0, "cross entropy of the head")
     label_smoothing: float = setting(0.1, "share of each label's weight that is spread over all labels", 0, 0.9)
@@ -93,6 +88,18 @@ class LossSettings:
     patches: float = setting(1.0, "1 - cosine to the teacher's patch features")
     patches_mse: float = setting(1.0, "mean squared difference to the teacher's patch features")
     soft_labels: float = setting(0.0, "divergence from the teacher's probabilities, if it returns logits")
+    masks: float = setting(1.0, "cross entropy and overlap of a dense head's classes, or errors of its values")
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """A dense head that learns along, from the photos with masks or values of --masks."""
+
+    name: str = setting("", "of the head; empty for the name of the folder")
+    cells: int = setting(2, "results along a patch's side", 1, 16)
+    batch_size: int = setting(16, "views per step, over all processes", 1)
+    photo_size: int = setting(384, "side of the squares of pixels in which they are kept in memory", 8, 4096)
+    size: int = setting(256, "pixels of their views, a multiple of the patch size", 1, 4096)
 
 
 @dataclass(frozen=True)
@@ -161,13 +168,14 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise VecaError(f"precision is {self.precision!r}: use one of {', '.join(PRECISIONS)}")
+            raise VecaError(f"precision is {shown(self.precision)}: use one of {', '.join(PRECISIONS)}")
         if not self.phases or not all(phase.sizes for phase in self.phases):
             raise VecaError("phases: give at least one phase, each with at least one size")
         if not self.validation.cores:
@@ -239,7 +247,7 @@ def read_table(kind: type[Table], values: Any, where: str = "") -> Table:
         VecaError: an unknown name (the nearest one is suggested), a wrong type, or a value out of range.
     """
     if not isinstance(values, Mapping):
-        raise VecaError(f"{where.rstrip('.') or 'the recipe'}: expected a table of settings, got {_shown(values)}")
+        raise VecaError(f"{where.rstrip('.') or 'the recipe'}: expected a table of settings, got {shown(values)}")
     names = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     for name in values:
@@ -294,16 +302,15 @@ def _read_toml(source: str) -> dict[str, Any]:
     file = _recipes() / f"{source}.toml" if source in recipe_names() else Path(source)
     try:
         with file.open("rb") as stream:
-            data = stream.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise VecaError(f"{source} is too large for a recipe")
-        return tomllib.loads(data.decode())
-    except OSError as error:
+            data = stream.read(MAX_TOML + 1)
+    except (OSError, ValueError) as error:  # Value: a null character in the name
         known = ", ".join(recipe_names())
-        reason = error.strerror or error
+        reason = getattr(error, "strerror", None) or error
         raise VecaError(f"recipe {source}: {reason}; give a TOML file or one of {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise VecaError(f"{source} is not TOML: {error}") from None
+    try:
+        return parse_toml(data)
+    except VecaError as error:
+        raise VecaError(f"recipe {source} {error}") from None
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:
@@ -316,8 +323,8 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         if not isinstance(values, dict):
             raise VecaError(f"--set {assignment}: {part} is not a table of settings")
     try:
-        values[last] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        values[last] = parse_toml(f"value = {text.strip()}".encode(errors="surrogateescape"))["value"]
+    except VecaError:
         values[last] = text.strip()  # a name or a path without quotes
 
 
@@ -326,15 +333,15 @@ def _value(value: Any, kind: Any, name: str, metadata: Mapping[str, Any]) -> Any
         return read_table(kind, value, f"{name}.")  # type: ignore[arg-type]
     if get_args(kind):  # tuple[X, ...]
         if not isinstance(value, list):
-            raise VecaError(f"{name} is {_shown(value)}: expected a list")
+            raise VecaError(f"{name} is {shown(value)}: expected a list")
         return tuple(_value(item, get_args(kind)[0], name, metadata) for item in value)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = value if finite(value) is None else float(value)
     if type(value) is not kind:
-        raise VecaError(f"{name} is {_shown(value)}: expected {KINDS[kind]}")
+        raise VecaError(f"{name} is {shown(value)}: expected {KINDS[kind]}")
     if kind in (int, float) and not metadata["least"] <= value <= metadata["most"]:
         most = "" if metadata["most"] == math.inf else f" to {metadata['most']:g}"
-        raise VecaError(f"{name} is {value:g}: expected {metadata['least']:g}{most or ' or more'}")
+        raise VecaError(f"{name} is {shown(value)}: expected {metadata['least']:g}{most or ' or more'}")
     if kind is float and not math.isfinite(value):
         raise VecaError(f"{name} is {value}: expected a finite number")
     return value
@@ -366,11 +373,6 @@ def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     for name, value in values.items():
         result |= _flat(value, f"{where}{name}.") if isinstance(value, dict) else {f"{where}{name}": value}
     return result
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _recipes() -> Any:

@@ -244,3 +244,12 @@ def _load_callable(source: str, device: torch.device) -> Teacher:
         raise VecaError(f"teacher {source}: calling it gave a {type(teacher).__name__}, expected a callable")
     result: Teacher = teacher
     return result
+
+
+def checked_labels(said: TeacherOutput, classes: int) -> TeacherOutput:
+    """What a teacher said, or VecaError if its logits are not for so many labels."""
+    if said.logits is not None and said.logits.shape[1] != classes:
+        raise VecaError(
+            f"the teacher has {said.logits.shape[1]} labels, the photos have {classes}: use another teacher"
+        )
+    return said

@@ -13,24 +13,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional as F
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.heads import DenseHead, DenseTask, check_head_name
-from veca_edge.photos.decoding import Say
-from veca_edge.photos.masks import IGNORE, Classes, MaskedPhotos, Pair
+from veca_edge.photos.masks import MaskedPhotos, Pair
 from veca_edge.runtime.model import of_checkpoint
+from veca_edge.training.dense import as_picture, dense_loss, detail, new_task
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 from veca_edge.training.heads.evaluation import Point, PointScores, evaluate_dense
 from veca_edge.training.heads.features import MAX_BYTES, Extractor, model_identity
 from veca_edge.training.masks import (
     MaskStore,
     centre_squares,
-    class_shares,
     draw_squares,
     load_masked,
     sample_targets,
@@ -40,14 +39,9 @@ LOOKS = 6_000  # views that a small set is looked at in, all photos together
 MOST_VIEWS, FEWEST_VIEWS = 16, 2  # of one photo
 SMALLEST = 0.2  # area of the smallest crop, as a share of the largest square in the photo
 SPARE = 1.5  # pixels that photos are kept with, as a multiple of the model's: crops are enlarged less
-DETAIL = 4  # targets are compared at so many places along a patch's side, however few cells there are
 
 MOST_STEPS = 2_000
 EPOCHS, BATCH, RATE, DECAY, WARM_UP = 14, 16, 1e-2, 1e-2, 0.1
-# Rare classes count more, by share ** -RARE; and of the loss so much is 1 - IoU, which weighs all classes equally.
-RARE, OVERLAP = 0.25, 0.8
-ROBUST = 0.2  # errors of values above so many deviations count linearly
-
 Progress = Callable[[str, float], None]
 
 
@@ -128,7 +122,7 @@ def fit_dense(
     extractor = Extractor(checkpoint, Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size}))
     side = round(SPARE * size)
     store = load_masked(photos.train, photos.meaning, side, say, partial(progress, "reading photos"))
-    task = _task(name, cells, photos, store)
+    task = new_task(name, cells, photos.meaning, store)
     pairs = [photos.train[index] for index in store.kept]
     views = _draw(pairs, store, chosen)
     features = _features(checkpoint, extractor, store, pairs, views, size, say, partial(progress, "features"))
@@ -140,17 +134,6 @@ def fit_dense(
     points = [Point(cores, size) for cores in chosen]
     scores = evaluate_dense(model, name, photos, points, say, partial(progress, "evaluating"))
     return FittedDense(fitted, task, len(store), len(photos.val), len(views.rows), scores)
-
-
-def _task(name: str, cells: int, photos: MaskedPhotos, store: MaskStore) -> DenseTask:
-    meaning = photos.meaning
-    if isinstance(meaning, Classes):
-        return DenseTask(name, "segmentation", cells, meaning.labels, meaning.colours)
-    values = store.targets[store.targets.isfinite()].numpy()
-    if not len(values):
-        raise VecaError("none of the targets holds a value: all of them are unknown")
-    low, high = (float(value) for value in np.percentile(values, (1, 99)))
-    return DenseTask(name, "regression", cells, unit=meaning.unit, range=(low, high if high > low else low + 1))
 
 
 def _draw(pairs: Sequence[Pair], store: MaskStore, budgets: tuple[int, ...]) -> _Views:
@@ -244,13 +227,13 @@ def _fit(
     torch.manual_seed(0)
     sample = torch.from_numpy(features[:: max(1, len(features) // 500)]).float().flatten(0, 1)
     mean, deviation = sample.mean(0), sample.std(0) + 1e-6
-    loss = _Segmentation(store) if task.kind == "segmentation" else _Regression(task)
+    loss = dense_loss(task, store)
     weight = torch.zeros(task.outputs, features.shape[2], requires_grad=True)
     bias = loss.start.repeat_interleave(task.cells**2).requires_grad_()
     optimizer = torch.optim.AdamW([weight, bias], lr=RATE, weight_decay=DECAY)
     batch = min(BATCH, len(features))
     steps = min(MOST_STEPS, EPOCHS * (len(features) // batch))
-    side = max(task.cells, DETAIL) * round(features.shape[1] ** 0.5)
+    side = detail(task, round(features.shape[1] ** 0.5))
     targets = sample_targets(store, views.rows, views.boxes, side)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARM_UP)
     for step, rows in enumerate(islice(_shuffled(len(features), batch, EPOCHS), steps)):
@@ -271,58 +254,9 @@ def _fit(
         return DenseHead(task, *(part.half().float().numpy() for part in (folded, offset)))
 
 
-def as_picture(outputs: Tensor, task: DenseTask) -> Tensor:
-    """A dense head's outputs (b, N, K k k) of square images as pictures (b, K, side, side)."""
-    side = round(outputs.shape[1] ** 0.5)
-    planes = outputs.transpose(1, 2).reshape(len(outputs), -1, side, side)
-    return F.pixel_shuffle(planes, task.cells)
-
-
 def _shuffled(count: int, batch: int, epochs: int) -> Iterator[NDArray[np.int64]]:
     generator = np.random.default_rng(0)
     for _ in range(epochs):
         order = generator.permutation(count)
         for start in range(0, count - batch + 1, batch):
             yield np.sort(order[start : start + batch])
-
-
-class _Segmentation:
-    """Cross entropy in each place, and the overlap of each class in a batch."""
-
-    centre, spread = 0.0, 1.0
-
-    def __init__(self, store: MaskStore) -> None:
-        shares = torch.from_numpy(class_shares(store)).float().clamp(min=1e-5)
-        importance = shares**-RARE
-        self._importance = importance / (importance * shares).sum()
-        self.start = shares.log()
-
-    def __call__(self, found: Tensor, wanted: Tensor) -> Tensor:
-        """The loss of logits (b, K, s, s) for class numbers uint8 (b, s, s)."""
-        classes = wanted.long()
-        entropy = F.cross_entropy(found, classes, self._importance, ignore_index=IGNORE, reduction="sum")
-        known = (classes != IGNORE)[..., None]
-        entropy = entropy / known.sum().clamp(min=1)
-        right = F.one_hot(torch.where(known[..., 0], classes, 0), found.shape[1]) * known
-        shares = found.softmax(1).permute(0, 2, 3, 1) * known
-        both = (shares * right).sum((0, 1, 2))
-        either = (shares + right).sum((0, 1, 2)) - both
-        there = right.sum((0, 1, 2)) > 0  # of a class that no view shows nothing can overlap
-        overlap = (1 - both / either.clamp(min=1e-6))[there].mean() if bool(there.any()) else entropy
-        return (1 - OVERLAP) * entropy + OVERLAP * overlap
-
-
-class _Regression:
-    """Huber's loss of values in deviations."""
-
-    def __init__(self, task: DenseTask) -> None:
-        low, high = task.range
-        self.centre, self.spread = (low + high) / 2, (high - low) / 4
-        self.start = torch.zeros(1)
-
-    def __call__(self, found: Tensor, wanted: Tensor) -> Tensor:
-        """The loss of values (b, 1, s, s), in deviations from the centre, for values (b, s, s), NaN unknown."""
-        known = wanted.isfinite()
-        target = torch.where(known, (wanted - self.centre) / self.spread, 0)
-        losses = F.huber_loss(found[:, 0], target, reduction="none", delta=ROBUST)
-        return (known * losses).sum() / known.sum().clamp(min=1)

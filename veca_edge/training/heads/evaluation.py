@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
+from veca_edge.image.skipping import Say
 from veca_edge.modelfile.heads import DenseTask
-from veca_edge.photos.decoding import Say, readable
+from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos
 from veca_edge.photos.masks import IGNORE, Classes, MaskedPhotos, decoded
 from veca_edge.runtime.model import Model

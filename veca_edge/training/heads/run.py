@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, expanded, same_file
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint, write_checkpoint
 from veca_edge.modelfile.heads import check_head_name, head_name
-from veca_edge.photos.decoding import Say
 from veca_edge.photos.folders import read_folder
 from veca_edge.photos.masks import holds_masks, read_masked_folder
 from veca_edge.plotting import check_picture
