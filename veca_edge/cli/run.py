@@ -35,7 +35,7 @@ Examples:
   veca-edge run model.pte --source clip.mp4 --view features
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
-  veca-edge run people.pte --source clip.mp4 --view masks --save out.mp4 --save-masks people/
+  veca-edge run people.pte --source clip.mp4 --view masks --save out.mp4 --save-masks found/
   veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl

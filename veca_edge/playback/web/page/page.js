@@ -281,6 +281,7 @@ function offer(run) {
   fill("cores-choice", "cores", [...(run.auto ? ["auto"] : []), ...run.budgets]);
   fill("view-choice", "view", run.views);
   fill("head-choice", "head", run.heads);
+  $("head-choice").hidden = true; // shown beside masks, if there are several
 }
 
 function fill(id, name, values) {
