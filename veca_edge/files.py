@@ -15,6 +15,7 @@ from veca_edge.errors import StreamError, VecaError
 
 PACKAGE_SUFFIX = ".mlpackage"
 PACKAGE_MANIFEST = "Manifest.json"
+LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
 
 def is_there(path: Path) -> bool:
@@ -43,6 +44,22 @@ def is_package(path: Path) -> bool:
     if not is_folder(path):
         return False
     return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
+
+
+def existing(path: str | Path, advice: str = "check the path", name: str | None = None) -> Path:
+    """The path, `~` expanded, of something that is there.
+
+    Args:
+        advice: what to do if it is not.
+        name: what to call it in a message; None for the path.
+
+    Raises:
+        VecaError: nothing bears this name, or that cannot be told.
+    """
+    found = expanded(path)
+    if not is_there(found):
+        raise VecaError(f"{name or shortened(Path(path))}: no such file or folder: {advice}")
+    return found
 
 
 def check_target(path: str | Path) -> Path:
@@ -175,6 +192,19 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         raise VecaError(f"cannot write {shortened(path)}: {error.strerror or error}") from error
 
 
+def _may_replace(path: Path, mark: str) -> bool:
+    """Whether a file is empty, or its first line is a JSON object with this key, or there is none."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(LONGEST_LINE)
+        record = json.loads(line) if line else {mark: None}
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and mark in record
+
+
 class LineWriter:
     """JSON lines in a file, each written as a whole at once.
 
@@ -182,12 +212,21 @@ class LineWriter:
     off from heat, and what was recorded until then is what counts. However it ends, all lines are complete. An
     older file is there until the first line is written.
 
+    Args:
+        path: the file.
+        mark: a key that every line has: an older file without it in its first line is something else, such as a
+            photo, and is not replaced. None to replace any file.
+
     Raises:
-        VecaError: the folder is missing or not writable, or the path is a folder or a device.
+        VecaError: the folder is missing or not writable, or the path is a folder, a device or another kind of file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, mark: str | None = None) -> None:
         self.path = check_target(path)
+        if mark is not None and not _may_replace(self.path, mark):
+            raise VecaError(
+                f"cannot write {shortened(Path(path))}: a file of another kind has this name: choose another"
+            )
         self.lines = 0
         self._new = not is_there(self.path)
         try:
