@@ -28,7 +28,7 @@ def test_documents_are_plain_values() -> None:
         ('{"a": 1, "a": 2}', "'a' twice"),
         (r'["\ud800"]', "half of which is missing"),
         (b"\xff\xfe\xff", "is not JSON"),
-        ("[" + "1," * 600_000 + "1]", "larger than 1024 kB"),
+        ("[" + "1," * 600_000 + "1]", "more than 1024 kB"),
     ],
 )
 def test_json_that_would_harm_is_refused(text: str | bytes, message: str) -> None:
@@ -46,7 +46,7 @@ def test_json_that_would_harm_is_refused(text: str | bytes, message: str) -> Non
         (b"a = 1\na = 2", "is not TOML"),
         (b"a = 2020-99-99", "is not TOML"),
         (b"a = '\xff'", "is not TOML"),
-        (b"#" * 100_000, "larger than 64 kB"),
+        (b"#" * 100_000, "more than 64 kB"),
     ],
 )
 def test_toml_that_would_harm_is_refused(data: bytes, message: str) -> None:

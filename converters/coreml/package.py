@@ -31,8 +31,10 @@ from veca_edge.modelfile.mlpackage import (
     LOGITS,
     MANIFEST_KEY,
     NAMES_KEY,
+    NO_DIGEST,
     PROBABILITIES,
     MinimumTarget,
+    sealed,
 )
 
 AUTHOR = "veca-edge"
@@ -49,8 +51,8 @@ def describe_package(package: Path, licence: str, manifest: Manifest) -> None:
     metadata = spec.description.metadata
     metadata.author, metadata.license, metadata.versionString = AUTHOR, licence, __version__
     metadata.shortDescription = short_description(manifest)
-    metadata.userDefined[MANIFEST_KEY] = manifest.to_json()
-    place.write_bytes(spec.SerializeToString())
+    metadata.userDefined[MANIFEST_KEY] = replace(manifest, specification_digest=NO_DIGEST).to_json()
+    place.write_bytes(sealed(spec.SerializeToString()))
     place.chmod((package / WEIGHTS).stat().st_mode)  # coremltools lets only the owner read it
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, BinaryIO
+from mmap import mmap
+from typing import Any
 
 import torch
 
@@ -119,7 +120,7 @@ class Budget:
         return self.known[key]
 
 
-def check_names(pickle: bytes | BinaryIO) -> None:
+def check_names(pickle: bytes | mmap) -> None:
     """Raise a VecaError for names in a pickle that have nothing to do with tensors: somebody's code."""
     foreign = list(_foreign_names(pickle))
     if not foreign:
@@ -136,7 +137,7 @@ def check_names(pickle: bytes | BinaryIO) -> None:
     )
 
 
-def _foreign_names(pickle: bytes | BinaryIO) -> Iterator[str]:
+def _foreign_names(pickle: bytes | mmap) -> Iterator[str]:
     """As far as the pickle is whole, or could be one."""
     strings = ["", ""]
     with suppress(ValueError, EOFError, MemoryError, OverflowError):
@@ -151,11 +152,11 @@ def _foreign_names(pickle: bytes | BinaryIO) -> Iterator[str]:
                 strings = [strings[1], argument]
 
 
-def check_pickle(pickle: bytes | BinaryIO, budget: Budget) -> Any:
+def check_pickle(pickle: bytes | mmap, budget: Budget) -> Any:
     """Raise a VecaError unless loading a pickle takes memory and time in proportion to its file.
 
     Args:
-        pickle: the bytes, or a file at its beginning, which is left at its end.
+        pickle: the bytes, or a mapped file at its beginning, which is left at its end.
         budget: the storages that there can be.
 
     Returns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import pickle
 import warnings
 import zipfile
@@ -83,10 +84,12 @@ def _check(path: Path, file: BinaryIO) -> None:
     if head[:2] == b"PK":
         _check_archive(file, size)
     else:
-        check_names(file)
-        check_text(head)
-        file.seek(0)
-        _check_sequence(file, size)
+        # Mapped, for a file would make room for as much as a text claims to have before it reads.
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            check_names(data)
+            check_text(head)
+            data.seek(0)
+            _check_sequence(data, size)
     file.seek(0)
 
 
@@ -127,7 +130,7 @@ def _check_layout(file: BinaryIO, members: list[zipfile.ZipInfo], size: int) -> 
         raise VecaError(DAMAGED)
 
 
-def _check_sequence(file: BinaryIO, size: int) -> None:
+def _check_sequence(file: mmap.mmap, size: int) -> None:
     """A file from before PyTorch 1.6: five pickles, the fourth of which is the checkpoint, then its storages."""
     budget = Budget(size)
     magic = check_pickle(file, budget)

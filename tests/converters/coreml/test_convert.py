@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from veca_edge.converters.coreml.package import SPEC, put_in_place  # noqa: E402
 from veca_edge.converters.coreml.verification import verify_package  # noqa: E402
 from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
 from veca_edge.converters.verification import Reference, Verification  # noqa: E402
-from veca_edge.errors import VecaError  # noqa: E402
+from veca_edge.errors import VecaError, VecaWarning  # noqa: E402
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint  # noqa: E402
 from veca_edge.modelfile.manifest import Manifest  # noqa: E402
-from veca_edge.modelfile.mlpackage import read_package_file  # noqa: E402
+from veca_edge.modelfile.mlpackage import MANIFEST_KEY, read_package_file  # noqa: E402
 from veca_edge.modelfile.mlprogram.package import open_package  # noqa: E402
+from veca_edge.modelfile.mlprogram.protobuf import parse_model  # noqa: E402
 from veca_edge.photos.samples import sample_images  # noqa: E402
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter  # noqa: E402
 
@@ -104,7 +107,7 @@ def test_the_package_describes_itself(tmp_path: Path) -> None:
     path = tmp_path / "m.mlpackage"
     manifest = _convert(random_checkpoint(labels=("a", "b")), path, image_sizes=(96,))
     file = read_package_file(path)
-    assert file.manifest == manifest
+    assert replace(file.manifest, specification_digest="") == manifest  # it is that of the written bytes
     assert (manifest.target, manifest.quantization, manifest.image_size) == ("coreml", "int8", 96)
     assert file.package.metadata["author"] == "veca-edge"
     assert "Unknown" in file.package.metadata["license"]
@@ -121,6 +124,26 @@ def test_the_package_describes_itself(tmp_path: Path) -> None:
     assert (path / SPEC).stat().st_mode & 0o777 == (
         path / SPEC.parent / "weights" / "weight.bin"
     ).stat().st_mode & 0o777
+
+
+def test_damage_of_the_program_is_noticed_and_older_packages_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpackage"
+    _convert(random_checkpoint(), path)
+    whole, generator = (path / SPEC).read_bytes(), np.random.default_rng(0)
+    assert len(read_package_file(path).manifest.specification_digest) == 64
+    for place in generator.integers(len(whole), size=60):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(generator.integers(8))
+        (path / SPEC).write_bytes(flipped)
+        with pytest.raises(VecaError):
+            read_package_file(path)
+    specification = parse_model(whole)
+    manifest = json.loads(specification.description.metadata.userDefined[MANIFEST_KEY])
+    del manifest["specification_digest"]
+    specification.description.metadata.userDefined[MANIFEST_KEY] = json.dumps(manifest)
+    (path / SPEC).write_bytes(specification.SerializeToString())
+    with pytest.warns(VecaWarning, match="made by an older veca-edge"):
+        read_package_file(path)
 
 
 def test_the_packaged_models_licence_is_known(tmp_path: Path) -> None:
