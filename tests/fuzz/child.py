@@ -77,8 +77,8 @@ def main(folder: str, model_file: str, package: str, name: str, first: str, last
     warnings.simplefilter("ignore")
     limited = False
     for number in range(int(first), int(last)):
-        path = reader.prepare(Path(folder), random.Random(f"{name} {number}"))
         print(json.dumps({"at": number}), file=lines, flush=True)
+        path = reader.prepare(Path(folder), random.Random(f"{name} {number}"))
         try:
             signal.alarm(SECONDS if limited else 6 * SECONDS)  # the first one imports what it needs
             reader.read(path)

@@ -10,22 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 HUGE = (2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, 10**40, 10**400, -1, -(2**63), 0)
-ODD = (
-    None,
-    True,
-    "",
-    "\ud800",
-    "a\n\x1b[2J",
-    "../../x",
-    "\0",
-    1e308,
-    float("nan"),
-    float("inf"),
-    [],
-    {},
-    [[]],
-    -0.0,
-)
+NUMBERS = (1e308, float("nan"), float("inf"), -0.0)
+TEXTS = ("", "\ud800", "a\n\x1b[2J", "../../x", "\0")
+OTHERS: tuple[Any, ...] = (None, True, [], {}, [[]])
+BYTES = (b"[", b"{", b"(", b"\x85", b"\0", b"\xff", b"9", b"a.")
 
 
 def mutated_bytes(data: bytes, dice: random.Random) -> bytes:
@@ -83,7 +71,7 @@ def strange(dice: random.Random) -> Any:
 def deep(dice: random.Random) -> Any:
     """Lists or tables in each other."""
     value: Any = 1
-    for _ in range(dice.choice((10, 40, 90))  # torch.save can write no deeper ones):
+    for _ in range(dice.choice((10, 40, 90))):  # torch.save can write no deeper ones
         value = [value] if dice.random() < 0.5 else {"a": value}
     return value
 

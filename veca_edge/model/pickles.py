@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from mmap import mmap
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -141,7 +141,7 @@ def _foreign_names(pickle: bytes | mmap) -> Iterator[str]:
     """As far as the pickle is whole, or could be one."""
     strings = ["", ""]
     with suppress(ValueError, EOFError, MemoryError, OverflowError):
-        for operation, argument, _ in islice(pickletools.genops(pickle), MAX_OPERATIONS):
+        for operation, argument, _ in islice(_operations(pickle), MAX_OPERATIONS):
             if operation.name in ("GLOBAL", "INST", "STACK_GLOBAL"):
                 parts = strings if operation.name == "STACK_GLOBAL" else str(argument).split(" ")
                 if len(parts) != 2 or not all(part.replace(".", "_").isidentifier() for part in parts):
@@ -150,6 +150,10 @@ def _foreign_names(pickle: bytes | mmap) -> Iterator[str]:
                     yield ".".join(parts)
             elif isinstance(argument, str):
                 strings = [strings[1], argument]
+
+
+def _operations(pickle: bytes | mmap) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    return pickletools.genops(cast(IO[bytes], pickle))  # a mapped file reads like one
 
 
 def check_pickle(pickle: bytes | mmap, budget: Budget) -> Any:
@@ -164,7 +168,7 @@ def check_pickle(pickle: bytes | mmap, budget: Budget) -> Any:
     """
     machine = _Machine(budget)
     try:
-        for count, (operation, argument, position) in enumerate(pickletools.genops(pickle)):
+        for count, (operation, argument, position) in enumerate(_operations(pickle)):
             if count > MAX_OPERATIONS:
                 raise VecaError(f"its pickle has more than {MAX_OPERATIONS} operations; save only the weights")
             machine.step(operation.name, argument, position or 0)
