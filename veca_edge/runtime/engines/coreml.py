@@ -55,7 +55,7 @@ class CoreMLEngine:
         Raises:
             VecaError: unknown compute units, or Core ML cannot load the package.
         """
-        if compute_units not in get_args(ComputeUnits):
+        if not isinstance(compute_units, str) or compute_units not in get_args(ComputeUnits):
             raise VecaError(f"compute units {shown(compute_units)}: use {', '.join(get_args(ComputeUnits))}")
         self._file, self._path = file, file.package.path
         self.interprets = runner is None and sys.platform != "darwin"
