@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("cv2")
 
 FULL = 10_000  # inputs over all readers: ten minutes
-SHORT = {"checkpoint": 60, "old checkpoint": 60, "model file": 60, "recipe": 80, "profile": 80, "training log": 80}
+SHORT = {"checkpoint": 50, "model file": 60, "recipe": 80, "profile": 80, "training log": 80}
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
 

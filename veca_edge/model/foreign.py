@@ -100,7 +100,9 @@ def check_text(head: bytes) -> None:
     """
     printable = all(byte >= 32 or byte in b"\t\r\n\f\x1b" for byte in head)
     if head and printable and _is_text(head):
-        raise not_a_checkpoint(f"text ({shown(head[:30].decode(errors='replace'))})", "give the weights' file")
+        raise not_a_checkpoint(
+            f"damaged, or text ({shown(head[:30].decode(errors='replace'))})", "give the weights' file"
+        )
 
 
 def check_members(names: Sequence[str]) -> None:

@@ -96,8 +96,9 @@ class Manifest:
     specification_digest: str = ""
 
     def summary(self) -> dict[str, Any]:
-        """JSON values for people to read: everything, but of the verification only how it ended."""
+        """JSON values for people to read: all but the specification's digest; of the verification how it ended."""
         values: dict[str, Any] = json.loads(self.to_json())
+        values.pop("specification_digest", None)
         verification = values.pop("verification")
         values["verification"] = {
             k: verification[k] for k in ("passed", "tolerance", "images") if k in verification
