@@ -109,9 +109,10 @@ def find_manifest(package: Package) -> Manifest | None:
     return manifest
 
 
-def sealed(specification: bytes) -> bytes:
-    """A specification whose manifest has `NO_DIGEST` for its digest, with the digest in that place."""
-    return specification.replace(NO_DIGEST.encode(), hashlib.sha256(specification).hexdigest().encode(), 1)
+def sealed(specification: bytes) -> tuple[bytes, str]:
+    """A specification whose manifest has `NO_DIGEST` for its digest, with that in its place; and it."""
+    digest = hashlib.sha256(specification).hexdigest()
+    return specification.replace(NO_DIGEST.encode(), digest.encode(), 1), digest
 
 
 def _check_specification(package: Package, manifest: Manifest) -> None:
@@ -157,10 +158,10 @@ def _check(package: Package, manifest: Manifest) -> None:
         raise VecaError("its functions are not for the budgets of its manifest")
     for name in package.functions:
         _check_outputs(package, name, manifest)
-    _check_specification(package, manifest)
     files = list(package.weights.values())
     if len(files) != 1 or files[0].size != manifest.program_size or files[0].digest() != manifest.program_digest:
         raise VecaError("its weights are damaged (their digest differs): copy or convert it again")
+    _check_specification(package, manifest)
 
 
 def _cores_of(function: str, manifest: Manifest) -> int:
