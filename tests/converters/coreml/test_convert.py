@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
 from tests.converters.checkpoints import KINDS, random_checkpoint, with_a_wrong_weight  # noqa: E402
+from tests.modelfile.mlprogram.saved_packages import edit, make_older  # noqa: E402
 from veca_edge.converters.coreml.convert import PackageOptions, convert_package, distinct  # noqa: E402
 from veca_edge.converters.coreml.package import SPEC, put_in_place  # noqa: E402
 from veca_edge.converters.coreml.verification import verify_package  # noqa: E402
@@ -21,9 +21,8 @@ from veca_edge.converters.verification import Reference, Verification  # noqa: E
 from veca_edge.errors import VecaError, VecaWarning  # noqa: E402
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint  # noqa: E402
 from veca_edge.modelfile.manifest import Manifest  # noqa: E402
-from veca_edge.modelfile.mlpackage import MANIFEST_KEY, read_package_file  # noqa: E402
+from veca_edge.modelfile.mlpackage import read_package_file  # noqa: E402
 from veca_edge.modelfile.mlprogram.package import open_package  # noqa: E402
-from veca_edge.modelfile.mlprogram.protobuf import parse_model  # noqa: E402
 from veca_edge.photos.samples import sample_images  # noqa: E402
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter  # noqa: E402
 
@@ -136,11 +135,8 @@ def test_damage_of_the_program_is_noticed_and_older_packages_are_told(tmp_path: 
         (path / SPEC).write_bytes(flipped)
         with pytest.raises(VecaError):
             read_package_file(path)
-    specification = parse_model(whole)
-    manifest = json.loads(specification.description.metadata.userDefined[MANIFEST_KEY])
-    del manifest["specification_digest"]
-    specification.description.metadata.userDefined[MANIFEST_KEY] = json.dumps(manifest)
-    (path / SPEC).write_bytes(specification.SerializeToString())
+    (path / SPEC).write_bytes(whole)
+    edit(path, make_older)
     with pytest.warns(VecaWarning, match="made by an older veca-edge"):
         read_package_file(path)
 
