@@ -110,8 +110,12 @@ def test_print_config_explains_every_setting() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--output", "x.pt"], "Missing option '--data'"),
-        (["--data", "."], "Missing option '--output'"),
+        (["--output", "x.pt"], "missing option '--data'"),
+        (["--data", "."], "missing option '--output'"),
+        (
+            ["--data", ".", "--output", "x.pt", "--teacher", "no.npz"],
+            "no.npz: no such file or folder: check the path",
+        ),
         (["--data", "missing", "--output", "x.pt"], "missing: no such file or folder"),
         (["--data", ".", "--output", "x.pt"], "only one label with photos (светлый)"),
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),

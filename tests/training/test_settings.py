@@ -87,7 +87,7 @@ def test_bad_settings_are_one_line(assignments: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "No such file or directory; give a TOML file or one of everyday-cpu"),
+        (None, "no such file or folder: give a TOML file or one of everyday-cpu"),
         (b"a = [", "is not TOML"),
         (b"\xff = 1", "is not TOML"),
         (b"#" * (1 << 21), "is too large"),

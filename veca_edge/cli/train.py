@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from veca_edge.cli.options import InputPath, Number
-from veca_edge.cli.progress import REMIND, Stages, next_step, say
+from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require, shown
+from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
+from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
 from veca_edge.training.settings import Recipe, load_recipe, render
 
@@ -54,7 +56,13 @@ EARLY = 0.05  # of the steps
     show_default="default settings",
     help="Use a recipe: a TOML file, or the name of a packaged recipe.",
 )
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a setting; repeatable.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting, such as epochs=10. Can be given several times.",
+)
 @click.option(
     "--teacher",
     metavar="SOURCE",
@@ -83,6 +91,7 @@ EARLY = 0.05  # of the steps
 )
 @click.option(
     "--device",
+    metavar="NAME",
     default=TrainRequest.device,
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
@@ -104,6 +113,8 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
+    if teacher is not None and teacher.endswith((".npz", ".pt2")):
+        existing(teacher)
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
     recipe = load_recipe(config, [*assignments, *source])
     if print_config and as_json:
@@ -162,7 +173,7 @@ class _Screen:
             click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
         elif self._watched:
             click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
-        elif perf_counter() - self._told >= REMIND:
+        elif perf_counter() - self._told >= INTERVAL:
             self._told = perf_counter()
             click.echo(f"  {_progress(news)}", err=True)
 

@@ -6,6 +6,7 @@ size. What comes out are plain dictionaries, lists, numbers, texts and tensors.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import mmap
@@ -52,6 +53,8 @@ def load_untrusted(path: Path) -> tuple[Any, str]:
 
 def check_regular(path: Path) -> None:
     """Raise a VecaError unless this is a regular file with something in it."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+        path.stat()  # raises what Path's own questions answer with "no" from Python 3.14 on
     if path.is_dir():
         inside = sorted(path.glob("*.safetensors.index.json")) + sorted(path.glob("*.safetensors"))
         named = f" ({shown(inside[0].name)})" if inside else ""
