@@ -14,12 +14,12 @@ import click
 
 from veca_edge.cli.options import InputPath, Number, path_option
 from veca_edge.cli.progress import Stages, next_step, say
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
-from veca_edge.training.settings import load_recipe, render
+from veca_edge.training.settings import Recipe, load_recipe, render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
@@ -76,6 +76,11 @@ EARLY = 0.05  # of the steps
     metavar="DIR",
     help="Train a dense head along with the model, on photos with masks or values as for `veca-edge fit-head`.",
 )
+@click.option(
+    "--trust-teacher",
+    is_flag=True,
+    help="Run a teacher that is code although the recipe of --config names it, not this command line.",
+)
 @click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
     "--resume",
@@ -105,6 +110,7 @@ def command(
     config: str | None,
     assignments: tuple[str, ...],
     teacher: str | None,
+    trust_teacher: bool,
     print_config: bool,
     as_json: bool,
     **given: Any,
@@ -126,6 +132,8 @@ def command(
     for name in ("data", "output"):
         if given[name] is None:
             raise click.UsageError(f"Missing option '--{name}'.")
+    if config is not None and load_recipe(config).teacher.source == recipe.teacher.source and not teacher:
+        _ask_for_trust(recipe, trust_teacher)
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.training.preparation import Listener
@@ -148,6 +156,21 @@ def _dense(figures: dict[str, float]) -> str:
     if "rmse" in figures:
         return f"RMSE {figures['rmse']:.4g}, within 1.25x {100 * figures['delta1']:.1f} %"
     return f"mIoU {100 * figures['miou']:.1f} %, all but the first class {100 * figures['foreground']:.1f} %"
+
+
+def _ask_for_trust(recipe: Recipe, trusted: bool) -> None:
+    """Before a teacher runs that a recipe names: it is code, and recipes come from anywhere.
+
+    Raises:
+        VecaError: the answer is no, or there is nobody to ask.
+    """
+    if trusted or not recipe.teacher.is_code:
+        return
+    what = f"the recipe names the teacher {shown(recipe.teacher.source)}, which is code"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise VecaError(f"{what}: read it, and give --trust-teacher if you trust it")
+    if not click.confirm(f"{what} that this program would run. Do you trust it?", err=True):
+        raise VecaError("the teacher was not run, and nothing was trained: choose another with --teacher")
 
 
 class _Screen:
