@@ -82,7 +82,7 @@ def test_files_of_a_film_are_called_after_its_frames(tmp_path: Path, model: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--head", "x"), "this model has no head 'x': use depth or sides"),
+        (("--head", "x", "--save-masks", "set"), "this model has no head 'x': use depth or sides"),
         (("--save-masks", "no/set"), "there is no folder no"),
         (("--save-masks", "."), "has labels.txt already"),
     ],

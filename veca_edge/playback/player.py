@@ -144,7 +144,7 @@ class Player:
         try:
             with ExitStack() as files:
                 if self._request.log is not None:
-                    self._log = files.enter_context(LineWriter(self._request.log))
+                    self._log = files.enter_context(LineWriter(self._request.log, mark="latency_ms"))
                 if self._request.save_masks is not None:
                     self._masks = MaskWriter(self._request.save_masks, self._head, self._source.continuous)
                 if self._request.save is not None:
@@ -303,6 +303,7 @@ class Player:
             self._ended,
             self._tally.left_out,
             self._runner.statistics,
+            self._source.continuous,
         )
 
 

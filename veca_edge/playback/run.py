@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
 from veca_edge.errors import VecaError, require
+from veca_edge.playback.effects import check_effects
 from veca_edge.playback.player import DEFAULT_FPS, Player, Say, stop_on_signals
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.request import RunRequest
@@ -49,8 +49,7 @@ def run(
     """
     request.check_model()
     request.check_outputs()
-    if find_spec("cv2") is None:
-        request.check_there()  # said before a package that is missing
+    request.check_there()  # said before a package that is missing
     require("cv2", "run")
     if not request.headless and request.serve is None:
         check_window()
@@ -58,12 +57,12 @@ def run(
         web = _web_view(request, say, stack)
         tell = say if web is None else _both(say, web.board.tell)
         source = stack.enter_context(_source(request, tell))
+        check_effects(request, source)
         model = load(tell)
         request.check_sizes(model.budgets, model.patch_size)
-        head = request.check_heads(model.tasks)
         if request.cores == "all":
             request = replace(request, cores=model.budgets)
-        summary = _play(replace(request, head=head), model, source, show, tell, meter, web, stack)
+        summary = _play(request, model, source, show, tell, meter, web, stack)
         if web is not None:
             web.board.end("", summary.to_dict())
     return summary
@@ -114,8 +113,10 @@ def _play(
     web: WebView | None,
     stack: ExitStack,
 ) -> Summary:
+    head = request.check_heads(model.tasks) or ""
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
+    check_effects(request, source, model.streams, auto)
     chosen = request.cores if isinstance(request.cores, tuple) else (max(model.budgets),)
     for line in _remarks(request, model, source, auto):
         say(line)
@@ -132,7 +133,7 @@ def _play(
         stack.callback(window.close)
     heads = tuple(task.name for task in model.tasks)
     state = ViewState(
-        *(None if auto else chosen[0], model.budgets, request.view), auto=auto, heads=heads, head=request.head or ""
+        *(None if auto else chosen[0], model.budgets, request.view), auto=auto, heads=heads, head=head
     )
     if web is not None:
         alternating = bool(request.alternating)

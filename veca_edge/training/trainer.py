@@ -116,7 +116,7 @@ class Trainer:
         self._learner = Learner(classifier, _distillation(task, config.feature_dim), recipe.loss).to(world.device)
         self._compiles = any(phase.compile for phase in recipe.phases)
         self._model = world.parallel(torch.compile(self._learner) if self._compiles else self._learner)
-        self._optimizer = make_optimizer(self._learner, recipe.optimizer)
+        self._optimizer = make_optimizer(self._learner, recipe.optimizer, recipe.masks.rate)
         decay = recipe.optimizer.ema
         self._average = Average(self._learner.classifier, decay) if decay else None
         self._window = torch.zeros(len(FIGURES) + 1, device=world.device)  # sums since the last line, and steps
@@ -178,7 +178,7 @@ class Trainer:
             most = self._task.recipe.optimizer.clip or float("inf")
             norm = torch.nn.utils.clip_grad_norm_(self._learner.parameters(), most)
             for group in self._optimizer.param_groups:
-                group["lr"] = plan.lr
+                group["lr"] = plan.lr * group["rate"]
             self._optimizer.step()
             if self._average is not None:
                 self._average.update(self._learner.classifier, self.step)
@@ -358,8 +358,8 @@ class Trainer:
             self._window.copy_(state["window"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.figures = dict(state["figures"])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise VecaError(f"{self._files.state} does not fit: {reason}; start over with --resume never") from None
         return True
 
