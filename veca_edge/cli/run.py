@@ -15,10 +15,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from veca_edge.cli.options import Number
+from veca_edge.cli.options import Count, Number, threads_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
+from veca_edge.files import expanded
 from veca_edge.governor.settings import PRESETS
 from veca_edge.playback.player import Say
 from veca_edge.playback.request import RunRequest
@@ -35,6 +36,7 @@ Examples:
   veca-edge run model.pte --source clip.mp4 --view features
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
+  veca-edge run people.pte --source clip.mp4 --view masks --save out.mp4 --save-masks found/
   veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
@@ -42,7 +44,7 @@ Examples:
   veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
 
 \b
-Keys in the window: + and - cores, a auto, v view, space pause, s snapshot, h help, q or Esc quit.
+Keys in the window: + and - cores, a auto, v view, n next head, space pause, s snapshot, h help, q or Esc quit.
 Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is printed; the exit status is then
 130 or 143. It is 2 for bad input, 1 if the camera or a disk fails during the run, else 0.
 """
@@ -68,7 +70,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--camera", type=click.IntRange(min=0), show_default="0 without --source", help="Use the camera of this index."
+    "--camera", type=Count(min=0), show_default="0 without --source", help="Use the camera of this index."
 )
 @click.option("--source", metavar="SPEC", help="Use a video, an image, a folder of images, or a URL (rtsp, http).")
 @click.option(
@@ -92,7 +94,9 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     show_default="the source's own",
     help="Compute about this many frames per second: of a faster source some are left out, and auto aims for it.",
 )
-@click.option("--battery", type=Number(0, 1), help="Assume this battery charge, 0 to 1, to see how auto reacts.")
+@click.option(
+    "--battery", type=Number(0, 1), help="Assume this battery charge, such as 0.08 for 8 %, to see how auto reacts."
+)
 @click.option(
     "--thermal",
     type=click.Choice([str(level) for level in ThermalLevel]),
@@ -102,12 +106,15 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.option("--low-power", is_flag=True, help="Assume low-power mode, to see how auto reacts.")
 @click.option(
     "--image-size",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     show_default="the model's own",
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @click.option(
     "--view", type=click.Choice(VIEWS), default=RunRequest.view, show_default=True, help="Choose what to draw."
+)
+@click.option(
+    "--head", metavar="NAME", show_default="the model's first", help="Choose the dense head whose masks are drawn."
 )
 @click.option("--headless", is_flag=True, help="Open no window.")
 @click.option(
@@ -119,6 +126,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 )
 @click.option(
     "--token",
+    metavar="TOKEN",
     envvar="VECA_EDGE_TOKEN",
     show_envvar=True,
     show_default="a new one where other machines can connect",
@@ -126,10 +134,25 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     "variable: other users of this machine can read a command line.",
 )
 @click.option(
-    "--save", type=click.Path(path_type=Path), metavar="VIDEO", help="Save what is shown (.mp4, .webm, .avi)."
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="VIDEO",
+    help="Save what is shown as a video (.mp4, .mov, .webm, .mkv, .avi).",
 )
-@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write one JSON line per frame.")
-@click.option("--frames", type=click.IntRange(min=1), show_default="all", help="Stop after this many frames.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write one JSON line per frame. An older log is replaced, any other file is not.",
+)
+@click.option(
+    "--save-masks",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Save what the head says of each frame: PNGs of class numbers in DIR/masks with DIR/labels.txt, or of "
+    "values in DIR/values with DIR/scale.txt, as `veca-edge fit-head` reads them.",
+)
+@click.option("--frames", type=Count(min=1), show_default="all", help="Stop after this many frames.")
 @click.option(
     "--fps-limit",
     type=Number(min=0, min_open=True),
@@ -151,7 +174,7 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 )
 @click.option(
     "--patch-budget",
-    type=click.IntRange(min=2),
+    type=Count(min=2),
     show_default="no limit",
     help="Compute at most this many patches per frame.",
 )
@@ -163,18 +186,12 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     show_default=True,
     help="Wait this many seconds for a camera that stopped sending frames.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    show_default="one per big core",
-    help="Use this many threads for the model.",
-)
+@threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Run a model on a camera, a video, or images.
 
-    MODEL is a .pte file, an .mlpackage or a checkpoint; without it the demo model that comes with the package is
-    used.
+    MODEL is a .pte file, an .mlpackage or a checkpoint; without it the model that comes with the package is used.
     """
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
@@ -194,7 +211,7 @@ def _load(request: RunRequest, say: Say) -> Model:
     from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
 
-    path = request.model or default_model_path(say, request.check_sizes)
+    path = default_model_path(say, request.check_sizes) if request.model is None else expanded(request.model)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
         model = load(path, threads=request.threads)

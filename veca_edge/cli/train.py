@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from veca_edge.cli.options import InputPath, Number, path_option
-from veca_edge.cli.progress import REMIND, Stages, next_step, say
-from veca_edge.errors import VecaError, require
+from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.errors import VecaError, require, shown
+from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
+from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
-from veca_edge.training.settings import load_recipe, render
+from veca_edge.training.settings import Recipe, load_recipe, render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
@@ -55,7 +57,13 @@ EARLY = 0.05  # of the steps
     show_default="default settings",
     help="Use a recipe: a TOML file, or the name of a packaged recipe.",
 )
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a setting; repeatable.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting, such as epochs=10. Can be given several times.",
+)
 @click.option(
     "--teacher",
     metavar="SOURCE",
@@ -67,6 +75,11 @@ EARLY = 0.05  # of the steps
     is_input=True,
     metavar="DIR",
     help="Train a dense head along with the model, on photos with masks or values as for `veca-edge fit-head`.",
+)
+@click.option(
+    "--trust-teacher",
+    is_flag=True,
+    help="Run a teacher that is code although the recipe of --config names it, not this command line.",
 )
 @click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
@@ -85,6 +98,7 @@ EARLY = 0.05  # of the steps
 )
 @click.option(
     "--device",
+    metavar="NAME",
     default=TrainRequest.device,
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
@@ -96,6 +110,7 @@ def command(
     config: str | None,
     assignments: tuple[str, ...],
     teacher: str | None,
+    trust_teacher: bool,
     print_config: bool,
     as_json: bool,
     **given: Any,
@@ -105,6 +120,8 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
+    if teacher is not None and teacher.endswith((".npz", ".pt2")):
+        existing(teacher)
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
     recipe = load_recipe(config, [*assignments, *source])
     if print_config and as_json:
@@ -115,6 +132,8 @@ def command(
     for name in ("data", "output"):
         if given[name] is None:
             raise click.UsageError(f"Missing option '--{name}'.")
+    if config is not None and load_recipe(config).teacher.source == recipe.teacher.source and not teacher:
+        _ask_for_trust(recipe, trust_teacher)
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.training.preparation import Listener
@@ -139,6 +158,21 @@ def _dense(figures: dict[str, float]) -> str:
     return f"mIoU {100 * figures['miou']:.1f} %, all but the first class {100 * figures['foreground']:.1f} %"
 
 
+def _ask_for_trust(recipe: Recipe, trusted: bool) -> None:
+    """Before a teacher runs that a recipe names: it is code, and recipes come from anywhere.
+
+    Raises:
+        VecaError: the answer is no, or there is nobody to ask.
+    """
+    if trusted or not recipe.teacher.is_code:
+        return
+    what = f"the recipe names the teacher {shown(recipe.teacher.source)}, which is code"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise VecaError(f"{what}: read it, and give --trust-teacher if you trust it")
+    if not click.confirm(f"{what} that this program would run. Do you trust it?", err=True):
+        raise VecaError("the teacher was not run, and nothing was trained: choose another with --teacher")
+
+
 class _Screen:
     """A line on standard error for each validation; and one for progress: rewritten where someone is
     watching, else every 10 seconds."""
@@ -152,7 +186,7 @@ class _Screen:
             click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
         elif self._watched:
             click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
-        elif perf_counter() - self._told >= REMIND:
+        elif perf_counter() - self._told >= INTERVAL:
             self._told = perf_counter()
             click.echo(f"  {_progress(news)}", err=True)
 

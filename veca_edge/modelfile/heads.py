@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,19 @@ Colour = tuple[int, int, int]  # RGB, 0..255
 MAX_CELLS = 16  # along a patch's side
 MAX_CLASSES = 256  # more do not fit the 8 bits of a mask
 MAX_HEADS = 16
+# How a folder of right answers looks, whoever wrote them: a text that says what they mean, and a folder of them.
+LABELS, SCALE = "labels.txt", "scale.txt"
+FOLDERS: dict[Kind, str] = {"segmentation": "masks", "regression": "values"}
+IGNORE = 255  # a mask's pixels that say nothing
 # Outputs of a model file are called after its heads, so a name may be none of the others.
 TAKEN = frozenset({"image", "embedding", "features", "logits", "label", "probabilities", "core_attention", "main"})
+BACKGROUND = "background"
+# Light enough to stand out on a photo. After the first six each is about the farthest in OKLab from those before:
+# with full colour vision, and without the long, middle or short cones.
+_BRIGHT = bytes.fromhex(
+    "319cfc fd9320 fb4f87 2bfdf4 edee31 8b45fa 86d489 e4aafe af4da9 c781cb "
+    "6875d8 b6faa7 c87f2c f351ff b5d519 36cb4b d231cb ff99c2 5fed6c 65a556"
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 
 
@@ -112,7 +124,7 @@ class DenseTask:
             return cls(name, "regression", cells, unit=unit, range=limits)
         labels = _labels(name, values.get("labels"))
         given = values.get("colours")
-        colours = class_colours(len(labels)) if given is None else _colours(name, given)
+        colours = class_colours(labels) if given is None else _colours(name, given)
         return cls(name, kind or "segmentation", cells, labels, colours)
 
 
@@ -161,14 +173,29 @@ def head_name(text: str) -> str:
     return name if name and name not in TAKEN else f"{name}_head".lstrip("_") if name else "dense"
 
 
-def class_colours(count: int) -> tuple[Colour, ...]:
-    """Colours for classes that have none: black for the first, which is the background, others well apart."""
-    # The usual palette of PASCAL VOC: the bits of a class number are dealt out to the channels, highest first.
-    palette: list[Colour] = []
-    for number in range(count):
-        channels = [sum(((number >> (3 * bit + c)) & 1) << (7 - bit) for bit in range(3)) for c in range(3)]
-        palette.append((channels[0], channels[1], channels[2]))
-    return tuple(palette)
+def class_colours(labels: Sequence[str]) -> tuple[Colour, ...]:
+    """Colours for classes that have none: bright, well apart, and black for a number 0 that is called background.
+
+    The first 20 are as far apart as can be from those before them, both as most people see them and as people with
+    the common colour deficiencies do; what follows are only different from each other.
+    """
+    start = 1 if labels and is_background(labels[0]) else 0
+    return ((0, 0, 0),) * start + tuple(_bright(number) for number in range(len(labels) - start))
+
+
+def is_background(label: str) -> bool:
+    """Whether a number 0 with this name stands for nothing in particular, which pictures leave uncoloured."""
+    return label.strip().lower() == BACKGROUND
+
+
+def _bright(number: int) -> Colour:
+    """One of the chosen colours; after them hues a golden section apart, in three tiers of lightness."""
+    if 3 * number < len(_BRIGHT):
+        red, green, blue = _BRIGHT[3 * number : 3 * number + 3]
+        return red, green, blue
+    saturation, value = ((0.65, 1.0), (0.85, 0.85), (0.45, 0.92))[number % 3]
+    r, g, b = colorsys.hsv_to_rgb(number * 0.618034 % 1, saturation, value)
+    return round(255 * r), round(255 * g), round(255 * b)
 
 
 def read_tasks(values: Any) -> tuple[DenseTask, ...]:

@@ -29,15 +29,13 @@ from veca_edge.files import expanded, shortened
 from veca_edge.image.opencv import check_pixels
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import has_image_name, read_image
-from veca_edge.modelfile.heads import MAX_CLASSES, Colour, Kind, class_colours
+from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colour, Kind, class_colours
+from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
 from veca_edge.photos.decoding import loaded
 
-IGNORE = 255  # a mask's pixels that say nothing
 HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own
 MOST_TEXT = 100_000  # bytes of labels.txt or scale.txt
-LABELS, SCALE = "labels.txt", "scale.txt"
-FOLDERS: dict[Kind, str] = {"segmentation": "masks", "regression": "values"}
 VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
 VOC_LABELS = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -261,7 +259,7 @@ def _meaning(folder: Path, kind: Kind, say: Say) -> Classes | Scale:
         say(f"there is no {shortened(path)}: a step of a PNG counts as 1, without a unit")
         return Scale()
     if (folder / VOC_MASKS).is_dir():
-        return Classes(VOC_LABELS, class_colours(len(VOC_LABELS)))
+        return Classes(VOC_LABELS, class_colours(VOC_LABELS))
     raise VecaError(f"{shortened(folder)} has no {LABELS}: write the name of a class on each line, number 0 first")
 
 
@@ -279,17 +277,19 @@ def _classes(path: Path, text: str) -> Classes:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not 2 <= len(lines) <= min(MAX_CLASSES, IGNORE):
         raise VecaError(f"{shortened(path)} has {counted(len(lines), 'label')}: give 2 to {IGNORE}, one a line")
-    labels, colours = [], list(class_colours(len(lines)))
+    labels: list[str] = []
+    given: dict[int, Colour] = {}
     for number, line in enumerate(lines):
         if match := _COLOUR.match(line):
             line, value = match[1], int(match[2], 16)
-            colours[number] = (value >> 16, value >> 8 & 255, value & 255)
+            given[number] = (value >> 16, value >> 8 & 255, value & 255)
         if not line.isprintable() or len(line) > 200:
             raise VecaError(f"{shortened(path)}: line {number + 1} is not a printable name")
         if line in labels:
             raise VecaError(f"{shortened(path)} names {line} twice: give each class a name of its own")
         labels.append(line)
-    return Classes(tuple(labels), tuple(colours))
+    colours = tuple(given.get(number, colour) for number, colour in enumerate(class_colours(labels)))
+    return Classes(tuple(labels), colours)
 
 
 def _scale(path: Path, text: str) -> Scale:

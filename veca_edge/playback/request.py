@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from veca_edge.camera.addresses import masked
 from veca_edge.camera.sources import check_there, looks_like_source
-from veca_edge.errors import VecaError
-from veca_edge.files import check_target, expanded, is_there, same_file, shortened
+from veca_edge.errors import VecaError, shown
+from veca_edge.files import check_target, existing, expanded, is_there, same_file, shortened
 from veca_edge.image.preprocessing import check_whole_patches
+from veca_edge.modelfile.heads import DenseTask
+from veca_edge.playback.target_files import check_mask_folder, check_saved
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
@@ -19,9 +22,10 @@ from veca_edge.runtime.model import Model, checked_budget
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
-FOR_AUTO = ("battery", "thermal", "low_power")
-FASTER = 1.05  # times the target: frames of a source at about the target's rate are all computed
+# Options that only one kind of run has: where the governor chooses, and where it does not.
+FOR_AUTO = ("governor", "battery", "thermal", "low_power")
 FOR_FIXED = ("sensitivity", "patch_budget")
+FASTER = 1.05  # times the target: frames of a source at about the target's rate are all computed
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class RunRequest:
         battery, thermal, low_power: what to assume instead of what the sensors say; None and False for nothing.
         image_size: model input in pixels, None for the model's own.
         view: what to draw, one of `VIEWS`.
+        head: the dense head that masks are of; None for the model's first.
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
         save, log: a video of what is shown, and a file of JSON lines.
+        save_masks: a folder for what the head says of each frame, as pictures.
         frames: stop after this many, None for all.
         fps_limit: most frames per second, None for no limit.
         stream: compute only what changed, where frames follow each other.
@@ -65,11 +71,13 @@ class RunRequest:
     low_power: bool = False
     image_size: int | None = None
     view: str = VIEWS[0]
+    head: str | None = None
     headless: bool = False
     serve: Address | None = None
     token: str | None = None
     save: Path | None = None
     log: Path | None = None
+    save_masks: Path | None = None
     frames: int | None = None
     fps_limit: float | None = None
     stream: bool = True
@@ -95,6 +103,16 @@ class RunRequest:
         """The budgets that alternate; () if there are not several."""
         return self.cores if isinstance(self.cores, tuple) and len(self.cores) > 1 else ()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anyone sees what is drawn."""
+        return not self.headless or self.serve is not None or self.save is not None
+
+    @property
+    def shows_masks(self) -> bool:
+        """Whether anyone can see the masks of a head."""
+        return not self.headless or self.serve is not None or (self.save is not None and self.view == "masks")
+
     def thins(self, fps: float | None) -> bool:
         """Whether frames of a source with this rate (None: unknown) are left out for the target."""
         return self.target_fps is not None and (fps is None or fps > FASTER * self.target_fps)
@@ -117,8 +135,8 @@ class RunRequest:
 
     def check_there(self) -> None:
         """Raise a VecaError if the model or the source is a file that is not there."""
-        if self.model is not None and not is_there(expanded(self.model)):
-            raise VecaError(f"{shortened(self.model)}: no such file")
+        if self.model is not None:
+            existing(self.model)
         if self.source is not None:
             check_there(self.source)
 
@@ -129,10 +147,32 @@ class RunRequest:
         if self.image_size is not None:
             check_whole_patches(self.image_size, patch_size)
 
+    def check_heads(self, tasks: Sequence[DenseTask]) -> str | None:
+        """The head whose masks are shown and saved, of a model with these; None without any.
+
+        Raises:
+            VecaError: masks are asked for and there are none, or they cannot be saved.
+        """
+        names = [task.name for task in tasks]
+        asked = "--view masks" if self.view == "masks" else self.given(("head", "save_masks"))
+        if asked and not names:
+            raise VecaError(
+                f"{asked} needs a model with a dense head, and this one has none: make one with `veca-edge "
+                "fit-head --task segmentation`, and convert what it writes"
+            )
+        if self.head is not None and self.head not in names:
+            raise VecaError(f"this model has no head {shown(self.head)}: use {' or '.join(names)}")
+        task = next((task for task in tasks if self.head in (None, task.name)), None)
+        if self.save_masks is not None and task is not None:
+            check_saved(task)
+        return None if task is None else task.name
+
     def check_outputs(self) -> None:
         """Raise a VecaError for outputs that cannot be written or would overwrite an input."""
         if self.save is not None:
             check_video_path(self.save)
+        if self.save_masks is not None:
+            check_mask_folder(self.save_masks)
         named = {"save": self.save, "log": self.log}
         outputs = {name: check_target(path) for name, path in named.items() if path is not None}
         if len(outputs) == 2 and same_file(*outputs.values()):
@@ -150,7 +190,7 @@ class RunRequest:
             streams: whether frames are streamed.
 
         Raises:
-            VecaError: auto is asked for and impossible, or an option has no use beside the others.
+            VecaError: auto is asked for and impossible, or an option contradicts it.
         """
         can = streams and model.quality is not None
         if self.cores == "auto" and not streams:
@@ -159,13 +199,10 @@ class RunRequest:
             raise VecaError(
                 "--cores auto needs a file with a quality table: convert the checkpoint with `veca-edge convert`"
             )
-        fixed = self._given(FOR_FIXED)
+        fixed = self.given(FOR_FIXED)
         if self.cores == "auto" and fixed:
             raise VecaError(f"{fixed} needs a fixed --cores: with auto the governor chooses it")
-        auto = can and not fixed and self.cores in (None, "auto")
-        if self._given(FOR_AUTO) and not auto:
-            raise VecaError(f"{self._given(FOR_AUTO)} works with --cores auto only: leave it out")
-        return auto
+        return can and not fixed and self.cores in (None, "auto")
 
     def assumed(self) -> str:
         """What is assumed of the device, in words; "" for nothing."""
@@ -177,10 +214,11 @@ class RunRequest:
         """The option that fixes how it runs, so that the governor does not choose; "" if none does."""
         if isinstance(self.cores, tuple) or self.cores == "all":
             return "--cores"
-        return self._given(FOR_FIXED)
+        return self.given(FOR_FIXED)
 
-    def _given(self, names: tuple[str, ...]) -> str:
-        """The first of these options that was given, as it is spelled; "" if none was."""
-        values = ((name, getattr(self, name)) for name in names)
-        given = [name for name, value in values if value is not None and value is not False]
-        return f"--{given[0].replace('_', '-')}" if given else ""
+    def given(self, names: tuple[str, ...]) -> str:
+        """The first of these options that differs from its default, as it is spelled; "" if none does."""
+        changed = next((name for name in names if getattr(self, name) != getattr(type(self), name)), None)
+        if changed is None:
+            return ""
+        return f"--{'no-' if getattr(type(self), changed) is True else ''}{changed.replace('_', '-')}"

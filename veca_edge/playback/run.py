@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
 from veca_edge.errors import VecaError, require
+from veca_edge.playback.effects import check_effects
 from veca_edge.playback.player import DEFAULT_FPS, Player, Say, stop_on_signals
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState, Window, check_window
-from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.model import Model
 
@@ -50,8 +49,7 @@ def run(
     """
     request.check_model()
     request.check_outputs()
-    if find_spec("cv2") is None:
-        request.check_there()  # said before a package that is missing
+    request.check_there()  # said before a package that is missing
     require("cv2", "run")
     if not request.headless and request.serve is None:
         check_window()
@@ -59,6 +57,7 @@ def run(
         web = _web_view(request, say, stack)
         tell = say if web is None else _both(say, web.board.tell)
         source = stack.enter_context(_source(request, tell))
+        check_effects(request, source)
         model = load(tell)
         request.check_sizes(model.budgets, model.patch_size)
         if request.cores == "all":
@@ -114,8 +113,10 @@ def _play(
     web: WebView | None,
     stack: ExitStack,
 ) -> Summary:
+    head = request.check_heads(model.tasks) or ""
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
+    check_effects(request, source, model.streams, auto)
     chosen = request.cores if isinstance(request.cores, tuple) else (max(model.budgets),)
     for line in _remarks(request, model, source, auto):
         say(line)
@@ -130,13 +131,19 @@ def _play(
     if not request.headless and web is None:
         window = Window()
         stack.callback(window.close)
+    heads = tuple(task.name for task in model.tasks)
+    state = ViewState(
+        *(None if auto else chosen[0], model.budgets, request.view), auto=auto, heads=heads, head=head
+    )
     if web is not None:
-        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(request.alternating), VIEWS))
+        alternating = bool(request.alternating)
+        web.board.begin(
+            Choices(model.name, source.name, model.budgets, auto, alternating, state.views, state.heads)
+        )
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
     # Beside a window or lines about single images a bar would be in the way.
     barred = window is None and source.continuous
     advance = stack.enter_context(meter(source.name, total if barred else None))
-    state = ViewState(None if auto else chosen[0], model.budgets, request.view, auto=auto)
     player = Player(runner, source, state, request, window, show, say, advance, None if web is None else web.board)
     with stop_on_signals(player.stop):
         return player.run()

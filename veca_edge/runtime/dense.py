@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.heads import DenseTask
+from veca_edge.numbers import finite
 
 MAX_SIDE = 2**14  # pixels of an enlarged result
 
@@ -85,6 +87,13 @@ class DenseResult:
         """
         counts = np.bincount(self.classes().ravel(), minlength=self.task.values)
         return {label: float(count / counts.sum()) for label, count in zip(self.task.labels, counts, strict=True)}
+
+    def summary(self) -> dict[str, Any]:
+        """A few numbers, ready for JSON: {"areas": shares by label}, or {"min", "median", "max", "unit"}."""
+        if self.task.kind == "segmentation":
+            return {"areas": {label: round(share, 4) for label, share in self.areas().items()}}
+        told = zip(("min", "median", "max"), np.percentile(self.values(), (0, 50, 100)), strict=True)
+        return {name: finite(float(f"{value:.5g}")) for name, value in told} | {"unit": self.task.unit}
 
     def values(self) -> Float:
         """A regression's values: float32 (rows * k, columns * k).

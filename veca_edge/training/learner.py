@@ -119,16 +119,24 @@ class Average:
             torch._foreach_lerp_(list(self.classifier.parameters()), list(classifier.parameters()), 1 - decay)
 
 
-def make_optimizer(learner: Learner, settings: OptimizerSettings) -> torch.optim.AdamW:
-    """AdamW with weight decay for matrices only."""
-    named = dict(learner.named_parameters())
-    groups = []
-    for matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
-        chosen = [value for name, value in named.items() if _is_matrix(name, value) == matrix]
-        groups.append({"params": chosen, "weight_decay": decay})
+def make_optimizer(learner: Learner, settings: OptimizerSettings, dense_rate: float = 1.0) -> torch.optim.AdamW:
+    """AdamW with weight decay for matrices only.
+
+    Args:
+        learner: whose parameters are trained.
+        settings: of AdamW.
+        dense_rate: learning rate of a dense head, relative to the others': in each group's "rate".
+    """
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, value in learner.named_parameters():
+        groups.setdefault((_is_matrix(name, value), name.startswith("classifier.dense.")), []).append(value)
+    made = [
+        {"params": chosen, "weight_decay": settings.weight_decay * matrix, "rate": dense_rate if dense else 1.0}
+        for (matrix, dense), chosen in sorted(groups.items(), key=lambda item: (not item[0][0], item[0][1]))
+    ]
     betas = (settings.beta1, settings.beta2)
     fused = next(learner.parameters()).is_cuda
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, fused=fused)
+    return torch.optim.AdamW(made, lr=settings.lr, betas=betas, fused=fused)
 
 
 def _is_matrix(name: str, parameter: Tensor) -> bool:
