@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from veca_edge.arrays import Float
-from veca_edge.modelfile.heads import DenseHead, DenseTask, class_colours
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.runtime.dense import DenseResult, dense_result
 
 Json = dict[str, Any]
 
-ANIMALS = DenseTask("animals", "segmentation", 4, ("ground", "cat", "dog"), class_colours(3))
+ANIMALS = DenseTask("animals", "segmentation", 4, ("ground", "cat", "dog"), ((9, 8, 7), (255, 0, 0), (0, 0, 255)))
 PEOPLE = DenseTask("people", "segmentation", 2, ("background", "person"), ((0, 0, 0), (255, 96, 0)))
 DEPTH = DenseTask("depth", "regression", 1, unit="m", range=(0.5, 8.0))
 HEADS = ((PEOPLE, 3, 4), (DEPTH, 5, 2))  # of so many features, on so many patches
@@ -75,7 +75,6 @@ def dense_vectors() -> Json:
     return {
         "heads": [_head(*given) for given in HEADS],
         "results": [_result(case) for case in CASES],
-        "colours": [list(colour) for colour in class_colours(9)],
         "refused": [{"name": name, "table": table} for name, table in REFUSED],
     }
 

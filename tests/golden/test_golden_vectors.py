@@ -17,7 +17,7 @@ from veca_edge.errors import VecaError
 from veca_edge.image import scaling
 from veca_edge.image.patches import cell_centres, cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import Preprocessing, halved
-from veca_edge.modelfile.heads import DenseHead, DenseTask, class_colours
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.pte import Head
 from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
@@ -287,10 +287,6 @@ def test_dense_vectors_show_every_rule() -> None:
     assert computed == [64, 32, 0, 64, 64, 64]
     assert lines[4]["call"]["method"] == "encode"
     assert lines[1]["dense"]["people"]["cells"] != lines[0]["dense"]["people"]["cells"]
-
-
-def test_colours_of_classes_without_any() -> None:
-    assert [list(colour) for colour in class_colours(9)] == read("dense.json")["colours"]
 
 
 @pytest.mark.parametrize("case", read("dense.json")["refused"], ids=lambda case: f"{case['name']:.10}")

@@ -8,7 +8,7 @@ struct MaskView: View {
 
     var body: some View {
         GeometryReader { geometry in
-            if let picture = shown.mask?.makePicture() {
+            if let picture = shown.mask?.makePicture(clear: shown.dense?.task.background) {
                 let place = shown.result.crop.shown(
                     frameWidth: shown.frameWidth, frameHeight: shown.frameHeight,
                     viewWidth: Int(geometry.size.width), viewHeight: Int(geometry.size.height), fills: false)
@@ -52,7 +52,8 @@ struct Legend: View {
                 Entry(colour: result.shade(Float(end)), text: String(format: "%.3g ", end) + task.unit)
             }
         }
-        return areas.indices.sorted { areas[$0] > areas[$1] }.prefix(4).map { index in
+        let coloured = areas.indices.dropFirst(task.background == nil ? 0 : 1)
+        return coloured.sorted { areas[$0] > areas[$1] }.prefix(4).map { index in
             let share = String(format: "%.0f %%  ", 100 * areas[index])
             return Entry(colour: task.colours[index], text: share + task.labels[index])
         }

@@ -88,6 +88,12 @@ public struct DenseTask: Equatable, Sendable {
     /// K * k * k, values per patch.
     public var outputs: Int { values * cells * cells }
 
+    /// The colour of a first class that stands for nothing in particular, which pictures leave clear; else nil.
+    public var background: Colour? {
+        let name = labels.first?.trimmingCharacters(in: .whitespaces).lowercased()
+        return name == "background" ? colours.first : nil
+    }
+
     /// Values of all patches, (patch, output), as a picture, (row, column, value).
     func picture(_ outputs: [Float], _ grid: PatchGrid) -> [Float] {
         var picture: [Float] = []
@@ -147,21 +153,4 @@ public struct DenseHead: Equatable, Sendable {
             }
         }
     }
-}
-
-/// Colours for classes that have none: black for the first, which is the background, others well apart. The usual
-/// palette of PASCAL VOC: the bits of a class number are dealt out to the channels, highest first.
-public func classColours(_ count: Int) -> [Colour] {
-    (0..<count).map { number in
-        Colour(red: channel(0, ofClass: number), green: channel(1, ofClass: number), blue: channel(2, ofClass: number))
-    }
-}
-
-private func channel(_ channel: Int, ofClass number: Int) -> UInt8 {
-    var level = 0
-    for bit in 0..<3 {
-        let taken: Int = (number >> (3 * bit + channel)) & 1
-        level |= taken << (7 - bit)
-    }
-    return UInt8(level)
 }

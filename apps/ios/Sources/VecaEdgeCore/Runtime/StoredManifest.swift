@@ -94,11 +94,11 @@ struct StoredTask: Decodable {
         try require(kind == nil || kind == DenseTask.Kind.segmentation.rawValue, "kind")
         let labels = labels ?? []
         try require(labels.count <= DenseTask.mostClasses && labels.allSatisfy(isLabel), "labels")
-        try require(colours?.allSatisfy { $0.count == 3 } ?? true, "colours")
-        let given = colours?.map { Colour(red: $0[0], green: $0[1], blue: $0[2]) }
+        let given = colours ?? []
+        try require(given.allSatisfy { $0.count == 3 }, "colours")
         return try DenseTask(
             name: name, kind: .segmentation, cells: cells ?? 1, labels: labels,
-            colours: given ?? classColours(labels.count))
+            colours: given.map { Colour(red: $0[0], green: $0[1], blue: $0[2]) })
     }
 
     private func isLabel(_ text: String) -> Bool {

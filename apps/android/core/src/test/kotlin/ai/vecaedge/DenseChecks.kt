@@ -5,7 +5,6 @@ import ai.vecaedge.runtime.Colour
 import ai.vecaedge.runtime.DenseHead
 import ai.vecaedge.runtime.DenseKind
 import ai.vecaedge.runtime.DenseTask
-import ai.vecaedge.runtime.classColours
 import java.io.File
 
 /** Dense heads, and everything that can be asked of their results. */
@@ -17,7 +16,6 @@ fun Checks.dense(golden: File) {
         near(outputs, case.lists("outputs").flatten().map { it as Double }, "outputs of ${head.task.name}")
     }
     file.tables("results").forEach(::denseResult)
-    same(classColours(9).map { listOf(it.red, it.green, it.blue) }, file.lists("colours").map(::wholes), "colours")
     for (case in file.tables("refused")) {
         fails<VecaError.File>("the head ${case["name"]}, ${case["table"]}") {
             DenseTask.read(case.text("name"), case["table"])
@@ -51,6 +49,7 @@ private fun Checks.denseResult(case: Table) {
         same(listOf(-9f, 0.5f, 8f).map(result::shade).distinct().size, 2, "shades at and beyond the ends of the range")
         return
     }
+    same(task.background, task.colours[0].takeIf { name == "people" }, "$name: the background's colour")
     same(result.classes().toList(), case.ints("classes"), "$name: classes")
     near(result.probabilities(), case.numbers("probabilities"), "$name: probabilities", 0.0, 1e-6)
     val areas = case.table("areas")
@@ -98,5 +97,3 @@ fun denseHeadOf(case: Table) =
 fun floatsOf(values: List<*>): FloatArray = values.map { (it as Double).toFloat() }.toFloatArray()
 
 fun indices(flags: BooleanArray): List<Int> = flags.indices.filter { flags[it] }
-
-private fun wholes(values: List<*>) = values.map { (it as Double).toInt() }

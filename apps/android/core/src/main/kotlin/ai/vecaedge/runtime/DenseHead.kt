@@ -58,6 +58,9 @@ data class DenseTask(
     /** K * k * k, values per patch. */
     val outputs: Int get() = values * cells * cells
 
+    /** The colour of a first class that stands for nothing in particular, which pictures leave clear; else null. */
+    val background: Colour? get() = colours.firstOrNull()?.takeIf { labels[0].trim().lowercase() == "background" }
+
     /** Values of all patches (rows * columns, K * k * k) as a picture (rows * k, columns * k, K). */
     internal fun grid(outputs: FloatArray, rows: Int, columns: Int): FloatArray {
         val picture = FloatArray(outputs.size)
@@ -98,8 +101,7 @@ private class TaskTable(private val name: String, private val table: Map<String,
         if (table["kind"] !in listOf(null, "segmentation")) wrong("kind")
         val labels = list("labels").map(::label)
         if (labels.size > MAX_CLASSES) wrong("labels")
-        val colours = if (table["colours"] == null) classColours(labels.size) else list("colours").map(::colour)
-        return DenseTask(name, DenseKind.SEGMENTATION, cells, labels, colours)
+        return DenseTask(name, DenseKind.SEGMENTATION, cells, labels, list("colours").map(::colour))
     }
 
     private fun unit(): String {
@@ -165,13 +167,4 @@ class DenseHead(val task: DenseTask, val weight: FloatArray, val bias: FloatArra
 
     /** D'. */
     private val depth: Int get() = weight.size / bias.size
-}
-
-/**
- * Colours for classes that have none: black for the first, which is the background, others well apart. The usual palette
- * of PASCAL VOC: the bits of a class number are dealt out to the channels, highest first.
- */
-fun classColours(count: Int): List<Colour> = List(count) { number ->
-    fun channel(c: Int) = (0 until 3).sumOf { bit -> (number shr (3 * bit + c) and 1) shl (7 - bit) }
-    Colour(channel(0), channel(1), channel(2))
 }

@@ -49,8 +49,8 @@ fun Legend(result: DenseResult) {
     val task = result.task
     Column {
         if (task.kind == DenseKind.SEGMENTATION) {
-            val largest = result.areas().values.withIndex().sortedByDescending { it.value }.take(LEGEND)
-            for ((index, share) in largest) Entry(task.colours[index], "${(100 * share).roundToInt()} %  ${task.labels[index]}")
+            val coloured = result.areas().values.withIndex().drop(if (task.background == null) 0 else 1)
+            for ((index, share) in coloured.sortedByDescending { it.value }.take(LEGEND)) Entry(task.colours[index], "${(100 * share).roundToInt()} %  ${task.labels[index]}")
         } else {
             for (end in listOf(task.range.start, task.range.endInclusive)) {
                 Entry(result.shade(end.toFloat()), "%.3g %s".format(end, task.unit))

@@ -16,6 +16,7 @@ import ai.vecaedge.android.toBitmap
 import ai.vecaedge.camera.FeatureColours
 import ai.vecaedge.camera.RgbImage
 import android.content.Context
+import android.graphics.Bitmap
 import androidx.camera.core.CameraSelector
 import androidx.camera.core.ImageAnalysis
 import androidx.camera.core.Preview
@@ -166,13 +167,15 @@ class Pipeline(private val context: Context) {
         val model = model ?: return
         val session = session ?: return measure(model, image)
         val next = if (auto) session.update(image) else streamOf(model).update(image)
-        if (paints) features = overlay(colours.paint(next.features), next, image)
-        mask = head?.let { next.dense[it] }?.let { overlay(it.paint(next.height / 2, next.width / 2), next, image) }
+        if (paints) features = overlay(colours.paint(next.features).toBitmap(), next, image)
+        mask = head?.let { next.dense[it] }?.let {
+            overlay(it.paint(next.height / 2, next.width / 2).toBitmap(clear = it.task.background), next, image)
+        }
         result = next
     }
 
-    private fun overlay(picture: RgbImage, result: Result, frame: RgbImage) =
-        Overlay(picture.toBitmap(), result.crop, frame.width, frame.height)
+    private fun overlay(picture: Bitmap, result: Result, frame: RgbImage) =
+        Overlay(picture, result.crop, frame.width, frame.height)
 
     /** The first frames show this device what its camera sees; then it is measured, once. */
     private fun measure(model: Model, image: RgbImage) {
