@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +64,7 @@ TOLERANCES = {
     ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
 }
 DENSE_AGREEMENT = 0.97  # of every dense head, see `Row.dense`
+RARE = 0.01  # of all cells: a class in fewer is not in these pictures, and where it is seen is chance
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
 
 
@@ -86,8 +87,10 @@ class Row:
         top1_agreement: fraction of images with the same most likely label, or None without a head.
         norm_error: length of the difference over length of the expected, the worse of embedding and features, the
             worst image; 0 in files from before it was measured.
-        dense: of a method with dense heads, by name: the mean over images of the mean IoU of its classes with
-            the reference's; for a regression 1 - root mean square difference / spread of the reference's values.
+        dense: of a method with dense heads, by name: over all images, the mean IoU of its classes with the
+            reference's, of classes in at least a hundredth of the cells; for a regression 1 - root mean square
+            difference / spread of the reference's values.
+        sums: of one image, what `dense` is made of, see `dense_sums`; {} over all images.
         largest: of Core ML functions, the largest absolute value that was computed, float32's largest if that was
             infinite or not a number; None if it was not measured.
     """
@@ -101,6 +104,11 @@ class Row:
     norm_error: float = 0.0
     largest: float | None = None
     dense: Mapping[str, float] = field(default_factory=dict)
+    sums: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON, of a row over all images."""
+        return {name: value for name, value in vars(self).items() if name != "sums"}
 
 
 @dataclass(frozen=True)
@@ -152,14 +160,16 @@ class Verification:
     def _dense_complaint(self) -> str:
         outside = [(share, name, row) for row in self.rows for name, share in row.dense.items()]
         share, name, row = min(outside, key=lambda found: found[0])
+        finer = "fp32" if self.quantization == "int8" else "int8"
         return (
             f"the results of head {name} agree with the checkpoint's only to {share:.3f} by {row.method} at "
-            f"{row.cores} cores, {DENSE_AGREEMENT} is needed: try --quantize int8 or fp32, or more photos in --data"
+            f"{row.cores} cores, {DENSE_AGREEMENT} is needed: try --quantize {finer}, or --data with photos"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self) | {"passed": self.passed, "tolerance": self.tolerance}
+        rows = [row.to_dict() for row in self.rows]
+        return vars(self) | {"rows": rows, "passed": self.passed, "tolerance": self.tolerance}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verification:
@@ -215,8 +225,8 @@ def score(method: str, cores: int, found: Outputs, expected: Outputs, tasks: Seq
         max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
         top1_agreement=agrees,
         norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
-        dense={
-            task.name: dense_agreement(task, found.dense[task.name], expected.dense[task.name])
+        sums={
+            task.name: dense_sums(task, found.dense[task.name], expected.dense[task.name])
             for task in tasks
             if task.name in found.dense
         },
@@ -233,20 +243,36 @@ def over_images(rows: Sequence[Row]) -> Row:
         max_error=float(np.max([row.max_error for row in rows])),
         top1_agreement=float(np.mean(agreements)) if agreements else None,
         norm_error=float(np.max([row.norm_error for row in rows])),
-        dense={name: float(np.mean([row.dense[name] for row in rows])) for name in rows[0].dense},
+        dense={name: _agreement(np.sum([row.sums[name] for row in rows], axis=0)) for name in rows[0].sums},
+        sums={},
     )
 
 
-def dense_agreement(task: DenseTask, found: Float, expected: Float) -> float:
-    """How well a dense head's outputs (N, K k k) agree with the expected ones, up to 1; see `Row.dense`."""
+def dense_sums(task: DenseTask, found: Float, expected: Float) -> NDArray[np.float64]:
+    """Of a dense head's outputs (N, K k k) for one image, what can be added up over images.
+
+    Returns:
+        (K, K), cells by found and expected class; for a regression (4,): cells, the sum of the expected values, of
+        their squares, and of the squared differences.
+    """
     a, b = (values.reshape(len(values), task.values, -1).transpose(0, 2, 1) for values in (found, expected))
     if task.kind == "regression":
-        spread = max(float(b.std()), 1e-3 * (task.range[1] - task.range[0]))
-        return 1 - float(np.sqrt(np.square(a - b).mean())) / spread
-    first, second = a.argmax(axis=2).ravel(), b.argmax(axis=2).ravel()
-    table = np.bincount(first * task.values + second, minlength=task.values**2).reshape(task.values, -1)
-    both, either = np.diag(table), table.sum(axis=0) + table.sum(axis=1) - np.diag(table)
-    return float(np.mean(both[either > 0] / either[either > 0]))
+        wide = b.astype(np.float64)
+        return np.array([wide.size, wide.sum(), np.square(wide).sum(), np.square(a - wide).sum()])
+    pairs = a.argmax(axis=2).ravel() * task.values + b.argmax(axis=2).ravel()
+    return np.bincount(pairs, minlength=task.values**2).reshape(task.values, -1).astype(np.float64)
+
+
+def _agreement(sums: NDArray[np.float64]) -> float:
+    """How well results agree, up to 1; see `Row.dense`."""
+    if sums.ndim == 1:
+        count, total, squares, errors = sums.tolist()
+        spread = max(squares / count - (total / count) ** 2, 1e-12)
+        return float(1 - (errors / count / spread) ** 0.5)
+    both = np.diag(sums)
+    either = sums.sum(axis=0) + sums.sum(axis=1) - both
+    shown = either >= RARE * sums.sum()
+    return float(np.mean(both[shown] / either[shown]))
 
 
 def cosines(a: Float, b: Float) -> NDArray[np.float64]:

@@ -227,9 +227,7 @@ class _Folder:
         return Matrix(name, _COMPRESSIONS[self._how(name)](_float32(weight)), _float32(bias))
 
     def dense(self, head: DenseHead) -> Matrix:
-        """Small, but read by every patch: int8, unless everything is plain."""
-        plain = (self._compression if self._recipe is None else self._recipe.default) in ("fp32", "fp16")
-        return Matrix(f"dense_{head.task.name}", (_plain if plain else _int8)(head.weight), head.bias)
+        return Matrix(f"dense_{head.task.name}", Plain(head.weight), head.bias)
 
     def _how(self, name: str) -> Compression:
         """How the matrix of this name is stored."""

@@ -135,7 +135,6 @@ def quantize(folded: FoldedModel, recipe: QuantizationRecipe, round: Round = nea
             for block in folded.blocks
         ),
         projection=None if folded.projection is None else rounded(folded.projection),
-        dense=tuple(nearest(head, "fp32" if recipe.default == "fp32" else "int8") for head in folded.dense),
     )
 
 
