@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
 from veca_edge.files import cache_folder, replacing
 from veca_edge.governor.points import Front, operating_points
@@ -163,10 +164,9 @@ def _path(model: Model) -> Path | None:
 
 def _recall(path: Path) -> Profile | None:
     """The profile in a file; None if there is none, or it is damaged or of another version."""
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, VecaError):
-        if path.stat().st_size > LARGEST:
-            return None
-        values = json.loads(path.read_text("utf-8"))
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, VecaError):
+        with path.open("rb") as file:
+            values = parse_json(file.read(LARGEST + 1), LARGEST)
         timed, seconds, others = (finite(values[name], 0, 1e9) for name in ("timed", "seconds", "others"))
         if timed is None or seconds is None or (others is None and values["others"] is not None):
             return None

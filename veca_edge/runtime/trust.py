@@ -3,6 +3,9 @@
 A program with the right digest can still be hostile or made by a broken tool, and ExecuTorch answers some of those
 with a crash. Files that were tried here before (or written by `veca-edge convert` here) are remembered by the
 digest of all their bytes, so this costs a few seconds once per file.
+
+An app (frozen, embedded, on a phone) has no Python that a child could be started with, and its maker chose the
+file: there the trial runs in the app's own process, where it still finds values that are not numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 from veca_edge.errors import VecaError
 from veca_edge.files import cache_folder
 from veca_edge.modelfile.pte import ModelFile
-from veca_edge.runtime.child import answer, run_child
+from veca_edge.runtime.child import answer, python, run_child
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
 
@@ -29,7 +32,7 @@ def remember(file: ModelFile) -> None:
 
 
 def ensure_harmless(file: ModelFile) -> None:
-    """Run an unknown file's program in a child process.
+    """Run an unknown file's program in a child process; inside an app in this one.
 
     Raises:
         VecaError: the program crashed, hung, or could not run one small image.
@@ -38,7 +41,10 @@ def ensure_harmless(file: ModelFile) -> None:
         if file.digest and _marker(file).exists():
             return
     try:
-        run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
+        if python() is None:
+            _try(str(file.path), lambda _: None)
+        else:
+            run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
     except VecaError as error:
         raise VecaError(f"{error}; it was not loaded") from None
     remember(file)

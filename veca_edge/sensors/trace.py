@@ -2,7 +2,8 @@
 
     {"time": 12.5, "battery": 0.83, "thermal": "fair", "temperatures": [["cpu", 61.5]], …}
 
-A field that is null or absent is unknown; `sources`, which `veca-edge sensors --json` adds, is passed over.
+A field that is null or absent is unknown; what `veca-edge sensors --json` adds (`sources`, `left_out`) is passed
+over.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 LONGEST = 1 << 20  # bytes of a line
 LATEST = 1e12  # seconds: far beyond any clock, and no digit of a millisecond is lost
-IGNORED = ("sources",)
+IGNORED = ("sources", "left_out")
 
 
 def state_record(state: DeviceState) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from typing import Any
 
 import torch
 
+from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
 from veca_edge.files import is_there, write_whole
 from veca_edge.model.untrusted import load_untrusted
 
 FORMAT = 1
+MAX_LINE = 1 << 20  # characters of a line of the log
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,10 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
     if not is_there(path):
         return
     with path.open(encoding="utf-8", errors="replace") as stream:
-        for text in stream:
+        while text := stream.readline(MAX_LINE):
             try:
-                line = json.loads(text)
-            except ValueError:
+                line = parse_json(text)
+            except VecaError:
                 continue
-            if isinstance(line, dict) and isinstance(line.get("step"), int):
+            if isinstance(line, dict) and type(line.get("step")) is int:
                 yield line
