@@ -18,10 +18,10 @@ from veca_edge.cli.main import main as command_line
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.samples import sample_images
+from veca_edge.runtime import trust
 from veca_edge.runtime.engines.executorch import Program
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
-from veca_edge.runtime.trust import remember
 
 TINY = "tiny"  # the small model: its checkpoint is converted and verified
 SIZE = 128  # pixels
@@ -108,10 +108,11 @@ def commands(folder: Path, output: Path) -> Found:
 
 
 def main(folder: Path, output: Path) -> None:
+    trust.TIMEOUT = 1200.0  # an emulated processor is slow, the more so beside other work
     found = resized()
     for path in sorted(folder.glob("*.pte")):
         if path.stem != "int8":  # which is tried in a child process first
-            remember(read_model_file(path))
+            trust.remember(read_model_file(path))
         model = veca_edge.load(path, threads=1)
         here = calls(model) | stream(model)
         model.close()
