@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ import pytest
 
 from tests.fakes import names
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.files import LineWriter, cache_folder, check_target, replacing, same_file
+from veca_edge.files import (
+    LineWriter,
+    cache_folder,
+    check_target,
+    is_folder,
+    is_package,
+    is_regular,
+    is_there,
+    replacing,
+    same_file,
+)
 from veca_edge.playback.writers import PendingFile
 
 
@@ -32,6 +43,16 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("ask", [is_there, is_regular, is_folder, is_package])
+def test_a_question_that_has_no_answer_is_an_error(ask: Callable[[Path], bool], tmp_path: Path) -> None:
+    """From Python 3.14 on Path's own methods say no."""
+    assert not ask(tmp_path / "nothing")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in (("x" * 300, "name too long"), ("loop", "symbolic links"), ("nu\0ll", "null")):
+        with pytest.raises(VecaError, match=rf"^cannot read .*{reason}"):
+            ask(tmp_path / name)
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from veca_edge.cli.main import COMMANDS
+from veca_edge.errors import VecaError, require
 
 BLOCK = """
 import sys
@@ -82,3 +83,12 @@ def test_a_missing_package_is_one_line(package: str, arguments: list[str], said:
     result = _python(hide + f"from veca_edge.cli.main import main\nmain({arguments})")
     assert result.returncode == 2
     assert result.stderr.strip() == f"veca-edge: {said}"
+
+
+def test_a_package_that_a_newer_python_lacks_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    older, newer = r"is not installed: pip install 'veca-edge\[coreml\]'", "there is not for Python 3.14: use"
+    for version, expected in (((3, 13), older), ((3, 14), newer)):
+        monkeypatch.setattr("sys.version_info", version)
+        with pytest.raises(VecaError, match=rf"^this needs coremltools, which {expected}"):
+            require("coremltools", "coreml")

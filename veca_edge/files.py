@@ -28,10 +28,19 @@ def is_regular(path: Path) -> bool:
     return mode is not None and stat.S_ISREG(mode)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder, links followed; VecaError if that cannot be told.
+
+    Path.is_dir and its like are no answer for a name from outside: a name that is too long or a folder that is
+    locked is an OSError for them before Python 3.14, and "no" from then on.
+    """
+    mode = _mode_or_error(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
 def is_package(path: Path) -> bool:
     """Whether this is a folder that says it is a Core ML package; VecaError if that cannot be told."""
-    mode = _mode_or_error(path)
-    if mode is None or not stat.S_ISDIR(mode):
+    if not is_folder(path):
         return False
     return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
 
@@ -82,11 +91,11 @@ def check_package_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: {error}") from None
     if target.suffix != PACKAGE_SUFFIX:
         raise VecaError(f"cannot write {name}: a Core ML package is a folder whose name ends in {PACKAGE_SUFFIX}")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
-    if is_there(target) and not target.is_dir():
+    if is_there(target) and not is_folder(target):
         raise VecaError(f"cannot write {name}: a file has this name: choose another")
-    if target.is_dir() and not (target / PACKAGE_MANIFEST).is_file() and any(target.iterdir()):
+    if is_folder(target) and not is_regular(target / PACKAGE_MANIFEST) and any(target.iterdir()):
         raise VecaError(f"cannot write {name}: it is a folder that is not a Core ML package: choose another name")
     return target
 

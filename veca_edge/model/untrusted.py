@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import pickle
@@ -53,6 +54,8 @@ def shown(value: object) -> str:
 
 
 def _check_kind(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+        path.stat()  # raises what Path's own questions answer with "no" from Python 3.14 on
     if path.is_dir():
         raise VecaError("is a directory; give the checkpoint file inside it")
     if not path.exists():

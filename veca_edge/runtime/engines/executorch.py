@@ -9,12 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile
+from veca_edge.runtime.engines.binding import input_maker, load_binding
 from veca_edge.runtime.engines.engine import Encoded
-from veca_edge.runtime.engines.weight_cache import enable_weight_cache
+from veca_edge.runtime.engines.weight_cache import enable_weight_cache, warn_without_cache
 from veca_edge.runtime.native import quiet, release_freed_memory
 from veca_edge.runtime.streaming.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.threads import check_threads
@@ -51,20 +52,15 @@ class Program:
     """
 
     def __init__(self, file: ModelFile, threads: int) -> None:
-        require("executorch", "run")
         self._path = file.path
         with quiet():
-            import torch
-
-            # The module behind `portable_lib`, whose Python wrapper imports the whole exporter: 4 s and 150 MB.
-            from executorch.extension.pybindings import _portable_lib as portable_lib
-
+            binding, self._input = load_binding(), input_maker()
             # Only packed weights that the cache holds are shared between methods.
             self.shares_weights = enable_weight_cache()
-            portable_lib._unsafe_reset_threadpool(threads)
+            binding._unsafe_reset_threadpool(threads)
             try:
-                self._module: Any = portable_lib._load_for_executorch(
-                    str(file.path), program_verification=portable_lib.Verification.InternalConsistency
+                self._module: Any = binding._load_for_executorch(
+                    str(file.path), program_verification=binding.Verification.InternalConsistency
                 )
                 names = set(self._module.method_names())
             except RuntimeError as error:
@@ -74,7 +70,8 @@ class Program:
             raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
         self._methods = names
         self.loaded: set[str] = set()
-        self._from_numpy = torch.from_numpy
+        if not self.shares_weights:
+            warn_without_cache()
 
     def check_shapes(self, manifest: Manifest) -> None:
         """Refuse a manifest whose sizes are not those of the program.
@@ -119,12 +116,12 @@ class Program:
         return outputs
 
     def _call(self, method: str, inputs: Sequence[Float]) -> list[Float]:
-        tensors = [self._from_numpy(array) for array in inputs]
+        given = [self._input(array) for array in inputs]  # kept until the call ends: it reads their memory
         try:
-            outputs = self._module.run_method(method, tensors, clone_outputs=False)
+            outputs = self._module.run_method(method, given, clone_outputs=False)
         except RuntimeError as error:
             raise VecaError(f"ExecuTorch could not run {method}: {error}") from None
-        return [output.numpy() for output in outputs]
+        return [np.asarray(output) for output in outputs]
 
     def close(self) -> None:
         """Free the program and its packed weights."""
