@@ -80,24 +80,13 @@ def stream(model: Model) -> Found:
 
 def commands(folder: Path, output: Path) -> Found:
     """Exit statuses and what was written; what they say goes to standard error."""
-    made = output.with_name(f"{TINY}-by-{output.stem}.pte")
-    log = output.with_suffix(".jsonl")
+    made, log = output.with_name(f"{TINY}.pte"), output.with_name("frames.jsonl")
+    checkpoint = folder / f"{TINY}.pt"
+    headless = ["--headless", "--frames", 3, "--cores", 8, "--log", log]
     asked = {
-        "run": [
-            "run",
-            folder / "int8.pte",
-            "--source",
-            CLIP,
-            "--headless",
-            "--frames",
-            3,
-            "--cores",
-            8,
-            "--log",
-            log,
-        ],
-        "convert": ["convert", folder / f"{TINY}.pt", "--output", made, "--no-evaluate"],
-        "verify": ["verify", made, "--checkpoint", folder / f"{TINY}.pt"],
+        "run": ["run", folder / "int8.pte", "--source", CLIP, *headless],
+        "convert": ["convert", checkpoint, "--output", made, "--no-evaluate"],
+        "verify": ["verify", made, "--checkpoint", checkpoint],
     }
     found: Found = {}
     for name, words in asked.items():

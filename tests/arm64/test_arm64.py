@@ -23,8 +23,9 @@ pytestmark = [
 
 def probed(python: str | Path, folder: Path, name: str) -> Found:
     """What the interpreter's processor computes of the models in a folder."""
-    output = folder / f"{name}.npz"
-    environment = os.environ | {"VECA_EDGE_CACHE": str(folder / f"cache of {name}")}
+    output = folder / name / "found.npz"
+    output.parent.mkdir()
+    environment = os.environ | {"VECA_EDGE_CACHE": str(output.parent / "cache")}
     subprocess.run([python, "-m", "tests.arm64.probe", folder, output], cwd=ROOT, env=environment, check=True)
     with np.load(output) as found:
         return dict(found)
