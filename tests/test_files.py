@@ -165,6 +165,30 @@ def test_an_old_log_stays_until_the_first_line(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
+@pytest.mark.parametrize(
+    ("content", "replaced"),
+    [
+        (b"", True),
+        (b'{"time": 1, "thermal": null}\n{"cut', True),
+        (b'{"time": 1}\n', False),
+        (b'["thermal"]\n', False),
+        (b"\xff\xd8\xff\xe0 a photo", False),
+        (b"[" * 100_000, False),
+    ],
+)
+def test_only_a_file_of_the_same_kind_is_replaced(tmp_path: Path, content: bytes, replaced: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    if replaced:
+        with LineWriter(path, mark="thermal") as writer:
+            writer.write({"thermal": "fair"})
+        assert path.read_text() == '{"thermal": "fair"}\n'
+        return
+    with pytest.raises(VecaError, match="a file of another kind has this name"):
+        LineWriter(path, mark="thermal")
+    assert path.read_bytes() == content
+
+
 def test_log_refuses_what_is_not_a_number(tmp_path: Path) -> None:
     with LineWriter(tmp_path / "a.jsonl") as writer:
         writer.write({"a": 1})

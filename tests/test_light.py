@@ -70,8 +70,8 @@ def test_help_needs_no_engine(command: str) -> None:
         ("torch", ["convert"], "this needs torch, which is not installed: pip install 'veca-edge[convert]'"),
         ("cv2", ["run", "--headless"], "this needs cv2, which is not installed: pip install 'veca-edge[run]'"),
         # What is not there is said first.
-        ("cv2", ["run", "nowhere.pte", "--headless"], "nowhere.pte: no such file"),
-        ("cv2", ["run", "--source", "nowhere.mp4"], "there is no file or folder nowhere.mp4"),
+        ("cv2", ["run", "nowhere.pte", "--headless"], "nowhere.pte: no such file or folder: check the path"),
+        ("cv2", ["run", "--source", "nowhere.mp4"], "nowhere.mp4: no such file or folder: check the path"),
         ("torch", ["inspect", "nowhere.pt"], "nowhere.pt: no such file or folder: check the path"),
     ],
 )

@@ -13,25 +13,43 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what native code writes to standard error: ExecuTorch logs how it looks for processor details.
+    """Discard what is written to standard error: ExecuTorch logs how it looks for processor details.
 
-    File descriptor 2 is shared by all threads, so this is kept to imports and to opening a model.
+    Descriptors are shared by all threads, so this is kept to imports and to opening a model.
     """
-    try:
+    with contextlib.ExitStack() as stack:
         if sys.stderr is not None:
-            sys.stderr.flush()
-        saved = os.dup(2)
-    except (OSError, ValueError):  # nobody listens
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+        nowhere = stack.enter_context(Path(os.devnull).open("wb"))
+        for descriptor in _listeners():
+            stack.enter_context(_redirected(descriptor, nowhere.fileno()))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _listeners() -> set[int]:
+    """Where native code writes its complaints, and where Python does: two descriptors in the command line."""
+    found = {2}
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        found.add(sys.stderr.fileno())
+    return found
+
+
+@contextlib.contextmanager
+def _redirected(descriptor: int, target: int) -> Iterator[None]:
+    """Let a descriptor lead elsewhere for a while; one that is closed stays closed."""
+    try:
+        saved = os.dup(descriptor)
+    except OSError:  # nobody listens
         yield
         return
     try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
+        os.dup2(target, descriptor)
+        yield
     finally:
-        os.dup2(saved, 2)
+        os.dup2(saved, descriptor)
         os.close(saved)
 
 
