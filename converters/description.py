@@ -22,6 +22,7 @@ def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
         "image_size": image_size,
         "preprocessing": Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": image_size}),
         "source_digest": checkpoint.digest,
+        "heads": {head.task.name: head.task.to_dict() for head in checkpoint.dense},
     }
 
 

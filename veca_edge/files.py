@@ -6,6 +6,9 @@ import json
 import os
 import secrets
 import stat
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +17,11 @@ from typing import Any, BinaryIO
 from veca_edge.errors import StreamError, VecaError
 
 PACKAGE_SUFFIX = ".mlpackage"
+# What Python's reader of ZIP archives raises for damaged ones.
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
+    *(RuntimeError, ValueError, OverflowError, IndexError, KeyError),
+)
 PACKAGE_MANIFEST = "Manifest.json"
 LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
@@ -99,12 +107,12 @@ def check_target(path: str | Path) -> Path:
 
 
 def check_checkpoint_target(path: str | Path) -> Path:
-    """`check_target` for a checkpoint, which must not look like a model file.
+    """`check_target` for a checkpoint, which must not look like a file of another kind.
 
     Raises:
-        VecaError: also for a name that ends in .pte or .mlpackage.
+        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage.
     """
-    if Path(path).suffix.lower() in (".pte", PACKAGE_SUFFIX):
+    if Path(path).suffix.lower() in (".pte", ".safetensors", PACKAGE_SUFFIX):
         raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
     return check_target(path)
 

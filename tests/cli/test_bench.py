@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from tests.calibration.benchmark.small_models import write_tiny
 from veca_edge.cli.main import main
 
+WHOLE_PATCHES = "image size 70 is not a multiple of the patch size 16: use 64, for example"
 PICTURE_NAMES = "--plot streams.txt: use a name that ends in .png, .svg or .pdf"
 FRESH_PROCESS = {
     "load_ms": 5.0,
@@ -142,7 +143,7 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["{pte}", "--cores", "24"], "24 cores: this model offers 8, 16"),
         (
             ["{pte}", "--image-size", "70"],
-            "image size 70 is not a multiple of the patch size 16: use 64, for example",
+            WHOLE_PATCHES,
         ),
         (
             ["{pte}", "--image-size", "64,512"],

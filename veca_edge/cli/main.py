@@ -28,6 +28,7 @@ GROUPS = {
         "inspect": "Show what a checkpoint or a model file contains.",
     },
     "Measure": {
+        "evaluate": "Evaluate a model on photos with right answers.",
         "bench": "Measure latency, memory and size of a model on this machine.",
         "calibrate": "Measure what each layer loses at fewer bits, and choose a recipe.",
         "simulate": "Try the governor on a simulated device or on a recording.",

@@ -36,6 +36,7 @@ Examples:
   veca-edge run model.pte --source clip.mp4 --view features
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
+  veca-edge run people.pte --source clip.mp4 --view masks --save out.mp4 --save-masks found/
   veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
@@ -43,7 +44,7 @@ Examples:
   veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
 
 \b
-Keys in the window: + and - cores, a auto, v view, space pause, s snapshot, h help, q or Esc quit.
+Keys in the window: + and - cores, a auto, v view, n next head, space pause, s snapshot, h help, q or Esc quit.
 Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is printed; the exit status is then
 130 or 143. It is 2 for bad input, 1 if the camera or a disk fails during the run, else 0.
 """
@@ -112,6 +113,9 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.option(
     "--view", type=click.Choice(VIEWS), default=RunRequest.view, show_default=True, help="Choose what to draw."
 )
+@click.option(
+    "--head", metavar="NAME", show_default="the model's first", help="Choose the dense head whose masks are drawn."
+)
 @click.option("--headless", is_flag=True, help="Open no window.")
 @click.option(
     "--serve",
@@ -140,6 +144,13 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write one JSON line per frame. An older log is replaced, any other file is not.",
+)
+@click.option(
+    "--save-masks",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Save what the head says of each frame: PNGs of class numbers in DIR/masks with DIR/labels.txt, or of "
+    "values in DIR/values with DIR/scale.txt, as `veca-edge fit-head` reads them.",
 )
 @click.option("--frames", type=Count(min=1), show_default="all", help="Stop after this many frames.")
 @click.option(

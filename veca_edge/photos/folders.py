@@ -125,6 +125,20 @@ def read_any_folder(folder: Path, say: Say, seed: int) -> tuple[Photos, Photos]:
     return splits.train.shuffled(seed), splits.val.shuffled(seed)
 
 
+def read_labelled(folder: Path, say: Say = lambda _: None) -> Photos:
+    """Labelled photos to evaluate on: those of a folder's `val` if it has one, else all of them.
+
+    Args, errors: as for `read_folder`; one label is enough.
+    """
+    folder = photo_folder(folder)
+    place = folder / "val" if _has_folders(folder / "val") else folder
+    with Skipped(say) as skipped:
+        found = _labelled(place, say, skipped, leave_out=("unlabelled",))
+    if not found:
+        raise VecaError(f"{shortened(place)} has no photos in folders named after their labels")
+    return _photos(found, tuple(sorted(found)))
+
+
 def joined(parts: Sequence[Photos]) -> Photos:
     """Several lists with the same labels, one after the other."""
     paths = tuple(path for part in parts for path in part.paths)

@@ -63,8 +63,9 @@ def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:
     from veca_edge.runtime.engines.executorch import ExecutorchEngine
 
     file = read_model_file(path)
+    engine = ExecutorchEngine(file, threads=1)  # compares the manifest's sizes with the program's
     patches = np.full((4, 3 * file.manifest.patch_size**2), 127, np.float32)
-    for features in ExecutorchEngine(file, threads=1).try_all(patches):
+    for features in engine.try_all(patches):
         if not np.isfinite(features).all():
             raise VecaError(f"{path}: its program computes values that are not numbers")
     return {}

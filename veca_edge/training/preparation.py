@@ -17,9 +17,9 @@ from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_a
 from veca_edge.training.settings import Recipe, plain
 from veca_edge.training.state import RunFiles
 from veca_edge.training.teachers import MobileNetV2, Teacher, load_teacher
-from veca_edge.training.trainer import Report, Stop, TrainingError, autocast_for
+from veca_edge.training.trainer import Report, Stop, TrainingError
 from veca_edge.training.tuning import accuracy, tune
-from veca_edge.training.world import World
+from veca_edge.training.world import World, autocast_for
 
 
 class StoppedError(TrainingError):

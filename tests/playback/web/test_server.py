@@ -120,7 +120,7 @@ def test_controls_reach_the_run(web: WebView, connect: Callable[..., Any]) -> No
     [
         {}, [], None, 3, "x", {"cores": 9}, {"cores": True}, {"cores": 16.0}, {"cores": None}, {"cores": [8]},
         {"view": "x"}, {"view": ["labels"]}, {"view": None}, {"paused": 1}, {"paused": None}, {"quit": True},
-        {"cores": 8, "snapshot": True}, {"budgets": [1]},
+        {"cores": 8, "snapshot": True}, {"budgets": [1]}, {"view": "masks"}, {"head": "people"}, {"head": ""},
     ],
 )  # fmt: skip
 def test_controls_out_of_range(web: WebView, connect: Callable[..., Any], wishes: Any) -> None:
@@ -135,6 +135,17 @@ def test_controls_that_this_run_does_not_offer(connect: Callable[..., Any]) -> N
         assert control(connect(web), {"cores": 8}).status == 409
         assert control(connect(web), {"view": "plain"}).status == 400
         assert control(connect(web), {"paused": True}).status == 204
+
+
+def test_masks_are_offered_by_models_with_heads_only(web: WebView, connect: Callable[..., Any]) -> None:
+    client = connect(web)
+    assert "masks" not in json.loads(client.ask("/state").body)["run"]["views"]
+    chosen = ViewState(8, (8,), heads=("people", "rooms"), head="people")
+    web.board.begin(type(CHOICES)("m", "s", (8,), False, False, chosen.views, chosen.heads))
+    assert "masks" in json.loads(client.ask("/state").body)["run"]["views"]
+    assert control(client, {"view": "masks", "head": "rooms"}).status == 204
+    steered = web.board.steer(chosen, 1)
+    assert (steered.view, steered.head) == ("masks", "rooms")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 1000, b"\xff\xfe", b'{"cores": 1e999}', b"9" * 1000])

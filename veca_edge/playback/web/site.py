@@ -175,13 +175,14 @@ class Site:
 
 
 def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
-    """Fields of a `ViewState` from a viewer's JSON: {"cores": N or "auto", "view": NAME, "paused": BOOL}.
+    """Fields of a `ViewState` from a viewer's JSON: {"cores": N or "auto", "view": NAME, "head": NAME,
+    "paused": BOOL}.
 
     Raises:
         RequestError: it is something else, or not on offer.
     """
-    if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= {"cores", "view", "paused"}:
-        raise RequestError(400, "unknown control: use cores, view or paused")
+    if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= {"cores", "view", "head", "paused"}:
+        raise RequestError(400, "unknown control: use cores, view, head or paused")
     if "cores" in wishes:
         cores = wishes["cores"]
         if choices.alternating:
@@ -192,6 +193,8 @@ def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
             )
     if "view" in wishes and wishes["view"] not in choices.views:
         raise RequestError(400, f"unknown view: use {', '.join(choices.views)}")
+    if "head" in wishes and wishes["head"] not in choices.heads:
+        raise RequestError(400, f"unknown head: use {', '.join(choices.heads) or 'none, there are none'}")
     if type(wishes.get("paused", False)) is not bool:
         raise RequestError(400, "paused must be true or false")
     return {key: None if value == "auto" else value for key, value in wishes.items()}

@@ -18,6 +18,7 @@ from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import check_image_size, check_many_images, halved
+from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
@@ -63,6 +64,7 @@ class Stream:
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
         self._logits: Float | None = None
+        self._dense: dict[str, Float] = {}
         self._anchor: Float | None = None
         self._drifted = self._moving = False
         self._remembers = True
@@ -110,6 +112,7 @@ class Stream:
         """Forget everything: the next frame is a keyframe."""
         self._state, self.cache = None, None
         self._embedding, self._logits, self._anchor = None, None, None
+        self._dense = {}
         self._drifted, self._moving, self._remembers = False, False, True
         self._detector.reset()
 
@@ -152,6 +155,7 @@ class Stream:
         assert self._embedding is not None
         computed = np.zeros(grid[0] * grid[1], np.bool_)
         computed[plan.patches] = True
+        computed = computed.reshape(grid)
         return Result(
             embedding=self._embedding.copy(),
             features=self.cache.features.copy().reshape(*grid, -1),
@@ -162,7 +166,11 @@ class Stream:
             image_size=(fitted.image.shape[0], fitted.image.shape[1]),
             crop=fitted.crop,
             latency=perf_counter() - start,
-            computed=computed.reshape(grid),
+            computed=computed,
+            dense={
+                task.name: dense_result(task, self._dense[task.name], grid, fitted.crop, computed)
+                for task in model.tasks
+            },
             keyframe=plan.keyframe,
             oldest=int(self._detector.age.max()),
         )
@@ -182,7 +190,17 @@ class Stream:
             raise
         assert self.cache is not None
         self._embedding, self._logits = embedding, self._model.logits(embedding, self.cache.features)
+        self._update_dense(self.cache.features, plan)
         self._follow_drift(embedding, plan.keyframe and self._remembers)
+
+    def _update_dense(self, features: Float, plan: Plan) -> None:
+        """Dense heads read single patches, so that only those of computed ones can change."""
+        for head in self._model.dense_heads:
+            name = head.task.name
+            if plan.keyframe or name not in self._dense:
+                self._dense[name] = head.outputs(features)
+            else:
+                self._dense[name][plan.patches] = head.outputs(features[plan.patches])
 
     def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
         """Notice when the cores say something else than when most patches were computed."""
