@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from tests.fakes import names
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.files import LineWriter, cache_folder, check_target, replacing, same_file
+from veca_edge.files import LineWriter, cache_folder, check_target, regular_file, replacing, same_file
 from veca_edge.playback.writers import PendingFile
 
 
@@ -63,6 +64,36 @@ def test_odd_targets_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest
         assert len(str(caught.value).splitlines()) == 1
         assert len(str(caught.value)) < 320
     assert names(tmp_path) == ["fifo", "file", "loop"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+def test_only_regular_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("link").symlink_to("file")
+    Path("dangling").symlink_to("nothing")
+    Path("to-fifo").symlink_to("fifo")
+    os.mkfifo("fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        assert [regular_file(name) for name in ("file", "link", "~/file")] == [
+            Path("file"),
+            Path("link"),
+            tmp_path / "file",
+        ]
+        refused = {
+            "fifo": "a pipe",
+            "to-fifo": "a pipe",
+            "socket": "a socket",
+            ".": "a folder",
+            os.devnull: "a device",
+        }
+        missing = dict.fromkeys(("none", "dangling", "file/a"), "no such file")
+        odd = {"a\0b": "null", "a" * 300: "too long", "~nobody-of-this-name/a": "no home folder"}
+        for name, reason in {**refused, **missing, **odd}.items():
+            with pytest.raises(VecaError, match=reason):
+                regular_file(name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")

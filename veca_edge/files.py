@@ -28,6 +28,23 @@ def is_regular(path: Path) -> bool:
     return mode is not None and stat.S_ISREG(mode)
 
 
+def regular_file(path: str | Path) -> Path:
+    """The path, `~` expanded, if a regular file is there, links followed: the check of everything that is read.
+
+    Opening a pipe waits for a writer, for ever if there is none, and a device may have no end.
+
+    Raises:
+        VecaError: there is none, it is something else, or that cannot be told.
+    """
+    path = expanded(path)
+    mode = _mode_or_error(path)
+    if mode is None:
+        raise VecaError(f"cannot read {shortened(path)}: no such file")
+    if not stat.S_ISREG(mode):
+        raise VecaError(f"cannot read {shortened(path)}: it is {_kind(mode)}, not a regular file")
+    return path
+
+
 def is_package(path: Path) -> bool:
     """Whether this is a folder that says it is a Core ML package; VecaError if that cannot be told."""
     mode = _mode_or_error(path)
@@ -51,8 +68,7 @@ def check_target(path: str | Path) -> Path:
         reason = error.strerror if isinstance(error, OSError) else error
         raise VecaError(f"cannot write {name}: {reason}") from None
     if mode is not None and not stat.S_ISREG(mode):
-        kind = "a folder, not a regular file" if stat.S_ISDIR(mode) else "not a regular file"
-        raise VecaError(f"cannot write {name}: it is {kind}")
+        raise VecaError(f"cannot write {name}: it is {_kind(mode)}, not a regular file")
     if folder is None or not stat.S_ISDIR(folder):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
     return target
@@ -136,6 +152,12 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _kind(mode: int) -> str:
+    """What a thing that is not a regular file is, in words."""
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 @contextmanager
