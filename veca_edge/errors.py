@@ -17,6 +17,16 @@ class StreamError(VecaError):
     exit_status = 1
 
 
+def is_installed(module: str) -> bool:
+    """Whether `module`, an importable top-level name, can be imported."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # another thread is importing it just now, and it replaces itself meanwhile, as cv2 does
+        return True
+
+
 def require(module: str, extra: str) -> None:
     """Raise a one-line VecaError if `module` is not installed, naming the extra that brings it.
 
@@ -24,7 +34,5 @@ def require(module: str, extra: str) -> None:
         module: importable top-level name, for example "cv2".
         extra: the package's extra that installs it, for example "run".
     """
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
+    if not is_installed(module):
         raise VecaError(f"this needs {module}, which is not installed: pip install 'veca-edge[{extra}]'")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
-from veca_edge.files import is_regular, is_there, replacing, shortened
+from veca_edge.files import is_regular, is_there, regular_file, replacing, shortened
 from veca_edge.modelfile.manifest import Manifest
 
 TARGET = "executorch"
@@ -153,6 +153,22 @@ def read_model_file(path: str | Path) -> ModelFile:
         ) from None
     except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise VecaError(f"{path}: cannot be read: {error}") from None
+
+
+def read_program(file: ModelFile) -> bytes:
+    """The program's bytes, compared with the manifest's digest once more: native code trusts them.
+
+    Raises:
+        VecaError: the file has changed since it was read, or is gone.
+    """
+    try:
+        with regular_file(file.path).open("rb") as stream:
+            data = stream.read(file.manifest.program_size)
+    except OSError as error:
+        raise VecaError(f"{file.path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(data).hexdigest() != file.manifest.program_digest:
+        raise VecaError(f"{file.path}: changed while it was loaded: load it again")
+    return data
 
 
 def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:

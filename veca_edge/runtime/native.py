@@ -10,13 +10,24 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from veca_edge.runtime.turns import Turns
+
+_TURNS = Turns()
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Discard what native code writes to standard error: ExecuTorch logs how it looks for processor details.
 
-    File descriptor 2 is shared by all threads, so this is kept to imports and to opening a model.
+    File descriptor 2 is shared by all threads, so this is kept to imports and to opening a model, and threads that
+    want it take turns: each puts back what it found.
     """
+    with _TURNS, _discarding():
+        yield
+
+
+@contextlib.contextmanager
+def _discarding() -> Iterator[None]:
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
