@@ -35,12 +35,17 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("VECA_EDGE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_folder() == Path("/somewhere/veca-edge")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "veca-edge"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for base, expected in (("/some", Path("/some")), ("relative", tmp_path / ".cache"), ("", tmp_path / ".cache")):
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+        assert cache_folder() == expected / "veca-edge"
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    assert cache_folder() is None
+    monkeypatch.setattr(Path, "home", lambda: Path("~").expanduser())
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user whom the system does not know
+    assert cache_folder() is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")

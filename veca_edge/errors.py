@@ -1,14 +1,22 @@
 """Errors that a user can act on: one line that says what is wrong and what to do."""
 
+from veca_edge.encoding import printable
+
 
 class VecaError(Exception):
     """Bad usage or bad input. The command line prints the message and exits with status 2."""
 
     exit_status = 2
 
+    def __str__(self) -> str:
+        return printable(super().__str__())  # paths in it may hold bytes that are no text
+
 
 class VecaWarning(UserWarning):
     """Something works, but not as well as it could: one line that says what to do. The command line prints it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class StreamError(VecaError):

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from veca_edge.encoding import encoded
 from veca_edge.errors import StreamError, VecaError
 
 PACKAGE_SUFFIX = ".mlpackage"
@@ -124,12 +125,23 @@ def expanded(path: str | Path) -> Path:
         raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
 
 
-def cache_folder() -> Path:
-    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("VECA_EDGE_CACHE"):
+CACHE = "VECA_EDGE_CACHE"
+
+
+def cache_folder() -> Path | None:
+    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder.
+
+    None where there is no home folder, such as for services: everything works without, and is made each time.
+    """
+    if chosen := os.environ.get(CACHE):
         return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():  # relative ones are to be ignored, says the standard
+        return base / "veca-edge"
+    with suppress(RuntimeError, OSError):
+        if (home := Path.home()).is_dir():
+            return home / ".cache" / "veca-edge"
+    return None
 
 
 def shortened(path: Path) -> str:
@@ -213,7 +225,7 @@ class LineWriter:
         if self._file is None:
             raise StreamError(f"{self.path} is closed")
         try:
-            line = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
+            line = encoded(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         except ValueError:
             raise StreamError(f"a value for {shortened(self.path)} is not a finite number") from None
         end = self._file.tell() if self.lines else 0

@@ -43,6 +43,7 @@ def test_a_harmless_stranger_is_tried_once(default_model_file: Path, tmp_path: P
     program = default_model_file.read_bytes()[: file.manifest.program_size] + b"\0" * 16
     stranger = _with_program(default_model_file, tmp_path / "stranger.pte", program)
     marker = trust._marker(stranger)
+    assert marker is not None
     assert not marker.exists()
     veca_edge.load(stranger.path).close()
     assert marker.exists()

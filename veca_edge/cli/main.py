@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from veca_edge._version import __version__
+from veca_edge.encoding import escape_streams
 from veca_edge.errors import VecaError
 
 GROUPS = {
@@ -103,6 +104,7 @@ def main() -> None:
 def entry() -> None:
     """The console script: `main` with streams and signals in order."""
     _open_missing_streams()
+    escape_streams()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             # An exception instead of sudden death, so that unfinished files are removed.

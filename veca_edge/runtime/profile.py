@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from veca_edge.errors import VecaError
-from veca_edge.files import cache_folder, replacing
+from veca_edge.files import CACHE, cache_folder, is_regular, write_whole
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
@@ -141,8 +141,8 @@ def profile_device(
     others, start = OthersClock(), perf_counter()
     rows, timed = time_configurations(opener(model), wanted, clip_frames(START, FRAMES), advance)
     found = Profile(LatencyTable(tuple(rows)), device, timed, perf_counter() - start, others.cores())
-    if path is not None:
-        _remember(path, found)
+    if model.digest and (path is None or not _remember(path, found)):
+        say(f"the measurement cannot be kept and is made again next time: set {CACHE} to a folder for it")
     return found
 
 
@@ -155,16 +155,17 @@ def this_device(threads: int) -> Device:
 
 
 def _path(model: Model) -> Path | None:
-    """Where the profile is remembered; None for a model that does not come from a file."""
-    if not model.digest:
+    """Where the profile is remembered; None without a cache folder, or for a model that is not from a file."""
+    folder = cache_folder()
+    if not model.digest or folder is None:
         return None
-    return cache_folder() / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
+    return folder / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
 
 
 def _recall(path: Path) -> Profile | None:
     """The profile in a file; None if there is none, or it is damaged or of another version."""
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, VecaError):
-        if path.stat().st_size > LARGEST:
+        if not is_regular(path) or path.stat().st_size > LARGEST:
             return None
         values = json.loads(path.read_text("utf-8"))
         timed, seconds, others = (finite(values[name], 0, 1e9) for name in ("timed", "seconds", "others"))
@@ -177,8 +178,8 @@ def _recall(path: Path) -> Profile | None:
     return None
 
 
-def _remember(path: Path, profile: Profile) -> None:
-    """Keep a profile; without a cache folder it is measured again next time."""
+def _remember(path: Path, profile: Profile) -> bool:
+    """Keep a profile; whether that was possible."""
     values = {
         "format": FORMAT,
         "device": asdict(profile.device),
@@ -187,7 +188,9 @@ def _remember(path: Path, profile: Profile) -> None:
         "others": profile.others,
         "rows": profile.table.to_rows(),
     }
-    with suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(json.dumps(values), "utf-8")
+        write_whole(path, json.dumps(values).encode())
+    except (OSError, VecaError):
+        return False
+    return True

@@ -23,6 +23,8 @@ TIMEOUT = 120.0  # seconds for one small image; a large model on a small board n
 def remember(file: ModelFile) -> None:
     """Note that this file's program runs without harm; without a writable cache folder, do nothing."""
     marker = _marker(file)
+    if marker is None:
+        return
     with contextlib.suppress(OSError):
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
@@ -35,7 +37,8 @@ def ensure_harmless(file: ModelFile) -> None:
         VecaError: the program crashed, hung, or could not run one small image.
     """
     with contextlib.suppress(OSError):
-        if file.digest and _marker(file).exists():
+        marker = _marker(file)
+        if file.digest and marker is not None and marker.exists():
             return
     try:
         run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
@@ -44,8 +47,9 @@ def ensure_harmless(file: ModelFile) -> None:
     remember(file)
 
 
-def _marker(file: ModelFile) -> Path:
-    return cache_folder() / "harmless" / file.digest
+def _marker(file: ModelFile) -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / "harmless" / file.digest
 
 
 def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
+from veca_edge.encoding import encoded
 from veca_edge.playback.web.address import HostNames
 from veca_edge.playback.web.board import Board, Picture
 from veca_edge.playback.web.guard import Guard
@@ -111,7 +112,7 @@ class Site:
         await self._until(lambda: self._board.version > after, HOLD)
         if self._board.version <= after and not self._closing:
             return Response(204, lasting=True)
-        body = json.dumps(self._board.status(after), ensure_ascii=False, allow_nan=False).encode()
+        body = encoded(json.dumps(self._board.status(after), ensure_ascii=False, allow_nan=False))
         return Response(200, body, "application/json", lasting=True)
 
     async def _frame(self, address: str, request: Request) -> Response:
