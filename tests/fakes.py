@@ -123,7 +123,7 @@ class Clock:
         self.now += seconds
 
 
-def film(count: int = 6, fps: float = 1000.0) -> Source:
+def film(count: int = 6, fps: float = 240.0) -> Source:
     """A short film of flat pictures."""
     capture = FakeCapture([picture(20 * i % 256, 120, 160) for i in range(count)], fps=fps, count=count)
     return open_source("http://host/film.mp4", capture=lambda spec: capture)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.paths import ROOT
+from tests.paths import ASSETS, CLIP, ROOT
 
 # First words by which an indented line is known as a command; the others are layouts, formulas and output.
 PROGRAMS = (
@@ -21,6 +22,31 @@ INDENTED = re.compile(rf"^(?: {{4,}}|\t)(?:\$ )?((?:{'|'.join(PROGRAMS)})(?: .*)
 INLINE = re.compile(r"`(veca-edge [^`]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img [^>]*src=\"([^\"]+)\"")
 SOURCE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|swift|kt|toml))`")
+FRAMES = 40  # of the clip, enough for the governor's first look
+
+# By the beginning of a command, or all of it: why it is not run.
+NOT_RUN = {
+    r"veca-edge run(?!.*--headless)": "needs a camera or a screen, or waits for visitors",
+    r"veca-edge run .*--(serve|source rtsp|camera)": "waits for visitors, or needs a camera",
+    r"veca-edge bench": "minutes on a quiet machine; tests/cli/test_bench.py runs it at small sizes",
+    r"veca-edge train(?!.*--print-config)|torchrun": "hours; tests/cli/test_train.py trains a small model",
+    r"veca-edge sensors .*--(watch|record)(?!.*--samples)": "goes on until Ctrl-C",
+    r"veca-edge .*…": "a pattern, not a command",
+    r"make|pip|apt|git": "changes the machine, or needs a network",
+    r"python (apps/python-mobile/prepare|tests/golden/\w+)\.py": "writes into the repository",
+    r"python apps/desktop/demo\.py(?!.*--headless)": "needs a camera or a screen",
+    r"unzip|ssh|adb|cd|briefcase|gradle|swift|xcodegen": "needs a program or a device that is not here",
+}
+# The same for what takes over ten seconds and has tests of its own: run with RUN_SLOW=1.
+SLOW = {
+    r"veca-edge calibrate": "tests/cli/test_calibrate.py",
+    r"veca-edge convert(?! veca\.pt --target (executorch|coreml) --output [Vv]eca\.)": "tests/cli/test_convert*.py",
+}
+# The model files that pages name, and what makes them of the folder's checkpoint.
+MADE = {
+    "veca.pte": "veca-edge convert veca.pt --target executorch --output veca.pte",
+    "Veca.mlpackage": "veca-edge convert veca.pt --target coreml --output Veca.mlpackage",
+}
 
 
 @dataclass(frozen=True)
@@ -135,3 +161,45 @@ def anchor(heading: str) -> str:
     """The name by which GitHub's links find a heading."""
     words = re.sub(r"[^\w\- ]", "", heading.lstrip("# ").lower())
     return words.replace(" ", "-")
+
+
+def matches(example: Example, table: Mapping[str, str]) -> bool:
+    """Whether a table like `NOT_RUN` names this command."""
+    return any(re.match(pattern, example.text) for pattern in table)
+
+
+def make_folders(folder: Path, example: Example) -> None:
+    """Make the folders into which a command writes model files, such as an app's."""
+    for argument in example.text.split():
+        if argument.endswith((".pte", ".mlpackage")):
+            (folder / argument).parent.mkdir(parents=True, exist_ok=True)
+
+
+def furnish(folder: Path) -> None:
+    """Put there what the pages speak of: veca.pt, clip.mp4, two shelves, photo.jpg, photos/ and labelled/."""
+    from tests.converters.checkpoints import random_checkpoint
+    from veca_edge.model.checkpoint import write_checkpoint
+
+    write_checkpoint(random_checkpoint(("milk", "juice", "bread"), num_cores=64), folder / "veca.pt")
+    shutil.copytree(ASSETS / "photos", folder / "photos")
+    shutil.copy(ASSETS / "photos" / "milk.jpg", folder / "photo.jpg")
+    for index, photo in enumerate(sorted((folder / "photos").glob("*.jpg"))):
+        label = folder / "labelled" / ("milk", "juice")[index % 2]
+        label.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, label)
+    _write_clip(folder / "clip.mp4")
+
+
+def _write_clip(path: Path) -> None:
+    import cv2
+
+    clip = cv2.VideoCapture(str(CLIP))
+    frames = [clip.read()[1] for _ in range(FRAMES)]
+    for name, frame in (("shelf-1.jpg", frames[0]), ("shelf-2.jpg", frames[-1])):  # two looks at one scene
+        cv2.imwrite(str(path.with_name(name)), frame)
+    height, width, _ = frames[0].shape
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (width, height))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    clip.release()

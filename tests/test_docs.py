@@ -1,7 +1,8 @@
 """Every page: its links lead somewhere, its commands and its Python work as they stand there.
 
 All examples run in one folder with small stand-ins for the files that the pages speak of, page by page and line by
-line, each command line once. `NOT_RUN` and `SLOW` name what is not run and why; its options are checked.
+line, each command line once. `NOT_RUN` and `SLOW` (`pages.py`) name what is not run and why; its options are
+checked. `test_fresh.py` runs the same in an environment of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ from click.testing import CliRunner
 
 from tests.apps.java_bridge import Java
 from tests.apps.objective_c import ObjectiveC
-from tests.pages import Example, page_paths, read_page
-from tests.paths import ASSETS, CLIP, ROOT
+from tests.pages import MADE, NOT_RUN, SLOW, Example, furnish, make_folders, matches, page_paths, read_page
+from tests.paths import ROOT
 from veca_edge.cli import options
 from veca_edge.cli.main import COMMANDS, main
 from veca_edge.model.config import VecaConfig
@@ -34,30 +34,6 @@ PAGES = {path: read_page(path) for path in page_paths()}
 COMMAND_LINES = [example for page in PAGES.values() for example in page.commands]
 CODE = [example for page in PAGES.values() for example in page.code]
 MENTIONS = [example for page in PAGES.values() for example in page.mentions]
-FRAMES = 40  # of the clip, enough for the governor's first look
-
-# By the beginning of a command, or all of it: why it is not run.
-NOT_RUN = {
-    r"veca-edge run(?!.*--headless)": "needs a camera or a screen, or waits for visitors",
-    r"veca-edge run .*--(serve|source rtsp|camera)": "waits for visitors, or needs a camera",
-    r"veca-edge bench": "minutes on a quiet machine; tests/cli/test_bench.py runs it at small sizes",
-    r"veca-edge train(?!.*--print-config)|torchrun": "hours; tests/cli/test_train.py trains a small model",
-    r"veca-edge sensors .*--(watch|record)(?!.*--samples)": "goes on until Ctrl-C",
-    r"veca-edge .*…": "a pattern, not a command",
-    r"make|pip|apt|git": "changes the machine, or needs a network",
-    r"python (apps/python-mobile/prepare|tests/golden/\w+)\.py": "writes into the repository",
-    r"python apps/desktop/demo\.py": "needs a camera or a screen; tests/apps/test_desktop.py plays a clip",
-    r"unzip|ssh|adb|cd|briefcase|gradle|swift|xcodegen": "needs a program or a device that is not here",
-}
-# The same for what takes over ten seconds and has tests of its own: run with RUN_SLOW=1.
-SLOW = {
-    r"veca-edge calibrate": "tests/cli/test_calibrate.py",
-    r"veca-edge convert(?! veca\.pt --target (executorch|coreml) --output [Vv]eca\.)": "tests/cli/test_convert*.py",
-}
-
-
-def _matches(example: Example, table: Mapping[str, str]) -> bool:
-    return any(re.match(pattern, example.text) for pattern in table)
 
 
 @dataclass
@@ -80,48 +56,22 @@ class Desk:
 
     def provide(self, text: str) -> None:
         """Make the model files that an example names."""
-        for name, target in (("veca.pte", "executorch"), ("Veca.mlpackage", "coreml")):
+        for name, command in MADE.items():
             if name in text and not (self.folder / name).exists():
-                made = self.run(f"veca-edge convert veca.pt --target {target} --output {name}")
+                made = self.run(command)
                 assert made.exit_code == 0, made.output
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A folder with veca.pt, clip.mp4, two shelves, photo.jpg, photos/ and labelled/; veca.pte when it is named."""
-    from tests.converters.checkpoints import random_checkpoint
-    from veca_edge.model.checkpoint import write_checkpoint
-
     folder = tmp_path_factory.mktemp("pages")
-    write_checkpoint(random_checkpoint(("milk", "juice", "bread"), num_cores=64), folder / "veca.pt")
-    shutil.copytree(ASSETS / "photos", folder / "photos")
-    shutil.copy(ASSETS / "photos" / "milk.jpg", folder / "photo.jpg")
-    for index, photo in enumerate(sorted((folder / "photos").glob("*.jpg"))):
-        label = folder / "labelled" / ("milk", "juice")[index % 2]
-        label.mkdir(parents=True, exist_ok=True)
-        shutil.copy(photo, label)
-    _write_clip(folder / "clip.mp4")
+    furnish(folder)
     return Desk(folder)
-
-
-def _write_clip(path: Path) -> None:
-    import cv2
-
-    clip = cv2.VideoCapture(str(CLIP))
-    frames = [clip.read()[1] for _ in range(FRAMES)]
-    for name, frame in (("shelf-1.jpg", frames[0]), ("shelf-2.jpg", frames[-1])):  # two looks at one scene
-        cv2.imwrite(str(path.with_name(name)), frame)
-    height, width, _ = frames[0].shape
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (width, height))
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    clip.release()
 
 
 def _params(examples: list[Example], slow: Mapping[str, str] = {}) -> list[Any]:
     return [
-        pytest.param(example, id=str(example), marks=[pytest.mark.slow] if _matches(example, slow) else [])
+        pytest.param(example, id=str(example), marks=[pytest.mark.slow] if matches(example, slow) else [])
         for example in examples
     ]
 
@@ -178,7 +128,7 @@ def test_a_command_is_possible(example: Example, capsys: pytest.CaptureFixture[s
     elif program == "cd":
         assert (ROOT / arguments[0]).is_dir()
     else:
-        assert _matches(example, NOT_RUN), "say in NOT_RUN why this is not run"
+        assert matches(example, NOT_RUN), "say in NOT_RUN why this is not run"
 
 
 def _parse(arguments: list[str]) -> None:
@@ -199,14 +149,12 @@ def test_a_mentioned_option_exists(example: Example) -> None:
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
 
 
-@pytest.mark.parametrize("example", _params([e for e in COMMAND_LINES if not _matches(e, NOT_RUN)], SLOW))
+@pytest.mark.parametrize("example", _params([e for e in COMMAND_LINES if not matches(e, NOT_RUN)], SLOW))
 def test_a_command_works(desk: Desk, monkeypatch: pytest.MonkeyPatch, example: Example) -> None:
     monkeypatch.chdir(desk.folder)
     program, *arguments = shlex.split(example.text)
     desk.provide(example.text.partition("--output")[0])
-    for argument in arguments:
-        if argument.endswith((".pte", ".mlpackage")):
-            Path(argument).parent.mkdir(parents=True, exist_ok=True)  # an app's folder
+    make_folders(desk.folder, example)
     if program == "veca-edge":
         result = desk.run(example.text)
         assert result.exit_code == 0, result.output
@@ -236,6 +184,21 @@ def test_python_works(desk: Desk, monkeypatch: pytest.MonkeyPatch, example: Exam
     names = desk.names.setdefault(example.page, {"image": photos[0], "camera": photos[:3], "frames": photos[:3]})
     # Empty lines above, so that a traceback names the page's own line.
     exec(compile("\n" * (example.line - 1) + example.text, str(ROOT / example.page), "exec"), names)
+
+
+def test_the_apps_name_one_executorch() -> None:
+    """Of the release that converts, whose files an older one need not read."""
+    named = {
+        "apps/README.md": r"installed ExecuTorch, ([\d.]+)",
+        "apps/ios/README.md": r"swiftpm-([\d.]+)\"",
+        "apps/android/gradle/libs.versions.toml": r'executorch = "([\d.]+)"',
+        "apps/python-mobile/android/app/build.gradle.kts": r'executorch-android:([\d.]+)"',
+    }
+    found = {name: re.findall(pattern, (ROOT / name).read_text()) for name, pattern in named.items()}
+    (one,) = found["apps/README.md"]
+    assert set(map(tuple, found.values())) == {(one,)}
+    (pinned,) = set(re.findall(r"executorch==([\d.]+)\.\*", (ROOT / "pyproject.toml").read_text()))
+    assert one.startswith(f"{pinned}.")
 
 
 def test_figures_are_the_counted_ones() -> None:

@@ -7,12 +7,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.fakes import names
+from veca_edge.calibration.benchmark.clips import digest_of
+from veca_edge.calibration.simulation.tables import read_tables
+from veca_edge.converters.recipes import READY
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.files import LineWriter, cache_folder, check_target, regular_file, replacing, same_file
-from veca_edge.playback.writers import PendingFile
+from veca_edge.files import (
+    LineWriter,
+    cache_folder,
+    check_target,
+    regular_file,
+    replacing,
+    same_file,
+    write_whole,
+)
+from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
+from veca_edge.playback.writers import PendingFile, save_png
+from veca_edge.plotting import pyplot, save_figure
+from veca_edge.sensors.trace import read_trace
+from veca_edge.training.settings import load_recipe
+from veca_edge.training.state import RunLog
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -94,11 +111,41 @@ def test_only_regular_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
             ".": "a folder",
             os.devnull: "a device",
         }
-        missing = dict.fromkeys(("none", "dangling", "file/a"), "no such file")
+        missing = dict.fromkeys(("none", "dangling", "file/a"), "No such file")
         odd = {"a\0b": "null", "a" * 300: "too long", "~nobody-of-this-name/a": "no home folder"}
         for name, reason in {**refused, **missing, **odd}.items():
             with pytest.raises(VecaError, match=reason):
                 regular_file(name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+def test_what_is_no_regular_file_is_neither_replaced_nor_waited_for(tmp_path: Path) -> None:
+    fifo, real, link = (tmp_path / name for name in ("fifo.json", "real.json", "link.json"))
+    os.mkfifo(fifo)
+    real.write_text("old")
+    link.symlink_to(real)
+    recipe, checkpoint = READY["int8"], read_checkpoint(default_checkpoint_path())
+    for path in (fifo, Path(os.devnull), tmp_path):
+        for write in (
+            lambda path: write_whole(path, b"new"),
+            recipe.write,
+            lambda path: write_checkpoint(checkpoint, path),
+            lambda path: save_figure(pyplot().figure(), path),
+            lambda path: save_png(path, np.zeros((4, 4, 3), np.uint8)),
+            lambda path: RunLog(path).add({"step": 1}),
+            lambda path: RunLog(path).rewind(0),
+        ):
+            with pytest.raises(VecaError, match="not a regular file"):
+                write(path)
+        for read in (type(recipe).read, read_trace, read_tables, lambda path: load_recipe(str(path)), digest_of):
+            with pytest.raises(VecaError, match="not a regular file"):
+                read(path)
+    write_whole(link, b"new")
+    assert (link.is_symlink(), real.read_text(), names(tmp_path)) == (
+        True,
+        "new",
+        [fifo.name, link.name, real.name],
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")

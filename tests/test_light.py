@@ -63,13 +63,22 @@ def test_help_needs_no_engine(command: str) -> None:
     assert "Usage:" in result.stdout
 
 
-def test_a_missing_package_is_one_line() -> None:
+@pytest.mark.parametrize(
+    ("package", "arguments", "said"),
+    [
+        ("torch", ["convert"], "this needs torch, which is not installed: pip install 'veca-edge[convert]'"),
+        ("cv2", ["run", "--headless"], "this needs cv2, which is not installed: pip install 'veca-edge[run]'"),
+        # What is not there is said first.
+        ("cv2", ["run", "nowhere.pte", "--headless"], "nowhere.pte: no such file"),
+        ("cv2", ["run", "--source", "nowhere.mp4"], "there is no file or folder nowhere.mp4"),
+        ("torch", ["inspect", "nowhere.pt"], "nowhere.pt: no such file or folder: check the path"),
+    ],
+)
+def test_a_missing_package_is_one_line(package: str, arguments: list[str], said: str) -> None:
     hide = BLOCK + (
         "import importlib.util as u\nfind = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
+        f"u.find_spec = lambda name, *a: None if name == {package!r} else find(name, *a)\n"
     )
-    result = _python(hide + "from veca_edge.cli.main import main\nmain(['convert'])")
+    result = _python(hide + f"from veca_edge.cli.main import main\nmain({arguments})")
     assert result.returncode == 2
-    assert result.stderr.strip() == (
-        "veca-edge: this needs torch, which is not installed: pip install 'veca-edge[convert]'"
-    )
+    assert result.stderr.strip() == f"veca-edge: {said}"

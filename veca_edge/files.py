@@ -40,7 +40,7 @@ def regular_file(path: str | Path) -> Path:
     path = expanded(path)
     mode = _mode_or_error(path)
     if mode is None:
-        raise VecaError(f"cannot read {shortened(path)}: no such file")
+        raise VecaError(f"cannot read {shortened(path)}: No such file or directory")
     if not stat.S_ISREG(mode):
         raise VecaError(f"cannot read {shortened(path)}: it is {_kind(mode)}, not a regular file")
     return path
@@ -174,10 +174,18 @@ def _kind(mode: int) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to: it takes the place of `path` in the end, and is removed on any error."""
+    """A name beside `path` to write to: it takes the place of `path` in the end, and is removed on any error.
+
+    Of a link the file that it points to is replaced.
+
+    Raises:
+        VecaError: as `check_target`, before anything is written or when something else took the name meanwhile.
+    """
+    path = check_target(path)
     part = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield part
+        check_target(path)
         part.replace(path)
     except BaseException:
         with suppress(OSError):

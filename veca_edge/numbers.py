@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any
+
+LARGEST = 2**31 - 1  # of whole numbers: what C, Swift and Kotlin call an int
 
 
 def finite(value: object, low: float = -math.inf, high: float = math.inf) -> float | None:
@@ -16,6 +19,20 @@ def finite(value: object, low: float = -math.inf, high: float = math.inf) -> flo
     except OverflowError:
         return None
     return number if low <= number <= high and math.isfinite(number) else None
+
+
+def divided(value: Any, by: float) -> Any:
+    """`value / by` of a finite number; anything else as it is, for whoever checks ranges to see."""
+    number = finite(value)
+    return value if number is None else number / by
+
+
+def whole(value: object, low: int, high: int = LARGEST) -> int | None:
+    """`value` as an int if it is a whole number from `low` to `high`, else None. A bool is no number."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return None
+    number = int(value)
+    return number if low <= number <= high else None
 
 
 def counted(count: int, noun: str) -> str:

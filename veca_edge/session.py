@@ -20,11 +20,12 @@ import numpy as np
 
 from veca_edge.arrays import Image
 from veca_edge.camera.sources import open_source
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.governor import Governor
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.settings import PRESETS, Settings, preset
+from veca_edge.image.preprocessing import check_image, check_many_images
 from veca_edge.numbers import finite
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
@@ -107,7 +108,8 @@ class Session:
         clock: seconds that never go back.
 
         Raises:
-            VecaError: an unknown preset, a model that cannot stream, or one without operating points.
+            VecaError: an unknown preset, a model that cannot stream or has no operating points, or an impossible
+                argument.
         """
         settings = preset(governor) if isinstance(governor, str) else governor
         if not isinstance(model, Model):
@@ -116,9 +118,16 @@ class Session:
             )
         model.check_streams()
         if finite(target_fps, 0.1, 1000) is None:
-            raise VecaError(f"target_fps {target_fps!r}: use a number of frames per second, 0.1 to 1000")
-        if not isinstance(governor, (str, Settings)):
-            raise VecaError(f"governor {governor!r}: use one of {', '.join(PRESETS)}, or Settings")
+            raise VecaError(f"target_fps {shown(target_fps)}: use a number of frames per second, 0.1 to 1000")
+        if not isinstance(settings, Settings):
+            raise VecaError(f"governor {shown(governor)}: use one of {', '.join(PRESETS)}, or Settings")
+        if front is not None and not isinstance(front, Front):
+            raise VecaError(f"front {shown(front)}: use Front.of(points), or None for the model's own")
+        for name, function in (("on_critical", on_critical), ("clock", clock)):
+            if not callable(function):
+                raise VecaError(f"{name} {shown(function)}: use a function")
+        if sensors is not None:
+            _check_sensors(sensors)
         if front is None:
             from veca_edge.runtime.profile import front_of
 
@@ -154,7 +163,7 @@ class Session:
         """<Session of everyday, C 8, 128 px, all patches, 30 fps: battery 15 %>"""
         last = self.decision
         now = "no frame yet" if last is None else f"{last.point}: {last.reason}"
-        return f"<Session of {self.model.name}, {now}>"
+        return f"<Session of {self.model.name}, {now}{', closed' if self.model.closed else ''}>"
 
     def run(self, frames: str | int | Path | Iterable[Image | Frame]) -> Iterator[Result]:
         """Results of frames, one after another, until they end or `stop` is called.
@@ -166,15 +175,9 @@ class Session:
         Raises:
             VecaError: there is no such source, or a frame is not an image.
         """
-        if not isinstance(frames, (str, int, Path, np.integer, Iterable)) or isinstance(
-            frames, (bool, bytes, dict)
-        ):
-            raise VecaError(
-                f"cannot take frames from a {type(frames).__name__}: give a path, an address, a camera's index, or "
-                "something that yields images"
-            )
-        if isinstance(frames, np.ndarray) and frames.ndim == 3:
-            raise VecaError("this is one image, and run takes many: call session.update(image), or run([image])")
+        if isinstance(frames, bool) or not isinstance(frames, (str, int, Path, np.integer)):
+            wanted = "a path, an address, a camera's index, or something that yields images"
+            check_many_images(frames, "session.update(image)", wanted)
         # Here and not in the generator, which begins with its first frame: a stop before that counts too.
         self._stopped.clear()
         return self._results(frames)
@@ -200,6 +203,7 @@ class Session:
         Raises:
             VecaError: not an image. The session goes on as if the frame had not come.
         """
+        check_image(frame)  # of a frame that is left out nothing else would look
         now = self._clock()
         decision = self._decide(now)
         if self._last is not None and self._left_out(decision.point):
@@ -221,7 +225,7 @@ class Session:
         return self._last
 
     def _decide(self, now: float) -> Decision:
-        state, before = self._sensors.state, self._decided
+        state, before = _state_of(self._sensors), self._decided
         last = self._governor.last
         fresh = before is not None and now - before.time < DECISION_INTERVAL and state.thermal == before.thermal
         if last is None or not fresh:
@@ -314,20 +318,45 @@ class OverriddenSensors:
     ) -> None:
         """Args:
         battery, thermal, low_power: as in `DeviceState`, instead of what the sensors say; None for what they say.
+
+        Raises:
+            VecaError: no sensors, or a value that a device cannot have.
         """
+        _check_sensors(sensors)
+        if battery is not None and finite(battery, 0, 1) is None:
+            raise VecaError(f"battery {shown(battery)}: use a charge from 0 to 1")
+        if not isinstance(thermal, (ThermalLevel, type(None))):
+            raise VecaError(f"thermal {shown(thermal)}: use a veca_edge.ThermalLevel, such as ThermalLevel.SERIOUS")
+        if not isinstance(low_power, (bool, type(None))):
+            raise VecaError(f"low_power {shown(low_power)}: use True or False")
         self._sensors = sensors
         given = {"battery": battery, "thermal": thermal, "low_power": low_power}
         self._values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
 
     @property
     def state(self) -> DeviceState:
-        return replace(self._sensors.state, **self._values)
+        return replace(_state_of(self._sensors), **self._values)
 
     def start(self) -> None:
         self._sensors.start()
 
     def stop(self) -> None:
         self._sensors.stop()
+
+
+def _check_sensors(sensors: object) -> None:
+    if isinstance(sensors, type) or not all(hasattr(sensors, name) for name in ("state", "start", "stop")):
+        raise VecaError(
+            f"sensors {shown(sensors)}: use veca_edge.device_sensors(), or what has state, start and stop"
+        )
+
+
+def _state_of(sensors: Sensors) -> DeviceState:
+    """What sensors say, which may be an app's own."""
+    state = sensors.state
+    if not isinstance(state, DeviceState):
+        raise VecaError(f"the sensors' state is {shown(state)}: it must be a veca_edge.DeviceState")
+    return state
 
 
 def _image_of(frame: Image | Frame) -> Image:

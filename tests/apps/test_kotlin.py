@@ -155,8 +155,8 @@ def android_jar() -> tuple[Path, int] | None:
     return max(found)[::-1] if found else None
 
 
-def test_every_source_passes_the_compiler(core: Path) -> None:
-    """The Android part and the sample app: syntax and types, against android.jar and stand-ins for the rest."""
+def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
+    """The Android part, the sample app and the guide's example, against android.jar and stand-ins for the rest."""
     found = android_jar()
     if found is None:
         pytest.skip("no android.jar: set ANDROID_HOME, or install a package with one (libandroid-23-java)")
@@ -164,7 +164,9 @@ def test_every_source_passes_the_compiler(core: Path) -> None:
     stubs = [STUBS / "java", STUBS / "kotlin", *([STUBS / "api30"] if level < NEWEST_STUBBED else [])]
     sources = kotlin_files("vecaedge", "sample")
     assert len(sources) >= 8
-    kotlin_compiler.compiled([*sources, *stubs], classpath=(core, jar))
+    (example,) = re.findall(r"^```kotlin\n(.*?)^```", (ANDROID / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "Example.kt").write_text(example)
+    kotlin_compiler.compiled([*sources, tmp_path / "Example.kt", *stubs], classpath=(core, jar))
 
 
 def test_the_pure_part_knows_no_android() -> None:

@@ -40,6 +40,19 @@ def test_folder_in_order_skipping_what_is_unreadable(tmp_path: Path) -> None:
     assert "aa.jpg" in notices[0]
 
 
+def test_folder_says_what_it_skips_and_how_many(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    for index in range(4):
+        (tmp_path / f"b{index}.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+        (tmp_path / f"c{index}.mov").write_bytes(b"")
+    notices: list[Any] = []
+    with open_source(tmp_path, loop=True, notify=notices.append) as source:
+        assert [next(source).name for _ in range(3)] == ["a.png"] * 3
+    assert notices[0] == f"skipped: {tmp_path / 'b0.heic'} is HEIC, which cannot be read: convert it to JPEG"
+    assert notices[4] == f"skipped: {tmp_path / 'c0.mov'} is a film: name it as the source"
+    assert notices[5:] == ["skipped: 3 more"]
+
+
 def test_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(VecaError, match="no images"):
         open_source(str(tmp_path))

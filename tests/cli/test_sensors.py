@@ -102,6 +102,17 @@ def test_json() -> None:
     assert "headroom" not in facts["sources"]
 
 
+def test_zones_that_are_not_believed_are_shown(phone: Path) -> None:
+    zone = phone / "sys/class/thermal/thermal_zone4"
+    zone.mkdir()
+    for name, content in {"type": "PMIC-Die", "temp": 100000}.items():
+        (zone / name).write_text(f"{content}\n")
+    told = "PMIC-Die 100.0 °C: it has not moved yet"
+    assert sensors().stdout == f"{TABLE}  left out: {told}\n"
+    assert json.loads(sensors("--json").stdout)["left_out"] == [told]
+    assert "PMIC" not in sensors("--watch", "--samples", 1).stdout
+
+
 def test_watching_prints_a_line_per_sample_when_piped(phone: Path) -> None:
     lines = sensors("--watch", "--samples", 3, "--interval", 0.1).stdout.splitlines()
     assert len(lines) == 3

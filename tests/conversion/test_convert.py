@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from veca_edge.conversion.convert import Conversion, ConvertRequest, convert
 from veca_edge.converters import verification
 from veca_edge.converters.verification import Row, Verification
 from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import write_checkpoint
+from veca_edge.model.checkpoint import default_checkpoint_path, write_checkpoint
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlpackage import read_package_file
 from veca_edge.modelfile.pte import read_model_file
@@ -128,3 +129,14 @@ def test_an_output_is_replaced_whole_or_stays(
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(VecaError, match=message):
         ConvertRequest(**options)
+
+
+def test_without_its_native_library_coremltools_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "coremltools.libmilstoragepython", None)  # as if it were not there
+    request = ConvertRequest(default_checkpoint_path(), output=tmp_path / "a.mlpackage", target="coreml")
+    said: list[str] = []
+    with pytest.raises(VecaError, match=r"native library is missing .*: use a Python that it has a wheel for"):
+        convert(request, say=said.append)
+    assert said == []

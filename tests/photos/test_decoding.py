@@ -10,7 +10,8 @@ import pytest
 from tests.photos.labelled_photos import cut, pieces, write_pieces
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
-from veca_edge.photos.decoding import Skipped, readable
+from veca_edge.image.skipping import Skipped
+from veca_edge.photos.decoding import readable
 
 
 def same(image: Image) -> Image:

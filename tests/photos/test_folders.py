@@ -11,6 +11,7 @@ import pytest
 
 from tests.photos.labelled_photos import LABELS, write_folders, write_photos
 from veca_edge.errors import VecaError
+from veca_edge.image.formats import READ
 from veca_edge.photos.folders import read_any_folder, read_folder
 
 
@@ -86,9 +87,9 @@ def test_what_is_no_photo_is_skipped_and_named(tmp_path: Path) -> None:
     said: list[str] = []
     assert read_folder(tmp_path, said.append).train.counts().tolist() == [2, 2, 2]
     assert said == [
-        f"skipped: cannot read {label}/empty.png: it is not a JPEG, PNG, WebP, BMP or TIFF image",
+        f"skipped: cannot read {label}/empty.png: it is not {READ}",
         f"skipped: {label}/huge.png is 90000x90000 pixels: use at most 100 megapixels",
-        f"skipped: cannot read {label}/text.jpg: it is not a JPEG, PNG, WebP, BMP or TIFF image",
+        f"skipped: cannot read {label}/text.jpg: it is not {READ}",
         f"{tmp_path}/train/nothing has no photos: left out",
     ]
 

@@ -53,7 +53,7 @@ def test_files(tmp_path: Path) -> None:
     assert summary.paths == (str(tmp_path / "a.mp4"), str(tmp_path / "a.jsonl"))
     records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [record["index"] for record in records] == list(range(6))
-    assert records[1]["time"] == pytest.approx(0.001)
+    assert records[1]["time"] == pytest.approx(1 / 240, abs=1e-6)
     assert records[0]["image_size"] == [96, 96]
     assert (records[0]["cores"], records[0]["latency_ms"]) == (64, 10.0)
     assert records[0]["top"][0] == {"label": "Äpfel", "probability": 0.7}

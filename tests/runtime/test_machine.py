@@ -45,4 +45,15 @@ def test_other_work_is_what_is_busy_beyond_our_own(tmp_path: Path, monkeypatch: 
 def test_processor_name(tmp_path: Path, text: str, name: str) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(text)
-    assert processor_name(path) == name
+    board = tmp_path / "model"
+    assert processor_name(path, board) == name
+    board.write_bytes(b"\x01\xff")
+    assert processor_name(path, board) == name
+    board.write_text("Raspberry Pi 4 Model B Rev 1.4\0")
+    assert processor_name(path, board) == "Raspberry Pi 4 Model B Rev 1.4"
+
+
+def test_what_is_no_text_has_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_bytes(b"\xff\xfe\x00: \nHardware\t: \n")
+    assert processor_name(path, tmp_path / "model")

@@ -150,6 +150,9 @@ def test_old_phones_tell_less(clock: Clock) -> None:
         (80, {"plugged": 0, "temperature": 314}, 0.8, False, (("battery", 31.4),)),
         (100, {"plugged": 2, "temperature": 250}, 1.0, True, (("battery", 25.0),)),
         (5, {"plugged": 4}, 0.05, True, None),
+        (9, {"plugged": 2, "status": 3}, 0.09, False, None),  # a plug that feeds nothing
+        (9, {"plugged": 0, "status": 2}, 0.09, True, None),
+        (50, {"plugged": 1, "status": 4, "temperature": 0}, 0.5, True, None),
         (-(2**31), {}, None, None, None),
     ],
 )
@@ -229,3 +232,22 @@ def test_the_real_bridges_find_services(monkeypatch: pytest.MonkeyPatch, module:
 
 def test_without_a_bridge_there_is_none() -> None:
     assert bridge_class() is None
+
+
+@pytest.mark.parametrize("broken", ["isPowerSaveMode", "getCurrentThermalStatus", "getThermalHeadroom"])
+@pytest.mark.parametrize("answer", [None, "nonsense", OSError("denied"), 10**400])
+def test_one_broken_value_is_unknown_by_itself(clock: Clock, told: list[str], broken: str, answer: Any) -> None:
+    def call(*_: int) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    power = PowerManager(clock, status=3)
+    setattr(power, broken, call)
+    bridge = Bridge(power, intent=Intent(plugged=2, temperature=300))
+    found = PlausibilityFilter("Android", told.append)(reader_of(bridge, clock).read())
+    good = {"battery": 0.8, "charging": True, "thermal": SERIOUS, "headroom": 0.5, "low_power": False}
+    field = {"isPowerSaveMode": "low_power", "getCurrentThermalStatus": "thermal"}.get(broken, "headroom")
+    del good[field]
+    assert {name: found[name].value for name in good} == good
+    assert found[field].value is None or field == "low_power"

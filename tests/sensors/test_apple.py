@@ -105,6 +105,20 @@ def test_device(told: list[str], level: float, state: int, battery: float | None
     assert told == []  # -1 is Apple's word for unknown
 
 
+@pytest.mark.parametrize(("level", "state"), [(10**400, 1), (0.5, None), (0.5, "nonsense")])
+def test_one_broken_value_of_the_device_is_unknown_by_itself(told: list[str], level: float, state: Any) -> None:
+    reader = DeviceReader(lambda _: SimpleNamespace(currentDevice=Device(level, state)))
+    reading = PlausibilityFilter(reader.name, told.append)(reader.read())
+    expected = (0.5, None) if level == 0.5 else (None, False)
+    assert (reading["battery"].value, reading["charging"].value) == expected
+
+
+def test_one_broken_value_of_the_process_is_unknown_by_itself() -> None:
+    info = SimpleNamespace(thermalState="hot", isLowPowerModeEnabled=lambda: True)
+    found = values(ProcessInfoReader(lambda _: SimpleNamespace(processInfo=info)))
+    assert found == {"thermal": None, "low_power": True}
+
+
 def pmset(batt: str = NO_BATTERY, therm: str = NO_WARNING, settings: str = "") -> Callable[..., Any]:
     return {("batt",): batt, ("therm",): therm, (): settings}.__getitem__
 
@@ -116,11 +130,30 @@ def pmset(batt: str = NO_BATTERY, therm: str = NO_WARNING, settings: str = "") -
         (pmset(ON_BATTERY, settings=SETTINGS.format(1)), {"charging": False, "battery": 0.85, "low_power": True}),
         (pmset(ON_MAINS, LIMITED), {"charging": True, "battery": 1.0, "frequency": 0.35}),
         (pmset("Now drawing from 'UPS Power'\n"), {"charging": False}),
+        (pmset(ON_BATTERY.replace("Battery Power", "AC Power")), {"charging": False, "battery": 0.85}),
+        (pmset(ON_MAINS.replace("charged", "AC attached; not charging")), {"charging": True, "battery": 1.0}),
+        (pmset(ON_BATTERY.replace("discharging", "charging")), {"charging": True, "battery": 0.85}),
+        (pmset(ON_BATTERY.replace("85", "9" * 5000)), {"charging": False}),
+        (pmset(ON_MAINS, LIMITED.replace("= 35", "= " + "9" * 5000)), {"charging": True, "battery": 1.0}),
+        (pmset(ON_MAINS, LIMITED.replace("= 35", "= 0")), {"charging": True, "battery": 1.0}),
         (pmset("", ""), {}),
     ],
 )
 def test_pmset(tool: Callable[..., Any], found: dict[str, Any]) -> None:
     assert values(PmsetReader(lambda *given: tool(given))) == found
+
+
+@pytest.mark.parametrize("broken", [("batt",), ("therm",), ()])
+def test_one_call_of_pmset_that_fails_is_unknown_by_itself(broken: tuple[str, ...]) -> None:
+    def tool(*given: str) -> str:
+        if given == broken:
+            raise subprocess.TimeoutExpired("pmset", 5)
+        return str(pmset(ON_MAINS, LIMITED, SETTINGS.format(1))(given))
+
+    found = values(PmsetReader(tool))
+    field = "low_power" if not broken else {"batt": "battery", "therm": "frequency"}[broken[0]]
+    good = {"battery": 1.0, "frequency": 0.35, "low_power": True}
+    assert {name: found[name] for name in good} == {**good, field: None}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,26 @@ def test_big_cores_count_and_little_ones_do_not(grow: Grow) -> None:
     assert CpufreqReader(root).read()["frequency"].value == pytest.approx(share)
 
 
+def test_little_cores_with_nearly_the_same_clock_do_not_count(grow: Grow) -> None:
+    """An RK3588: the clocks are at 0.78."""
+    for core, midr in enumerate(["0x00000000412fd050"] * 4 + ["0x00000000414fd0b0"] * 4):
+        grow(f"sys/devices/system/cpu/cpu{core}/regs/identification", midr_el1=midr)
+    grow(f"{POLICY}0", scaling_cur_freq=408000, cpuinfo_max_freq=1800000, related_cpus="0 1 2 3")
+    root = grow(f"{POLICY}4", scaling_cur_freq=2304000, cpuinfo_max_freq=2304000, related_cpus="4 5 6 7")
+    assert CpufreqReader(root).read()["frequency"].value == 1
+
+
+@pytest.mark.parametrize(
+    "broken", ["9" * 400, 10**15, -5, 0, "nan", "\x00\x01", "7" * 2**20], ids=lambda text: str(text)[:5]
+)
+@pytest.mark.parametrize("name", ["scaling_cur_freq", "cpuinfo_max_freq"])
+def test_one_broken_clock_is_left_out(grow: Grow, name: str, broken: object) -> None:
+    grow(f"{POLICY}0", scaling_cur_freq=1000000, cpuinfo_max_freq=2000000, related_cpus="0")
+    root = grow(f"{POLICY}1", scaling_cur_freq=2000000, cpuinfo_max_freq=2000000, related_cpus="1")
+    grow(f"{POLICY}1", **{name: broken})
+    assert CpufreqReader(root).read()["frequency"].value == 0.5
+
+
 def test_cores_that_are_off_are_left_out(grow: Grow, tmp_path: Path) -> None:
     grow(f"{POLICY}0", scaling_cur_freq=1000, cpuinfo_max_freq=2000, related_cpus="0")
     root = grow(f"{POLICY}1", scaling_cur_freq=2000, cpuinfo_max_freq=2000, related_cpus="1")

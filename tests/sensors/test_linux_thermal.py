@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes import Clock
 from tests.sensors.conftest import Grow, values
+from veca_edge.sensors.credible import STILL
 from veca_edge.sensors.linux_thermal import RESCAN, Limits, ThermalReader
 from veca_edge.sensors.plausible import PlausibilityFilter
 from veca_edge.sensors.state import ThermalLevel
@@ -168,3 +169,131 @@ def test_where_there_is_nothing_it_looks_seldom(grow: Grow) -> None:
     reader = ThermalReader(grow())
     reader.read()
     assert reader.interval == RESCAN
+
+
+def left_out(reader: ThermalReader) -> tuple[str, ...]:
+    return reader.read()["temperatures"].left_out
+
+
+RUNS = "but the machine runs"
+ALONE = "it has not moved yet and nothing else is near as hot"
+JETSON = ("PMIC-Die", 100000, ("hot", 120000), ("critical", 140000))
+
+
+@pytest.mark.parametrize(
+    ("liar", "reason"),
+    [
+        (JETSON, f"PMIC-Die 100.0 °C: {ALONE}"),
+        (("pmic_thermal", 99500, ("critical", 105000)), "pmic_thermal 99.5 °C: it has not moved yet"),
+        (
+            ("tdiode", 85000, ("passive", 80000)),
+            f"tdiode 85.0 °C: {ALONE}",
+        ),
+        (("skin", 100000), f"skin 100.0 °C: {ALONE}"),
+        (
+            ("ddr", 60000, ("passive", 50000), ("critical", 55000)),
+            f"ddr 60.0 °C: critical at 55 °C, {RUNS}",
+        ),
+        (("ddr", 60000, ("critical", 60000)), f"ddr 60.0 °C: critical at 60 °C, {RUNS}"),
+        (
+            ("npu", 127000, ("passive", 95000), ("critical", 110000)),
+            "npu 127.0 °C: critical at 110 °C, but the machine runs",
+        ),
+        (("off", 0, ("passive", 80000)), "off 0.0 °C: nothing is connected"),
+        (("mixed", 84, ("passive", 80000)), "mixed 84: in no unit that fits its trip points"),
+        (("mixed", 84, ("passive", 80), ("critical", 105000)), "mixed 84: in no unit that fits its trip points"),
+        (("minus", -1, ("passive", 80000)), "minus -1: in no unit that fits its trip points"),
+        (("nothing", 7), "nothing 7: in no unit that fits its trip points"),
+    ],
+)
+def test_a_zone_that_cannot_be_believed_is_left_out_with_the_reason(
+    grow: Grow, liar: tuple[Any, ...], reason: str
+) -> None:
+    zone(grow, 0, "cpu", 41000, ("passive", 97000), ("critical", 102500))
+    reader = ThermalReader(zone(grow, 4, *liar))
+    found = reader.read()
+    assert found["thermal"].value is NOMINAL
+    assert found["temperatures"].value == (("cpu", 41.0),)
+    assert found["temperatures"].left_out == (reason,)
+
+
+def test_where_no_zone_can_be_believed_the_level_is_unknown(grow: Grow) -> None:
+    reader = ThermalReader(zone(grow, 0, "ddr", 60000, ("critical", 55000)))
+    assert values(reader) == {"temperatures": None, "thermal": None}
+    assert len(left_out(reader)) == 1
+
+
+def test_a_lonely_hot_zone_counts_as_soon_as_it_moves(grow: Grow, clock: Clock) -> None:
+    zone(grow, 0, "cpu", 41000, ("passive", 97000))
+    reader = ThermalReader(zone(grow, 4, *JETSON), clock)
+    assert left_out(reader)
+    zone(grow, 4, "PMIC-Die", 101000)
+    assert values(reader)["thermal"] is FAIR
+    zone(grow, 4, "PMIC-Die", 100000)
+    assert values(reader)["thermal"] is FAIR
+    clock.advance(STILL)
+    assert left_out(reader) == ("PMIC-Die 100.0 °C: it has not moved for 60 s",)
+
+
+def test_a_hot_zone_that_never_moves_is_doubted_in_the_end(grow: Grow, clock: Clock) -> None:
+    root = zone(grow, 0, "soc", 97300, ("passive", 95000), ("critical", 100000))
+    reader = ThermalReader(root, clock)
+    for _ in range(int(STILL)):
+        assert values(reader)["thermal"] is SERIOUS
+        clock.advance(1)
+    assert values(reader) == {"temperatures": None, "thermal": None}
+    zone(grow, 0, "soc", 97400)
+    assert values(reader)["thermal"] is SERIOUS
+
+
+def test_a_cool_zone_may_rest(grow: Grow, clock: Clock) -> None:
+    reader = ThermalReader(zone(grow, 0, "battery", 30000, ("passive", 45000)), clock)
+    reader.read()
+    clock.advance(10 * STILL)
+    assert values(reader) == {"temperatures": (("battery", 30.0),), "thermal": NOMINAL}
+
+
+@pytest.mark.parametrize(
+    ("raw", "trips", "celsius", "level"),
+    [
+        (84, (("passive", 80), ("critical", 105)), 84.0, SERIOUS),
+        (41, (("passive", 80), ("critical", 105)), 41.0, NOMINAL),
+        (102, (("passive", 80), ("critical", 105)), 102.0, CRITICAL),
+        (780, (("passive", 800), ("critical", 1050)), 78.0, FAIR),
+        (7600, (("passive", 8000), ("critical", 10500)), 76.0, FAIR),
+        (8400, (("passive", 80000), ("critical", 105000)), 8.4, NOMINAL),  # a cold day
+        (-5000, (("passive", 80000),), -5.0, NOMINAL),
+        (-5, (("passive", 80),), -5.0, NOMINAL),
+        (41000, (("passive", 80), ("critical", 105)), 41.0, None),  # its trips are not set
+        (55, (), 55.0, None),
+        (312, (), 31.2, None),
+        (31200, (), 31.2, None),
+    ],
+)
+def test_the_unit_is_told_by_the_zone_and_its_trips(
+    grow: Grow, raw: int, trips: tuple[Any, ...], celsius: float, level: ThermalLevel | None
+) -> None:
+    reader = ThermalReader(zone(grow, 0, "cpu", raw, *trips))
+    assert values(reader) == {"temperatures": (("cpu", celsius),), "thermal": level}
+
+
+@pytest.mark.parametrize(
+    ("hot", "level"), [(75000, CRITICAL), (65000, CRITICAL), (60000, NOMINAL), (40000, NOMINAL)]
+)
+def test_a_hot_trip_far_below_a_running_machine_is_none(grow: Grow, hot: int, level: ThermalLevel) -> None:
+    reader = ThermalReader(zone(grow, 0, "cpu", 70300, ("hot", hot), ("critical", 110000)))
+    assert values(reader)["thermal"] is level
+
+
+@pytest.mark.parametrize(
+    "broken", ["9" * 400, "nan", "1e999", "\x00\x07\x01", "5" * 2**20, "1_0"], ids=lambda text: text[:5]
+)
+@pytest.mark.parametrize("name", ["temp", "trip_point_0_temp", "trip_point_0_type", "type", "policy"])
+def test_one_broken_file_costs_its_zone_at_most(grow: Grow, name: str, broken: str) -> None:
+    zone(grow, 0, "cpu", 84000, ("passive", 80000))
+    root = zone(grow, 1, "gpu", 50000, ("passive", 80000))
+    grow(f"{ZONES}1", **{name: broken})
+    found = values(ThermalReader(root))
+    assert found["thermal"] is SERIOUS
+    assert found["temperatures"][0] == ("cpu", 84.0)
+    assert all(zone_name.isprintable() and len(zone_name) < 100 for zone_name, _ in found["temperatures"])

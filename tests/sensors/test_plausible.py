@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from veca_edge.sensors.plausible import PlausibilityFilter, checked_temperature, checked_value
-from veca_edge.sensors.reading import Sensed, merge
+from veca_edge.sensors.reading import Reading, Sensed, gather, merge
 from veca_edge.sensors.state import ThermalLevel
 
 LIES = [-1, -1.0, math.nan, math.inf, -math.inf, 1e9, 10**400, "0.5", [], True, 1j]
@@ -78,6 +78,22 @@ def test_single_temperatures_are_dropped(told: list[str]) -> None:
 def test_a_field_that_does_not_exist_is_an_error(told: list[str]) -> None:
     with pytest.raises(ValueError, match="no field 'fan'"):
         PlausibilityFilter("thing", told.append)({"fan": Sensed(1, "")})
+
+
+def test_a_battery_that_discharges_outweighs_a_plug() -> None:
+    plug, battery = {"charging": Sensed(True, "plug")}, {"charging": Sensed(False, "battery")}
+    assert merge([plug, battery]) == merge([battery, plug]) == battery
+    assert merge([plug, {"charging": Sensed(None, "?")}]) == plug
+
+
+def test_parts_fail_by_themselves_and_a_reader_only_as_a_whole() -> None:
+    def fails() -> Reading:
+        raise OSError("denied")
+
+    found = gather({"battery": fails, "power": lambda: {"power": Sensed(5.0, "gauge")}})
+    assert found == {"battery": Sensed(None, "OSError: denied"), "power": Sensed(5.0, "gauge")}
+    with pytest.raises(OSError, match="denied"):
+        gather({"battery": fails, "power": fails})
 
 
 def test_merging() -> None:

@@ -59,7 +59,9 @@ def test_neither_file_nor_tool(grow: Grow) -> None:
     assert (sensed.value, sensed.source) == (None, "/sys/class/hwmon: under-voltage")
 
 
-@pytest.mark.parametrize("text", ["", "error=1", "throttled=", "throttled=0xzz", "throttled=0x123456789"])
+@pytest.mark.parametrize(
+    "text", ["", "error=1", "throttled=", "throttled=0xzz", "throttled=0x123456789", "ffffffff", "100"]
+)
 def test_what_is_no_number_is_unknown(grow: Grow, text: str) -> None:
     assert parse_flags(text) is None
     assert ThrottledReader(grow(), lambda: text).read() == {}

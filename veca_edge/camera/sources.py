@@ -7,21 +7,23 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from veca_edge.camera.addresses import masked
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
-from veca_edge.image.headers import image_size
-from veca_edge.image.opencv import Capture, CaptureFactory, PacedCapture, open_capture
+from veca_edge.image.captures import AnimationCapture, PacedCapture, TimedCapture, opened_animation
+from veca_edge.image.formats import JPEG, READ, SNIFF, Format, recognised
+from veca_edge.image.headers import is_jpeg_film
+from veca_edge.image.opencv import Capture, CaptureFactory, open_capture
 from veca_edge.numbers import finite
 
 __all__ = ["Frame", "Source", "open_source"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-VIDEO_MAGIC = (b"\x1aE\xdf\xa3", b"RIFF")  # Matroska and WebM; AVI
-SNIFF = 65536  # bytes
+FIRST_JPEGS = 2**25  # bytes within which a film of JPEG images shows its second one
 LAST_CAMERA = 2**31 - 1  # OpenCV takes a C int
 
 
@@ -47,10 +49,10 @@ def open_source(
         capture: opens what OpenCV would; stands in for it in tests.
 
     Raises:
-        VecaError: there is no such file, folder or camera, or it is not an image or a video.
+        VecaError: there is no such file, folder or camera, it is not an image or a video, or an impossible
+            argument.
     """
-    if finite(retry, 0) is None:
-        raise VecaError(f"retry must be 0 or more seconds, got {retry}")
+    _check_options(live, retry, loop, notify)
     if isinstance(spec, bool) or not isinstance(spec, (str, int, Path, np.integer)):
         raise VecaError(f"cannot open a {type(spec).__name__}: give a path, an address or a camera's index")
     if spec == "":
@@ -59,15 +61,42 @@ def open_source(
         spec = int(spec)
     if isinstance(spec, Path):
         return _open_path(expanded(str(spec)), live, retry, loop, notify, capture)
-    if isinstance(spec, str) and spec.isascii() and spec.isdigit():
+    if isinstance(spec, str) and _is_index(spec):
         spec = int(spec) if len(spec) < 20 else LAST_CAMERA + 1  # int() refuses thousands of digits
     if isinstance(spec, int):
         if not 0 <= spec <= LAST_CAMERA:
-            raise VecaError(f"there is no camera {spec}: use an index from 0 to {LAST_CAMERA}")
+            raise VecaError(f"there is no camera {shown(spec)}: use an index from 0 to {LAST_CAMERA}")
         return LiveSource(spec, f"camera {spec}", capture, retry=retry, notify=notify)
     if "://" in spec:
         return _open_url(spec, live, retry, loop, notify, capture)
     return _open_path(expanded(spec), live, retry, loop, notify, capture)
+
+
+def _check_options(live: object, retry: object, loop: object, notify: object) -> None:
+    if not isinstance(live, (bool, type(None))):
+        raise VecaError(f"live {shown(live)}: use True, False, or None to decide by the source")
+    if finite(retry, 0) is None:
+        raise VecaError(f"retry {shown(retry)}: use 0 or more seconds")
+    if not isinstance(loop, bool):
+        raise VecaError(f"loop {shown(loop)}: use True or False")
+    if notify is not None and not callable(notify):
+        raise VecaError(f"notify {shown(notify)}: use a function that takes a line, or None")
+
+
+def check_there(spec: str) -> None:
+    """Raise a VecaError if `spec` names a file or folder, and there is none. Needs no OpenCV."""
+    if spec and not _is_index(spec) and "://" not in spec:
+        _there(expanded(spec))
+
+
+def _is_index(spec: str) -> bool:
+    return spec.isascii() and spec.isdigit()
+
+
+def _there(path: Path) -> Path:
+    if not is_there(path):
+        raise VecaError(f"there is no file or folder {masked(shortened(path))}")
+    return path
 
 
 def looks_like_source(path: Path) -> bool:
@@ -78,12 +107,7 @@ def looks_like_source(path: Path) -> bool:
         return not is_package(path)
     if not is_regular(path):
         return path.is_char_device()
-    start = _first_bytes(path)
-    return _is_image(start) or start[4:8] == b"ftyp" or start.startswith(VIDEO_MAGIC)
-
-
-def _is_image(start: bytes) -> bool:
-    return image_size(start) is not None or start.startswith(b"\xff\xd8\xff")
+    return recognised(_first_bytes(path)) is not None
 
 
 def _open_url(
@@ -95,13 +119,12 @@ def _open_url(
         raise VecaError("the source is not a valid URL: check its brackets and special characters") from None
     if parts.scheme.lower() not in SCHEMES:
         raise VecaError(f"cannot read {parts.scheme}:// addresses: use {', '.join(SCHEMES)}")
-    # A password in the address stays out of messages and logs.
-    name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    name = masked(url)
     if live is None:
         live = not parts.path.lower().endswith(VIDEO_SUFFIXES)
     if live:
         return LiveSource(url, name, capture, retry=retry, notify=notify)
-    return VideoSource(url, name, capture, loop=loop, notify=notify)
+    return VideoSource(url, name, _timed(capture), loop=loop, notify=notify)
 
 
 def _open_path(
@@ -112,36 +135,50 @@ def _open_path(
     notify: Notify | None,
     capture: CaptureFactory,
 ) -> Source:
-    if not is_there(path):
-        raise VecaError(f"there is no file or folder {shortened(path)}")
-    if path.is_char_device():
+    if _there(path).is_char_device():
         return LiveSource(str(path), str(path), capture, retry=retry, notify=notify)
     if path.is_dir():
         return ImageSource(path, loop=loop, notify=notify)
     if not is_regular(path):  # opening a FIFO would wait for someone to write to it
         raise VecaError(f"cannot read {path}: it is not a file, a folder or a camera")
-    start = _first_bytes(path)
-    if _is_image(start):
-        return ImageSource(path, loop=loop, notify=notify)
-    if b"\0" not in start:
-        # ffmpeg would play any text as a film of letters, and would follow a playlist's links anywhere.
-        raise VecaError(f"cannot read {path}: it is not an image or a video")
+    found = _format(path)
+    if found is not None:
+        found.check(shortened(path))
+        if found.kind == "image":
+            if not opened_animation(path):
+                return ImageSource(path, loop=loop, notify=notify)
+            capture = _animation
     absolute = str(path.resolve())  # a colon in a relative name would read as a protocol
+    capture = _timed(capture)
     if live:
         return LiveSource(absolute, str(path), _paced(capture), retry=retry, ends=True, notify=notify)
     return VideoSource(absolute, str(path), capture, loop=loop, notify=notify)
 
 
-def _first_bytes(path: Path) -> bytes:
+def _format(path: Path) -> Format | None:
+    """What a file is; None for a film of an unknown kind, or a film of JPEG images."""
+    start = _first_bytes(path)
+    found = recognised(start)
+    if found is None and b"\0" not in start:  # text: a film of letters to some decoders, to others a list of files
+        raise VecaError(f"cannot read {shortened(path)}: it is not a video, nor {READ}")
+    return None if found == JPEG and is_jpeg_film(_first_bytes(path, FIRST_JPEGS)) else found
+
+
+def _first_bytes(path: Path, count: int = SNIFF) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(SNIFF)
+            return file.read(count)
     except OSError as error:
-        raise VecaError(f"cannot read {path}: {error.strerror}") from None
+        raise VecaError(f"cannot read {shortened(path)}: {error.strerror}") from None
+
+
+def _timed(factory: CaptureFactory) -> CaptureFactory:
+    return lambda spec: TimedCapture(factory(spec))
 
 
 def _paced(factory: CaptureFactory) -> CaptureFactory:
-    def opened(spec: str | int) -> Capture:
-        return PacedCapture(factory(spec))
+    return lambda spec: PacedCapture(factory(spec))
 
-    return opened
+
+def _animation(spec: str | int) -> Capture:
+    return AnimationCapture(Path(str(spec)))

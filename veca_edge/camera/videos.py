@@ -9,6 +9,7 @@ from abc import abstractmethod
 from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.mailbox import Mailbox
 from veca_edge.errors import StreamError, VecaError
+from veca_edge.image.captures import frame_rate
 from veca_edge.image.opencv import (
     FRAME_COUNT,
     HEIGHT,
@@ -17,7 +18,6 @@ from veca_edge.image.opencv import (
     Capture,
     CaptureFactory,
     check_pixels,
-    frame_rate,
     to_rgb,
 )
 
@@ -42,6 +42,11 @@ class ThreadedSource(Source):
         if not self._capture.isOpened():
             self._capture.release()
             raise VecaError(self._unopened())
+        try:
+            check_pixels(name, self._capture.get(WIDTH), self._capture.get(HEIGHT))
+        except VecaError:
+            self._capture.release()
+            raise
         self.fps = frame_rate(self._capture)
 
     @abstractmethod
@@ -81,7 +86,9 @@ class ThreadedSource(Source):
         except VecaError as error:
             failure = error
         except Exception as error:  # the decoder's own errors, which must not vanish with the thread
-            failure = StreamError(f"reading {self.name} failed: {str(error).strip() or type(error).__name__}")
+            # The decoder knows the address as it was given, with its password.
+            reason = " ".join(str(error).replace(str(self._spec), self.name).split()) or type(error).__name__
+            failure = StreamError(f"reading {self.name} failed: {reason}")
         finally:
             self._capture.release()
             self._mailbox.finish(failure)
@@ -91,6 +98,7 @@ class ThreadedSource(Source):
         good, picture = capture.read()
         if not good or picture is None:
             return False, None
+        check_pixels(self.name, picture.shape[1], picture.shape[0])  # what a stream says may change on the way
         return True, Frame(to_rgb(picture), 0, 0.0, self.name)
 
 
@@ -108,17 +116,12 @@ class VideoSource(ThreadedSource):
     ) -> None:
         super().__init__(spec, name, factory, False, notify)
         self._loop = loop
-        try:
-            check_pixels(name, self._capture.get(WIDTH), self._capture.get(HEIGHT))
-        except VecaError:
-            self._capture.release()
-            raise
         count = self._capture.get(FRAME_COUNT)
         self._expected = int(count) if 0 < count < 1e9 else None
         self.frames_total = None if loop else self._expected
 
     def _unopened(self) -> str:
-        return f"cannot read {self.name}: it is not an image or a video, or it is damaged"
+        return f"cannot read {self.name}: it is not an image or a video, of an unknown kind, or damaged"
 
     def _produce(self) -> None:
         index = self._play(0)

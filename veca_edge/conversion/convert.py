@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +37,7 @@ NEEDS: Mapping[Target, tuple[str, str]] = {
     "executorch": ("executorch", "convert"),
     "coreml": ("coremltools", "coreml"),
 }
+NATIVE = ("coremltools.libmilstoragepython", "coremltools.libmodelpackage")  # they write weights and packages
 ENDINGS: Mapping[Target, str] = {"executorch": ".pte", "coreml": PACKAGE_SUFFIX}
 # Options that only one target has.
 ONLY_FOR: Mapping[Target, tuple[str, ...]] = {
@@ -188,6 +191,8 @@ def convert(
     checkpoint = read_checkpoint(path)
     recipe = None if request.recipe is None else QuantizationRecipe.read(request.recipe)
     places = {target: _place(request, target, path, recipe) for target in request.targets}
+    if "coreml" in places:
+        require_package_writer()
     seconds = _estimate(checkpoint) * len(places)
     progress = _announced(f"converting {path.name} takes about {seconds:.0f} s on two server cores", say, progress)
     made = []
@@ -236,6 +241,23 @@ def _place(request: ConvertRequest, target: Target, source: Path, recipe: Quanti
     if same_file(path, source):
         raise VecaError(f"{path} is the checkpoint itself: name another --output")
     return path
+
+
+def require_package_writer() -> None:
+    """Raise a VecaError unless coremltools can write packages, which would show after minutes otherwise.
+
+    pip installs it on every system and for every Python, without its native libraries where it has no wheel.
+    """
+    try:
+        with quiet():
+            for library in NATIVE:
+                import_module(library)
+    except ImportError as error:
+        here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+        raise VecaError(
+            f"coremltools cannot write packages here, because its native library is missing ({error}): use Linux or "
+            f"macOS and a version of Python that it has a wheel for; this is {here}"
+        ) from None
 
 
 def _drafts(

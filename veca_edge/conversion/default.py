@@ -13,12 +13,13 @@ from pathlib import Path
 from time import perf_counter
 
 from veca_edge._version import __version__
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import CACHE, cache_folder, is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime import model as runtime
 from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import Model
+from veca_edge.runtime.threads import check_threads
 
 CHECKPOINT = "everyday.pt"
 INTERVAL = 10.0  # seconds between lines of progress
@@ -42,7 +43,10 @@ def load(
     Raises:
         VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
     """
+    if say is not None and not callable(say):
+        raise VecaError(f"say {shown(say)}: use a function that takes a line, or None")
     if path is None:
+        check_threads(threads)  # before half a minute of conversion
         path = default_model_path(_to_stderr if say is None else say)
     return runtime.load(path, threads=threads, compute_units=compute_units)
 

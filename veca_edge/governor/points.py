@@ -8,8 +8,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable, RunConfiguration
+from veca_edge.numbers import finite
 
 # Frame rates that a camera's frames can be thinned to without judder: every one, every second, third, sixth.
 DIVISORS = (1, 2, 3, 6)
@@ -67,9 +68,10 @@ class OperatingPoint:
 
     def expected(self, computed: int | None = None) -> float:
         """Seconds that a frame should take in which `computed` patches were computed (None: not known)."""
-        if computed is None or not self.base:
-            return self.latency
-        return self.base + self.patch_time * computed
+        patches = 0.0 if computed is None else finite(computed, 0)
+        if patches is None:
+            raise VecaError(f"{shown(computed)} computed patches: use a number, 0 or more, or None")
+        return self.latency if computed is None or not self.base else self.base + self.patch_time * patches
 
     def __str__(self) -> str:
         patches = "all" if self.patch_budget is None else str(self.patch_budget)
@@ -171,8 +173,8 @@ def operating_points(
     Raises:
         VecaError: the tables have no configuration in common.
     """
-    if not 0 < target_rate <= 1000:
-        raise VecaError(f"a target of {target_rate} frames per second: use more than 0, up to 1000")
+    if not finite(target_rate, 0, 1000):
+        raise VecaError(f"a target of {shown(target_rate)} frames per second: use more than 0, up to 1000")
     timings = {row.configuration: row for row in latency.rows}
     fresh = quality.freshness
     worth = {d: fresh.at(target_rate / d) / fresh.at(target_rate) * smoothness(1 / d) for d in divisors}
@@ -194,11 +196,14 @@ def _point(timing: LatencyRow, quality: float, rate: float) -> OperatingPoint:
 
 
 def _check(point: OperatingPoint) -> None:
-    values = (point.rate, point.latency, point.slow, point.power)
-    if not all(math.isfinite(value) and value > 0 for value in values) or not math.isfinite(point.quality):
-        raise VecaError(
-            f"impossible operating point {point}: use finite numbers, and more than 0 for all but the quality"
-        )
+    if not isinstance(point, OperatingPoint):
+        raise VecaError(f"cannot choose {shown(point)}: use OperatingPoint(…)")
+    for name in ("rate", "latency", "slow", "power"):
+        value = getattr(point, name)
+        if not finite(value, 0):
+            raise VecaError(f"operating point with {name} {shown(value)}: use a finite number above 0")
+    if finite(point.quality) is None:
+        raise VecaError(f"operating point with quality {shown(point.quality)}: use a finite number")
 
 
 def _pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:

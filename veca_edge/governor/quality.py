@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.numbers import finite
 
 MOST_ROWS = 1000  # more is damage or malice: every row is a run configuration that a device is measured in
@@ -320,7 +320,7 @@ def _configuration(row: Mapping[str, Any]) -> RunConfiguration:
 def _number(row: Mapping[str, Any], name: str, low: float, high: float) -> float:
     value = finite(row.get(name), low - 1e-5, high + 1e-5)  # cosines may exceed 1 by rounding
     if value is None:
-        text = f"{name} {row.get(name)!r}"
+        text = f"{name} {shown(row.get(name))}"
         raise VecaError(f"{text} in a table of operating points: use a number from {low:g} to {high:g}")
     return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.numbers import finite
 
 SHARES = ("most_power", "fair_ceiling", "serious_ceiling", "restart", "battery_ceiling", "low_power_ceiling")
@@ -104,7 +104,7 @@ class Settings:
         for field in fields(self):
             value = getattr(self, field.name)
             if not finite(value, 0):
-                raise VecaError(f"{field.name} {value!r} in the governor's settings: use a number above 0")
+                raise VecaError(f"{field.name} {shown(value)} in the governor's settings: use a number above 0")
             if field.name in SHARES and value > 1:
                 raise VecaError(f"{field.name} {value} in the governor's settings: use a share up to 1")
         if not self.battery_low < self.battery_full <= 1:
@@ -140,5 +140,5 @@ def preset(name: str) -> Settings:
         VecaError: another name.
     """
     if name not in PRESETS:
-        raise VecaError(f"unknown preset {name!r}: use one of {', '.join(PRESETS)}")
+        raise VecaError(f"unknown preset {shown(name)}: use one of {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.scaling import averaged, interpolated
-from veca_edge.numbers import finite
+from veca_edge.numbers import finite, whole
 
 FITS = ("crop", "pad", "stretch", "keep")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -55,8 +55,8 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         _check_size(self.image_size)
-        if self.fit not in FITS:
-            raise VecaError(f"preprocessing: fit is {self.fit!r:.60}, expected one of {', '.join(FITS)}")
+        if not isinstance(self.fit, str) or self.fit not in FITS:
+            raise VecaError(f"preprocessing: fit is {shown(self.fit)}, expected one of {', '.join(FITS)}")
         object.__setattr__(self, "mean", _triple("mean", self.mean))
         object.__setattr__(self, "std", _triple("std", self.std))
         if not all(0 <= value <= 1 for value in self.mean):
@@ -73,9 +73,9 @@ class Preprocessing:
         """
         if not isinstance(values, Mapping):
             raise VecaError(f"preprocessing: expected a table of settings, got {type(values).__name__}")
-        unknown = [str(name) for name in values if name not in cls.__dataclass_fields__]
+        unknown = [name for name in values if name not in cls.__dataclass_fields__]
         if unknown:
-            raise VecaError(f"preprocessing: unknown setting {', '.join(sorted(unknown))}")
+            raise VecaError(f"preprocessing: unknown setting {shown(unknown[0])}")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,8 +100,7 @@ class Preprocessing:
                 with `fit="keep"` the image is more than 8 times as long as it is wide.
         """
         check_image(image)
-        size = self.image_size if image_size is None else _check_size(image_size)
-        check_whole_patches(size, patch_size)
+        size = check_image_size(self.image_size if image_size is None else image_size, patch_size)
         height, width = image.shape[:2]
         if self.fit == "crop":
             x, y, side, _ = crop = centre_square(width, height)
@@ -148,6 +147,19 @@ def check_image(image: Image) -> None:
         raise VecaError(f"the image is empty: shape {image.shape}")
 
 
+def check_many_images(frames: object, one: str, wanted: str = "something that yields images") -> None:
+    """Raise a VecaError unless `frames` can yield images.
+
+    Args:
+        one: the call that takes a single image.
+        wanted: what could have been given.
+    """
+    if isinstance(frames, np.ndarray) and frames.ndim == 3:
+        raise VecaError(f"this is one image, and many are wanted: call {one}, or give [image]")
+    if not isinstance(frames, Iterable) or isinstance(frames, (str, bytes, bytearray, dict)):
+        raise VecaError(f"cannot take frames from a {type(frames).__name__}: give {wanted}")
+
+
 def _shape_hint(image: NDArray[Any]) -> str:
     """What turns an array of this shape into an image; "" if nothing obvious does."""
     shape = image.shape
@@ -160,6 +172,13 @@ def _shape_hint(image: NDArray[Any]) -> str:
     if len(shape) == 3 and shape[0] == 3:
         return ": channels go last, image.transpose(1, 2, 0)"
     return ""
+
+
+def check_image_size(size: int, patch_size: int) -> int:
+    """`size` in pixels, or a VecaError unless it is possible and made of whole patches."""
+    size = _check_size(size)
+    check_whole_patches(size, patch_size)
+    return size
 
 
 def check_whole_patches(size: int, patch_size: int) -> None:
@@ -205,17 +224,16 @@ def _scale(image: Image, width: int, height: int) -> Image:
 
 
 def _check_size(size: int) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise VecaError(f"image size must be a whole number of pixels, got {size!r:.60}")
-    if not 1 <= size <= MAX_IMAGE_SIZE:
-        raise VecaError(f"image size {size}: use 1 to {MAX_IMAGE_SIZE} pixels")
-    return int(size)
+    number = whole(size, 1, MAX_IMAGE_SIZE)
+    if number is None:
+        raise VecaError(f"image size {shown(size)}: use a whole number of pixels, 1 to {MAX_IMAGE_SIZE}")
+    return number
 
 
 def _triple(name: str, values: Any) -> tuple[float, float, float]:
     """Three finite floats, or a VecaError."""
     found = [finite(value) for value in values] if isinstance(values, (list, tuple)) else []
     if len(found) != 3 or None in found:
-        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {values!r:.60}")
+        raise VecaError(f"preprocessing: {name} must hold three finite numbers, got {shown(values)}")
     first, second, third = (float(value or 0) for value in found)
     return first, second, third

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -108,7 +108,7 @@ class VecaConfig:
         """
         if cores % self.chunk_size or not 1 <= cores <= self.num_cores:
             step, last = self.chunk_size, self.num_cores
-            raise VecaError(f"{cores} cores: use a multiple of {step} from {step} to {last}")
+            raise VecaError(f"{shown(cores)} cores: use a multiple of {step} from {step} to {last}")
         return cores
 
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
@@ -126,10 +126,10 @@ class VecaConfig:
             VecaError: unknown family or field, or impossible sizes.
         """
         if name not in FAMILIES:
-            raise VecaError(f"unknown model family {name!r}: use one of {', '.join(FAMILIES)}")
+            raise VecaError(f"unknown model family {shown(name)}: use one of {', '.join(FAMILIES)}")
         unknown = set(overrides) - {field.name for field in fields(cls)}
         if unknown:
-            raise VecaError(f"unknown model setting {sorted(unknown)[0]!r}")
+            raise VecaError(f"unknown model setting {shown(min(unknown))}")
         sizes = dict(FAMILIES[name])
         ratio = sizes.pop("mlp_ratio")
         values = {"family": name, **sizes, **overrides}
@@ -237,9 +237,9 @@ def _check_sizes(config: VecaConfig) -> None:
         if name == "output_dim" and value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-            raise VecaError(f"{name} is {value!r}, expected a whole number from 1 to {limit}")
+            raise VecaError(f"{name} is {shown(value)}, expected a whole number from 1 to {limit}")
     if config.in_channels != 3:
-        raise VecaError(f"in_channels is {config.in_channels!r}: only RGB models (3) can be used")
+        raise VecaError(f"in_channels is {shown(config.in_channels)}: only RGB models (3) can be used")
     if config.hidden_dim % config.num_heads:
         raise VecaError(f"hidden_dim {config.hidden_dim} is not divisible by num_heads {config.num_heads}")
     if config.head_dim % 4:
@@ -250,7 +250,7 @@ def _check_sizes(config: VecaConfig) -> None:
 
 def _check_budgets(config: VecaConfig) -> None:
     if not config.budgets or list(config.budgets) != sorted(set(config.budgets)):
-        raise VecaError(f"budgets are {config.budgets}: give core counts in rising order")
+        raise VecaError(f"budgets are {shown(config.budgets)}: give core counts in rising order")
     for budget in config.budgets:
         try:
             config.check_cores(budget)
@@ -260,14 +260,14 @@ def _check_budgets(config: VecaConfig) -> None:
     if len(weights) != len(config.budgets):
         raise VecaError(f"{len(weights)} budget weights for {len(config.budgets)} budgets")
     if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
-        raise VecaError(f"budget weights are {weights}: give numbers of 0 or more, not all 0")
+        raise VecaError(f"budget weights are {shown(weights)}: give numbers of 0 or more, not all 0")
 
 
 def _check_rope(config: VecaConfig) -> None:
     if not 0.0 <= config.rope_zero_fraction <= 1.0:
         raise VecaError(f"rope_zero_fraction is {config.rope_zero_fraction}, expected 0 to 1")
-    if config.rope_zero_from not in ("low", "high"):
-        raise VecaError(f"rope_zero_from is {config.rope_zero_from!r}, expected 'low' or 'high'")
+    if not isinstance(config.rope_zero_from, str) or config.rope_zero_from not in ("low", "high"):
+        raise VecaError(f"rope_zero_from is {shown(config.rope_zero_from)}, expected 'low' or 'high'")
     if not (math.isfinite(config.rope_base) and config.rope_base > 0):
         raise VecaError(f"rope_base is {config.rope_base}, expected a number above 0")
     for name, least in (("rope_shift", 0.0), ("rope_jitter", 1.0), ("rope_rescale", 1.0)):

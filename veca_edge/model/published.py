@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.model.config import (
     FAMILIES,
     LIMITS,
@@ -34,7 +34,7 @@ def read_published(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
         **_widths(reader),
         **_core_tokens(reader),
         **_rope(reader),
-        "patch_embed_norm": bool(config.get("patch_embed_use_ln")) or "patch_embed.norm.weight" in shapes,
+        "patch_embed_norm": reader.flag("patch_embed_use_ln") or "patch_embed.norm.weight" in shapes,
     }
     values["family"] = family_of(values, reader.family)
     return values
@@ -91,8 +91,14 @@ class _Reader:
         if value is None:
             raise VecaError(f"{name} is unknown: the weights for it are missing; use a complete checkpoint")
         if not isinstance(value, int) or isinstance(value, bool):
-            raise VecaError(f"configuration: {name} is {value!r}, expected a whole number")
+            raise VecaError(f"configuration: {name} is {shown(value)}, expected a whole number")
         return value
+
+    def flag(self, name: str) -> bool:
+        value = self.config.get(name)
+        if not isinstance(value, (bool, int, type(None))):
+            raise VecaError(f"configuration: {name} is {shown(value)}, expected true or false")
+        return bool(value)
 
     def number(self, name: str, default: float | None) -> float | None:
         if name not in self.config:
@@ -100,7 +106,7 @@ class _Reader:
         value = self.config[name]
         number = finite(value)
         if value is not None and number is None:
-            raise VecaError(f"configuration: {name} is {value!r:.60}, expected a number")
+            raise VecaError(f"configuration: {name} is {shown(value)}, expected a number")
         return number
 
 
@@ -161,9 +167,9 @@ def _numbers(reader: _Reader, name: str, kind: type) -> tuple[Any, ...]:
         return ()
     allowed = (int,) if kind is int else (int, float)
     if not isinstance(value, (list, tuple)) or not all(
-        isinstance(item, allowed) and not isinstance(item, bool) for item in value
+        isinstance(item, allowed) and finite(item) is not None for item in value
     ):
-        raise VecaError(f"configuration: {name} is {str(value)[:60]!r}, expected a list of numbers")
+        raise VecaError(f"configuration: {name} is {shown(value)}, expected a list of numbers")
     return tuple(value)
 
 

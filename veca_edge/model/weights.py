@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.model.config import VecaConfig, expected_shapes
-from veca_edge.model.untrusted import shown
 
 # Left on the names by DataParallel, by a wrapper that holds student and teacher, and by torch.compile.
 _PREFIXES = ("module.", "student.", "_orig_mod.")

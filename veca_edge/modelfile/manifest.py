@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from veca_edge.errors import VecaError
+from veca_edge.documents import parse_json
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.preprocessing import Preprocessing
 
 FORMAT = "veca-edge model"
@@ -105,15 +106,16 @@ class Manifest:
             VecaError: not a manifest, of a newer format, or with a value missing or of the wrong kind.
         """
         try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise VecaError(f"the manifest is not JSON: {error}") from None
+            values = parse_json(text)
+        except VecaError as error:
+            raise VecaError(f"the manifest {error}") from None
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise VecaError("the manifest is not of veca-edge")
         version = values.pop("format_version", None)
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise VecaError(
-                f"the file has format {version}, this veca-edge reads up to {FORMAT_VERSION}: update veca-edge"
+                f"the file has format {shown(version)}, this veca-edge reads up to {FORMAT_VERSION}: update "
+                "veca-edge"
             )
         values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
@@ -141,7 +143,7 @@ def _checked(name: str, value: Any) -> Any:
     else:
         ok = type(value) is int and 0 < value < 2**40
     if not ok:
-        raise VecaError(f"the manifest's {name} is not valid: {str(value)[:60]!r}")
+        raise VecaError(f"the manifest's {name} is not valid: {shown(value)}")
     return value
 
 

@@ -6,13 +6,13 @@ has no checksum of its own, so the manifest's `program_digest` is the digest of 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlprogram.package import Feature, Package, open_package
@@ -113,8 +113,8 @@ def full_names(package: Package) -> Mapping[str, str]:
     """
     text = package.user_metadata.get(NAMES_KEY, "{}")
     try:
-        names = json.loads(text)
-    except (ValueError, RecursionError):
+        names = parse_json(text)
+    except VecaError:
         names = None  # refused below
     full = names.values() if isinstance(names, dict) else [None]
     if not all(isinstance(name, str) and _FULL_NAME.fullmatch(name) for name in full):

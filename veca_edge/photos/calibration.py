@@ -15,8 +15,9 @@ from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
 from veca_edge.files import shortened
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.skipping import Say
 from veca_edge.model.flops import model_gflops
-from veca_edge.photos.decoding import Say, readable
+from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos, read_any_folder
 from veca_edge.photos.samples import packaged_folder
 

@@ -12,39 +12,14 @@ from typing import TypeVar
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.opencv import quiet_opencv
+from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import read_image
 from veca_edge.runtime.threads import default_threads
 
-NAMED = 5  # skipped files that are named before the rest is only counted
 AHEAD = 4  # photos per thread that are decoded before they are asked for
 
 
-Say = Callable[[str], None]
 T = TypeVar("T")
-
-
-class Skipped:
-    """Names the first few files that are skipped, and counts the others.
-
-    Use it as a context manager: leaving it says how many were not named.
-    """
-
-    def __init__(self, say: Say) -> None:
-        self._count = 0
-        self._say = say
-
-    def __call__(self, reason: object) -> None:
-        """Note one skipped file, with a line that names it."""
-        self._count += 1
-        if self._count <= NAMED:
-            self._say(f"skipped: {reason}")
-
-    def __enter__(self) -> Skipped:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._count > NAMED:
-            self._say(f"skipped: {self._count - NAMED} more")
 
 
 def readable(

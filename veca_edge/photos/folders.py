@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.files import expanded, shortened
+from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import check_header, has_image_name, images_in
-from veca_edge.photos.decoding import Say, Skipped
 
 UNLABELLED = -1  # the target of a photo without a label
 HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own

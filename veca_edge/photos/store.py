@@ -12,7 +12,8 @@ from torch import Tensor
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
-from veca_edge.photos.decoding import Say, readable
+from veca_edge.image.skipping import Say
+from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos, joined
 
 MOST_OF_MEMORY = 0.7  # of the machine's, for photos

@@ -254,9 +254,9 @@ class Player:
             self._state = remote.steer(before, NAP)
 
     def _record(self, picture: Image, frame: Frame) -> None:
-        # A file's frames are taken as they are; a camera's arrive at the pace of the model.
+        # A camera's frames arrive at the pace of the model, and those of a film may be unevenly far apart.
         if self._video is not None:
-            self._video.write(picture, frame.time if self._source.live else None)
+            self._video.write(picture, frame.time)
 
     def _snapshot(self, picture: Image) -> None:
         name = f"veca-{datetime.now():%Y%m%d-%H%M%S-%f}.png"

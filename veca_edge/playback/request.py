@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from veca_edge.camera.sources import looks_like_source
+from veca_edge.camera.addresses import masked
+from veca_edge.camera.sources import check_there, looks_like_source
 from veca_edge.errors import VecaError
 from veca_edge.files import check_target, expanded, is_there, same_file, shortened
 from veca_edge.image.preprocessing import check_whole_patches
@@ -39,6 +40,7 @@ class RunRequest:
         view: what to draw, one of `VIEWS`.
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
+        allow_host: names beside its own by which browsers may call this machine there, see `parse_host`.
         save, log: a video of what is shown, and a file of JSON lines.
         frames: stop after this many, None for all.
         fps_limit: most frames per second, None for no limit.
@@ -67,6 +69,7 @@ class RunRequest:
     headless: bool = False
     serve: Address | None = None
     token: str | None = None
+    allow_host: tuple[str, ...] = ()
     save: Path | None = None
     log: Path | None = None
     frames: int | None = None
@@ -105,14 +108,21 @@ class RunRequest:
         text = str(self.model)
         given = re.fullmatch(r"(?:--)?(source|camera)=(.*)", text)
         if given and not is_there(self.model):
-            raise VecaError(f"there is no model {text}: did you mean --{given[1]} {given[2]}?")
+            raise VecaError(f"there is no model {masked(text)}: did you mean --{given[1]} {masked(given[2])}?")
         if text.isdecimal() and not is_there(self.model):
             raise VecaError(f"there is no model {text}: did you mean --camera {text}?")
         if "://" in text or ":/" in text:
-            raise VecaError(f"{text} is an address, not a model: did you mean --source?")
+            raise VecaError(f"{masked(text)} is an address, not a model: did you mean --source?")
         if looks_like_source(expanded(self.model)):
             name = shortened(self.model)
             raise VecaError(f"{name} holds pictures, not a model: did you mean --source {name}?")
+
+    def check_there(self) -> None:
+        """Raise a VecaError if the model or the source is a file that is not there."""
+        if self.model is not None and not is_there(expanded(self.model)):
+            raise VecaError(f"{shortened(self.model)}: no such file")
+        if self.source is not None:
+            check_there(self.source)
 
     def check_sizes(self, budgets: tuple[int, ...], patch_size: int) -> None:
         """Raise a VecaError for cores or an image size that a model with these budgets and patches lacks."""

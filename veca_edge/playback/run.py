@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
@@ -47,9 +48,11 @@ def run(
         VecaError: something in the request cannot be had.
         StreamError: the source went away, or a file could not be written.
     """
-    require("cv2", "run")
     request.check_model()
     request.check_outputs()
+    if find_spec("cv2") is None:
+        request.check_there()  # said before a package that is missing
+    require("cv2", "run")
     if not request.headless and request.serve is None:
         check_window()
     with ExitStack() as stack:
@@ -86,7 +89,7 @@ def _web_view(request: RunRequest, say: Say, stack: ExitStack) -> WebView | None
         return None
     from veca_edge.playback.web.server import WebView
 
-    web = stack.enter_context(WebView(request.serve, request.token, say))
+    web = stack.enter_context(WebView(request.serve, request.token, say, request.allow_host))
     say(f"watch at {web.url}")
     return web
 

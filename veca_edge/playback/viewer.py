@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.playback.views import VIEWS
 
 TITLE = "veca-edge"
@@ -48,7 +48,7 @@ class ViewState:
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
-            raise VecaError(f"unknown view {self.view!r}: use {', '.join(VIEWS)}")
+            raise VecaError(f"unknown view {shown(self.view)}: use {', '.join(VIEWS)}")
         if self.cores not in self.budgets and not (self.auto and self.cores is None):
             offered = ", ".join(map(str, self.budgets))
             raise VecaError(f"{self.cores} cores: this model offers {offered}")

@@ -13,12 +13,14 @@ import numpy as np
 from veca_edge.arrays import Image
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, shortened
-from veca_edge.image.opencv import FRAME_COUNT, open_capture, quiet_opencv
+from veca_edge.image.opencv import FORMAT, open_capture, quiet_opencv, text_name
 
 # What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
 # VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".webm": "VP80", ".mkv": "VP80", ".avi": "MJPG"}
 
+EARLY = 0.1  # of a period that a picture may come before its time: time stamps are rounded
+LONGEST_GAP = 10.0  # seconds between pictures that a video keeps; a longer one (a pause) becomes as long as this
 SHORTEST, LONGEST = 64, 4096  # pixels of a saved video's sides; encoders and players differ beyond these
 
 
@@ -43,6 +45,11 @@ class PendingFile:
 
     def keep(self) -> None:
         """Give the file its real name; a StreamError if that fails."""
+        try:
+            check_target(self.target)
+        except VecaError as error:
+            self.discard()
+            raise StreamError(str(error)) from None
         try:
             self.path.replace(self.target)
         except OSError as error:
@@ -88,7 +95,7 @@ class VideoWriter:
 
         Args:
             time: seconds on the source's clock. With it the picture is repeated or left out so that the
-                video keeps the source's pace; without it each picture is one frame.
+                video keeps the source's pace (up to `LONGEST_GAP`); without it each picture is one frame.
         """
         import cv2
 
@@ -96,10 +103,7 @@ class VideoWriter:
             raise StreamError(f"{self.path} is closed")
         self.size = self.size or video_size(image.shape[1], image.shape[0])
         self._encoder = self._encoder or self._start_encoder(self.size)
-        due = self.frames + 1
-        if time is not None:
-            self._start = time if self._start is None else self._start
-            due = math.floor((time - self._start) * self.fps + 1e-6) + 1
+        due = self.frames + 1 if time is None else self._due(time)
         if due <= self.frames:
             return
         picture = cv2.cvtColor(letterbox(image, self.size), cv2.COLOR_RGB2BGR)
@@ -107,12 +111,21 @@ class VideoWriter:
             self._encoder.write(picture)
             self.frames += 1
 
+    def _due(self, time: float) -> int:
+        """How many frames there should be once the picture of this time is written."""
+        written = self.frames / self.fps  # seconds
+        if self._start is None or not -LONGEST_GAP <= time - self._start - written <= LONGEST_GAP:
+            gap = 0.0 if self._start is None or time < self._start + written else LONGEST_GAP
+            self._start = time - written - gap
+        return math.floor((time - self._start) * self.fps + EARLY) + 1
+
     def _start_encoder(self, size: tuple[int, int]) -> Any:
         import cv2
 
         suffix = self.path.suffix.lower()
         codec = cv2.VideoWriter.fourcc(*CODECS[suffix])
-        encoder = cv2.VideoWriter(str(self._file.path), cv2.CAP_FFMPEG, codec, self.fps, size)
+        with text_name(str(self._file.path)) as name:
+            encoder = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self.fps, size)
         if not encoder.isOpened():
             raise VecaError(f"this OpenCV cannot encode {suffix} at {size[0]}x{size[1]} pixels")
         return encoder
@@ -201,9 +214,17 @@ def letterbox(image: Image, size: tuple[int, int]) -> Image:
 
 
 def _frames_in(path: Path) -> int:
-    """How many frames a finished video holds: OpenCV's encoder itself reports no failure."""
-    capture = open_capture(str(path))
+    """How many frames a finished video holds: OpenCV's encoder itself reports no failure.
+
+    They are counted and not decoded. What a container states is not enough: some state what was meant to be there.
+    """
+    capture: Any = open_capture(str(path))
     try:
-        return int(capture.get(FRAME_COUNT)) if capture.isOpened() else 0
+        if not capture.isOpened() or not capture.set(FORMAT, -1):  # packets as they are
+            return 0
+        count = 0
+        while capture.grab():
+            count += 1
+        return count
     finally:
         capture.release()

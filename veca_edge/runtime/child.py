@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +16,31 @@ from typing import Any
 
 from veca_edge.errors import VecaError
 
+# Set for a child, and taken away by the code that a Python runs in it: where it is still there, the program that
+# was started is no Python but an app, which must not start itself again.
+STARTED = "VECA_EDGE_CHILD_STARTED"
+# What interpreters are called: python, python3.13t, python_d.exe, pythonw.exe, pypy3, graalpy.
+PYTHONS = re.compile(
+    r"(python|pythonw|pypy|graalpy)[\d.]*(t|d|_d|td)?(-(intel64|32|64|dbg))?(\.exe)?", re.IGNORECASE
+)
+
 # `python -m` would put the current folder first on the module path, and with it whatever lies there.
 _BOOT = (
+    f"import os; os.environ.pop({STARTED!r}, None); "
     "import sys; sys.path[:] = [p for p in sys.path if p]; sys.argv.pop(0); "
     "import runpy; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
+
+
+def python() -> str | None:
+    """The program that runs Python code; None inside an app, where `sys.executable` is the app or nothing.
+
+    Apps: frozen ones (PyInstaller, cx_Freeze, py2exe), those that embed Python, and the apps of phones.
+    """
+    path = sys.executable
+    if getattr(sys, "frozen", False) or STARTED in os.environ or not path:
+        return None
+    return path if PYTHONS.fullmatch(Path(path).name) and Path(path).is_file() else None
 
 
 def run_child(
@@ -42,13 +63,20 @@ def run_child(
         What the child's work returned.
 
     Raises:
-        VecaError: the child refused what it got, crashed, failed, or did not finish in time.
+        VecaError: the child refused what it got, crashed, failed, or did not finish in time; or this is an app,
+            which has no Python to start.
     """
-    command = [sys.executable, "-c", _BOOT, module, str(path.resolve()), *arguments]
+    program = python()
+    if program is None:
+        raise VecaError(f"{path}: this app cannot start Python for it: use the veca-edge command in a terminal")
+    command = [program, "-c", _BOOT, module, str(path.resolve()), *arguments]
     last: dict[str, Any] = {}
     late = Event()
-    with tempfile.TemporaryFile("w+") as errors:
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        marked = {**os.environ, STARTED: "1"}
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", env=marked
+        )
 
         def stop() -> None:
             late.set()
@@ -59,7 +87,7 @@ def run_child(
             if timeout is not None:
                 timer.start()
             for line in child.stdout or ():
-                last = json.loads(line)
+                last = _told(line) or last
                 if "done" in last:
                     progress(last["done"])
             if not last.keys() & {"answer", "error"}:
@@ -75,6 +103,15 @@ def run_child(
     if "error" in last:
         raise VecaError(last["error"])
     raise VecaError(f"{path}: {_ending(status, timeout if late.is_set() else None, said)}")
+
+
+def _told(line: str) -> dict[str, Any]:
+    """A line of `answer`; nothing for what another program prints."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _ending(status: int, timeout: float | None, said: list[str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from veca_edge._version import __version__
 from veca_edge.runtime.threads import usable_cores
+from veca_edge.sensors.sysfs import LABEL, read_label
 
 BUSY_LOAD = 0.5  # load average at which other work is likely to show in timings
 BUSY_OTHERS = 0.25  # processors' worth of other work at which it is likely to show in timings
@@ -69,17 +70,23 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name; Linux on Arm often knows only the board's."""
-    board = Path("/proc/device-tree/model")
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo"), board: Path = Path("/proc/device-tree/model")) -> str:
+    """The board's name where there is a device tree, else the processor's.
+
+    Linux on Arm often names no processor, and its `Hardware` is that of a family (BCM2835 on every Raspberry Pi).
+    """
+    name = read_label(str(board))
+    if name is not None:
+        return name
     try:
-        for line in cpuinfo.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name.strip().lower() in ("model name", "hardware") and value.strip():
-                return value.strip()
-        return board.read_text().strip("\0\n ")
+        facts = [line.partition(":") for line in cpuinfo.read_text(errors="replace").splitlines()]
     except OSError:
-        return platform.processor() or platform.machine() or "unknown processor"
+        facts = []
+    for wanted in ("model name", "hardware"):
+        for fact, _, value in facts:
+            if fact.strip().lower() == wanted and value.strip():
+                return value.strip()[:LABEL]
+    return platform.processor() or platform.machine() or "unknown processor"
 
 
 class OthersClock:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cell_centres
+from veca_edge.numbers import finite
 from veca_edge.runtime.result import Result
 
 
@@ -39,8 +40,13 @@ def match_patches(first: Result, second: Result, min_similarity: float = 0.0) ->
         min_similarity: cosine below which pairs are left out, -1..1.
 
     Raises:
-        VecaError: the features have different widths.
+        VecaError: no results, features of different widths, or an impossible cosine.
     """
+    for result in (first, second):
+        if not isinstance(result, Result):
+            raise VecaError(f"cannot match {shown(result)}: give two results, such as model(image)")
+    if finite(min_similarity, -1, 1) is None:
+        raise VecaError(f"min_similarity {shown(min_similarity)}: use a cosine from -1 to 1")
     widths = first.features.shape[-1], second.features.shape[-1]
     if widths[0] != widths[1]:
         raise VecaError(f"features of {widths[0]} and {widths[1]} values do not match: use results of one model")

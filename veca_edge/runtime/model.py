@@ -7,16 +7,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import cast, get_args
 
-import numpy as np
-
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, VecaWarning, require
+from veca_edge.errors import VecaError, VecaWarning, require, shown
 from veca_edge.files import is_package, is_there
 from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
-from veca_edge.numbers import counted
+from veca_edge.numbers import counted, whole
 from veca_edge.runtime.engines.engine import ComputeUnits, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
@@ -64,7 +62,7 @@ class Model:
 
     def __repr__(self) -> str:
         """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
-        if self._closed:
+        if self.closed:
             return f"<Model {self.name}, closed>"
         labels = f"{counted(len(self.labels), 'label')}, " if self.labels else ""
         cores = f"{self.budgets[0]} to {self.budgets[-1]}" if len(self.budgets) > 1 else f"{self.budgets[0]}"
@@ -112,6 +110,11 @@ class Model:
         )
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called: then nothing runs any more."""
+        return self._closed
+
+    @property
     def streams(self) -> bool:
         """Whether `stream` works: whether the engine can compute some of an image's patches."""
         return hasattr(self.engine, "step")
@@ -137,9 +140,9 @@ class Model:
                 (streams need an ExecuTorch file).
         """
         self.check_streams()
-        if cache not in get_args(CacheType):
-            raise VecaError(f"cache {cache!r}: use {' or '.join(get_args(CacheType))}")
-        engine, settings = cast(StepEngine, self.engine), change or ChangeSettings()
+        if not isinstance(cache, str) or cache not in get_args(CacheType):
+            raise VecaError(f"cache {shown(cache)}: use {' or '.join(get_args(CacheType))}")
+        engine, settings = cast(StepEngine, self.engine), ChangeSettings() if change is None else change
         return Stream(self, engine, self.check_budget(cores), image_size, settings, cache)
 
     def check_streams(self) -> None:
@@ -153,7 +156,7 @@ class Model:
 
     def check_open(self) -> None:
         """Raise a VecaError if the model was closed."""
-        if self._closed:
+        if self.closed:
             raise VecaError(f"{self.name} is closed: load the model again")
 
     def check_budget(self, cores: int | None) -> int:
@@ -174,10 +177,10 @@ class Model:
 
 def checked_budget(cores: int | None, budgets: tuple[int, ...]) -> int:
     """`cores` if it is one of these budgets, the last of them for None, else VecaError."""
-    cores = budgets[-1] if cores is None else cores
-    if isinstance(cores, bool) or not isinstance(cores, (int, np.integer)) or cores not in budgets:
-        raise VecaError(f"{cores} cores: this model offers {', '.join(map(str, budgets))}")
-    return int(cores)
+    number = budgets[-1] if cores is None else whole(cores, 1)
+    if number is None or number not in budgets:
+        raise VecaError(f"{shown(cores)} cores: this model offers {', '.join(map(str, budgets))}")
+    return number
 
 
 def load(path: str | Path, *, threads: int | None = None, compute_units: ComputeUnits = "all") -> Model:
@@ -198,13 +201,13 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
             package that its engine needs is not installed.
     """
     if not isinstance(path, (str, Path)) or not str(path):
-        raise VecaError(f"cannot load {path!r}: give the path of a model file, a package or a checkpoint")
+        raise VecaError(f"cannot load {shown(path)}: give the path of a model file, a package or a checkpoint")
     path = Path(path)
     if not is_there(path):
         raise VecaError(f"{path}: no such file")
     if is_package(path):
         return _from_package(path, threads, compute_units)
-    if compute_units != "all":
+    if not isinstance(compute_units, str) or compute_units != "all":
         raise VecaError(f"{path}: compute units are for Core ML packages: leave them out")
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
-from veca_edge.files import CACHE, cache_folder, is_regular, write_whole
+from veca_edge.files import CACHE, cache_folder, regular_file, write_whole
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
@@ -164,10 +165,9 @@ def _path(model: Model) -> Path | None:
 
 def _recall(path: Path) -> Profile | None:
     """The profile in a file; None if there is none, or it is damaged or of another version."""
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, VecaError):
-        if not is_regular(path) or path.stat().st_size > LARGEST:
-            return None
-        values = json.loads(path.read_text("utf-8"))
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, VecaError):
+        with regular_file(path).open("rb") as file:
+            values = parse_json(file.read(LARGEST + 1), LARGEST)
         timed, seconds, others = (finite(values[name], 0, 1e9) for name in ("timed", "seconds", "others"))
         if timed is None or seconds is None or (others is None and values["others"] is not None):
             return None

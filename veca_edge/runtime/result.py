@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
+from veca_edge.numbers import whole
 
 if TYPE_CHECKING:
     from veca_edge.governor.points import OperatingPoint
@@ -86,13 +87,16 @@ class Result:
         return np.asarray(softmax(self.logits), np.float32)
 
     def top(self, k: int = 5) -> list[Prediction]:
-        """The k most likely labels, best first.
+        """The k most likely labels, best first; fewer if the model has fewer.
 
         Raises:
-            VecaError: the model has no head.
+            VecaError: the model has no head, or k is not a whole number, 0 or more.
         """
+        number = whole(k, 0)
+        if number is None:
+            raise VecaError(f"top({shown(k)}): use a whole number of labels, 0 or more")
         probabilities = self.probabilities
-        best = np.argsort(-probabilities, kind="stable")[: max(0, k)]
+        best = np.argsort(-probabilities, kind="stable")[:number]
         return [Prediction(self.labels[i], float(probabilities[i])) for i in best]
 
 

@@ -3,6 +3,9 @@
 A program with the right digest can still be hostile or made by a broken tool, and ExecuTorch answers some of those
 with a crash. Files that were tried here before (or written by `veca-edge convert` here) are remembered by the
 digest of all their bytes, so this costs a few seconds once per file.
+
+An app (frozen, embedded, on a phone) has no Python that a child could be started with, and its maker chose the
+file: there the trial runs in the app's own process, where it still finds values that are not numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 from veca_edge.errors import VecaError
 from veca_edge.files import cache_folder
 from veca_edge.modelfile.pte import ModelFile
-from veca_edge.runtime.child import answer, run_child
+from veca_edge.runtime.child import answer, python, run_child
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
 
@@ -31,7 +34,7 @@ def remember(file: ModelFile) -> None:
 
 
 def ensure_harmless(file: ModelFile) -> None:
-    """Run an unknown file's program in a child process.
+    """Run an unknown file's program in a child process; inside an app in this one.
 
     Raises:
         VecaError: the program crashed, hung, or could not run one small image.
@@ -41,7 +44,10 @@ def ensure_harmless(file: ModelFile) -> None:
         if file.digest and marker is not None and marker.exists():
             return
     try:
-        run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
+        if python() is None:
+            _try(str(file.path), lambda _: None, threads=None)
+        else:
+            run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
     except VecaError as error:
         raise VecaError(f"{error}; it was not loaded") from None
     remember(file)
@@ -52,7 +58,7 @@ def _marker(file: ModelFile) -> Path | None:
     return None if folder is None else folder / "harmless" / file.digest
 
 
-def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:
+def _try(path: str, progress: Callable[[float], None], threads: int | None = 1) -> dict[str, Any]:
     """What the child does: every method that takes any size, on four patches of grey."""
     import numpy as np
 
@@ -61,9 +67,13 @@ def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:
 
     file = read_model_file(path)
     patches = np.full((4, 3 * file.manifest.patch_size**2), 127, np.float32)
-    for features in ExecutorchEngine(file, threads=1).try_all(patches):
-        if not np.isfinite(features).all():
-            raise VecaError(f"{path}: its program computes values that are not numbers")
+    engine = ExecutorchEngine(file, threads)
+    try:
+        for features in engine.try_all(patches):
+            if not np.isfinite(features).all():
+                raise VecaError(f"{path}: its program computes values that are not numbers")
+    finally:
+        engine.close()
     return {}
 
 

@@ -4,7 +4,7 @@ Source: Android's reference. `PowerManager.getCurrentThermalStatus()` (API 29): 
 severe 3, critical 4, emergency 5, shutdown 6. `getThermalHeadroom(int forecastSeconds)` (API 30): 1.0 is
 severe; NaN if unsupported or asked more often than about once a second. `isPowerSaveMode()` (21).
 `BatteryManager.getIntProperty` (21): MIN_VALUE if unsupported. The ACTION_BATTERY_CHANGED broadcast: `plugged`
-0 on battery, `temperature` in tenths of a degree Celsius.
+0 on battery, `status` 2 charging, 3 discharging, 5 full, `temperature` in tenths of a degree Celsius.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from veca_edge.sensors.reading import Reading, Sensed
+from veca_edge.numbers import divided
+from veca_edge.sensors.reading import Reading, Sensed, gather
 from veca_edge.sensors.state import ThermalLevel
 
 LEVELS = {
@@ -34,6 +35,7 @@ HEADROOM_PAUSE = 1.0  # seconds between two questions for headroom, whichever th
 HEADROOM_AGE = 5.0  # seconds that an answer is worth something while later ones are NaN
 CAPACITY = 4  # BATTERY_PROPERTY_CAPACITY: percent
 MIN_VALUE = -(2**31)
+STATUS = {2: True, 3: False, 5: True}  # what the battery itself says comes before the plug
 BATTERY_CHANGED = "android.intent.action.BATTERY_CHANGED"
 
 
@@ -126,17 +128,29 @@ class AndroidReader:
             self._power = bridge.service("power", "android.os.PowerManager")
             self._battery = bridge.service("batterymanager", "android.os.BatteryManager")
             self._bridge = bridge
-        found = {"low_power": Sensed(bool(self._power.isPowerSaveMode()), "PowerManager.isPowerSaveMode")}
-        with suppress(AttributeError):  # before API 29
-            status = int(self._power.getCurrentThermalStatus())
-            found["thermal"] = Sensed(LEVELS.get(status, status), "PowerManager.getCurrentThermalStatus")
-        found.update(self._headrooms())
-        found.update(self._batteries(self._bridge.battery_intent()))
-        return found
+        return gather(
+            {
+                "low_power": self._low_power,
+                "thermal": self._thermal,
+                "headroom": self._headrooms,
+                "battery": self._level,
+                "charging": self._broadcast,
+            }
+        )
 
     def close(self) -> None:
         if self._bridge is not None:
             self._bridge.detach()
+
+    def _low_power(self) -> dict[str, Sensed]:
+        return {"low_power": Sensed(bool(self._power.isPowerSaveMode()), "PowerManager.isPowerSaveMode")}
+
+    def _thermal(self) -> dict[str, Sensed]:
+        try:
+            status = int(self._power.getCurrentThermalStatus())
+        except AttributeError:  # before API 29
+            return {}
+        return {"thermal": Sensed(LEVELS.get(status, status), "PowerManager.getCurrentThermalStatus")}
 
     def _headrooms(self) -> dict[str, Sensed]:
         """Headroom now and ahead, asked in turn: a second question within the same second gets NaN."""
@@ -146,6 +160,8 @@ class AndroidReader:
                 answer = float(self._power.getThermalHeadroom(self._next))
             except AttributeError:  # before API 30
                 return {}
+            except Exception:  # of one question; the other one may be answered
+                answer = math.nan
             self._asked = now
             if not math.isnan(answer):
                 self._answers[self._next] = now, answer
@@ -157,20 +173,32 @@ class AndroidReader:
             found[field] = Sensed(value, f"PowerManager.getThermalHeadroom({ahead})")
         return found
 
-    def _batteries(self, intent: Any) -> dict[str, Sensed]:
-        """Battery level, external power and the battery's temperature.
+    def _level(self) -> dict[str, Sensed]:
+        percent = int(self._battery.getIntProperty(CAPACITY))
+        level = None if percent == MIN_VALUE else divided(percent, 100)
+        return {"battery": Sensed(level, "BatteryManager.BATTERY_PROPERTY_CAPACITY")}
+
+    def _broadcast(self) -> dict[str, Sensed]:
+        """External power and the battery's temperature.
 
         The current is left out: makers disagree on its sign and unit, so watts made from it would be guesses.
         """
-        percent = int(self._battery.getIntProperty(CAPACITY))
-        level = None if percent == MIN_VALUE else percent / 100
-        found = {"battery": Sensed(level, "BatteryManager.BATTERY_PROPERTY_CAPACITY")}
+        intent = None if self._bridge is None else self._bridge.battery_intent()
         if intent is None:
-            found["charging"] = Sensed(bool(self._battery.isCharging()), "BatteryManager.isCharging")
-            return found
-        plugged = int(intent.getIntExtra("plugged", -1))
-        found["charging"] = Sensed(plugged > 0 if plugged >= 0 else None, f"{BATTERY_CHANGED}: plugged")
-        tenths = int(intent.getIntExtra("temperature", MIN_VALUE))
-        if tenths != MIN_VALUE:
-            found["temperatures"] = Sensed((("battery", tenths / 10),), f"{BATTERY_CHANGED}: temperature")
-        return found
+            return {"charging": Sensed(bool(self._battery.isCharging()), "BatteryManager.isCharging")}
+        return gather({"charging": partial(_charging, intent), "temperatures": partial(_temperature, intent)})
+
+
+def _charging(intent: Any) -> dict[str, Sensed]:
+    status = int(intent.getIntExtra("status", -1))
+    if status in STATUS:
+        return {"charging": Sensed(STATUS[status], f"{BATTERY_CHANGED}: status")}
+    plugged = int(intent.getIntExtra("plugged", -1))
+    return {"charging": Sensed(plugged > 0 if plugged >= 0 else None, f"{BATTERY_CHANGED}: plugged")}
+
+
+def _temperature(intent: Any) -> dict[str, Sensed]:
+    tenths = int(intent.getIntExtra("temperature", MIN_VALUE))
+    if tenths in (0, MIN_VALUE):  # 0: phones without such a sensor
+        return {}
+    return {"temperatures": Sensed((("battery", divided(tenths, 10)),), f"{BATTERY_CHANGED}: temperature")}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed, gather
 from veca_edge.sensors.state import ThermalLevel
 
 
@@ -55,14 +55,16 @@ class ProcessInfoReader(PlainReader):
     def read(self) -> Reading:
         if self._info is None:
             self._info = value_of(self._load("NSProcessInfo"), "processInfo")
-        found = {}
+        return gather({"thermal": self._thermal, "low_power": self._low_power})
+
+    def _thermal(self) -> dict[str, Sensed]:
         state = value_of(self._info, "thermalState")
-        if state is not None:
-            found["thermal"] = Sensed(as_level(state), "ProcessInfo.thermalState")
+        return {} if state is None else {"thermal": Sensed(as_level(state), "ProcessInfo.thermalState")}
+
+    def _low_power(self) -> dict[str, Sensed]:
         low_power = value_of(self._info, "isLowPowerModeEnabled", "lowPowerModeEnabled")
-        if low_power is not None:
-            found["low_power"] = Sensed(bool(low_power), "ProcessInfo.isLowPowerModeEnabled")
-        return found
+        source = "ProcessInfo.isLowPowerModeEnabled"
+        return {} if low_power is None else {"low_power": Sensed(bool(low_power), source)}
 
 
 def as_level(state: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from veca_edge.sensors.apple import load_class, value_of
-from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed, gather
 
 UNKNOWN_STATE, UNPLUGGED, CHARGING, FULL = range(4)
 UNKNOWN_LEVEL = -1.0
@@ -36,11 +36,14 @@ class DeviceReader(PlainReader):
             device = value_of(self._load("UIDevice"), "currentDevice")
             device.batteryMonitoringEnabled = True
             self._device = device
+        return gather({"battery": self._level, "charging": self._state})
+
+    def _level(self) -> dict[str, Sensed]:
         level = value_of(self._device, "batteryLevel")
+        # -1 is Apple's word for unknown, not a lie.
+        return {"battery": Sensed(None if level == UNKNOWN_LEVEL else level, "UIDevice.batteryLevel")}
+
+    def _state(self) -> dict[str, Sensed]:
         state = int(value_of(self._device, "batteryState"))
         plugged = {UNPLUGGED: False, CHARGING: True, FULL: True}.get(state)
-        return {
-            # -1 is Apple's word for unknown, not a lie.
-            "battery": Sensed(None if level == UNKNOWN_LEVEL else level, "UIDevice.batteryLevel"),
-            "charging": Sensed(plugged, "UIDevice.batteryState"),
-        }
+        return {"charging": Sensed(plugged, "UIDevice.batteryState")}

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from veca_edge.sensors.cores import little_cores
 from veca_edge.sensors.reading import PlainReader, Reading, Sensed
-from veca_edge.sensors.sysfs import KeptFiles, entries, read_int, read_text, under
+from veca_edge.sensors.sysfs import KeptFiles, entries, parse_int, read_int, read_label, read_text, under
 
 CPUFREQ = "/sys/devices/system/cpu/cpufreq"
 POWERCAP = "/sys/class/powercap"
 BIG = 0.75  # of the fastest core's maximum; little cores idle in lower gears whatever the big ones do
+FASTEST = 20_000_000  # kHz: no core has such a clock
+TURBO = 1.1  # of the maximum: what is above it is no frequency
 MOST_POLICIES = 8  # to read: servers have one per processor, and they move alike
 INTERVAL = 2.0  # seconds: a mean over two seconds says more than one over one, at half the cost
 RESCAN = 60.0  # seconds
@@ -24,11 +27,11 @@ FIRST_SPAN = 0.1  # seconds that the first power is measured over
 
 @dataclass(frozen=True)
 class Policy:
-    """Cores that share a clock: where, their number, and their highest frequency in kHz."""
+    """Cores that share a clock: where, which, and their highest frequency in kHz."""
 
     name: str
     path: str
-    cores: int
+    cores: frozenset[int]
     maximum: int
 
 
@@ -38,7 +41,7 @@ class CpufreqReader(PlainReader):
     name = "cpufreq"
 
     def __init__(self, root: str = "/", clock: Callable[[], float] = time.monotonic) -> None:
-        self._folder, self._clock = under(root, CPUFREQ), clock
+        self._root, self._folder, self._clock = root, under(root, CPUFREQ), clock
         self._files = KeptFiles()
         self._policies: list[Policy] = []
         self._scanned: float | None = None
@@ -47,15 +50,15 @@ class CpufreqReader(PlainReader):
         now = self._clock()
         if self._scanned is None or now - self._scanned >= RESCAN:
             self._files.close()
-            self._policies, self._scanned = big_policies(self._folder), now
+            self._policies, self._scanned = big_policies(self._folder, self._root), now
             self.interval = INTERVAL if self._policies else RESCAN
         current = maximum = 0
         names = []
         for policy in self._policies:
             frequency = self._files.read_int(f"{policy.path}/scaling_cur_freq")
-            if frequency is not None:
-                current += frequency * policy.cores
-                maximum += policy.maximum * policy.cores
+            if frequency is not None and 0 < frequency <= TURBO * policy.maximum:
+                current += frequency * len(policy.cores)
+                maximum += policy.maximum * len(policy.cores)
                 names.append(policy.name)
         if not maximum:
             return {}
@@ -65,14 +68,22 @@ class CpufreqReader(PlainReader):
         self._files.close()
 
 
-def big_policies(folder: str) -> list[Policy]:
-    """The policies of the big cores, at most MOST_POLICIES spread evenly over them."""
+def big_policies(folder: str, root: str = "/") -> list[Policy]:
+    """The policies of the big cores, at most MOST_POLICIES spread evenly over them.
+
+    Args:
+        folder: where the policies are.
+        root: what stands for /; it tells the little cores by their part numbers.
+    """
     policies = []
     for name, path in entries(folder, "policy"):
         maximum = read_int(f"{path}/cpuinfo_max_freq")
-        if maximum and maximum > 0:
-            cores = len((read_text(f"{path}/related_cpus") or "0").split())
+        if maximum and 0 < maximum <= FASTEST:
+            numbers = [parse_int(core) for core in (read_text(f"{path}/related_cpus") or "").split()]
+            cores = frozenset(core for core in numbers if core is not None) or frozenset({0})
             policies.append(Policy(name, path, cores, maximum))
+    little = little_cores({core for policy in policies for core in policy.cores}, root)
+    policies = [policy for policy in policies if not policy.cores <= little] or policies
     fastest = max((policy.maximum for policy in policies), default=0)
     big = [policy for policy in policies if policy.maximum >= BIG * fastest]
     count = min(MOST_POLICIES, len(big))
@@ -128,11 +139,10 @@ class PowercapReader(PlainReader):
         return total
 
     def _zone_watts(self, name: str, path: str) -> float | None:
-        text = self._files.read_or_raise(f"{path}/energy_uj").strip()
+        energy = parse_int(self._files.read_or_raise(f"{path}/energy_uj").decode("ascii", "replace"))
         now = self._clock()
-        energy = int(text) if text.isdigit() else None
         then, before = self._before.pop(name, (now, 0))
-        if energy is None:
+        if energy is None or energy < 0:
             return None
         self._before[name] = now, energy
         if now <= then:
@@ -153,7 +163,7 @@ def find_packages(folder: str) -> dict[str, str]:
     """
     zones: dict[str, str] = {}
     for entry, path in entries(folder):
-        name = read_text(f"{path}/name") if entry.count(":") == 1 else None
+        name = read_label(f"{path}/name") if entry.count(":") == 1 else None
         if name and (name.startswith("package") or name == "psys"):
             zones.setdefault(name, path)
     packages = {name: path for name, path in zones.items() if name != "psys"}

@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable
 
 from veca_edge.sensors.program import printed_by
-from veca_edge.sensors.reading import PlainReader, Reading, Sensed
+from veca_edge.sensors.reading import PlainReader, Reading, Sensed, gather
 from veca_edge.sensors.state import ThermalLevel
 
 PMSET = "/usr/bin/pmset"
 PRESSURE = "com.apple.system.thermalpressurelevel"
 LIBRARY = "/usr/lib/libSystem.B.dylib"
+# What a battery itself says comes before the source: a weak charger is one, and the battery runs down all the same.
+STATES = {"discharging": False, "charging": True, "charged": True, "finishing charge": True}
 LEVELS = {
     0: ThermalLevel.NOMINAL,
     1: ThermalLevel.FAIR,
@@ -45,26 +47,33 @@ class PmsetReader(PlainReader):
         self._pmset = pmset
 
     def read(self) -> Reading:
+        return gather({"battery": self._battery, "low_power": self._low_power, "frequency": self._speed})
+
+    def _battery(self) -> dict[str, Sensed]:
+        text, source = self._pmset("batt"), "pmset -g batt"
         found = {}
-        batteries = self._pmset("batt")
-        source = re.search(r"drawing from '([^']*)'", batteries)
-        if source:
-            found["charging"] = Sensed(source.group(1) == "AC Power", "pmset -g batt")
-        battery = re.search(r"InternalBattery.*?(\d+)%", batteries)
+        drawn = re.search(r"drawing from '([^']*)'", text)
+        charging = drawn.group(1) == "AC Power" if drawn else None
+        battery = re.search(r"InternalBattery[^\n]*?(?<!\d)(\d{1,3})%(?:;\s*([^;\n]*))?", text)
         if battery:
-            found["battery"] = Sensed(int(battery.group(1)) / 100, "pmset -g batt")
+            found["battery"] = Sensed(int(battery.group(1)) / 100, source)
+            charging = STATES.get((battery.group(2) or "").strip().lower(), charging)
+        return found if charging is None else {**found, "charging": Sensed(charging, source)}
+
+    def _low_power(self) -> dict[str, Sensed]:
         low_power = low_power_mode(self._pmset())
-        if low_power is not None:
-            found["low_power"] = Sensed(low_power, "pmset -g")
-        speed = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", self._pmset("therm"))
-        if speed:
-            found["frequency"] = Sensed(int(speed.group(1)) / 100, "pmset -g therm: CPU_Speed_Limit")
-        return found
+        return {} if low_power is None else {"low_power": Sensed(low_power, "pmset -g")}
+
+    def _speed(self) -> dict[str, Sensed]:
+        """A processor that does not run at all prints nothing, so 0 is no speed."""
+        speed = re.search(r"CPU_Speed_Limit\s*=\s*0*([1-9]\d{0,2})\b", self._pmset("therm"))
+        source = "pmset -g therm: CPU_Speed_Limit"
+        return {"frequency": Sensed(int(speed.group(1)) / 100, source)} if speed else {}
 
 
 def low_power_mode(settings: str) -> bool | None:
     """From the settings in use: `lowpowermode` 0 or 1, or `powermode` 0 (automatic), 1 (low), 2 (high)."""
-    match = re.search(r"^\s*(?:lowpowermode|powermode)\s+(\d+)", settings, re.MULTILINE)
+    match = re.search(r"^\s*(?:lowpowermode|powermode)\s+([012])\s*$", settings, re.MULTILINE)
     return match.group(1) == "1" if match else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from veca_edge.numbers import finite
@@ -76,7 +76,8 @@ class PlausibilityFilter:
             if checked is None and celsius is not None:
                 self._doubt("temperatures", f"{celsius!r} °C of {name}")
         kept = tuple((name, checked) for name, checked, _ in pairs if checked is not None)
-        return Sensed(kept or None, sensed.source)
+        lies = [f"{name} {celsius!r:.20} °C: cannot be" for name, checked, celsius in pairs if checked is None]
+        return replace(sensed, value=kept or None, left_out=(*sensed.left_out, *lies))
 
     def _doubt(self, field: str, what: str) -> None:
         if field not in self._told:

@@ -26,6 +26,7 @@ UNDER_VOLTAGE = 1 << 0
 CAPPED = 1 << 1  # the frequency, from 80 °C on or while the voltage is low
 THROTTLED = 1 << 2  # the same causes, stronger
 SOFT_LIMIT = 1 << 3  # of temperature, 60 °C on a 3B+
+DEFINED = 0xF000F  # these, and the same ones since the start
 
 
 def is_raspberry_pi(root: str = "/") -> bool:
@@ -77,9 +78,10 @@ class ThrottledReader(PlainReader):
 
 
 def parse_flags(text: str) -> int | None:
-    """The number in `throttled=0x50005` or `50005` (hexadecimal both), None if there is none."""
+    """The number in `throttled=0x50005` or `50005` (hexadecimal both), None if there is none or it says more."""
     match = re.fullmatch(r"(?:throttled=)?(?:0x)?([0-9a-fA-F]{1,8})", text.strip())
-    return int(match.group(1), 16) if match else None
+    flags = int(match.group(1), 16) if match else None
+    return None if flags is None or flags & ~DEFINED else flags
 
 
 def thermal_level(flags: int) -> ThermalLevel | None:

@@ -24,9 +24,10 @@ VALUE_WIDTH = 12
 
 
 def json_record(look: Look) -> dict[str, Any]:
-    """A state and the source of every known value."""
+    """A state, the source of every known value, and what is not believed, if anything is."""
     sources = {field: item.source for field, item in look.sensed.items() if item.value is not None}
-    return {**state_record(look.state), "sources": sources}
+    left_out = [text for item in look.sensed.values() for text in item.left_out]
+    return {**state_record(look.state), "sources": sources, **({"left_out": left_out} if left_out else {})}
 
 
 def table_lines(look: Look) -> Iterator[str]:
@@ -42,6 +43,8 @@ def table_lines(look: Look) -> Iterator[str]:
     yield f"{'temperatures':<{width}}  {first:<{VALUE_WIDTH}}  {source}".rstrip()
     for name, (_, celsius) in zip(names, look.state.temperatures, strict=True):
         yield f"{name:<{width}}  {f'{celsius:.1f} °C':<{VALUE_WIDTH}}".rstrip()
+    for text in (text for item in look.sensed.values() for text in item.left_out):
+        yield f"  left out: {text}"
     if not any(item.value is not None for item in look.sensed.values()):
         yield ""
         yield "This device has no readable sensors: the governor goes by frame times alone."

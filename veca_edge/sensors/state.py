@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from veca_edge.errors import VecaError, shown
+
 
 class ThermalLevel(enum.IntEnum):
     """How hot the device says it is, in Apple's four steps; a higher level is hotter."""
@@ -16,6 +18,10 @@ class ThermalLevel(enum.IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise VecaError(f"thermal level {shown(value)}: use {', '.join(f'{level:d} ({level})' for level in cls)}")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LENGTH = 4096  # bytes: sysfs never gives more than a page
+MOST = 2**64  # the kernel has no larger integer; beyond it, or beyond its digits, a driver or a file is broken
+DIGITS = 20  # of MOST
+LABEL = 64  # characters of a name or of a word: status, type
 # Never wait for a file, should one be a pipe; absent on Windows, which imports this as well.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -25,13 +28,25 @@ def read_text(path: str) -> str | None:
         os.close(descriptor)
 
 
-def read_int(path: str) -> int | None:
-    """The integer in a file, None if there is none or it cannot be read."""
+def read_label(path: str) -> str | None:
+    """A word or a name in a file, None if there is none: what is printed must not be a page of bytes."""
     text = read_text(path)
-    try:
-        return int(text) if text else None
-    except ValueError:
+    return text if text and len(text) <= LABEL and text.isprintable() and "\ufffd" not in text else None
+
+
+def read_int(path: str) -> int | None:
+    """The integer in a file, None if there is none that the kernel could mean, or it cannot be read."""
+    return parse_int(read_text(path) or "")
+
+
+def parse_int(text: str) -> int | None:
+    """A decimal integer as the kernel prints it, None for anything else: "nan", "1e999", "1_0", 10**400."""
+    digits = text.strip("\0 \t\n")
+    bare = digits.removeprefix("-")
+    if not (bare.isascii() and bare.isdigit() and len(bare) <= DIGITS):
         return None
+    value = int(digits)
+    return value if abs(value) < MOST else None
 
 
 class KeptFiles:
@@ -47,8 +62,8 @@ class KeptFiles:
     def read_int(self, path: str) -> int | None:
         """The integer in a file, None if there is none or it cannot be read."""
         try:
-            return int(self.read_or_raise(path))
-        except (OSError, ValueError):
+            return parse_int(self.read_or_raise(path).decode("ascii", "replace"))
+        except OSError:
             return None
 
     def read_or_raise(self, path: str) -> bytes:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
-from veca_edge.files import is_there, write_whole
+from veca_edge.files import is_there, regular_file, write_whole
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_answers
 from veca_edge.training.settings import Recipe, plain
@@ -129,8 +130,8 @@ class Preparation:
 
     def _noted(self) -> dict[str, Any]:
         try:
-            noted = json.loads(self.files.prepared.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            noted = parse_json(regular_file(self.files.prepared).read_bytes())
+        except (OSError, VecaError):
             return {}  # then everything is computed again
         return noted if isinstance(noted, dict) else {}
 

@@ -7,7 +7,6 @@ default, and `render` writes a recipe with every setting explained.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -15,16 +14,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from veca_edge.errors import VecaError
+from veca_edge.documents import MAX_TOML, parse_toml
+from veca_edge.errors import VecaError, shown
+from veca_edge.files import regular_file
 from veca_edge.model.config import MLP_RATIO, VecaConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from veca_edge.numbers import finite
 
 PRECISIONS = ("auto", "bf16", "fp32")
-MAX_FILE = 1 << 20  # bytes of a recipe
 Table = TypeVar("Table")
 
 
@@ -167,7 +163,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise VecaError(f"precision is {self.precision!r}: use one of {', '.join(PRECISIONS)}")
+            raise VecaError(f"precision is {shown(self.precision)}: use one of {', '.join(PRECISIONS)}")
         if not self.phases or not all(phase.sizes for phase in self.phases):
             raise VecaError("phases: give at least one phase, each with at least one size")
         if not self.validation.cores:
@@ -239,7 +235,7 @@ def read_table(kind: type[Table], values: Any, where: str = "") -> Table:
         VecaError: an unknown name (the nearest one is suggested), a wrong type, or a value out of range.
     """
     if not isinstance(values, Mapping):
-        raise VecaError(f"{where.rstrip('.') or 'the recipe'}: expected a table of settings, got {_shown(values)}")
+        raise VecaError(f"{where.rstrip('.') or 'the recipe'}: expected a table of settings, got {shown(values)}")
     names = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     for name in values:
@@ -293,17 +289,16 @@ def render(recipe: Recipe) -> str:
 def _read_toml(source: str) -> dict[str, Any]:
     file = _recipes() / f"{source}.toml" if source in recipe_names() else Path(source)
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise VecaError(f"{source} is too large for a recipe")
-        return tomllib.loads(data.decode())
-    except OSError as error:
+        with regular_file(file).open("rb") as stream:
+            data = stream.read(MAX_TOML + 1)
+    except (OSError, VecaError) as error:
         known = ", ".join(recipe_names())
-        reason = error.strerror or error
+        reason = getattr(error, "strerror", None) or error
         raise VecaError(f"recipe {source}: {reason}; give a TOML file or one of {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise VecaError(f"{source} is not TOML: {error}") from None
+    try:
+        return parse_toml(data)
+    except VecaError as error:
+        raise VecaError(f"recipe {source} {error}") from None
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:
@@ -316,8 +311,8 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         if not isinstance(values, dict):
             raise VecaError(f"--set {assignment}: {part} is not a table of settings")
     try:
-        values[last] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        values[last] = parse_toml(f"value = {text.strip()}".encode(errors="surrogateescape"))["value"]
+    except VecaError:
         values[last] = text.strip()  # a name or a path without quotes
 
 
@@ -326,15 +321,15 @@ def _value(value: Any, kind: Any, name: str, metadata: Mapping[str, Any]) -> Any
         return read_table(kind, value, f"{name}.")  # type: ignore[arg-type]
     if get_args(kind):  # tuple[X, ...]
         if not isinstance(value, list):
-            raise VecaError(f"{name} is {_shown(value)}: expected a list")
+            raise VecaError(f"{name} is {shown(value)}: expected a list")
         return tuple(_value(item, get_args(kind)[0], name, metadata) for item in value)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = value if finite(value) is None else float(value)
     if type(value) is not kind:
-        raise VecaError(f"{name} is {_shown(value)}: expected {KINDS[kind]}")
+        raise VecaError(f"{name} is {shown(value)}: expected {KINDS[kind]}")
     if kind in (int, float) and not metadata["least"] <= value <= metadata["most"]:
         most = "" if metadata["most"] == math.inf else f" to {metadata['most']:g}"
-        raise VecaError(f"{name} is {value:g}: expected {metadata['least']:g}{most or ' or more'}")
+        raise VecaError(f"{name} is {shown(value)}: expected {metadata['least']:g}{most or ' or more'}")
     if kind is float and not math.isfinite(value):
         raise VecaError(f"{name} is {value}: expected a finite number")
     return value
@@ -366,11 +361,6 @@ def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     for name, value in values.items():
         result |= _flat(value, f"{where}{name}.") if isinstance(value, dict) else {f"{where}{name}": value}
     return result
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _recipes() -> Any:

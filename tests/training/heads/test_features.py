@@ -16,9 +16,9 @@ from tests.photos.labelled_photos import cut, tiny_checkpoint, write_photos
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.skipping import Say
 from veca_edge.image.stills import read_image
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.photos.decoding import Say
 from veca_edge.photos.folders import Photos, read_folder
 from veca_edge.training.heads import cache, features
 from veca_edge.training.heads.features import Extractor, Features, compute_features, draw_budgets

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from veca_edge.errors import VecaError
+from veca_edge.documents import parse_json
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import PACKAGE_MANIFEST as MANIFEST
 from veca_edge.files import PACKAGE_SUFFIX as SUFFIX
 from veca_edge.files import is_regular, is_there, shortened
@@ -116,7 +116,7 @@ class Package:
         """
         name = self.default_function if name is None else name
         if name not in self.functions:
-            raise VecaError(f"{self.path} has no function {name!r}: it has {', '.join(self.functions)}")
+            raise VecaError(f"{self.path} has no function {shown(name)}: it has {', '.join(self.functions)}")
         return self.functions[name]
 
     def read(self, stored: Stored) -> Array:
@@ -155,11 +155,11 @@ def open_package(path: str | Path) -> Package:
 
 def _specification_path(path: Path) -> Path:
     """The specification's file, as the package's manifest names it."""
-    text = _read(path / MANIFEST, MAX_MANIFEST, MANIFEST)
+    text = _read(_inside(path, path, MANIFEST), MAX_MANIFEST, MANIFEST)
     try:
-        manifest = json.loads(text)
+        manifest = parse_json(text)
         item = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (VecaError, KeyError, TypeError):
         raise VecaError(f"{MANIFEST} is damaged or names no model") from None
     return _inside(path, path / DATA, item)
 
@@ -168,13 +168,13 @@ def _inside(package: Path, folder: Path, name: Any) -> Path:
     """A path below `folder` that neither names nor links to a place outside of the package."""
     parts = PurePosixPath(name).parts if isinstance(name, str) else ()
     if not parts or any(part in ("..", "/") or not part.isprintable() or {*part} & {*"\\:"} for part in parts):
-        raise VecaError(f"it names a file by an invalid path: {str(name)[:60]!r}")
+        raise VecaError(f"it names a file by an invalid path: {shown(name)}")
     target = folder.joinpath(*parts)
     try:
         if not target.resolve().is_relative_to(package.resolve()):
-            raise VecaError(f"it names a file outside of the package: {name[:60]!r}")
+            raise VecaError(f"it names a file outside of the package: {shown(name)}")
     except (OSError, RuntimeError):  # a loop of links
-        raise VecaError(f"it names a file that cannot be reached: {name[:60]!r}") from None
+        raise VecaError(f"it names a file that cannot be reached: {shown(name)}") from None
     return target
 
 
@@ -200,7 +200,7 @@ def _package(path: Path, folder: Path, model: Any, specification_size: int) -> P
         described = {next(iter(functions)): description}
     default = description.defaultFunctionName or next(iter(functions))
     if default not in functions:
-        raise VecaError(f"its default function {default[:60]!r} is not among its functions")
+        raise VecaError(f"its default function {shown(default)} is not among its functions")
     stored = [constant for function in functions.values() for constant in function.stored]
     _ = [constant.type.nbytes for constant in stored]  # all of types that are known here
     names = sorted({constant.file for constant in stored})
@@ -229,7 +229,7 @@ def _package(path: Path, folder: Path, model: Any, specification_size: int) -> P
 def _weight_path(path: Path, folder: Path, name: str) -> Path:
     """The weight file of that name; the program's names begin at the specification's folder."""
     if not name.startswith(MODEL_PATH):
-        raise VecaError(f"it names a weight file by an invalid path: {name[:60]!r}")
+        raise VecaError(f"it names a weight file by an invalid path: {shown(name)}")
     return _inside(path, folder, name.removeprefix(MODEL_PATH))
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.modelfile.mlprogram.values import Array, TensorType, checked_size, element_name, element_of, unpack
 
 PROGRAM_VERSION = 1
@@ -198,5 +198,5 @@ def _immediate(message: Any, tensor: TensorType) -> Array:
 def _name(text: str) -> str:
     """A name, if it can be shown to people."""
     if not text or not text.isprintable():
-        raise VecaError(f"an invalid name: {text[:40]!r}")
+        raise VecaError(f"an invalid name: {shown(text)}")
     return text

@@ -77,7 +77,10 @@ class Site:
         if not self._guard.may_ask(address):
             raise RequestError(429, "too many requests: slow down")
         if not self._names.allow(request.headers.get("host", "")):
-            raise RequestError(421, "open this page by the address that was printed at the device")
+            raise RequestError(
+                421,
+                "open this page by the address that was printed at the device, or run it with --allow-host",
+            )
         if request.path in self._files:
             if request.method != "GET":
                 raise RequestError(405, "use GET")
@@ -98,7 +101,11 @@ class Site:
         """Let the page itself in, and with the token only; other sites' pages are told apart by three signs."""
         host, origin = request.headers["host"], request.headers.get("origin")
         strange = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-        if HEADER not in request.headers or strange or (origin is not None and origin != f"http://{host}"):
+        if (
+            HEADER not in request.headers
+            or strange
+            or (origin is not None and origin not in (f"http://{host}", f"https://{host}"))
+        ):
             raise RequestError(403, "only the page of this server may ask for this")
         if not self._guard.may_guess(address):
             raise RequestError(429, "too many wrong tokens: wait a minute")

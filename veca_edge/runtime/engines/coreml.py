@@ -15,7 +15,7 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.modelfile.mlpackage import EMBEDDING, FEATURES, IMAGE, LOGITS, MAIN, PROBABILITIES, PackageFile
 from veca_edge.runtime.engines.engine import ComputeUnits, Encoded
 from veca_edge.runtime.engines.interpreter.interpreter import Interpreter
@@ -55,8 +55,8 @@ class CoreMLEngine:
         Raises:
             VecaError: unknown compute units, or Core ML cannot load the package.
         """
-        if compute_units not in get_args(ComputeUnits):
-            raise VecaError(f"compute units {compute_units!r}: use {', '.join(get_args(ComputeUnits))}")
+        if not isinstance(compute_units, str) or compute_units not in get_args(ComputeUnits):
+            raise VecaError(f"compute units {shown(compute_units)}: use {', '.join(get_args(ComputeUnits))}")
         self._file, self._path = file, file.package.path
         self.interprets = runner is None and sys.platform != "darwin"
         if runner is None:

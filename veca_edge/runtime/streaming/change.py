@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
+from veca_edge.numbers import finite, whole
 
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
@@ -62,18 +63,21 @@ class ChangeSettings:
     drift: float = 0.95
 
     def __post_init__(self) -> None:
-        if not self.sensitivity > 0:
-            raise VecaError(f"sensitivity {self.sensitivity}: use grey levels above 0")
-        if self.patience < 0:
-            raise VecaError(f"patience of {self.patience} frames: use 0 or more")
-        if self.patch_budget is not None and self.patch_budget < 2:
-            raise VecaError(f"patch budget {self.patch_budget}: use 2 or more, one for change and one to refresh")
-        if self.refresh_frames < 1:
-            raise VecaError(f"refresh after {self.refresh_frames} frames: use 1 or more")
-        if not 0 < self.keyframe_share <= 1:
-            raise VecaError(f"keyframe share {self.keyframe_share}: use a share above 0, up to 1")
-        if not -1 <= self.drift < 1:
-            raise VecaError(f"drift {self.drift}: use a cosine from -1 to below 1")
+        if not finite(self.sensitivity, 0):
+            raise VecaError(f"sensitivity {shown(self.sensitivity)}: use grey levels above 0")
+        if whole(self.patience, 0) is None:
+            raise VecaError(f"patience {shown(self.patience)}: use a whole number of frames, 0 or more")
+        if self.patch_budget is not None and whole(self.patch_budget, 2) is None:
+            raise VecaError(
+                f"patch budget {shown(self.patch_budget)}: use a whole number, 2 or more (one for change, one to "
+                "refresh), or None"
+            )
+        if whole(self.refresh_frames, 1) is None:
+            raise VecaError(f"refresh after {shown(self.refresh_frames)} frames: use a whole number, 1 or more")
+        if not finite(self.keyframe_share, 0, 1):
+            raise VecaError(f"keyframe share {shown(self.keyframe_share)}: use a share above 0, up to 1")
+        if finite(self.drift, -1) is None or self.drift >= 1:
+            raise VecaError(f"drift {shown(self.drift)}: use a cosine from -1 to below 1")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from veca_edge.arrays import Float, Image
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
-from veca_edge.image.preprocessing import halved
+from veca_edge.image.preprocessing import check_image_size, check_many_images, halved
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
@@ -43,7 +44,6 @@ class Stream:
     """Frames of one camera or clip through one model. Several streams may share a model, also from several threads.
 
     Attributes:
-        image_size: pixels of the model's input, or None for the model's own.
         cache: what is remembered, or None before the first frame.
     """
 
@@ -59,9 +59,8 @@ class Stream:
         self._model = model
         self._cache_type: CacheType = cache
         self._engine = engine
-        self.image_size = image_size
-        self._cores = cores
-        self._detector = ChangeDetector(settings)
+        self.image_size, self._cores = image_size, cores
+        self._detector = ChangeDetector(checked_change(settings))
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
         self._logits: Float | None = None
@@ -74,7 +73,17 @@ class Stream:
     def __repr__(self) -> str:
         """<Stream of everyday, 32 cores, 128 px>"""
         size = self.image_size or self._model.preprocessing.image_size
-        return f"<Stream of {self._model.name}, {self._cores} cores, {size} px>"
+        closed = ", closed" if self._model.closed else ""
+        return f"<Stream of {self._model.name}, {self._cores} cores, {size} px{closed}>"
+
+    @property
+    def image_size(self) -> int | None:
+        """Pixels of the model's input, None for the model's own; another one makes the next frame a keyframe."""
+        return self._image_size
+
+    @image_size.setter
+    def image_size(self, size: int | None) -> None:
+        self._image_size = None if size is None else check_image_size(size, self._model.patch_size)
 
     @property
     def cores(self) -> int:
@@ -94,7 +103,7 @@ class Stream:
     @change.setter
     def change(self, settings: ChangeSettings) -> None:
         with self._turns:
-            self._detector.settings = settings
+            self._detector.settings = checked_change(settings)
 
     @property
     def noise(self) -> float:
@@ -110,9 +119,16 @@ class Stream:
             self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
-        """The results of frames, one after another."""
-        for frame in frames:
-            yield self.update(frame)
+        """The results of frames, one after another.
+
+        Args:
+            frames: images as `update` takes them.
+
+        Raises:
+            VecaError: what yields no images; and as `update`.
+        """
+        check_many_images(frames, "stream.update(image)")
+        return (self.update(frame) for frame in frames)
 
     def update(self, frame: Image) -> Result:
         """The result for the next frame.
@@ -210,6 +226,13 @@ class Stream:
         stepped = self._engine.step(new, positions[plan.patches], self._cores, mask, self.cache)
         self.cache.write(plan.patches, stepped)
         return stepped.embedding
+
+
+def checked_change(settings: ChangeSettings) -> ChangeSettings:
+    """`settings`, or a VecaError if they are anything else."""
+    if not isinstance(settings, ChangeSettings):
+        raise VecaError(f"change {shown(settings)}: use veca_edge.ChangeSettings(…)")
+    return settings
 
 
 def _compared(image: Image, patch_size: int) -> Image:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.files import CACHE, cache_folder, shortened
-from veca_edge.photos.decoding import Say
+from veca_edge.image.skipping import Say
 
 FORMAT = 1
 LIMIT = 4 * 2**30  # bytes of all files together; the least recently used are removed first

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.photos.decoding import Say, readable
+from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 

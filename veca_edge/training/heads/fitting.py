@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.photos.decoding import Say
 from veca_edge.photos.folders import Photos, Splits
 from veca_edge.training.heads.confidence import cross_fitted, fit_temperature
 from veca_edge.training.heads.features import Features, compute_features, draw_budgets

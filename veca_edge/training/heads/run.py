@@ -10,8 +10,8 @@ from typing import Any
 
 from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, same_file
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
-from veca_edge.photos.decoding import Say
 from veca_edge.photos.folders import read_folder
 from veca_edge.plotting import check_picture
 from veca_edge.training.heads.confusion import draw_confusion

@@ -36,5 +36,5 @@ chaquopy {
 
 dependencies {
     // No older than the ExecuTorch that wrote the file (`unzip -p model.pte manifest.json`, made_with).
-    implementation("org.pytorch:executorch-android:1.4.0")
+    implementation("org.pytorch:executorch-android:1.4.1")
 }

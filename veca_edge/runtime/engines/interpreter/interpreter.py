@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import shortened
 from veca_edge.modelfile.mlprogram.package import Feature, Package
 from veca_edge.modelfile.mlprogram.program import Operand, Operation, Reference, Stored, Variable
@@ -63,7 +63,7 @@ class Interpreter:
             VecaError: no such function, something in it that is not known here, or damaged weights.
         """
         if precision not in get_args(Precision):
-            raise VecaError(f"precision {precision!r}: use {' or '.join(get_args(Precision))}")
+            raise VecaError(f"precision {shown(precision)}: use {' or '.join(get_args(Precision))}")
         self.package = package
         self.function = package.function(function)
         self.precision: Precision = precision
