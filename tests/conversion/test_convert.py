@@ -137,6 +137,6 @@ def test_without_its_native_library_coremltools_is_refused_before_the_work(
     monkeypatch.setitem(sys.modules, "coremltools.libmilstoragepython", None)  # as if it were not there
     request = ConvertRequest(default_checkpoint_path(), output=tmp_path / "a.mlpackage", target="coreml")
     said: list[str] = []
-    with pytest.raises(VecaError, match=r"native library is missing .*: use a Python that it has a wheel for"):
+    with pytest.raises(VecaError, match=r"native library is missing .*: use Linux or macOS"):
         convert(request, say=said.append)
     assert said == []

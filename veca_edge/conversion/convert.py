@@ -255,8 +255,8 @@ def require_package_writer() -> None:
     except ImportError as error:
         here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
         raise VecaError(
-            f"coremltools cannot write packages here, because its native library is missing ({error}): use Linux or "
-            f"macOS and a version of Python that it has a wheel for; this is {here}"
+            f"coremltools cannot write packages here, because its native library is missing ({error}): use Linux "
+            f"or macOS and a version of Python that it has a wheel for; this is {here}"
         ) from None
 
 
