@@ -1,19 +1,21 @@
 # `make demo` and `make test` make their own environment; PYTHON=python3.12 picks another interpreter.
 PYTHON ?= python3
 VENV := .venv
+PINS := --constraint .ci/constraints.txt
+INSTALL = $(VENV)/bin/pip install --quiet --disable-pip-version-check $(PINS)
 BIN := $(VENV)/bin
 DEMO := .demo
 
-.PHONY: demo test lint types check docs clean
+.PHONY: demo test test-newest lint types check docs clean
 
-$(VENV)/demo: pyproject.toml
+$(VENV)/demo: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[run,convert]'
+	$(INSTALL) --editable '.[run,convert]'
 	@touch $@
 
-$(VENV)/dev: pyproject.toml
+$(VENV)/dev: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	$(INSTALL) --editable '.[all,dev]'
 	@touch $@
 
 # The embedded checkpoint, converted once, on the embedded clip, with three core budgets that alternate.
@@ -23,6 +25,10 @@ demo: $(VENV)/demo
 		--image-size 256 --view features --save $(DEMO)/demo.mp4 --log $(DEMO)/demo.jsonl
 
 test: lint types check
+
+# The same with the newest PyTorch and ExecuTorch that pyproject.toml allows, in an environment of its own.
+test-newest:
+	$(MAKE) test VENV=.venv-newest PINS=--upgrade
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -41,4 +47,4 @@ docs: $(VENV)/dev
 	$(BIN)/python .ci/docs.py build/docs
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info
+	rm -rf .venv .venv-newest $(DEMO) build *.egg-info

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,17 @@ from tests.paths import CLIP, GOLDEN
 from veca_edge import Model, load
 from veca_edge.camera.frames import Frame
 from veca_edge.camera.sources import open_source
+from veca_edge.errors import VecaError
 
 
 def pytest_configure() -> None:
     """Workers of one run (`pytest -n 2`) keep to processors of their own, and so do the processes that they start.
 
-    Without that each takes as many threads as there are processors, and these mostly wait for one another.
+    Without that each takes as many threads as there are processors, and these mostly wait for one another. PyTorch
+    takes one thread in any case: where a processor is busy with something else, its threads spin for each other.
     """
+    # Read when PyTorch is imported, here and in the processes that are started.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))
@@ -33,6 +39,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: set RUN_SLOW=1"))
+
+
+@contextmanager
+def _skipping_what_python_lacks() -> Iterator[None]:
+    """There is no coremltools for Python 3.14: what needs it is skipped there, and fails anywhere else."""
+    try:
+        yield
+    except (ModuleNotFoundError, VecaError) as error:
+        if sys.version_info < (3, 14) or "coremltools" not in str(error):
+            raise
+        pytest.skip("there is no coremltools for this Python")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    with _skipping_what_python_lacks():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    with _skipping_what_python_lacks():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.paths import CLIP
+from tests.paths import CLIP, GOLDEN
 from veca_edge.arrays import Image
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
@@ -154,5 +154,5 @@ import veca_edge.runtime.model
 from tests.fakes import FakeModel
 veca_edge.runtime.model.load = lambda path, **more: FakeModel()
 from veca_edge.cli.main import main
-main(["run", "model.pte", "--source", {str(CLIP)!r}, *sys.argv[1:]])
+main(["run", {str(GOLDEN / "made-by-0.2.0.pte")!r}, "--source", {str(CLIP)!r}, *sys.argv[1:]])
 """

@@ -136,7 +136,7 @@ def _parse(arguments: list[str]) -> None:
     name, command, rest = main.resolve_command(context, list(arguments))
     assert command is not None
     with pytest.MonkeyPatch.context() as patch:  # no example's files are here
-        patch.setattr(options, "is_there", lambda path: True)
+        patch.setattr(options, "existing", Path)
         command.make_context(name, rest, parent=context)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from veca_edge.files import (
     LineWriter,
     cache_folder,
     check_target,
+    is_folder,
+    is_package,
+    is_regular,
+    is_there,
     regular_file,
     replacing,
     same_file,
@@ -50,6 +55,16 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("ask", [is_there, is_regular, is_folder, is_package])
+def test_a_question_that_has_no_answer_is_an_error(ask: Callable[[Path], bool], tmp_path: Path) -> None:
+    """From Python 3.14 on Path's own methods say no."""
+    assert not ask(tmp_path / "nothing")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in (("x" * 300, "name too long"), ("loop", "symbolic links"), ("nu\0ll", "null")):
+        with pytest.raises(VecaError, match=rf"^cannot read .*{reason}"):
+            ask(tmp_path / name)
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -225,6 +240,30 @@ def test_an_old_log_stays_until_the_first_line(tmp_path: Path) -> None:
     with LineWriter(path):
         pass
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("content", "replaced"),
+    [
+        (b"", True),
+        (b'{"time": 1, "thermal": null}\n{"cut', True),
+        (b'{"time": 1}\n', False),
+        (b'["thermal"]\n', False),
+        (b"\xff\xd8\xff\xe0 a photo", False),
+        (b"[" * 100_000, False),
+    ],
+)
+def test_only_a_file_of_the_same_kind_is_replaced(tmp_path: Path, content: bytes, replaced: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    if replaced:
+        with LineWriter(path, mark="thermal") as writer:
+            writer.write({"thermal": "fair"})
+        assert path.read_text() == '{"thermal": "fair"}\n'
+        return
+    with pytest.raises(VecaError, match="a file of another kind has this name"):
+        LineWriter(path, mark="thermal")
+    assert path.read_bytes() == content
 
 
 def test_log_refuses_what_is_not_a_number(tmp_path: Path) -> None:

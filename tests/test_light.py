@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from veca_edge.cli.main import COMMANDS
+from veca_edge.errors import VecaError, require
 
 BLOCK = """
 import sys
@@ -69,8 +70,8 @@ def test_help_needs_no_engine(command: str) -> None:
         ("torch", ["convert"], "this needs torch, which is not installed: pip install 'veca-edge[convert]'"),
         ("cv2", ["run", "--headless"], "this needs cv2, which is not installed: pip install 'veca-edge[run]'"),
         # What is not there is said first.
-        ("cv2", ["run", "nowhere.pte", "--headless"], "nowhere.pte: no such file"),
-        ("cv2", ["run", "--source", "nowhere.mp4"], "there is no file or folder nowhere.mp4"),
+        ("cv2", ["run", "nowhere.pte", "--headless"], "nowhere.pte: no such file or folder: check the path"),
+        ("cv2", ["run", "--source", "nowhere.mp4"], "nowhere.mp4: no such file or folder: check the path"),
         ("torch", ["inspect", "nowhere.pt"], "nowhere.pt: no such file or folder: check the path"),
     ],
 )
@@ -82,3 +83,12 @@ def test_a_missing_package_is_one_line(package: str, arguments: list[str], said:
     result = _python(hide + f"from veca_edge.cli.main import main\nmain({arguments})")
     assert result.returncode == 2
     assert result.stderr.strip() == f"veca-edge: {said}"
+
+
+def test_a_package_that_a_newer_python_lacks_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    older, newer = r"is not installed: pip install 'veca-edge\[coreml\]'", "there is not for Python 3.14: use"
+    for version, expected in (((3, 13), older), ((3, 14), newer)):
+        monkeypatch.setattr("sys.version_info", version)
+        with pytest.raises(VecaError, match=rf"^this needs coremltools, which {expected}"):
+            require("coremltools", "coreml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pkgutil
 import re
@@ -86,6 +87,14 @@ def test_everything_is_inside(installed: Path, name: str) -> None:
 def test_the_command_runs(installed: Path) -> None:
     result = _command(installed, "simulate", "--minutes", "1", "--governor", "balanced")
     assert result.returncode == 0, result.stderr
+
+
+def test_the_packaged_model_runs_on_the_packaged_clip(installed: Path, default_model_file: Path) -> None:
+    """The conversion is taken from the cache: the installed checkpoint has the same digest."""
+    clip = installed / "veca_edge" / "assets" / "clip.mp4"
+    result = _command(installed, "run", "--headless", "--source", str(clip), "--frames", "3", "--json")
+    assert result.returncode == 0, result.stderr
+    assert (json.loads(result.stdout)["frames"], "converting" in result.stderr) == (3, False)
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_a_path_is_opened_and_closed(model: Model, front: Front, name: str | Pat
     [
         (3.5, "cannot take frames from a float: give a path"),
         (None, "cannot take frames from a NoneType"),
-        ("nowhere.mp4", "there is no file or folder"),
+        ("nowhere.mp4", "nowhere.mp4: no such file or folder"),
         (np.zeros((8, 8, 3), np.uint8), r"session\.update\(image\)"),
         ([5], "expected an image as a numpy array, got int"),
     ],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from itertools import chain, islice
 from numbers import Number
 
 from veca_edge.encoding import printable
 
+# The Python from which on there is no such package, and its extra leaves it out.
+_ENDS = {"coremltools": (3, 14)}
 LONGEST = 1200  # characters of a message: two of the longest names that files have, and a sentence
 SHOWN = 60  # characters of a value in a message
 _ENTRIES, _DEPTH, _DIGITS = 4, 3, 128  # of a value in a message: entries, tables in tables, bits of a number
@@ -99,4 +102,7 @@ def require(module: str, extra: str) -> None:
         extra: the package's extra that installs it, for example "run".
     """
     if not is_installed(module):
+        if sys.version_info >= (end := _ENDS.get(module, (4, 0))):
+            before = ".".join(map(str, end))
+            raise VecaError(f"this needs {module}, which there is not for Python {before}: use an older Python")
         raise VecaError(f"this needs {module}, which is not installed: pip install 'veca-edge[{extra}]'")

@@ -6,6 +6,9 @@ import json
 import os
 import secrets
 import stat
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +18,13 @@ from veca_edge.encoding import encoded
 from veca_edge.errors import StreamError, VecaError
 
 PACKAGE_SUFFIX = ".mlpackage"
+# What Python's reader of ZIP archives raises for damaged ones.
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
+    *(RuntimeError, ValueError, OverflowError, IndexError, KeyError),
+)
 PACKAGE_MANIFEST = "Manifest.json"
+LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
 
 def is_there(path: Path) -> bool:
@@ -46,12 +55,37 @@ def regular_file(path: str | Path) -> Path:
     return path
 
 
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder, links followed; VecaError if that cannot be told.
+
+    Path.is_dir and its like are no answer for a name from outside: a name that is too long or a folder that is
+    locked is an OSError for them before Python 3.14, and "no" from then on.
+    """
+    mode = _mode_or_error(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
 def is_package(path: Path) -> bool:
     """Whether this is a folder that says it is a Core ML package; VecaError if that cannot be told."""
-    mode = _mode_or_error(path)
-    if mode is None or not stat.S_ISDIR(mode):
+    if not is_folder(path):
         return False
     return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
+
+
+def existing(path: str | Path, advice: str = "check the path", name: str | None = None) -> Path:
+    """The path, `~` expanded, of something that is there.
+
+    Args:
+        advice: what to do if it is not.
+        name: what to call it in a message; None for the path.
+
+    Raises:
+        VecaError: nothing bears this name, or that cannot be told.
+    """
+    found = expanded(path)
+    if not is_there(found):
+        raise VecaError(f"{name or shortened(Path(path))}: no such file or folder: {advice}")
+    return found
 
 
 def check_target(path: str | Path) -> Path:
@@ -76,12 +110,12 @@ def check_target(path: str | Path) -> Path:
 
 
 def check_checkpoint_target(path: str | Path) -> Path:
-    """`check_target` for a checkpoint, which must not look like a model file.
+    """`check_target` for a checkpoint, which must not look like a file of another kind.
 
     Raises:
-        VecaError: also for a name that ends in .pte or .mlpackage.
+        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage.
     """
-    if Path(path).suffix.lower() in (".pte", PACKAGE_SUFFIX):
+    if Path(path).suffix.lower() in (".pte", ".safetensors", PACKAGE_SUFFIX):
         raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
     return check_target(path)
 
@@ -99,11 +133,11 @@ def check_package_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: {error}") from None
     if target.suffix != PACKAGE_SUFFIX:
         raise VecaError(f"cannot write {name}: a Core ML package is a folder whose name ends in {PACKAGE_SUFFIX}")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
-    if is_there(target) and not target.is_dir():
+    if is_there(target) and not is_folder(target):
         raise VecaError(f"cannot write {name}: a file has this name: choose another")
-    if target.is_dir() and not (target / PACKAGE_MANIFEST).is_file() and any(target.iterdir()):
+    if is_folder(target) and not is_regular(target / PACKAGE_MANIFEST) and any(target.iterdir()):
         raise VecaError(f"cannot write {name}: it is a folder that is not a Core ML package: choose another name")
     return target
 
@@ -208,6 +242,19 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         raise VecaError(f"cannot write {shortened(path)}: {error.strerror or error}") from error
 
 
+def _may_replace(path: Path, mark: str) -> bool:
+    """Whether a file is empty, or its first line is a JSON object with this key, or there is none."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(LONGEST_LINE)
+        record = json.loads(line) if line else {mark: None}
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and mark in record
+
+
 class LineWriter:
     """JSON lines in a file, each written as a whole at once.
 
@@ -215,12 +262,21 @@ class LineWriter:
     off from heat, and what was recorded until then is what counts. However it ends, all lines are complete. An
     older file is there until the first line is written.
 
+    Args:
+        path: the file.
+        mark: a key that every line has: an older file without it in its first line is something else, such as a
+            photo, and is not replaced. None to replace any file.
+
     Raises:
-        VecaError: the folder is missing or not writable, or the path is a folder or a device.
+        VecaError: the folder is missing or not writable, or the path is a folder, a device or another kind of file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, mark: str | None = None) -> None:
         self.path = check_target(path)
+        if mark is not None and not _may_replace(self.path, mark):
+            raise VecaError(
+                f"cannot write {shortened(Path(path))}: a file of another kind has this name: choose another"
+            )
         self.lines = 0
         self._new = not is_there(self.path)
         try:

@@ -13,7 +13,7 @@ from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, find_scene, synthetic_frames
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, is_there, regular_file, shortened
+from veca_edge.files import existing, expanded, regular_file, shortened
 
 SYNTHETIC = "synthetic"
 
@@ -74,10 +74,7 @@ def _synthetic_clip(name: str, frames: int) -> Clip:
 
 
 def _file_clip(spec: str, name: str, limit: int | None, say: Say) -> Clip:
-    if not is_there(expanded(spec)):
-        raise VecaError(
-            f"there is no file {shortened(Path(spec))}: --stream takes video files, {SYNTHETIC} or {SYNTHETIC}:NAME"
-        )
+    existing(spec, f"--stream takes video files, {SYNTHETIC} or {SYNTHETIC}:NAME")
     with open_source(spec) as source:
         if source.live:
             raise VecaError(f"{shortened(Path(spec))} is a camera: --stream needs a recording")

@@ -180,12 +180,12 @@ def _measure(path: str, text: str, progress: Callable[[float], None]) -> dict[st
     """What a fresh process does: import, note memory, load, call, then every budget at every size."""
     import numpy as np
 
+    from veca_edge.runtime.engines.binding import load_binding
     from veca_edge.runtime.model import load
     from veca_edge.runtime.native import quiet
 
     with quiet():
-        import torch  # noqa: F401
-        from executorch.extension.pybindings import _portable_lib  # noqa: F401
+        load_binding()
     order, random = json.loads(text), np.random.default_rng(0)
     shapes = [tuple(shape) for shape in order["shapes"]]
     images = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]

@@ -14,7 +14,7 @@ import numpy as np
 from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.request import BenchRequest
 from veca_edge.errors import VecaError, require
-from veca_edge.files import is_there
+from veca_edge.files import existing
 from veca_edge.image.clip import clip_frames
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, default_preprocessing, read_checkpoint
@@ -133,9 +133,7 @@ def prepare(
         return _random(request.random, request, folder, say)
     if request.model is None:
         return _default(request, folder, default, say)
-    if not is_there(request.model):
-        raise VecaError(f"{request.model}: no such file")
-    if not is_model_file(request.model):
+    if not is_model_file(existing(request.model)):
         return _from_checkpoint(read_checkpoint(request.model), request, folder, say)
     if request.quantize is not None:
         raise VecaError(f"{request.model} is already converted: --quantize is for checkpoints and --random")

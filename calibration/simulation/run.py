@@ -50,7 +50,7 @@ class SimulateRequest:
     plot: Path | None = None
 
     def __post_init__(self) -> None:
-        idle = {"--scenario": self.scenarios, "--plot": self.plot, "--minutes": self.minutes}
+        idle = {"--scenario": self.scenarios, "--plot": self.plot, "--minutes": self.minutes, "--seed": self.seed}
         for option, value in idle.items():
             if self.trace is not None and value:
                 raise VecaError(f"{option} has no effect with --trace: leave it out")

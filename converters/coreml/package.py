@@ -31,8 +31,10 @@ from veca_edge.modelfile.mlpackage import (
     LOGITS,
     MANIFEST_KEY,
     NAMES_KEY,
+    NO_DIGEST,
     PROBABILITIES,
     MinimumTarget,
+    sealed,
 )
 
 AUTHOR = "veca-edge"
@@ -42,16 +44,22 @@ WEIGHTS = Path("Data", "com.apple.CoreML", "weights", "weight.bin")
 _VERSIONS: dict[MinimumTarget, int] = {"iOS18": ct.target.iOS18, "iOS17": ct.target.iOS17}
 
 
-def describe_package(package: Path, licence: str, manifest: Manifest) -> None:
-    """Write what a package says about itself: for people, and for this project's own readers."""
+def describe_package(package: Path, licence: str, manifest: Manifest) -> Manifest:
+    """Write what a package says about itself: for people, and for this project's own readers.
+
+    Returns:
+        The manifest with the digest of the specification that holds it.
+    """
     place = package / SPEC
     spec = proto.Model_pb2.Model.FromString(place.read_bytes())
     metadata = spec.description.metadata
     metadata.author, metadata.license, metadata.versionString = AUTHOR, licence, __version__
     metadata.shortDescription = short_description(manifest)
-    metadata.userDefined[MANIFEST_KEY] = manifest.to_json()
-    place.write_bytes(spec.SerializeToString())
+    metadata.userDefined[MANIFEST_KEY] = replace(manifest, specification_digest=NO_DIGEST).to_json()
+    data, digest = sealed(spec.SerializeToString())
+    place.write_bytes(data)
     place.chmod((package / WEIGHTS).stat().st_mode)  # coremltools lets only the owner read it
+    return replace(manifest, specification_digest=digest)
 
 
 def short_description(manifest: Manifest) -> str:

@@ -22,6 +22,7 @@ from veca_edge.converters.graph.folding import FoldedModel, fold, linear_layers,
 from veca_edge.converters.graph.weights import Round, nearest
 from veca_edge.converters.recipes import DEFAULT, QuantizationRecipe, ready_recipe
 from veca_edge.errors import VecaError
+from veca_edge.files import is_folder
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES, Manifest, elastic_method
 from veca_edge.modelfile.pte import TARGET, ModelFile, drafting, write_archive
@@ -87,7 +88,7 @@ def draft_model_file(
     """
     options = options or ConvertOptions()
     plan = _plan(checkpoint, options)
-    if not output.parent.is_dir():
+    if not is_folder(output.parent):
         raise VecaError(f"cannot write {output}: there is no folder {output.parent}")
     file, program, coverage = _built(checkpoint, output, options, plan, progress)
     progress("writing", 0.0)
@@ -95,7 +96,11 @@ def draft_model_file(
         progress("writing", 1.0)
         del program  # large, and on disk now
         graphs = {name: method.graph_bytes for name, method in coverage.methods.items()}
-        rewrite = lambda manifest: write_archive(replace(file, manifest=manifest), path)  # noqa: E731
+
+        def rewrite(manifest: Manifest) -> Manifest:
+            write_archive(replace(file, manifest=manifest), path)
+            return manifest
+
         yield (Draft(path, output, file.manifest, rewrite, graphs),)
 
 

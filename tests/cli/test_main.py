@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,57 @@ def test_help_groups_the_commands() -> None:
     assert places == sorted(places)
     for group, place, end in zip(module.GROUPS.values(), places, [*places[1:], len(shown)], strict=True):
         assert all(f"\n  {name} " in shown[place:end] for name in group)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("runn", "no such command 'runn'. Did you mean 'run'?"),
+        ("zzzz", "no such command 'zzzz' (see `veca-edge --help`)"),
+        ("--vers", "no such option '--vers'. Did you mean '--version'?"),
+        ("--version=3", "option '--version' does not take a value"),
+        ("verify", "missing argument 'MODEL' (see `veca-edge verify --help`)"),
+        ("verify --jsn", "no such option '--jsn'. Did you mean '--json'?"),
+        ("verify a b", "got unexpected extra argument (b) (see `veca-edge verify --help`)"),
+        (
+            "run --frames 0",
+            "invalid value for '--frames': 0 is not in the range x>=1 (see `veca-edge run --help`)",
+        ),
+    ],
+)
+def test_every_misuse_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").touch()
+    result = CliRunner().invoke(module.main, arguments.split(), prog_name="veca-edge")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"veca-edge: {line}\n")
+
+
+@pytest.mark.parametrize("command", module.COMMANDS)
+def test_helps_have_examples_and_one_word_for_numbers(command: str) -> None:
+    shown = CliRunner().invoke(module.main, [command, "--help"]).output
+    assert f"Examples:\n    veca-edge {command}" in shown
+    assert not re.search(r"^  (-\w, )?--[\w-]+ \S*(INTEGER|FLOAT|TEXT|LIST|RANGE)", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_native_code_is_not_heard(debug: str) -> None:
+    """Only while the cause of an error is searched for."""
+    code = (
+        "import os, sys, veca_edge.cli.main as m; sys.argv[1:] = ['--version']; "
+        "m.main = lambda **_: (os.write(2, b'[native]'), print('ours', file=sys.stderr)); m.entry()"
+    )
+    environment = {**os.environ, "VECA_EDGE_DEBUG": debug}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr.split() == (["[native]ours"] if debug else ["ours"])
+
+
+def test_the_package_is_a_command_too() -> None:
+    command = [sys.executable, "-m", "veca_edge", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith(
+        "veca-edge, version"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a POSIX shell")

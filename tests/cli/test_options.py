@@ -23,7 +23,8 @@ def command(evaluate: int, fast: bool, names: tuple[str, ...]) -> None:
         ("--evaluate 3", "3 True", ""),
         ("--judge 3", "3 True", "veca-edge: --judge is now --evaluate"),
         ("--judge=3 --evaluate=4", "4 True", "veca-edge: --judge is now --evaluate"),
-        ("--evaluate 3 --lame", "3 False", "veca-edge: --quick is now --fast"),
+        ("--evaluate 3 --lame", "3 False", "veca-edge: --lame is now --slow"),
+        ("--evaluate 3 --quick", "3 True", "veca-edge: --quick is now --fast"),
         ("--evaluate 3 --title a --title b", "3 True a b", "veca-edge: --title is now --name"),
     ],
 )

@@ -21,7 +21,7 @@ def test_a_stage_is_one_line_with_its_time(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_silent_stage_shows_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    stages, lines = Stages(remind=0.02), ""
+    stages, lines = Stages(interval=0.02), ""
     stages("training", 0.4)
     for _ in range(250):
         time.sleep(0.02)

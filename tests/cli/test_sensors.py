@@ -149,6 +149,20 @@ def test_recording_while_watching(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == len(read_trace(path)) == 2
 
 
+@pytest.mark.usefixtures("phone")
+def test_recording_as_json_prints_what_it_records(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    for _ in range(2):  # a recording may be replaced
+        result = sensors("--record", path, "--json", "--samples", 2, "--interval", 0.1)
+        printed = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [line["time"] for line in printed] == [state.time for state in read_trace(path)]
+        assert printed[0]["sources"]["battery"] == "/sys/class/power_supply/BAT0"
+    path.write_text("a photo")
+    result = sensors("--record", path, "--samples", 1)
+    assert (result.exit_code, path.read_text()) == (2, "a photo")
+    assert result.stderr.endswith(f"{path}: a file of another kind has this name: choose another\n")
+
+
 def test_warnings_are_told_once(phone: Path) -> None:
     (phone / "sys/class/thermal/thermal_zone0/temp").write_text("-274000\n")
     result = sensors("--watch", "--samples", 3, "--interval", 0.1)

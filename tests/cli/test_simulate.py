@@ -73,12 +73,13 @@ def test_a_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--trace", "{tmp}/none.jsonl"], "cannot read {tmp}/none.jsonl: No such file or directory"),
-        (["--trace", "x", "--scenario", "hot-day"], "--scenario has no effect with --trace: leave it out"),
-        (["--trace", "x", "--plot", "x.png"], "--plot has no effect with --trace: leave it out"),
+        (["--trace", "{tmp}/none.jsonl"], "{tmp}/none.jsonl: no such file or folder: check the path"),
+        (["--trace", "{tmp}", "--scenario", "hot-day"], "--scenario has no effect with --trace: leave it out"),
+        (["--trace", "{tmp}", "--plot", "x.png"], "--plot has no effect with --trace: leave it out"),
+        (["--trace", "{tmp}", "--seed", "3"], "--seed has no effect with --trace: leave it out"),
         (["--plot", "{tmp}/runs.txt"], "--plot runs.txt: use a name that ends in .png, .svg or .pdf"),
         (["--plot", "{tmp}/no/runs.png"], "cannot write {tmp}/no/runs.png: there is no folder {tmp}/no"),
-        (["--table", "{tmp}/none.json"], "cannot read {tmp}/none.json: No such file or directory"),
+        (["--table", "{tmp}/none.json"], "{tmp}/none.json: no such file or folder: check the path"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, arguments: list[Any], message: str) -> None:

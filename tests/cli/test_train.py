@@ -110,8 +110,12 @@ def test_print_config_explains_every_setting() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--output", "x.pt"], "Missing option '--data'"),
-        (["--data", "."], "Missing option '--output'"),
+        (["--output", "x.pt"], "missing option '--data'"),
+        (["--data", "."], "missing option '--output'"),
+        (
+            ["--data", ".", "--output", "x.pt", "--teacher", "no.npz"],
+            "no.npz: no such file or folder: check the path",
+        ),
         (["--data", "missing", "--output", "x.pt"], "missing: no such file or folder"),
         (["--data", ".", "--output", "x.pt"], "only one label with photos (светлый)"),
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),
@@ -138,3 +142,19 @@ def test_photos_that_cannot_fit_into_memory_are_refused() -> None:
 
     with pytest.raises(VecaError, match=r"take 503\.3 TB|take [0-9.]+ GB of [0-9]+ GB .*lower photo_size"):
         _check_memory(10_000_000, 4096)
+
+
+def test_a_teacher_that_a_recipe_names_is_not_run_unasked(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spy.py").write_text("import pathlib\npathlib.Path('ran').touch()\nmake = None\n")
+    (tmp_path / "recipe.toml").write_text('[teacher]\nsource = "spy:make"\n')
+    arguments = ["--data", photos, "--output", "x.pt", "--config", "recipe.toml"]
+    result = train(*arguments)
+    assert result.exit_code == 2
+    assert "'spy:make', which is code: read it, and give --trust-teacher" in result.stderr
+    assert not (tmp_path / "ran").exists()
+    for more in (["--trust-teacher"], ["--teacher", "spy:make"]):
+        assert "calling it gave" in train(*arguments, *more).stderr or (tmp_path / "ran").exists()
+        assert (tmp_path / "ran").exists()

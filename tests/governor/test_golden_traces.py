@@ -47,7 +47,7 @@ def test_traces_show_every_kind_of_reason() -> None:
         for name in TRACES
         for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()[1:]
     )
-    heat = ["rising heat", "fair heat", "serious heat: ", "critical heat: C", "recent heat allows more"]
+    heat = ["rising heat", "fair heat", "serious heat: ", "critical heat: C", "more allowed by recent heat"]
     others = ["start: C 64", "nothing in the way", "battery 19 %", "low-power mode", "the preset"]
     for words in [*heat, *others, "slow frames", "times as long", "frame times"]:
         assert words in reasons, words

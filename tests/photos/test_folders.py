@@ -112,6 +112,11 @@ def test_labels_of_any_script(tmp_path: Path, name: str, label: str) -> None:
     assert set(read_folder(tmp_path).train.labels) == {"hat", label}
 
 
+def test_a_name_that_is_too_long_is_not_called_missing(tmp_path: Path) -> None:
+    with pytest.raises(VecaError, match=r"^cannot read …x+: File name too long$"):
+        read_folder(tmp_path / ("x" * 300))
+
+
 def test_one_name_typed_on_two_systems_is_one_label(tmp_path: Path) -> None:
     write_folders(tmp_path, {"hat": 5} | {unicodedata.normalize(form, "Äpfel"): 5 for form in ("NFC", "NFD")})
     if len(list(tmp_path.iterdir())) < 3:

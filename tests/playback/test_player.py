@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -185,6 +186,7 @@ def test_summary_for_reading_and_for_machines() -> None:
     assert summary.lines()[0].startswith("2 frames in ")
     assert " 64 cores: latency 10.0 ms median, 10.0 ms p95 (2 frames)" in summary.lines()[1]
     assert "Äpfel in 100 % of frames" in summary.lines()[2]
+    assert "3 frames dropped: they came too fast" in replace(summary, dropped=3).lines()
     data = json.loads(json.dumps(summary.to_dict()))
     assert data["latency_ms"] == [{"cores": 64, "frames": 2, "p50": 10.0, "p95": 10.0}]
     assert data["labels"] == [{"label": "Äpfel", "share": 1.0}]

@@ -12,7 +12,7 @@ from veca_edge.camera.frames import Frame, Notify, Source
 from veca_edge.camera.images import ImageSource
 from veca_edge.camera.videos import LiveSource, VideoSource
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import expanded, is_package, is_regular, is_there, shortened
+from veca_edge.files import existing, expanded, is_package, is_regular, is_there, shortened
 from veca_edge.image.captures import AnimationCapture, PacedCapture, TimedCapture, opened_animation
 from veca_edge.image.formats import JPEG, READ, SNIFF, Format, recognised
 from veca_edge.image.headers import is_jpeg_film
@@ -94,9 +94,7 @@ def _is_index(spec: str) -> bool:
 
 
 def _there(path: Path) -> Path:
-    if not is_there(path):
-        raise VecaError(f"there is no file or folder {masked(shortened(path))}")
-    return path
+    return existing(path, name=masked(shortened(path)))
 
 
 def looks_like_source(path: Path) -> bool:

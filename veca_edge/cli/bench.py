@@ -8,7 +8,7 @@ import click
 
 from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.calibration.benchmark.request import ROUNDS, STREAM_SIZE, BenchRequest
-from veca_edge.cli.options import InputPath, Number, path_option, threads_option
+from veca_edge.cli.options import Count, InputPath, Number, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.converters.recipes import PRECISIONS
@@ -54,27 +54,25 @@ def parse_patch_budgets(
 
 @click.command("bench", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False, type=InputPath())
-@click.option(
-    "--random", metavar="FAMILY", help="Measure random weights of this size: small, splus, base or large."
-)
+@click.option("--random", metavar="SIZE", help="Measure random weights of this size: small, splus, base or large.")
 @click.option(
     "--cores",
     callback=parse_cores,
-    metavar="LIST|all",
+    metavar="N[,N…]|all",
     show_default="the smallest and the largest; the largest with --minutes",
     help="Measure these core budgets, such as 8,64.",
 )
 @click.option(
     "--image-size",
     callback=parse_sizes,
-    metavar="LIST",
+    metavar="N[,N…]",
     show_default=f"the model's own; {STREAM_SIZE} with --stream",
     help="Measure these image sizes in pixels, such as 256,512.",
 )
 @click.option(
     "--against",
     callback=parse_against,
-    metavar="LIST",
+    metavar="NAME[,NAME…]",
     help="Also measure baselines, interleaved with the model: the same weights in "
     f"{', '.join(name for name in RUNTIMES if name != 'dense')}; and dense, an ordinary vision transformer of the "
     "same sizes in this project's own runtime.",
@@ -83,7 +81,7 @@ def parse_patch_budgets(
     "--checkpoint", is_input=True, help="Name the checkpoint that a model file was made from, for --against."
 )
 @click.option(
-    "--rounds", type=click.IntRange(min=1), show_default=str(ROUNDS), help="Time every configuration this often."
+    "--rounds", type=Count(min=1), show_default=str(ROUNDS), help="Time every configuration this many times."
 )
 @click.option(
     "--minutes",
@@ -100,13 +98,13 @@ def parse_patch_budgets(
 @click.option(
     "--patch-budget",
     callback=parse_patch_budgets,
-    metavar="LIST",
+    metavar="N|none[,…]",
     show_default="none",
     help="With --stream: compute at most this many patches per frame, such as none,48 (none: no limit).",
 )
 @click.option(
     "--frames",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     show_default="all",
     help="With --stream: stop after this many frames per clip.",
 )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
-from veca_edge.cli.options import InputPath, RenamedOption, images_option, path_option
-from veca_edge.cli.parsing import parse_budgets
+from veca_edge.cli.options import Count, InputPath, RenamedOption, images_option, path_option
+from veca_edge.cli.parsing import parse_some_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.photos.calibration import FEWEST, LEARN, MOST
@@ -32,8 +32,7 @@ Examples:
 
 \b
 photos/ holds images, or folders of images named after labels, perhaps in train/ (to learn from) and val/ (to
-evaluate on). --max-drop holds for the mean cosine of embedding and features to float32, and with labels that
-the model knows also for accuracy. Nothing is trained.
+evaluate on). Nothing is trained.
 """
 KINDS = ("int8", "int4", "fp16")
 WHOLE_COLUMNS = (
@@ -52,8 +51,7 @@ WHOLE_COLUMNS = (
 @path_option("--output", "-o", help="Write the recipe to this JSON file.")
 @click.option(
     "--photos",
-    type=click.IntRange(min=1, max=100_000),
-    metavar="N",
+    type=Count(min=1, max=100_000),
     show_default=f"{LEARN} to learn from, {FEWEST} to {MOST} by the model's cost to evaluate on",
     help="Use at most this many images to learn from, and as many to evaluate on.",
 )
@@ -62,8 +60,8 @@ WHOLE_COLUMNS = (
     "budgets",
     cls=RenamedOption,
     was="--budgets",
-    callback=parse_budgets,
-    metavar="LIST",
+    callback=parse_some_budgets,
+    metavar="N[,N…]",
     show_default="the smallest and the largest",
     help="Measure at these core budgets, such as 8,64.",
 )

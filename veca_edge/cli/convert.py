@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import InputPath, RenamedOption
+from veca_edge.cli.options import Count, InputPath, RenamedOption
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
@@ -20,8 +20,9 @@ from veca_edge.errors import VecaError
 from veca_edge.modelfile.manifest import DEFAULT_MAX_PATCHES
 from veca_edge.modelfile.mlpackage import MinimumTarget
 
+PTE_APPS = "apps/android, apps/ios, apps/python-mobile, apps/desktop"
 AFTER = {
-    "executorch": "veca-edge run {} --source clip.mp4, or embed it in an app: apps/android, apps/python-mobile",
+    "executorch": f"veca-edge run {{}} --source clip.mp4, or embed it in an app: {PTE_APPS}",
     "coreml": "embed {} in an app: apps/ios",
 }
 EPILOG = """\b
@@ -128,7 +129,7 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
 )
 @click.option(
     "--max-patches",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     show_default=f"{DEFAULT_MAX_PATCHES}, or enough for the image",
     help="Set the largest number of patches that a .pte computes at once.",
 )
@@ -140,7 +141,11 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     show_default=True,
     help="Measure how close each run configuration of a .pte comes to the best one. `run --cores auto` needs this.",
 )
-@click.option("--force", is_flag=True, help="Write the file even if it is outside the tolerance.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Write the file even if its results are further from the checkpoint's than the tolerance.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Convert a checkpoint to a file for devices, with every core budget inside, and verify it.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath, RenamedOption, moved_to_argument
+from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.errors import VecaError, require
@@ -49,8 +49,7 @@ it was, and a second run takes seconds.
 @click.option("--output", "-o", required=True, type=PATH, metavar="FILE", help="Write the checkpoint here.")
 @click.option(
     "--image-size",
-    type=click.IntRange(min=1),
-    metavar="N",
+    type=Count(min=1),
     show_default="the checkpoint's",
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
@@ -60,7 +59,7 @@ it was, and a second run takes seconds.
     cls=RenamedOption,
     was="--budgets",
     callback=parse_budgets,
-    metavar="LIST|all",
+    metavar="N[,N…]|all",
     show_default="all",
     help="Fit the head to these core budgets, such as 8,16,64.",
 )

@@ -23,6 +23,13 @@ from veca_edge.tables import Table
 if TYPE_CHECKING:
     from veca_edge.modelfile.pte import ModelFile
 
+EPILOG = """\b
+Examples:
+  veca-edge inspect                                 # the checkpoint that comes with the package
+  veca-edge inspect veca.pte                        # sizes, budgets, methods, labels
+  veca-edge inspect veca.pte --quality --plot quality.png
+  veca-edge inspect Veca.mlpackage --ane
+"""
 FIRST_LABELS = 6
 
 
@@ -72,7 +79,7 @@ class Findings:
     lines: Iterator[str]
 
 
-@click.command("inspect")
+@click.command("inspect", epilog=EPILOG)
 @click.argument("path", required=False, type=InputPath())
 @click.option(
     "--ane",

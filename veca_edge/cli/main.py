@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -38,6 +39,7 @@ GROUPS = {
     },
 }
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
+NAME = "veca-edge"
 DEBUG = "VECA_EDGE_DEBUG"
 # Symbolic links to folders beside the package; where Git does not make links they are small text files.
 LINKED = ("veca_edge.converters", "veca_edge.calibration")
@@ -60,6 +62,22 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"veca_edge.cli.{name.replace('-', '_')}").command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The group's own options; without any argument this shows the help, which is no failure."""
+        try:
+            return super().parse_args(ctx, args)
+        except (click.NoSuchOption, click.BadOptionUsage) as error:
+            _fail_usage(error)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named first, or a usage error with the names most like it."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = " or ".join(repr(name) for name in get_close_matches(args[0], COMMANDS))
+            ctx.fail(f"No such command {args[0]!r}.{near and f' Did you mean {near}?'}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))  # so that the groups' second columns line up
         for title, commands in GROUPS.items():
@@ -69,8 +87,10 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except click.ClickException as error:
+            _fail_usage(error)
         except VecaError as error:
             _fail(str(error), error.exit_status)
         except KeyboardInterrupt:
@@ -89,14 +109,22 @@ class LazyGroup(click.Group):
             _fail(f"internal error: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)", 1)
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int) -> NoReturn:
     """Print one line and exit."""
-    click.echo(f"veca-edge: {' '.join(message.split())}", err=True)
+    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
     sys.exit(status)
 
 
+def _fail_usage(error: click.ClickException) -> NoReturn:
+    """What click prints in three lines, in one; a suggestion stands in for the hint at the help."""
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = "" if context is None or "Did you mean" in message else f" (see `{context.command_path} --help`)"
+    _fail(f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}", error.exit_code)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="veca-edge")
+@click.version_option(__version__, prog_name=NAME)
 def main() -> None:
     """Elastic vision transformers on phones and small computers."""
 
@@ -104,12 +132,14 @@ def main() -> None:
 def entry() -> None:
     """The console script: `main` with streams and signals in order."""
     _open_missing_streams()
+    if not os.environ.get(DEBUG):
+        _mute_native_code()
     escape_streams()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             # An exception instead of sudden death, so that unfinished files are removed.
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
-    main()
+    main(prog_name=NAME)
 
 
 def _open_missing_streams() -> None:
@@ -122,6 +152,19 @@ def _open_missing_streams() -> None:
     sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open as long as the process
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+
+
+def _mute_native_code() -> None:
+    """Let descriptor 2, where decoders and thread pools write, be the null device, and Python write where it led.
+
+    What matters of their complaints is said in this package's own words.
+    """
+    sys.stderr.flush()
+    listener = os.dup(2)
+    sys.stderr = os.fdopen(listener, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

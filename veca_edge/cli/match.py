@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import InputPath, Number, RenamedOption, moved_to_argument
+from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target
@@ -54,15 +54,15 @@ class MatchRequest:
 @click.command("match", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("paths", nargs=-1, metavar="[MODEL] FIRST SECOND", type=InputPath())
 @moved_to_argument("--model", "MODEL")
-@click.option("--cores", type=click.IntRange(min=1), show_default="the largest", help="Set the core budget.")
+@click.option("--cores", type=Count(min=1), show_default="the largest", help="Set the core budget.")
 @click.option(
     "--image-size",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=SIZE,
     show_default=True,
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
-@click.option("--most", type=click.IntRange(min=1), default=60, show_default=True, help="Keep this many matches.")
+@click.option("--most", type=Count(min=1), default=60, show_default=True, help="Keep this many matches.")
 @click.option(
     "--min-similarity",
     cls=RenamedOption,

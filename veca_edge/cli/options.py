@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, is_there, shortened
+from veca_edge.files import existing
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,13 +41,31 @@ class RenamedOption(click.Option):
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
         """The value of whichever spelling was given; of both the new one wins."""
         if self._old.name in opts:
-            click.echo(f"veca-edge: {self._old.opts[0]} is now {self.opts[0]}", err=True)
+            turned_off = self.secondary_opts and opts[self._old.name] is False
+            old, new = (o.secondary_opts[0] if turned_off else o.opts[0] for o in (self._old, self))
+            click.echo(f"veca-edge: {old} is now {new}", err=True)
             opts = {str(self.name): opts[self._old.name], **opts}
         return super().consume_value(ctx, opts)
 
 
+class Count(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """As in every help text."""
+        return "N"
+
+
 class Number(click.FloatRange):
     """A finite number within limits: click's own type lets "nan" through, which no comparison refuses."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """As in every help text."""
+        return "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -70,10 +88,7 @@ class InputPath(click.Path):
         """
         if not str(value):
             raise VecaError("a file or folder has an empty name: name one, or leave it out")
-        path = expanded(Path(str(super().convert(value, param, ctx))))
-        if not is_there(path):
-            raise VecaError(f"{shortened(path)}: no such file or folder: check the path")
-        return path
+        return existing(str(super().convert(value, param, ctx)))
 
 
 def path_option(
@@ -93,9 +108,9 @@ def threads_option() -> Callable[[Command], Command]:
     """--threads, for a command that runs a model."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         show_default="one per big core",
-        help="Use this many threads for every engine.",
+        help="Use this many threads.",
     )
 
 

@@ -15,6 +15,15 @@ def parse_budgets(context: click.Context, parameter: click.Parameter, text: str 
         raise click.BadParameter(f"{text!r}: give core counts such as 8,16,64, or all") from None
 
 
+def parse_some_budgets(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
+    """Budgets such as "8,64", for a command that never takes all of them; None if not given."""
+    if text == "all":
+        raise click.BadParameter("'all': give core counts such as 8,64")
+    return parse_budgets(context, parameter, text)
+
+
 def parse_sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
     """Image sizes in pixels such as "256" or "256,384", or None."""
     if text is None:

@@ -15,10 +15,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from veca_edge.cli.options import Number
+from veca_edge.cli.options import Count, Number, threads_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
+from veca_edge.files import expanded
 from veca_edge.governor.settings import PRESETS
 from veca_edge.playback.player import Say
 from veca_edge.playback.request import RunRequest
@@ -73,7 +74,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--camera", type=click.IntRange(min=0), show_default="0 without --source", help="Use the camera of this index."
+    "--camera", type=Count(min=0), show_default="0 without --source", help="Use the camera of this index."
 )
 @click.option("--source", metavar="SPEC", help="Use a video, an image, a folder of images, or a URL (rtsp, http).")
 @click.option(
@@ -97,7 +98,9 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     show_default="the source's own",
     help="Compute about this many frames per second: of a faster source some are left out, and auto aims for it.",
 )
-@click.option("--battery", type=Number(0, 1), help="Assume this battery charge, 0 to 1, to see how auto reacts.")
+@click.option(
+    "--battery", type=Number(0, 1), help="Assume this battery charge, such as 0.08 for 8 %, to see how auto reacts."
+)
 @click.option(
     "--thermal",
     type=click.Choice([str(level) for level in ThermalLevel]),
@@ -107,7 +110,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 @click.option("--low-power", is_flag=True, help="Assume low-power mode, to see how auto reacts.")
 @click.option(
     "--image-size",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     show_default="the model's own",
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
@@ -124,6 +127,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 )
 @click.option(
     "--token",
+    metavar="TOKEN",
     envvar="VECA_EDGE_TOKEN",
     show_envvar=True,
     show_default="a new one where other machines can connect",
@@ -139,10 +143,18 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     "numbers and its own name. Can be given several times.",
 )
 @click.option(
-    "--save", type=click.Path(path_type=Path), metavar="VIDEO", help="Save what is shown (.mp4, .webm, .avi)."
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="VIDEO",
+    help="Save what is shown as a video (.mp4, .mov, .webm, .mkv, .avi).",
 )
-@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write one JSON line per frame.")
-@click.option("--frames", type=click.IntRange(min=1), show_default="all", help="Stop after this many frames.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write one JSON line per frame. An older log is replaced, any other file is not.",
+)
+@click.option("--frames", type=Count(min=1), show_default="all", help="Stop after this many frames.")
 @click.option(
     "--fps-limit",
     type=Number(min=0, min_open=True),
@@ -164,7 +176,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 )
 @click.option(
     "--patch-budget",
-    type=click.IntRange(min=2),
+    type=Count(min=2),
     show_default="no limit",
     help="Compute at most this many patches per frame.",
 )
@@ -176,18 +188,12 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     show_default=True,
     help="Wait this many seconds for a camera that stopped sending frames.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    show_default="one per big core",
-    help="Use this many threads for the model.",
-)
+@threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(as_json: bool, **given: Any) -> None:
     """Run a model on a camera, a video, or images.
 
-    MODEL is a .pte file, an .mlpackage or a checkpoint; without it the demo model that comes with the package is
-    used.
+    MODEL is a .pte file, an .mlpackage or a checkpoint; without it the model that comes with the package is used.
     """
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
@@ -209,7 +215,7 @@ def _load(request: RunRequest, say: Say) -> Model:
     from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
 
-    path = request.model or default_model_path(say, request.check_sizes)
+    path = default_model_path(say, request.check_sizes) if request.model is None else expanded(request.model)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", VecaWarning)
         model = load(path, threads=request.threads)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from veca_edge.cli.options import Number, path_option
+from veca_edge.cli.options import Count, Number, path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
@@ -64,25 +64,30 @@ class SensorsRequest:
     def __post_init__(self) -> None:
         if self.interval != self.interval:
             raise VecaError("--interval must be a number of seconds")
-        if self.samples is not None and not self._goes_on:
+        if self.samples is not None and not self.goes_on:
             raise VecaError("--samples works with --watch or --record only: leave it out")
 
     @property
-    def _goes_on(self) -> bool:
+    def goes_on(self) -> bool:
+        """Whether there are several samples."""
         return self.watch or self.record is not None
 
     @property
     def count(self) -> int | None:
         """How many samples to take, None for no end."""
-        return self.samples if self._goes_on else 1
+        return self.samples if self.goes_on else 1
 
 
 @click.command("sensors", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--watch", is_flag=True, help="Keep going: refresh the table on a terminal, print a line per sample elsewhere."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one per line.")
-@path_option("--record", help="Write one JSON line per sample.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; with --watch or --record one per line."
+)
+@path_option(
+    "--record", help="Write one JSON line per sample. An older recording is replaced, any other file is not."
+)
 @click.option(
     "--interval",
     type=Number(min=0.1, max=3600),
@@ -92,7 +97,7 @@ class SensorsRequest:
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     show_default="until Ctrl-C",
     help="With --watch or --record: stop after this many samples.",
 )
@@ -110,7 +115,9 @@ def show_sensors(request: SensorsRequest) -> bool:
     """
     warnings: SimpleQueue[str] = SimpleQueue()
     with ExitStack() as stack:
-        writer = stack.enter_context(LineWriter(request.record)) if request.record is not None else None
+        writer = None
+        if request.record is not None:
+            writer = stack.enter_context(LineWriter(request.record, mark="thermal"))
         monitor = stack.enter_context(Monitor(detect(), min(request.interval, 1.0), notify=warnings.put))
         screen = _screen(request)
         try:
@@ -168,11 +175,11 @@ class _Screen:
 
 
 def _screen(request: SensorsRequest) -> _Screen:
+    if request.as_json:
+        indent = None if request.goes_on else 2
+        return _Screen(lambda look: [json.dumps(json_record(look), ensure_ascii=False, indent=indent)])
     if request.record is not None and not request.watch:
         return _Screen(lambda look: ())
-    if request.as_json:
-        indent = None if request.watch else 2
-        return _Screen(lambda look: [json.dumps(json_record(look), ensure_ascii=False, indent=indent)])
     if request.watch and not sys.stdout.isatty():
         first: dict[str, float] = {}
         return _Screen(lambda look: [one_line(look.state, first.setdefault("time", look.state.time))])

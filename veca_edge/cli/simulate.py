@@ -51,7 +51,9 @@ COLUMNS = (
     show_default=DEFAULT_SCENARIO,
     help="Choose what happens to the device. Can be given several times.",
 )
-@path_option("--trace", help="Decide for the states in this recording of `veca-edge sensors` instead.")
+@path_option(
+    "--trace", is_input=True, help="Decide for the states in this recording of `veca-edge sensors` instead."
+)
 @click.option(
     "--governor",
     "policies",
@@ -71,6 +73,7 @@ COLUMNS = (
 @click.option(
     "--seed",
     type=int,
+    metavar="N",
     default=SimulateRequest.seed,
     show_default=True,
     help="Seed the random numbers: sensor noise, and frame times that vary.",
@@ -87,6 +90,7 @@ COLUMNS = (
 )
 @path_option(
     "--table",
+    is_input=True,
     show_default="packaged with the simulation",
     help="Take quality and latency of the operating points from this JSON file.",
 )

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from veca_edge.cli.options import InputPath, Number
-from veca_edge.cli.progress import REMIND, Stages, next_step, say
-from veca_edge.errors import VecaError, require
+from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.errors import VecaError, require, shown
+from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
+from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
-from veca_edge.training.settings import load_recipe, render
+from veca_edge.training.settings import Recipe, load_recipe, render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
@@ -54,12 +56,23 @@ EARLY = 0.05  # of the steps
     show_default="default settings",
     help="Use a recipe: a TOML file, or the name of a packaged recipe.",
 )
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a setting; repeatable.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting, such as epochs=10. Can be given several times.",
+)
 @click.option(
     "--teacher",
     metavar="SOURCE",
     help="Learn from a teacher, too: the weights of a MobileNetV2 (.npz), an exported program (.pt2) or "
     "module:callable. The last two are code: use only teachers that you trust.",
+)
+@click.option(
+    "--trust-teacher",
+    is_flag=True,
+    help="Run a teacher that is code although the recipe of --config names it, not this command line.",
 )
 @click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
@@ -78,6 +91,7 @@ EARLY = 0.05  # of the steps
 )
 @click.option(
     "--device",
+    metavar="NAME",
     default=TrainRequest.device,
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
@@ -89,6 +103,7 @@ def command(
     config: str | None,
     assignments: tuple[str, ...],
     teacher: str | None,
+    trust_teacher: bool,
     print_config: bool,
     as_json: bool,
     **given: Any,
@@ -98,6 +113,8 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
+    if teacher is not None and teacher.endswith((".npz", ".pt2")):
+        existing(teacher)
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
     recipe = load_recipe(config, [*assignments, *source])
     if print_config and as_json:
@@ -108,6 +125,8 @@ def command(
     for name in ("data", "output"):
         if given[name] is None:
             raise click.UsageError(f"Missing option '--{name}'.")
+    if config is not None and load_recipe(config).teacher.source == recipe.teacher.source and not teacher:
+        _ask_for_trust(recipe, trust_teacher)
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.training.preparation import Listener
@@ -126,6 +145,21 @@ def command(
         click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
 
 
+def _ask_for_trust(recipe: Recipe, trusted: bool) -> None:
+    """Before a teacher runs that a recipe names: it is code, and recipes come from anywhere.
+
+    Raises:
+        VecaError: the answer is no, or there is nobody to ask.
+    """
+    if trusted or not recipe.teacher.is_code:
+        return
+    what = f"the recipe names the teacher {shown(recipe.teacher.source)}, which is code"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise VecaError(f"{what}: read it, and give --trust-teacher if you trust it")
+    if not click.confirm(f"{what} that this program would run. Do you trust it?", err=True):
+        raise VecaError("the teacher was not run, and nothing was trained: choose another with --teacher")
+
+
 class _Screen:
     """A line on standard error for each validation; and one for progress: rewritten where someone is
     watching, else every 10 seconds."""
@@ -139,7 +173,7 @@ class _Screen:
             click.echo(f"{clear}  {'  '.join(_figures(news))}", err=True)
         elif self._watched:
             click.echo(f"{clear}  {_progress(news)}", err=True, nl=False)
-        elif perf_counter() - self._told >= REMIND:
+        elif perf_counter() - self._told >= INTERVAL:
             self._told = perf_counter()
             click.echo(f"  {_progress(news)}", err=True)
 

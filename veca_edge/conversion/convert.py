@@ -340,6 +340,7 @@ def _advance(progress: Progress, index: int, count: int, done: float) -> None:
 def _verify(draft: Draft, request: ConvertRequest, source: Path, progress: Callable[[float], None]) -> None:
     from veca_edge.converters.verification import verify_in_child
 
+    progress(0.0)  # the child starts and reads photos before it reports
     outcome = verify_in_child(draft.path, source, progress)
     if not outcome.passed and not request.force:
         raise VecaError(f"{draft.target} was not written: {outcome.complaint()}; --force writes it anyway")
@@ -350,6 +351,7 @@ def _evaluate(draft: Draft, request: ConvertRequest, source: Path, progress: Pro
     from veca_edge.calibration.quality.measure import quality_in_child
 
     remember(read_model_file(draft.path))  # it has just run without harm
+    progress("evaluating", 0.0)  # the photos are read and seen by the checkpoint first
     quality = quality_in_child(draft.path, source, lambda done: progress("evaluating", done), request.data)
     draft.describe(replace(draft.manifest, quality=quality))
 

@@ -10,19 +10,18 @@ import tempfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from time import perf_counter
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import CACHE, cache_folder, is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
+from veca_edge.reminder import Reminder
 from veca_edge.runtime import model as runtime
 from veca_edge.runtime.engines.engine import ComputeUnits
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.threads import check_threads
 
 CHECKPOINT = "everyday.pt"
-INTERVAL = 10.0  # seconds between lines of progress
 
 
 def load(
@@ -131,17 +130,5 @@ def _convert(checkpoint: Path, path: Path, say: Callable[[str], None]) -> None:
     from veca_edge.conversion.convert import ConvertRequest, convert
 
     say(f"converting the model that comes with the package once, into {path}")
-    convert(ConvertRequest(checkpoint, output=path), _now_and_then(say), say)
-
-
-def _now_and_then(say: Callable[[str], None]) -> Callable[[str, float], None]:
-    """Progress as a line every ten seconds."""
-    start, told = perf_counter(), [perf_counter()]
-
-    def progress(stage: str, done: float) -> None:
-        now = perf_counter()
-        if now - told[0] >= INTERVAL:
-            told[0] = now
-            say(f"still converting after {now - start:.0f} s: {stage}, {100 * done:.0f} %")
-
-    return progress
+    with Reminder(lambda stage, done, _: say(f"still converting: {stage}, {100 * done:.0f} %")) as progress:
+        convert(ConvertRequest(checkpoint, output=path), progress, say)

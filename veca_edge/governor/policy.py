@@ -229,10 +229,10 @@ def _reason(current: int | None, index: int, cause: str, front: Front) -> str:
         return f"start: {point}"
     old = front.points[current]
     if index == current:
-        return f"nothing in the way of {point}" if index == len(front.points) - 1 else f"{cause} holds {point}"
+        return f"nothing in the way of {point}" if index == len(front.points) - 1 else f"held by {cause}: {point}"
     # A better point that costs no more is no sacrifice, whatever else is going on.
-    better = point.quality > old.quality
-    return f"{cause} allows more: {_difference(old, point)}" if better else f"{cause}: {_difference(old, point)}"
+    why = f"more allowed by {cause}" if point.quality > old.quality else cause
+    return f"{why}: {_difference(old, point)}"
 
 
 def _difference(old: OperatingPoint, new: OperatingPoint) -> str:

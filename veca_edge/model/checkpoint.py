@@ -20,13 +20,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import write_whole
 from veca_edge.image.preprocessing import Preprocessing, check_whole_patches
 from veca_edge.model.config import VecaConfig
-from veca_edge.model.untrusted import load_untrusted, shown
+from veca_edge.model.safetensors import is_safetensors, read_safetensors
+from veca_edge.model.untrusted import load_untrusted
 from veca_edge.model.veca import Head, Veca
-from veca_edge.model.weights import check_shape, check_state, check_tensor, find_state, to_float32
+from veca_edge.model.weights import check_shape, check_state, check_tensor, to_float32
+from veca_edge.model.wrappers import find_state
 
 MAX_CLASSES = 1_000_000
 
@@ -76,14 +78,15 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read and check a checkpoint; nothing in the file is executed.
 
     Args:
-        path: a published checkpoint, one of ours, or a bare state dict; wrapper prefixes on names are fine.
+        path: a published checkpoint, one of ours, a bare state dict or one in a trainer's dictionaries; or a
+            .safetensors file, or the index of several. Names that wrappers left are fine.
 
     Raises:
         VecaError: one line that names the file, what is wrong with it, and what to do.
     """
     path = Path(path)
     try:
-        data, digest = load_untrusted(path)
+        data, digest = read_safetensors(path) if is_safetensors(path) else load_untrusted(path)
         state = find_state(data)
         config = VecaConfig.from_published(_config_of(data), {k: tuple(v.shape) for k, v in state.items()})
         weights = check_state(state, config)

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
-from veca_edge.files import is_regular, is_there, regular_file, replacing, shortened
+from veca_edge.errors import VecaError, shown
+from veca_edge.files import ZIP_ERRORS, is_regular, is_there, regular_file, replacing, shortened
 from veca_edge.modelfile.manifest import Manifest
 
 TARGET = "executorch"
@@ -146,13 +145,13 @@ def read_model_file(path: str | Path) -> ModelFile:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read_archive(path, archive)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except OSError as error:
+        raise VecaError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ZIP_ERRORS as error:
         raise VecaError(
-            f"{path}: no veca-edge manifest ({error}): it is cut off, or was made by another tool; "
+            f"{path}: no veca-edge manifest ({str(error)[:80]}): it is cut off, or was made by another tool; "
             "convert the checkpoint again with `veca-edge convert`"
         ) from None
-    except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise VecaError(f"{path}: cannot be read: {error}") from None
 
 
 def read_program(file: ModelFile) -> bytes:
@@ -204,12 +203,17 @@ def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Float
     data = _member(archive, name)
     if not 0 <= len(data) - 4 * math.prod(shape) <= NPY_HEADER:
         raise VecaError(f"{name} does not fit the manifest")
+    stream = io.BytesIO(data)
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+        # The header first: numpy would allocate what it claims.
+        np.lib.format.read_magic(stream)
+        found, transposed, dtype = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:  # numpy's header parser raises whatever the damage leads to
-        raise VecaError(f"{name} cannot be read: {error!r:.80}") from None
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
+        raise VecaError(f"{name} cannot be read: {shown(str(error), 80)}") from None
+    values = data[stream.tell() :]
+    if found != shape or transposed or dtype != np.float32 or len(values) != 4 * math.prod(shape):
         raise VecaError(f"{name} does not fit the manifest")
+    array: Float = np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
     if not np.isfinite(array).all():
         raise VecaError(f"{name} holds values that are not numbers")
     return array

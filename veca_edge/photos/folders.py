@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, shortened
+from veca_edge.files import expanded, is_folder, is_regular, shortened
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import check_header, has_image_name, images_in
 
@@ -133,7 +133,7 @@ def joined(parts: Sequence[Photos]) -> Photos:
 
 def _existing(folder: Path) -> Path:
     folder = expanded(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise VecaError(f"{shortened(folder)}: no such folder of photos")
     return folder
 
@@ -143,7 +143,7 @@ def _read_labelled(folder: Path, say: Say, skipped: Skipped, seed: int) -> tuple
     train_folder, val_folder = folder / "train", folder / "val"
     if _has_folders(train_folder):
         train = _labelled(train_folder, say, skipped)
-        val = _labelled(val_folder, say, skipped) if val_folder.is_dir() else None
+        val = _labelled(val_folder, say, skipped) if is_folder(val_folder) else None
     elif _has_folders(val_folder):
         raise VecaError(f"{shortened(folder)} has a val folder, but no train folder with a folder per label")
     else:
@@ -174,7 +174,7 @@ def _labelled(folder: Path, say: Say, skipped: Skipped, leave_out: Sequence[str]
     """The readable photos of each label that has any."""
     found: dict[str, list[Path]] = {}
     for entry in _entries(folder):
-        if not entry.is_dir() or entry.name in leave_out:
+        if entry.name in leave_out or not is_folder(entry):
             continue
         paths = list(_usable(_entries(entry), skipped))
         if not paths:
@@ -227,9 +227,9 @@ def _usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
     """Those whose header is a photo's; what is inside shows when they are decoded."""
     for path in paths:
         # Folders, pipes and leftovers ("Thumbs.db") are no photos, and nobody needs to be told.
-        if not has_image_name(path) or not path.is_file():
-            continue
         try:
+            if not has_image_name(path) or not is_regular(path):
+                continue
             check_header(path)
         except VecaError as error:
             skipped(error)
@@ -239,7 +239,7 @@ def _usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
 
 def _has_folders(folder: Path) -> bool:
     """Whether this is a folder with folders in it, hidden ones aside; VecaError if it cannot be read."""
-    return folder.is_dir() and any(entry.is_dir() for entry in _entries(folder))
+    return is_folder(folder) and any(is_folder(entry) for entry in _entries(folder))
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -141,7 +141,7 @@ class Player:
         try:
             with ExitStack() as files:
                 if self._request.log is not None:
-                    self._log = files.enter_context(LineWriter(self._request.log))
+                    self._log = files.enter_context(LineWriter(self._request.log, mark="latency_ms"))
                 if self._request.save is not None:
                     fps = self._thinner.rate or self._source.fps or DEFAULT_FPS
                     self._video = files.enter_context(VideoWriter(self._request.save, fps))
@@ -296,6 +296,7 @@ class Player:
             self._ended,
             self._tally.left_out,
             self._runner.statistics,
+            self._source.continuous,
         )
 
 

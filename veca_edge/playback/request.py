@@ -10,7 +10,7 @@ from typing import Literal
 from veca_edge.camera.addresses import masked
 from veca_edge.camera.sources import check_there, looks_like_source
 from veca_edge.errors import VecaError
-from veca_edge.files import check_target, expanded, is_there, same_file, shortened
+from veca_edge.files import check_target, existing, expanded, is_there, same_file, shortened
 from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
@@ -19,9 +19,10 @@ from veca_edge.runtime.model import Model, checked_budget
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
-FOR_AUTO = ("battery", "thermal", "low_power")
-FASTER = 1.05  # times the target: frames of a source at about the target's rate are all computed
+# Options that only one kind of run has: where the governor chooses, and where it does not.
+FOR_AUTO = ("governor", "battery", "thermal", "low_power")
 FOR_FIXED = ("sensitivity", "patch_budget")
+FASTER = 1.05  # times the target: frames of a source at about the target's rate are all computed
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class RunRequest:
         """The budgets that alternate; () if there are not several."""
         return self.cores if isinstance(self.cores, tuple) and len(self.cores) > 1 else ()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anyone sees what is drawn."""
+        return not self.headless or self.serve is not None or self.save is not None
+
     def thins(self, fps: float | None) -> bool:
         """Whether frames of a source with this rate (None: unknown) are left out for the target."""
         return self.target_fps is not None and (fps is None or fps > FASTER * self.target_fps)
@@ -119,8 +125,8 @@ class RunRequest:
 
     def check_there(self) -> None:
         """Raise a VecaError if the model or the source is a file that is not there."""
-        if self.model is not None and not is_there(expanded(self.model)):
-            raise VecaError(f"{shortened(self.model)}: no such file")
+        if self.model is not None:
+            existing(self.model)
         if self.source is not None:
             check_there(self.source)
 
@@ -152,7 +158,7 @@ class RunRequest:
             streams: whether frames are streamed.
 
         Raises:
-            VecaError: auto is asked for and impossible, or an option has no use beside the others.
+            VecaError: auto is asked for and impossible, or an option contradicts it.
         """
         can = streams and model.quality is not None
         if self.cores == "auto" and not streams:
@@ -161,13 +167,10 @@ class RunRequest:
             raise VecaError(
                 "--cores auto needs a file with a quality table: convert the checkpoint with `veca-edge convert`"
             )
-        fixed = self._given(FOR_FIXED)
+        fixed = self.given(FOR_FIXED)
         if self.cores == "auto" and fixed:
             raise VecaError(f"{fixed} needs a fixed --cores: with auto the governor chooses it")
-        auto = can and not fixed and self.cores in (None, "auto")
-        if self._given(FOR_AUTO) and not auto:
-            raise VecaError(f"{self._given(FOR_AUTO)} works with --cores auto only: leave it out")
-        return auto
+        return can and not fixed and self.cores in (None, "auto")
 
     def assumed(self) -> str:
         """What is assumed of the device, in words; "" for nothing."""
@@ -179,10 +182,11 @@ class RunRequest:
         """The option that fixes how it runs, so that the governor does not choose; "" if none does."""
         if isinstance(self.cores, tuple) or self.cores == "all":
             return "--cores"
-        return self._given(FOR_FIXED)
+        return self.given(FOR_FIXED)
 
-    def _given(self, names: tuple[str, ...]) -> str:
-        """The first of these options that was given, as it is spelled; "" if none was."""
-        values = ((name, getattr(self, name)) for name in names)
-        given = [name for name, value in values if value is not None and value is not False]
-        return f"--{given[0].replace('_', '-')}" if given else ""
+    def given(self, names: tuple[str, ...]) -> str:
+        """The first of these options that differs from its default, as it is spelled; "" if none does."""
+        changed = next((name for name in names if getattr(self, name) != getattr(type(self), name)), None)
+        if changed is None:
+            return ""
+        return f"--{'no-' if getattr(type(self), changed) is True else ''}{changed.replace('_', '-')}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
 from veca_edge.errors import VecaError, require
+from veca_edge.playback.effects import check_effects
 from veca_edge.playback.player import DEFAULT_FPS, Player, Say, stop_on_signals
 from veca_edge.playback.protocols import Runner
 from veca_edge.playback.request import RunRequest
@@ -50,8 +50,7 @@ def run(
     """
     request.check_model()
     request.check_outputs()
-    if find_spec("cv2") is None:
-        request.check_there()  # said before a package that is missing
+    request.check_there()  # said before a package that is missing
     require("cv2", "run")
     if not request.headless and request.serve is None:
         check_window()
@@ -59,6 +58,7 @@ def run(
         web = _web_view(request, say, stack)
         tell = say if web is None else _both(say, web.board.tell)
         source = stack.enter_context(_source(request, tell))
+        check_effects(request, source)
         model = load(tell)
         request.check_sizes(model.budgets, model.patch_size)
         if request.cores == "all":
@@ -116,6 +116,7 @@ def _play(
 ) -> Summary:
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
+    check_effects(request, source, model.streams, auto)
     chosen = request.cores if isinstance(request.cores, tuple) else (max(model.budgets),)
     for line in _remarks(request, model, source, auto):
         say(line)

@@ -58,6 +58,7 @@ class Summary:
         stopped: how it ended: "end", "frames", "quit" or the name of a signal.
         left_out: of `frames`, those that the model did not run on, for a rate that was named or chosen.
         governor: what it did, of a session; else None.
+        continuous: whether the frames followed each other as in a film; False for separate images.
     """
 
     frames: int
@@ -71,6 +72,7 @@ class Summary:
     stopped: str = "end"
     left_out: int = 0
     governor: SessionStatistics | None = None
+    continuous: bool = True
 
     @property
     def fps(self) -> float:
@@ -98,15 +100,16 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The same for reading."""
-        lines = [
-            f"{counted(self.frames, 'frame')} in {self.seconds:.1f} s ({self.fps:.1f} fps), {self.dropped} dropped"
-        ]
+        kind, rate = ("frame", "fps") if self.continuous else ("image", "per second")
+        lines = [f"{counted(self.frames, kind)} in {self.seconds:.1f} s ({self.fps:.1f} {rate})"]
+        if self.dropped:
+            lines.append(f"{counted(self.dropped, 'frame')} dropped: they came too fast")
         if self.left_out:
             lines.append(f"{counted(self.left_out, 'frame')} left out for a lower frame rate")
         for t in self.times:
             lines.append(
                 f"{t.cores:3d} cores: latency {ms(t.p50):.1f} ms median, {ms(t.p95):.1f} ms p95 "
-                f"({counted(t.frames, 'frame')})"
+                f"({counted(t.frames, kind)})"
             )
         if self.patches is not None:
             lines.append(
@@ -118,7 +121,7 @@ class Summary:
             switches, late = counted(self.governor.switches, "switch"), counted(self.governor.misses, "late frame")
             lines.append(f"governor: {switches}, {late}")
             lines += [f"  {points}"] if points else []
-        if self.labels:
+        if self.labels and self.continuous:  # separate images have a line each
             shares = (f"{entry.label} in {100 * entry.share:.0f} % of frames" for entry in self.labels)
             lines.append(f"first label: {', '.join(shares)}")
         lines += [f"wrote {path}" for path in self.paths]

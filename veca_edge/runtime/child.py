@@ -117,7 +117,8 @@ def _told(line: str) -> dict[str, Any]:
 def _ending(status: int, timeout: float | None, said: list[str]) -> str:
     """Why a child gave no answer."""
     if timeout is not None:
-        return f"running it does not finish within {timeout:g} s"
+        late = f"running it does not finish within {timeout:g} s"
+        return f"{late}: either it hangs, or this computer is too slow or too busy for it"
     if status == -signal.SIGKILL:
         return "the process that ran it was killed: free some memory"
     if status < 0:

@@ -17,32 +17,44 @@ _TURNS = Turns()
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what native code writes to standard error: ExecuTorch logs how it looks for processor details.
+    """Discard what is written to standard error: ExecuTorch logs how it looks for processor details.
 
-    File descriptor 2 is shared by all threads, so this is kept to imports and to opening a model, and threads that
-    want it take turns: each puts back what it found.
+    Descriptors are shared by all threads, so this is kept to imports and to opening a model, and threads that want
+    it take turns: each puts back what it found.
     """
-    with _TURNS, _discarding():
+    with _TURNS, contextlib.ExitStack() as stack:
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+        nowhere = stack.enter_context(Path(os.devnull).open("wb"))
+        for descriptor in _listeners():
+            stack.enter_context(_redirected(descriptor, nowhere.fileno()))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
         yield
+
+
+def _listeners() -> set[int]:
+    """Where native code writes its complaints, and where Python does: two descriptors in the command line."""
+    found = {2}
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        found.add(sys.stderr.fileno())
+    return found
 
 
 @contextlib.contextmanager
-def _discarding() -> Iterator[None]:
+def _redirected(descriptor: int, target: int) -> Iterator[None]:
+    """Let a descriptor lead elsewhere for a while; one that is closed stays closed."""
     try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        saved = os.dup(2)
-    except (OSError, ValueError):  # nobody listens
+        saved = os.dup(descriptor)
+    except OSError:  # nobody listens
         yield
         return
     try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
+        os.dup2(target, descriptor)
+        yield
     finally:
-        os.dup2(saved, 2)
+        os.dup2(saved, descriptor)
         os.close(saved)
 
 

@@ -2,7 +2,7 @@
 
 A program with the right digest can still be hostile or made by a broken tool, and ExecuTorch answers some of those
 with a crash. Files that were tried here before (or written by `veca-edge convert` here) are remembered by the
-digest of all their bytes, so this costs a few seconds once per file.
+digest of all their bytes and by ExecuTorch's version, so this costs a few seconds once per file and version.
 
 An app (frozen, embedded, on a phone) has no Python that a child could be started with, and its maker chose the
 file: there the trial runs in the app's own process, where it still finds values that are not numbers.
@@ -19,6 +19,7 @@ from veca_edge.errors import VecaError
 from veca_edge.files import cache_folder
 from veca_edge.modelfile.pte import ModelFile
 from veca_edge.runtime.child import answer, python, run_child
+from veca_edge.runtime.engines.binding import executorch_version
 
 TIMEOUT = 120.0  # seconds for one small image; a large model on a small board needs some of them
 
@@ -55,7 +56,7 @@ def ensure_harmless(file: ModelFile) -> None:
 
 def _marker(file: ModelFile) -> Path | None:
     folder = cache_folder()
-    return None if folder is None else folder / "harmless" / file.digest
+    return None if folder is None else folder / "harmless" / f"{file.digest}-{executorch_version()}"
 
 
 def _try(path: str, progress: Callable[[float], None], threads: int | None = 1) -> dict[str, Any]:
@@ -66,8 +67,8 @@ def _try(path: str, progress: Callable[[float], None], threads: int | None = 1) 
     from veca_edge.runtime.engines.executorch import ExecutorchEngine
 
     file = read_model_file(path)
+    engine = ExecutorchEngine(file, threads)  # compares the manifest's sizes with the program's
     patches = np.full((4, 3 * file.manifest.patch_size**2), 127, np.float32)
-    engine = ExecutorchEngine(file, threads)
     try:
         for features in engine.try_all(patches):
             if not np.isfinite(features).all():

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from veca_edge.documents import MAX_TOML, parse_toml
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import regular_file
+from veca_edge.files import existing, regular_file
 from veca_edge.model.config import MLP_RATIO, VecaConfig
 from veca_edge.numbers import finite
 
@@ -95,7 +95,7 @@ class LossSettings:
 class TeacherSettings:
     """The teacher, and the views that it sees."""
 
-    source: str = setting("", "an .npz of MobileNetV2, a .pt2 program, or module:callable; empty for none")
+    source: str = setting("", "an .npz of MobileNetV2, or code: a .pt2 program, module:callable; empty for none")
     image_size: int = setting(0, "pixels to which views are resized for the teacher; 0 for no resizing", 0, 4096)
     views: int = setting(
         0,
@@ -105,6 +105,11 @@ class TeacherSettings:
     )
     tune_epochs: int = setting(0, "epochs for which the teacher is first fine-tuned on the labels", 0, 10_000)
     tune_lr: float = setting(5e-4, "learning rate of the fine-tuning, AdamW with a cosine schedule", 1e-7, 1)
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the teacher is executed: everything but the weights of a MobileNetV2."""
+        return bool(self.source) and not self.source.endswith(".npz")
 
 
 @dataclass(frozen=True)
@@ -287,14 +292,13 @@ def render(recipe: Recipe) -> str:
 
 
 def _read_toml(source: str) -> dict[str, Any]:
-    file = _recipes() / f"{source}.toml" if source in recipe_names() else Path(source)
+    advice = f"give a TOML file or one of {', '.join(recipe_names())}"
+    file = _recipes() / f"{source}.toml" if source in recipe_names() else existing(source, advice)
     try:
         with regular_file(file).open("rb") as stream:
             data = stream.read(MAX_TOML + 1)
-    except (OSError, VecaError) as error:
-        known = ", ".join(recipe_names())
-        reason = getattr(error, "strerror", None) or error
-        raise VecaError(f"recipe {source}: {reason}; give a TOML file or one of {known}") from None
+    except OSError as error:
+        raise VecaError(f"cannot read {source}: {error.strerror or error}: {advice}") from None
     try:
         return parse_toml(data)
     except VecaError as error:
@@ -329,7 +333,8 @@ def _value(value: Any, kind: Any, name: str, metadata: Mapping[str, Any]) -> Any
         raise VecaError(f"{name} is {shown(value)}: expected {KINDS[kind]}")
     if kind in (int, float) and not metadata["least"] <= value <= metadata["most"]:
         most = "" if metadata["most"] == math.inf else f" to {metadata['most']:g}"
-        raise VecaError(f"{name} is {shown(value)}: expected {metadata['least']:g}{most or ' or more'}")
+        found = shown(value) if finite(value) is None else f"{float(value):g}"
+        raise VecaError(f"{name} is {found}: expected {metadata['least']:g}{most or ' or more'}")
     if kind is float and not math.isfinite(value):
         raise VecaError(f"{name} is {value}: expected a finite number")
     return value

@@ -166,7 +166,9 @@ class MobileNetV2(nn.Module):  # type: ignore[misc]
                     wide = (len(labels), EMBEDDING)
                     for name, shape in (("classifier_weight", wide), ("classifier_bias", wide[:1])):
                         arrays[name] = _array(file[name], name, shape, path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        except VecaError:
+            raise
+        except Exception as error:  # numpy's header parser raises whatever the damage leads to
             reason = getattr(error, "strerror", None) or "not an .npz file, or a damaged one"
             raise VecaError(f"teacher {path}: {reason}") from None
         return cls(arrays)

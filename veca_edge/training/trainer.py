@@ -339,8 +339,8 @@ class Trainer:
             self._window.copy_(state["window"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.figures = dict(state["figures"])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise VecaError(f"{self._files.state} does not fit: {reason}; start over with --resume never") from None
         return True
 

@@ -164,10 +164,13 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nowhere.mp4", "there is no file nowhere.mp4: --stream takes video files, synthetic or synthetic:NAME"),
-        ("0", "there is no file 0"),
+        (
+            "nowhere.mp4",
+            "nowhere.mp4: no such file or folder: --stream takes video files, synthetic or synthetic:NAME",
+        ),
+        ("0", "0: no such file or folder: --stream"),
         ("synthetic:zoom", "unknown synthetic stream 'zoom'"),
-        (__file__, "it is not an image or a video"),
+        (__file__, "it is not a video, nor a JPEG"),
     ],
 )
 def test_what_is_no_clip_is_refused(spec: str, message: str) -> None:

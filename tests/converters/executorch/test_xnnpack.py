@@ -16,12 +16,12 @@ torch = pytest.importorskip("torch")
 from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import (  # noqa: E402
     serialize_xnnpack_binary,
 )
-from executorch.extension.pybindings import _portable_lib as portable_lib  # noqa: E402
 
 from veca_edge.converters.executorch.program import Method, assemble  # noqa: E402
 from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder, Value  # noqa: E402
 from veca_edge.converters.graph.weights import Weight, nearest, round_rows  # noqa: E402
 from veca_edge.converters.recipes import Precision  # noqa: E402
+from veca_edge.runtime.engines.binding import load_binding  # noqa: E402
 
 Float = NDArray[np.float32]
 Build = Callable[[GraphBuilder, list[Value]], Value]
@@ -39,7 +39,7 @@ def _run(build: Build, *inputs: Float, bounds: list[tuple[int, ...]] | None = No
     own = [array.shape for array in inputs]
     method = Method(graph(own)) if bounds is None else Method(graph([(2, *s[1:]) for s in own]), graph(bounds))
     program = assemble({"f": method}, store)  # the module reads from it without keeping it alive
-    module = portable_lib._load_for_executorch_from_buffer(program)
+    module = load_binding()._load_for_executorch_from_buffer(program)
     result: Float = module.run_method("f", [torch.from_numpy(a) for a in inputs])[0].numpy()
     return result
 

@@ -21,8 +21,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.fakes import RUN_SCRIPT
-from tests.paths import CLIP
+from tests.paths import CLIP, GOLDEN
 from veca_edge.cli.main import main
+
+MODEL = str(GOLDEN / "made-by-0.2.0.pte")  # is there, and that is all
 
 
 @contextmanager
@@ -137,7 +139,7 @@ def test_tokens(tmp_path: Path) -> None:
     ],
 )
 def test_bad_usage_is_one_line(arguments: tuple[Any, ...], message: str) -> None:
-    done = CliRunner().invoke(main, ["run", "model.pte", "--source", str(CLIP), "--headless", *arguments])
+    done = CliRunner().invoke(main, ["run", MODEL, "--source", str(CLIP), "--headless", *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -146,7 +148,7 @@ def test_bad_usage_is_one_line(arguments: tuple[Any, ...], message: str) -> None
 def test_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = CliRunner().invoke(main, ["run", "model.pte", "--source", str(CLIP), "--serve", str(port)])
+        done = CliRunner().invoke(main, ["run", MODEL, "--source", str(CLIP), "--serve", str(port)])
     assert done.exit_code == 2
     assert done.stderr == f"veca-edge: cannot listen on 127.0.0.1:{port}: it is in use: choose another port\n"
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np, torch
 from veca_edge.converters.executorch.program import Method, assemble
 from veca_edge.converters.executorch.xnnpack import ConstantStore, GraphBuilder, Weight
-from executorch.extension.pybindings import _portable_lib as portable_lib
+from veca_edge.runtime.engines.binding import load_binding
 from veca_edge.runtime.engines.weight_cache import enable_weight_cache
 
 store, side = ConstantStore(), 1024
@@ -32,7 +32,7 @@ def resident():
         return sum(int(line.split()[1]) for line in file if line.startswith("Anonymous"))
 
 inputs = [torch.ones(4, side), torch.ones(4, side)]
-module = portable_lib._load_for_executorch(sys.argv[2])
+module = load_binding()._load_for_executorch(sys.argv[2])
 torch.zeros(2**24)  # freed heap is used up, so that what follows is new
 before = resident()
 module.run_method("f", inputs)

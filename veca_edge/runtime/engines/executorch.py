@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from veca_edge.arrays import Float, Image
-from veca_edge.errors import VecaError, require
+from veca_edge.errors import VecaError
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile, read_program
+from veca_edge.runtime.engines.binding import input_maker, load_binding
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.engines.pool import POOL
-from veca_edge.runtime.engines.weight_cache import enable_weight_cache
+from veca_edge.runtime.engines.weight_cache import enable_weight_cache, warn_without_cache
 from veca_edge.runtime.native import quiet, release_freed_memory
 from veca_edge.runtime.streaming.cache import HIDE, PatchCache, Stepped
 from veca_edge.runtime.threads import check_threads
@@ -64,23 +65,19 @@ class Program:
         Raises:
             VecaError: open programs have another number of threads; the file has changed; a foreign program.
         """
-        require("executorch", "run")
         self._path, self._data = file.path, b""
         self._module: Any = None
         with POOL.turns, quiet():
-            import torch
-
-            # The module behind `portable_lib`, whose Python wrapper imports the whole exporter: 4 s and 150 MB.
-            from executorch.extension.pybindings import _portable_lib as portable_lib
-
+            binding, self._input = load_binding(), input_maker()
             # Only packed weights that the cache holds are shared between methods.
             self.shares_weights = enable_weight_cache()
-            with POOL.joining(self, threads, portable_lib._unsafe_reset_threadpool) as self.threads:
+            with POOL.joining(self, threads, binding._unsafe_reset_threadpool) as self.threads:
                 self._data = read_program(file)
-                self._module = _loaded(portable_lib, file, self._data)
+                self._module = _loaded(binding, file, self._data)
         self._methods = set(file.manifest.methods)
         self.loaded: set[str] = set()
-        self._from_numpy = torch.from_numpy
+        if not self.shares_weights:
+            warn_without_cache()
 
     def check_shapes(self, manifest: Manifest) -> None:
         """Refuse a manifest whose sizes are not those of the program.
@@ -126,12 +123,12 @@ class Program:
 
     def _call(self, method: str, inputs: Sequence[Float]) -> list[Float]:
         with POOL.turns:
-            tensors = [self._from_numpy(array) for array in inputs]
+            given = [self._input(array) for array in inputs]  # kept until the call ends: it reads their memory
             try:
-                outputs = self._module.run_method(method, tensors, clone_outputs=False)
+                outputs = self._module.run_method(method, given, clone_outputs=False)
             except RuntimeError as error:
                 raise VecaError(f"ExecuTorch could not run {method}: {error}") from None
-            return [output.numpy() for output in outputs]
+            return [np.asarray(output) for output in outputs]
 
     def close(self) -> None:
         """Free the program and its packed weights."""
@@ -146,11 +143,11 @@ class Program:
         self._module = None  # before the bytes that it reads
 
 
-def _loaded(portable_lib: Any, file: ModelFile, data: bytes) -> Any:
+def _loaded(binding: Any, file: ModelFile, data: bytes) -> Any:
     """ExecuTorch's module of a program, which reads `data` as long as it lives and does not keep it alive."""
-    check = portable_lib.Verification.InternalConsistency
+    check = binding.Verification.InternalConsistency
     try:
-        module = portable_lib._load_for_executorch_from_buffer(data, program_verification=check)
+        module = binding._load_for_executorch_from_buffer(data, program_verification=check)
         names = set(module.method_names())
     except RuntimeError as error:
         raise VecaError(f"{file.path}: ExecuTorch cannot load it: {error}") from None

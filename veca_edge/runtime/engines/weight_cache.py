@@ -10,10 +10,13 @@ directly. It is read back before it counts as set; where anything differs from w
 from __future__ import annotations
 
 import ctypes
-from importlib.metadata import PackageNotFoundError, version
+import warnings
 from typing import Any
 
-KNOWN_VERSIONS = ("1.4.",)  # whose option structure is the one below
+from veca_edge.errors import VecaError, VecaWarning
+from veca_edge.runtime.engines.binding import executorch_version, load_binding
+
+KNOWN_VERSIONS = ("1.4.", "1.5.")  # whose option structure is the one below
 BACKEND = b"XnnpackBackend"
 OPTION = b"weight_cache_enabled"
 GET_BACKEND = "_ZN10executorch7runtime17get_backend_classEPKc"
@@ -40,22 +43,31 @@ class _Span(ctypes.Structure):
 
 def enable_weight_cache() -> bool:
     """Switch the cache on for models loaded from now on; whether it is on."""
+    if not executorch_version().startswith(KNOWN_VERSIONS):
+        return False
     try:
-        if not version("executorch").startswith(KNOWN_VERSIONS):
-            return False
-        from executorch.extension.pybindings import _portable_lib
-
-        library = ctypes.CDLL(_portable_lib.__file__)
+        library = ctypes.CDLL(load_binding().__file__)  # and the libraries that it is linked with
         find, write, read = (
             getattr(library, name) for name in (GET_BACKEND, ACCESS.format("set", "K"), ACCESS.format("get", ""))
         )
-    except (PackageNotFoundError, ImportError, OSError, AttributeError):
+    except (VecaError, OSError, AttributeError):
         return False
     find.restype, find.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
     backend = find(BACKEND)
     if not backend:
         return False
     return _access(write, backend, value=1) is not None and _access(read, backend, value=0) == 1
+
+
+def warn_without_cache() -> None:
+    """Say that models need more memory than they should; Python shows a warning of one text once per place."""
+    warnings.warn(
+        f"executorch {executorch_version()}: its cache of packed weights cannot be switched on, so each method "
+        "that runs packs the weights for itself, and memory holds them more than once; "
+        f"known to work: {', '.join(f'{known}x' for known in KNOWN_VERSIONS)}",
+        VecaWarning,
+        stacklevel=2,
+    )
 
 
 def _access(function: Any, backend: int, value: int) -> int | None:

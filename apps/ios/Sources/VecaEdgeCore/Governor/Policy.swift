@@ -231,12 +231,12 @@ private func reason(current: Int?, index: Int, cause: String, _ front: Front) ->
     let point = front.points[index]
     guard let current else { return "start: \(point)" }
     if index == current {
-        return index == front.points.count - 1 ? "nothing in the way of \(point)" : "\(cause) holds \(point)"
+        return index == front.points.count - 1 ? "nothing in the way of \(point)" : "held by \(cause): \(point)"
     }
     let old = front.points[current]
     // A better point that costs no more is no sacrifice, whatever else is going on.
     let better = point.quality > old.quality
-    return better ? "\(cause) allows more: \(difference(old, point))" : "\(cause): \(difference(old, point))"
+    return better ? "more allowed by \(cause): \(difference(old, point))" : "\(cause): \(difference(old, point))"
 }
 
 /// "C 64 → 24, patches 96 → 48".

@@ -142,9 +142,9 @@ private fun reasonOf(current: Int?, index: Int, cause: String, front: Front): St
     val old = front.points[current]
     return when {
         index == current && index == front.points.lastIndex -> "nothing in the way of $point"
-        index == current -> "$cause holds $point"
+        index == current -> "held by $cause: $point"
         // A better point that costs no more is no sacrifice, whatever else is going on.
-        point.quality > old.quality -> "$cause allows more: ${difference(old, point)}"
+        point.quality > old.quality -> "more allowed by $cause: ${difference(old, point)}"
         else -> "$cause: ${difference(old, point)}"
     }
 }
