@@ -53,7 +53,6 @@ CASES = [
     ("inspect {}.pt", 0),
     ("inspect {}.pte --json", 0),
     ("inspect {}.pt --json", 0),
-    ("profile {}.pte --json", 0),
     ("run {}.pte --source {}.mp4 --headless --frames 2 --json --log {}.jsonl --save {}.avi --cores 8", 0),
     ("run {}.none", 2),
     ("run {}.pte --source {}.none --headless", 2),
