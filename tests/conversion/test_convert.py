@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
 from tests.converters.checkpoints import random_checkpoint
+from tests.known import known
 from veca_edge.conversion.convert import Conversion, ConvertRequest, convert
 from veca_edge.converters import verification
 from veca_edge.converters.verification import Row, Verification
 from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import default_checkpoint_path, write_checkpoint
+from veca_edge.model.checkpoint import write_checkpoint
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlpackage import read_package_file
 from veca_edge.modelfile.pte import read_model_file
@@ -131,12 +132,12 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, Any],
         ConvertRequest(**options)
 
 
-def test_without_its_native_library_coremltools_is_refused_before_the_work(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_coremltools_that_cannot_write_is_refused_at_once(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "coremltools.libmilstoragepython", None)  # as if it were not there
-    request = ConvertRequest(default_checkpoint_path(), output=tmp_path / "a.mlpackage", target="coreml")
-    said: list[str] = []
-    with pytest.raises(VecaError, match=r"native library is missing .*: use Linux or macOS"):
-        convert(request, say=said.append)
-    assert said == []
+    built_from_source = ModuleSpec("coremltools", None, is_package=True)
+    known(built_from_source.submodule_search_locations).append(str(tmp_path))
+    monkeypatch.setattr("veca_edge.conversion.convert.find_spec", lambda _: built_from_source)
+    with pytest.raises(VecaError, match=r"only reads packages on .* on a Mac or on Linux on x86_64"):
+        convert(ConvertRequest(checkpoint, "all", tmp_path / "m"))
+    assert not list(tmp_path.iterdir())

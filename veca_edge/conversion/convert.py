@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,7 +37,6 @@ NEEDS: Mapping[Target, tuple[str, str]] = {
     "executorch": ("executorch", "convert"),
     "coreml": ("coremltools", "coreml"),
 }
-NATIVE = ("coremltools.libmilstoragepython", "coremltools.libmodelpackage")  # they write weights and packages
 ENDINGS: Mapping[Target, str] = {"executorch": ".pte", "coreml": PACKAGE_SUFFIX}
 # Options that only one target has.
 ONLY_FOR: Mapping[Target, tuple[str, ...]] = {
@@ -185,14 +184,14 @@ def convert(
     require("torch", "convert")
     for target in request.targets:
         require(*NEEDS[target])
+    if "coreml" in request.targets:
+        _check_writer()
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     path = request.checkpoint or default_checkpoint_path()
     checkpoint = read_checkpoint(path)
     recipe = None if request.recipe is None else QuantizationRecipe.read(request.recipe)
     places = {target: _place(request, target, path, recipe) for target in request.targets}
-    if "coreml" in places:
-        require_package_writer()
     seconds = _estimate(checkpoint) * len(places)
     progress = _announced(f"converting {path.name} takes about {seconds:.0f} s on two server cores", say, progress)
     made = []
@@ -202,6 +201,17 @@ def convert(
         outputs = _finished(drafts, request, path, progress)
         made.append(Conversion(target, outputs, perf_counter() - start))
     return tuple(made)
+
+
+def _check_writer() -> None:
+    """Refuse what coremltools could not finish: only its built packages have the part that writes weights."""
+    spec = find_spec("coremltools")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    if not any(any(Path(folder).glob("libmilstoragepython*")) for folder in folders):
+        raise VecaError(
+            f"coremltools only reads packages on {platform.system()} on {platform.machine()}, where it is not "
+            "built: write them with --target coreml on a Mac or on Linux on x86_64"
+        )
 
 
 def _announced(line: str, say: Say, progress: Progress) -> Progress:
@@ -241,23 +251,6 @@ def _place(request: ConvertRequest, target: Target, source: Path, recipe: Quanti
     if same_file(path, source):
         raise VecaError(f"{path} is the checkpoint itself: name another --output")
     return path
-
-
-def require_package_writer() -> None:
-    """Raise a VecaError unless coremltools can write packages, which would show after minutes otherwise.
-
-    pip installs it on every system and for every Python, without its native libraries where it has no wheel.
-    """
-    try:
-        with quiet():
-            for library in NATIVE:
-                import_module(library)
-    except ImportError as error:
-        here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-        raise VecaError(
-            f"coremltools cannot write packages here, because its native library is missing ({error}): use Linux "
-            f"or macOS and a version of Python that it has a wheel for; this is {here}"
-        ) from None
 
 
 def _drafts(
