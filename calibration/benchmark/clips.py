@@ -13,7 +13,7 @@ from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, find_scene, synthetic_frames
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
-from veca_edge.files import existing, expanded, is_folder, shortened
+from veca_edge.files import existing, expanded, is_folder, regular_file, shortened
 
 SYNTHETIC = "synthetic"
 
@@ -94,7 +94,7 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file of any size, hexadecimal; VecaError if it cannot be read."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
+        with regular_file(path).open("rb") as stream:
             while block := stream.read(2**20):
                 digest.update(block)
     except OSError as error:

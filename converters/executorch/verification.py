@@ -29,7 +29,7 @@ from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.pte import ModelFile, read_model_file
 from veca_edge.runtime.engines.executorch import Program
 from veca_edge.runtime.streaming.cache import HIDE
-from veca_edge.runtime.threads import default_threads
+from veca_edge.runtime.threads import check_threads
 
 CONVERT_IMAGES = 8
 
@@ -69,7 +69,7 @@ class _Comparison:
     def __init__(self, file: ModelFile, checkpoint: Checkpoint) -> None:
         self._file = file
         # Half of the cores: worker threads that wait for each other stand still while other programs run.
-        self._program = Program(file, max(1, default_threads() // 2))
+        self._program = Program(file, max(1, check_threads(None) // 2))
         self._tasks = file.manifest.tasks
         self._expected = Reference(checkpoint)
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from veca_edge._version import __version__
+from veca_edge.encoding import escape_streams
 from veca_edge.errors import VecaError
 
 GROUPS = {
@@ -134,6 +135,7 @@ def entry() -> None:
     _open_missing_streams()
     if not os.environ.get(DEBUG):
         _mute_native_code()
+    escape_streams()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             # An exception instead of sudden death, so that unfinished files are removed.

@@ -25,7 +25,7 @@ from veca_edge.playback.player import Say
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.run import run
 from veca_edge.playback.views import VIEWS
-from veca_edge.playback.web.address import Address, parse_address
+from veca_edge.playback.web.address import Address, parse_address, parse_host
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
@@ -65,6 +65,11 @@ def parse_level(context: click.Context, parameter: click.Parameter, text: str | 
 def parse_serve(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
     """Where to serve, from [HOST:]PORT."""
     return None if text is None else parse_address(text)
+
+
+def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Names by which a browser may call this machine."""
+    return tuple(map(parse_host, texts))
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,6 +139,14 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     "variable: other users of this machine can read a command line.",
 )
 @click.option(
+    "--allow-host",
+    multiple=True,
+    callback=parse_hosts,
+    metavar="NAME",
+    help="Let browsers call this machine by this name with --serve, such as vm.lan or *.example.ts.net, beside its "
+    "numbers and its own name. Can be given several times.",
+)
+@click.option(
     "--save",
     type=click.Path(path_type=Path),
     metavar="VIDEO",
@@ -196,6 +209,8 @@ def command(as_json: bool, **given: Any) -> None:
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
         raise VecaError("--token works with --serve only: leave it out")
+    if request.serve is None and request.allow_host:
+        raise VecaError("--allow-host works with --serve only: leave it out")
     show = print_line if as_json else click.echo
     summary = run(request, partial(_load, request), show, print_line, _progress_bar)
     if as_json:

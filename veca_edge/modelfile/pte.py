@@ -26,7 +26,7 @@ import numpy as np
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import ZIP_ERRORS, is_regular, is_there, replacing, shortened
+from veca_edge.files import ZIP_ERRORS, is_regular, is_there, regular_file, replacing, shortened
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 
@@ -159,6 +159,22 @@ def read_model_file(path: str | Path) -> ModelFile:
             f"{path}: no veca-edge manifest ({str(error)[:80]}): it is cut off, or was made by another tool; "
             "convert the checkpoint again with `veca-edge convert`"
         ) from None
+
+
+def read_program(file: ModelFile) -> bytes:
+    """The program's bytes, compared with the manifest's digest once more: native code trusts them.
+
+    Raises:
+        VecaError: the file has changed since it was read, or is gone.
+    """
+    try:
+        with regular_file(file.path).open("rb") as stream:
+            data = stream.read(file.manifest.program_size)
+    except OSError as error:
+        raise VecaError(f"{file.path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(data).hexdigest() != file.manifest.program_digest:
+        raise VecaError(f"{file.path}: changed while it was loaded: load it again")
+    return data
 
 
 def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:

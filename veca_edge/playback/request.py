@@ -46,6 +46,7 @@ class RunRequest:
         head: the dense head that masks are of; None for the model's first.
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
+        allow_host: names beside its own by which browsers may call this machine there, see `parse_host`.
         save, log: a video of what is shown, and a file of JSON lines.
         save_masks: a folder for what the head says of each frame, as pictures.
         frames: stop after this many, None for all.
@@ -76,6 +77,7 @@ class RunRequest:
     headless: bool = False
     serve: Address | None = None
     token: str | None = None
+    allow_host: tuple[str, ...] = ()
     save: Path | None = None
     log: Path | None = None
     save_masks: Path | None = None

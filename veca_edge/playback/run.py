@@ -88,7 +88,7 @@ def _web_view(request: RunRequest, say: Say, stack: ExitStack) -> WebView | None
         return None
     from veca_edge.playback.web.server import WebView
 
-    web = stack.enter_context(WebView(request.serve, request.token, say))
+    web = stack.enter_context(WebView(request.serve, request.token, say, request.allow_host))
     say(f"watch at {web.url}")
     return web
 

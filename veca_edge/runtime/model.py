@@ -23,6 +23,7 @@ from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
+from veca_edge.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from veca_edge.model.checkpoint import Checkpoint
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 class Model:
     """One set of weights that runs at every core budget and image size.
 
-    Not thread-safe: one call at a time.
+    Calls and streams from several threads take turns.
+
+    Attributes:
+        turns: to be held while the model computes and the engine's answer is copied.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Model:
         self.dense_heads = dense
         self._head = head
         self._closed = False
+        self.turns = Turns()
 
     def __repr__(self) -> str:
         """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
@@ -93,6 +98,10 @@ class Model:
             VecaError: not such an image, a budget the model does not offer, an impossible image size, or a model
                 that is closed.
         """
+        with self.turns:
+            return self._run(image, cores, image_size)
+
+    def _run(self, image: Image, cores: int | None, image_size: int | None) -> Result:
         start = perf_counter()
         self.check_open()
         cores = self.check_budget(cores)
@@ -178,10 +187,11 @@ class Model:
         return None if self._head is None else self._head.logits(embedding, features)
 
     def close(self) -> None:
-        """Give the engine's memory back; the model cannot be used any more."""
-        if not self._closed:
-            self._closed = True
-            self.engine.close()
+        """Give the engine's memory back, after the call that is being made; the model cannot be used any more."""
+        with self.turns:
+            if not self._closed:
+                self._closed = True
+                self.engine.close()
 
 
 def checked_budget(cores: int | None, budgets: tuple[int, ...]) -> int:
@@ -200,12 +210,14 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
 
     Args:
         path: the file.
-        threads: worker threads, a setting of the whole process; None for the number of big cores. Not for packages.
+        threads: worker threads, a setting of the whole process that cannot change while a model file is open; None
+            for those of the open ones, else the number of big cores. Not for packages.
         compute_units: where Core ML may compute on a Mac: "all", "cpu_only", "cpu_and_gpu" or "cpu_and_ne". Only
             for packages.
 
     Raises:
-        VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
+        VecaError: a missing, damaged or foreign file, other threads than those of the models that are open, or a
+            package that its engine needs is not installed.
     """
     if not isinstance(path, (str, Path)) or not str(path):
         raise VecaError(f"cannot load {shown(path)}: give the path of a model file, a package or a checkpoint")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from veca_edge.documents import MAX_TOML, parse_toml
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import existing
+from veca_edge.files import existing, regular_file
 from veca_edge.model.config import MLP_RATIO, VecaConfig
 from veca_edge.numbers import finite
 
@@ -309,7 +309,7 @@ def _read_toml(source: str) -> dict[str, Any]:
     advice = f"give a TOML file or one of {', '.join(recipe_names())}"
     file = _recipes() / f"{source}.toml" if source in recipe_names() else existing(source, advice)
     try:
-        with file.open("rb") as stream:
+        with regular_file(file).open("rb") as stream:
             data = stream.read(MAX_TOML + 1)
     except OSError as error:
         raise VecaError(f"cannot read {source}: {error.strerror or error}: {advice}") from None

@@ -175,6 +175,17 @@ def test_other_sites_get_nothing(web: WebView, connect: Callable[..., Any]) -> N
     assert connect(web).ask("/state", Origin=f"http://127.0.0.1:{port}", Sec_Fetch_Site="same-origin").status == 200
 
 
+def test_cookies_of_other_programs_and_a_proxy_with_its_own_name(connect: Callable[..., Any]) -> None:
+    with WebView(Address("127.0.0.1", 0), "a-token-for-the-tests", hosts=["board.lan"]) as web:
+        for host in ("board.lan", "board.lan:8443"):
+            origin = {"Host": host, "Origin": f"https://{host}", "Cookie": "a=" + "b" * 30_000}
+            assert connect(web).ask("/state", **origin).status == 200
+        assert connect(web).ask("/state", Host="other.lan").status == 421
+        assert connect(web).ask("/state", Host="board.lan", Origin="https://other.lan").status == 403
+    with WebView(Address("127.0.0.1", 0), hosts=["board.lan"]) as open_one:
+        assert open_one.token  # whoever has another name for this machine is on another one
+
+
 def test_nothing_without_the_token(locked: WebView, connect: Callable[..., Any]) -> None:
     assert locked.url.endswith("/#a-token-for-the-tests")
     for path in ("/state", "/frame", "/snapshot"):
@@ -206,7 +217,7 @@ def test_a_network_needs_a_token_and_this_machine_does_not() -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
         (b"GET /" + b"a" * 600 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1025\r\n\r\n" + b"a" * 1025, 413),
         (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n\r\n", 400),

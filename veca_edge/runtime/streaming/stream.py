@@ -23,6 +23,7 @@ from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, Plan
+from veca_edge.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
@@ -41,7 +42,7 @@ class StepEngine(Protocol):
 
 
 class Stream:
-    """Frames of one camera or clip through one model. Several streams may share a model, one call at a time.
+    """Frames of one camera or clip through one model. Several streams may share a model, also from several threads.
 
     Attributes:
         cache: what is remembered, or None before the first frame.
@@ -69,6 +70,7 @@ class Stream:
         self._drifted = self._moving = False
         self._remembers = True
         self.cache: PatchCache | None = None
+        self._turns = Turns()
 
     def __repr__(self) -> str:
         """<Stream of everyday, 32 cores, 128 px>"""
@@ -92,7 +94,8 @@ class Stream:
 
     @cores.setter
     def cores(self, cores: int) -> None:
-        self._cores = self._model.check_budget(cores)
+        with self._turns:
+            self._cores = self._model.check_budget(cores)
 
     @property
     def change(self) -> ChangeSettings:
@@ -101,7 +104,8 @@ class Stream:
 
     @change.setter
     def change(self, settings: ChangeSettings) -> None:
-        self._detector.settings = checked_change(settings)
+        with self._turns:
+            self._detector.settings = checked_change(settings)
 
     @property
     def noise(self) -> float:
@@ -110,11 +114,12 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next frame is a keyframe."""
-        self._state, self.cache = None, None
-        self._embedding, self._logits, self._anchor = None, None, None
-        self._dense = {}
-        self._drifted, self._moving, self._remembers = False, False, True
-        self._detector.reset()
+        with self._turns:
+            self._state, self.cache = None, None
+            self._embedding, self._logits, self._anchor = None, None, None
+            self._dense = {}
+            self._drifted, self._moving, self._remembers = False, False, True
+            self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
         """The results of frames, one after another.
@@ -140,6 +145,10 @@ class Stream:
         Raises:
             VecaError: not such an image: the stream goes on as if the frame had not come. Or the model is closed.
         """
+        with self._turns:
+            return self._update(frame)
+
+    def _update(self, frame: Image) -> Result:
         start = perf_counter()
         self._model.check_open()
         model, size = self._model, self._model.patch_size
@@ -179,10 +188,12 @@ class Stream:
         """Run the model on the planned patches and remember what it says."""
         try:
             moving = plan.changed > self.change.keyframe_share * grid[0] * grid[1]
-            if plan.keyframe and moving and self._moving and self.cache is not None:
-                embedding = self._encode(image, self.cache)
-            else:
-                embedding = self._step(image, plan, grid)
+            with self._model.turns:
+                self._model.check_open()
+                if plan.keyframe and moving and self._moving and self.cache is not None:
+                    embedding = self._encode(image, self.cache)
+                else:
+                    embedding = self._step(image, plan, grid)
             self._moving = plan.keyframe and moving and self._embedding is not None
         except BaseException:
             # The detector took these pixels as computed, and they were not.
