@@ -6,15 +6,17 @@ INSTALL = $(VENV)/bin/pip install --quiet --disable-pip-version-check $(PINS)
 BIN := $(VENV)/bin
 DEMO := .demo
 
-.PHONY: demo test test-newest lint types check docs clean
+.PHONY: demo test test-newest test-arm64 lint types check docs clean
 
 $(VENV)/demo: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@echo 'installing PyTorch, ExecuTorch and what they need: minutes, without a word'
 	$(INSTALL) --editable '.[run,convert]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@echo 'installing PyTorch, ExecuTorch and what they need: minutes, without a word'
 	$(INSTALL) --editable '.[all,dev]'
 	@touch $@
 
@@ -41,6 +43,10 @@ types: $(VENV)/dev
 # File after file on two workers; `.venv/bin/pytest FILE` runs one by itself.
 check: $(VENV)/dev
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# On emulated Arm processors: Linux on x86_64 with apt-get and the package indexes; elsewhere it says that and is done.
+test-arm64: $(VENV)/dev
+	$(BIN)/python .ci/arm64.py
 
 # An HTML site of all pages and of the API: build/docs/index.html.
 docs: $(VENV)/dev

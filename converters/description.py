@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from veca_edge.errors import VecaError
-from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Preprocessing, check_whole_patches
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.pte import Head
 
@@ -23,6 +22,7 @@ def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
         "image_size": image_size,
         "preprocessing": Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": image_size}),
         "source_digest": checkpoint.digest,
+        "heads": {head.task.name: head.task.to_dict() for head in checkpoint.dense},
     }
 
 
@@ -50,7 +50,5 @@ def check_image_size(checkpoint: Checkpoint, size: int | None) -> int:
     """
     size, patch = int(size or checkpoint.preprocessing["image_size"]), checkpoint.config.patch_size
     Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
-    if size % patch:
-        near = max(1, round(size / patch)) * patch
-        raise VecaError(f"image size {size} is not a multiple of the patch size {patch}: use {near}, for example")
+    check_whole_patches(size, patch)
     return size

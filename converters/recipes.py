@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from veca_edge.errors import VecaError
-from veca_edge.files import shortened, write_whole
+from veca_edge.files import regular_file, shortened, write_whole
 
 Precision = Literal["int8", "int4", "fp32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -90,11 +90,10 @@ class QuantizationRecipe:
         """
         name = shortened(path)
         try:
-            with path.open("rb") as stream:
+            with regular_file(path).open("rb") as stream:
                 data = stream.read(LARGEST_FILE + 1)
-        except (OSError, ValueError) as error:  # Value: a null character in the name
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
-            raise VecaError(f"cannot read {name}: {reason}") from None
+        except OSError as error:
+            raise VecaError(f"cannot read {name}: {error.strerror or error}") from None
         try:
             values = json.loads(data) if len(data) <= LARGEST_FILE else None
         except (ValueError, RecursionError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from veca_edge.converters.description import classifier_of
 from veca_edge.files import is_package
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
 from veca_edge.model.veca import Veca
+from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.photos.samples import read_images, sample_images
 from veca_edge.runtime.child import answer, run_child
@@ -62,6 +63,8 @@ TOLERANCES = {
     ("coreml", "palette6"): Tolerance("feature_cosine", 0.95),
     ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
 }
+DENSE_AGREEMENT = 0.97  # of every dense head, see `Row.dense`
+RARE = 0.01  # of all cells: a class in fewer is not in these pictures, and where it is seen is chance
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
 
 
@@ -84,6 +87,10 @@ class Row:
         top1_agreement: fraction of images with the same most likely label, or None without a head.
         norm_error: length of the difference over length of the expected, the worse of embedding and features, the
             worst image; 0 in files from before it was measured.
+        dense: of a method with dense heads, by name: over all images, the mean IoU of its classes with the
+            reference's, of classes in at least a hundredth of the cells; for a regression 1 - root mean square
+            difference / spread of the reference's values.
+        sums: of one image, what `dense` is made of, see `dense_sums`; {} over all images.
         largest: of Core ML functions, the largest absolute value that was computed, float32's largest if that was
             infinite or not a number; None if it was not measured.
     """
@@ -96,6 +103,12 @@ class Row:
     top1_agreement: float | None
     norm_error: float = 0.0
     largest: float | None = None
+    dense: Mapping[str, float] = field(default_factory=dict)
+    sums: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON, of a row over all images."""
+        return {name: value for name, value in vars(self).items() if name != "sums"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,10 @@ class Verification:
     @property
     def passed(self) -> bool:
         """Whether every row is within the tolerance."""
-        return all(self._limit.holds(row) for row in self.rows)
+        return all(self._holds(row) for row in self.rows)
+
+    def _holds(self, row: Row) -> bool:
+        return self._limit.holds(row) and all(share >= DENSE_AGREEMENT for share in row.dense.values())
 
     @property
     def tolerance(self) -> str:
@@ -132,6 +148,8 @@ class Verification:
         """The worst row outside the tolerance, in words."""
         limit = self._limit
         outside = [row for row in self.rows if not limit.holds(row)]
+        if not outside:
+            return self._dense_complaint()
         worst = max(outside, key=lambda row: abs(limit.value(row) - limit.limit))
         return (
             f"{len(outside)} of {len(self.rows)} comparisons are outside the tolerance ({self.tolerance}); worst: "
@@ -139,9 +157,19 @@ class Verification:
             f"relative error {worst.max_error:.2g}"
         )
 
+    def _dense_complaint(self) -> str:
+        outside = [(share, name, row) for row in self.rows for name, share in row.dense.items()]
+        share, name, row = min(outside, key=lambda found: found[0])
+        finer = "fp32" if self.quantization == "int8" else "int8"
+        return (
+            f"the results of head {name} agree with the checkpoint's only to {share:.3f} by {row.method} at "
+            f"{row.cores} cores, {DENSE_AGREEMENT} is needed: try --quantize {finer}, or --data with photos"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self) | {"passed": self.passed, "tolerance": self.tolerance}
+        rows = [row.to_dict() for row in self.rows]
+        return vars(self) | {"rows": rows, "passed": self.passed, "tolerance": self.tolerance}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verification:
@@ -152,11 +180,12 @@ class Verification:
 
 @dataclass(frozen=True)
 class Outputs:
-    """A model's outputs for one image: embedding (D'), features (N, D'), logits (K,) or None."""
+    """A model's outputs for one image: embedding (D'), features (N, D'), logits (K,), and dense heads' by name."""
 
     embedding: Float
     features: Float
     logits: Float | None
+    dense: Mapping[str, Float] = field(default_factory=dict)
 
 
 class Reference:
@@ -165,6 +194,7 @@ class Reference:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._model: Veca = checkpoint.build()
         self._head = classifier_of(checkpoint)
+        self._dense = checkpoint.dense
         self._mean = torch.tensor(checkpoint.preprocessing["mean"])[:, None, None]
         self._std = torch.tensor(checkpoint.preprocessing["std"])[:, None, None]
 
@@ -175,11 +205,15 @@ class Reference:
             output = self._model(((pixels - self._mean) / self._std)[None], cores)
         embedding, features = output.embedding[0].numpy(), output.features[0].numpy()
         logits = None if self._head is None else self._head.logits(embedding, features)
-        return Outputs(embedding, features, logits)
+        return Outputs(embedding, features, logits, {h.task.name: h.outputs(features) for h in self._dense})
 
 
-def score(method: str, cores: int, found: Outputs, expected: Outputs) -> Row:
-    """How far `found` is from `expected` on one image."""
+def score(method: str, cores: int, found: Outputs, expected: Outputs, tasks: Sequence[DenseTask] = ()) -> Row:
+    """How far `found` is from `expected` on one image.
+
+    Args:
+        tasks: of the dense heads; those of which `found` has outputs are compared.
+    """
     agrees = None
     if found.logits is not None and expected.logits is not None:
         agrees = float(found.logits.argmax() == expected.logits.argmax())
@@ -191,6 +225,11 @@ def score(method: str, cores: int, found: Outputs, expected: Outputs) -> Row:
         max_error=max(_relative(found.embedding, expected.embedding), _relative(found.features, expected.features)),
         top1_agreement=agrees,
         norm_error=max(_in_norm(found.embedding, expected.embedding), _in_norm(found.features, expected.features)),
+        sums={
+            task.name: dense_sums(task, found.dense[task.name], expected.dense[task.name])
+            for task in tasks
+            if task.name in found.dense
+        },
     )
 
 
@@ -204,7 +243,36 @@ def over_images(rows: Sequence[Row]) -> Row:
         max_error=float(np.max([row.max_error for row in rows])),
         top1_agreement=float(np.mean(agreements)) if agreements else None,
         norm_error=float(np.max([row.norm_error for row in rows])),
+        dense={name: _agreement(np.sum([row.sums[name] for row in rows], axis=0)) for name in rows[0].sums},
+        sums={},
     )
+
+
+def dense_sums(task: DenseTask, found: Float, expected: Float) -> NDArray[np.float64]:
+    """Of a dense head's outputs (N, K k k) for one image, what can be added up over images.
+
+    Returns:
+        (K, K), cells by found and expected class; for a regression (4,): cells, the sum of the expected values, of
+        their squares, and of the squared differences.
+    """
+    a, b = (values.reshape(len(values), task.values, -1).transpose(0, 2, 1) for values in (found, expected))
+    if task.kind == "regression":
+        wide = b.astype(np.float64)
+        return np.array([wide.size, wide.sum(), np.square(wide).sum(), np.square(a - wide).sum()])
+    pairs = a.argmax(axis=2).ravel() * task.values + b.argmax(axis=2).ravel()
+    return np.bincount(pairs, minlength=task.values**2).reshape(task.values, -1).astype(np.float64)
+
+
+def _agreement(sums: NDArray[np.float64]) -> float:
+    """How well results agree, up to 1; see `Row.dense`."""
+    if sums.ndim == 1:
+        count, total, squares, errors = sums.tolist()
+        spread = max(squares / count - (total / count) ** 2, 1e-12)
+        return float(1 - (errors / count / spread) ** 0.5)
+    both = np.diag(sums)
+    either = sums.sum(axis=0) + sums.sum(axis=1) - both
+    shown = either >= RARE * sums.sum()
+    return float(np.mean(both[shown] / either[shown]))
 
 
 def cosines(a: Float, b: Float) -> NDArray[np.float64]:

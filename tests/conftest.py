@@ -77,6 +77,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.environ["VECA_EDGE_CACHE"] = before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """All models that a test run has open share their number of threads, so nobody is surprised by another's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("veca_edge.runtime.threads.usable_cores", lambda: [0])
+        yield
+
+
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
     """A real photo (144, 144, 3) of a carton of milk."""

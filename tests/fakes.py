@@ -30,7 +30,7 @@ class FakeModel:
     """
 
     name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
-    streams, statistics, quality = False, None, None
+    streams, statistics, quality, tasks = False, None, None, ()
     engine = SimpleNamespace(name="fake")
 
     def __init__(self, head: bool = True, fit: str = "crop") -> None:

@@ -31,6 +31,7 @@ NOT_RUN = {
     r"veca-edge bench": "minutes on a quiet machine; tests/cli/test_bench.py runs it at small sizes",
     r"veca-edge train(?!.*--print-config)|torchrun": "hours; tests/cli/test_train.py trains a small model",
     r"veca-edge sensors .*--(watch|record)(?!.*--samples)": "goes on until Ctrl-C",
+    r"veca-edge .*VOC2012": "needs the published weights and photos, and hours",
     r"veca-edge .*…": "a pattern, not a command",
     r"make|pip|apt|git": "changes the machine, or needs a network",
     r"python (apps/python-mobile/prepare|tests/golden/\w+)\.py": "writes into the repository",
@@ -176,8 +177,9 @@ def make_folders(folder: Path, example: Example) -> None:
 
 
 def furnish(folder: Path) -> None:
-    """Put there what the pages speak of: veca.pt, clip.mp4, two shelves, photo.jpg, photos/ and labelled/."""
+    """Put there what the pages speak of: veca.pt, clip.mp4, two shelves, photo.jpg, photos/, labelled/, people/."""
     from tests.converters.checkpoints import random_checkpoint
+    from tests.dense_sets import write_masks
     from veca_edge.model.checkpoint import write_checkpoint
 
     write_checkpoint(random_checkpoint(("milk", "juice", "bread"), num_cores=64), folder / "veca.pt")
@@ -187,6 +189,8 @@ def furnish(folder: Path) -> None:
         label = folder / "labelled" / ("milk", "juice")[index % 2]
         label.mkdir(parents=True, exist_ok=True)
         shutil.copy(photo, label)
+    (folder / "people").mkdir()
+    write_masks(folder / "people", train=4, val=2)
     _write_clip(folder / "clip.mp4")
 
 

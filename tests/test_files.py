@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.fakes import names
+from veca_edge.calibration.benchmark.clips import digest_of
+from veca_edge.calibration.simulation.tables import read_tables
+from veca_edge.converters.recipes import READY
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import (
     LineWriter,
@@ -20,10 +25,17 @@ from veca_edge.files import (
     is_package,
     is_regular,
     is_there,
+    regular_file,
     replacing,
     same_file,
+    write_whole,
 )
-from veca_edge.playback.writers import PendingFile
+from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
+from veca_edge.playback.writers import PendingFile, save_png
+from veca_edge.plotting import pyplot, save_figure
+from veca_edge.sensors.trace import read_trace
+from veca_edge.training.settings import load_recipe
+from veca_edge.training.state import RunLog
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -56,12 +68,17 @@ def test_a_question_that_has_no_answer_is_an_error(ask: Callable[[Path], bool], 
             ask(tmp_path / name)
 
 
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("VECA_EDGE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_folder() == Path("/somewhere/veca-edge")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "veca-edge"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for base, expected in (("/some", Path("/some")), ("relative", tmp_path / ".cache"), ("", tmp_path / ".cache")):
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+        assert cache_folder() == expected / "veca-edge"
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    assert cache_folder() is None
+    monkeypatch.setattr(Path, "home", lambda: Path("~").expanduser())
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user whom the system does not know
+    assert cache_folder() is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
@@ -85,6 +102,66 @@ def test_odd_targets_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest
         assert len(str(caught.value).splitlines()) == 1
         assert len(str(caught.value)) < 320
     assert names(tmp_path) == ["fifo", "file", "loop"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+def test_only_regular_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("link").symlink_to("file")
+    Path("dangling").symlink_to("nothing")
+    Path("to-fifo").symlink_to("fifo")
+    os.mkfifo("fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        assert [regular_file(name) for name in ("file", "link", "~/file")] == [
+            Path("file"),
+            Path("link"),
+            tmp_path / "file",
+        ]
+        refused = {
+            "fifo": "a pipe",
+            "to-fifo": "a pipe",
+            "socket": "a socket",
+            ".": "a folder",
+            os.devnull: "a device",
+        }
+        missing = dict.fromkeys(("none", "dangling", "file/a"), "No such file")
+        odd = {"a\0b": "null", "a" * 300: "too long", "~nobody-of-this-name/a": "no home folder"}
+        for name, reason in {**refused, **missing, **odd}.items():
+            with pytest.raises(VecaError, match=reason):
+                regular_file(name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")
+def test_what_is_no_regular_file_is_neither_replaced_nor_waited_for(tmp_path: Path) -> None:
+    fifo, real, link = (tmp_path / name for name in ("fifo.json", "real.json", "link.json"))
+    os.mkfifo(fifo)
+    real.write_text("old")
+    link.symlink_to(real)
+    recipe, checkpoint = READY["int8"], read_checkpoint(default_checkpoint_path())
+    for path in (fifo, Path(os.devnull), tmp_path):
+        for write in (
+            lambda path: write_whole(path, b"new"),
+            recipe.write,
+            lambda path: write_checkpoint(checkpoint, path),
+            lambda path: save_figure(pyplot().figure(), path),
+            lambda path: save_png(path, np.zeros((4, 4, 3), np.uint8)),
+            lambda path: RunLog(path).add({"step": 1}),
+            lambda path: RunLog(path).rewind(0),
+        ):
+            with pytest.raises(VecaError, match="not a regular file"):
+                write(path)
+        for read in (type(recipe).read, read_trace, read_tables, lambda path: load_recipe(str(path)), digest_of):
+            with pytest.raises(VecaError, match="not a regular file"):
+                read(path)
+    write_whole(link, b"new")
+    assert (link.is_symlink(), real.read_text(), names(tmp_path)) == (
+        True,
+        "new",
+        [fifo.name, link.name, real.name],
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")

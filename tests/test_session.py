@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import veca_edge
+from tests.known import known
 from tests.paths import CLIP
 from veca_edge import Model, Session, VecaError
 from veca_edge.arrays import Image
@@ -22,6 +23,7 @@ from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.image.clip import clip_frames
 from veca_edge.model.checkpoint import default_checkpoint_path
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.runtime.profile import front_of
 from veca_edge.runtime.timing import FEWEST, START, WARM_UP
 from veca_edge.sensors.state import DeviceState, ThermalLevel
@@ -151,7 +153,13 @@ def test_heat_and_an_empty_battery_cost_quality_at_once(model: Model, front: Fro
     assert session.statistics.switches == 1
 
 
-def test_critical_heat_calls_the_app_and_thins_the_frames(model: Model, front: Front, frames: list[Image]) -> None:
+def test_critical_heat_calls_the_app_and_thins_the_frames(
+    model: Model, front: Front, frames: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    width = model(frames[0]).features.shape[-1]
+    depth = DenseHead(DenseTask("depth", "regression"), np.ones((1, width), np.float32), np.zeros(1, np.float32))
+    monkeypatch.setattr(model, "tasks", (depth.task,))
+    monkeypatch.setattr(model, "dense_heads", (depth,))
     device, called = Device(), []
 
     def on_critical(decision: Decision) -> None:
@@ -168,6 +176,8 @@ def test_critical_heat_calls_the_app_and_thins_the_frames(model: Model, front: F
     left_out = [result for result in results if result.latency == 0]
     assert len(left_out) == told.frames - told.computed
     assert all(result.computed is not None and not result.computed.any() for result in left_out)
+    cells = [known(result.dense["depth"].computed).sum() for result in results]
+    assert [count == 0 for count in cells] == [result.latency == 0 for result in results]
 
 
 def test_energy_is_counted_where_it_is_measured(model: Model, front: Front, frames: list[Image]) -> None:

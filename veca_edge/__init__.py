@@ -18,6 +18,8 @@ from veca_edge.conversion.default import load
 from veca_edge.errors import StreamError, VecaError, VecaWarning
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint
+from veca_edge.modelfile.heads import DenseTask
+from veca_edge.runtime.dense import DenseResult
 from veca_edge.runtime.matching import Matches, match_patches
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Prediction, Result
@@ -29,6 +31,8 @@ from veca_edge.session import OverriddenSensors, Session, device_sensors
 __all__ = [
     "ChangeSettings",
     "Decision",
+    "DenseResult",
+    "DenseTask",
     "DeviceState",
     "Frame",
     "Matches",

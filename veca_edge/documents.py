@@ -11,9 +11,10 @@ from typing import Any
 from veca_edge.errors import VecaError, shown
 
 MAX_JSON = 1 << 26  # bytes: the names of a million labels
-MAX_TOML = 1 << 16  # bytes: ten times a recipe with every setting; the parser takes the square of it
+MAX_TOML = 1 << 16  # bytes: ten times a recipe with every setting
 MAX_DEPTH = 32  # tables and lists in each other; ours have five
 MAX_BITS = 64  # of a whole number
+MAX_DOTS = 1000  # in a line of TOML: for a name of tables in tables the parser takes the square of their number
 _TOO_DEEP = f"lists or tables lie in each other more than {MAX_DEPTH} deep"
 
 
@@ -29,7 +30,7 @@ def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
             text that no encoding knows. The message does not name the document.
     """
     if len(text) > most:
-        raise VecaError(f"is larger than {most >> 10} kB")
+        raise VecaError(f"is too large, more than {most >> 10} kB")
     try:
         value = json.loads(text, object_pairs_hook=_table)
     except RecursionError:
@@ -50,7 +51,9 @@ def parse_toml(data: bytes, most: int = MAX_TOML) -> dict[str, Any]:
         VecaError: as of `parse_json`.
     """
     if len(data) > most:
-        raise VecaError(f"is larger than {most >> 10} kB")
+        raise VecaError(f"is too large, more than {most >> 10} kB")
+    if max(line.count(b".") for line in data.split(b"\n")) > MAX_DOTS:
+        raise VecaError(_TOO_DEEP)
     # Here, since only training needs it, and before 3.11 Python has none.
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:

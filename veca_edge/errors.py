@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from itertools import chain, islice
 from numbers import Number
 
+from veca_edge.encoding import printable
+
 # The Python from which on there is no such package, and its extra leaves it out.
 _ENDS = {"coremltools": (3, 14)}
 LONGEST = 1200  # characters of a message: two of the longest names that files have, and a sentence
@@ -29,17 +31,30 @@ class VecaError(Exception):
         text = str(message)
         if len(text) > LONGEST:
             text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 + 3 :]}"
-        super().__init__(text.translate(_CONTROL))
+        super().__init__(printable(text.translate(_CONTROL)))  # paths may hold bytes that are no text
 
 
 class VecaWarning(UserWarning):
     """Something works, but not as well as it could: one line that says what to do. The command line prints it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class StreamError(VecaError):
     """Something failed while running: a camera that went away, a disk that filled up. Exit status 1."""
 
     exit_status = 1
+
+
+def is_installed(module: str) -> bool:
+    """Whether `module`, an importable top-level name, can be imported."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # another thread is importing it just now, and it replaces itself meanwhile, as cv2 does
+        return True
 
 
 def shown(value: object, most: int = SHOWN) -> str:
@@ -86,9 +101,7 @@ def require(module: str, extra: str) -> None:
         module: importable top-level name, for example "cv2".
         extra: the package's extra that installs it, for example "run".
     """
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
+    if not is_installed(module):
         if sys.version_info >= (end := _ENDS.get(module, (4, 0))):
             before = ".".join(map(str, end))
             raise VecaError(f"this needs {module}, which there is not for Python {before}: use an older Python")

@@ -6,14 +6,23 @@ import json
 import os
 import secrets
 import stat
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from veca_edge.encoding import encoded
 from veca_edge.errors import StreamError, VecaError
 
 PACKAGE_SUFFIX = ".mlpackage"
+# What Python's reader of ZIP archives raises for damaged ones.
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
+    *(RuntimeError, ValueError, OverflowError, IndexError, KeyError),
+)
 PACKAGE_MANIFEST = "Manifest.json"
 LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
@@ -27,6 +36,23 @@ def is_regular(path: Path) -> bool:
     """Whether this is a regular file, links followed; VecaError if that cannot be told."""
     mode = _mode_or_error(path)
     return mode is not None and stat.S_ISREG(mode)
+
+
+def regular_file(path: str | Path) -> Path:
+    """The path, `~` expanded, if a regular file is there, links followed: the check of everything that is read.
+
+    Opening a pipe waits for a writer, for ever if there is none, and a device may have no end.
+
+    Raises:
+        VecaError: there is none, it is something else, or that cannot be told.
+    """
+    path = expanded(path)
+    mode = _mode_or_error(path)
+    if mode is None:
+        raise VecaError(f"cannot read {shortened(path)}: No such file or directory")
+    if not stat.S_ISREG(mode):
+        raise VecaError(f"cannot read {shortened(path)}: it is {_kind(mode)}, not a regular file")
+    return path
 
 
 def is_folder(path: Path) -> bool:
@@ -62,6 +88,20 @@ def existing(path: str | Path, advice: str = "check the path", name: str | None 
     return found
 
 
+def photo_folder(path: str | Path) -> Path:
+    """The path of a folder of photos, `~` expanded.
+
+    Raises:
+        VecaError: there is no such folder, or this is a file.
+    """
+    folder = expanded(path)
+    if is_folder(folder):
+        return folder
+    if is_there(folder):
+        raise VecaError(f"{shortened(folder)} is a file: give the folder of the photos")
+    raise VecaError(f"{shortened(folder)}: no such folder of photos: check the path")
+
+
 def check_target(path: str | Path) -> Path:
     """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
 
@@ -77,8 +117,7 @@ def check_target(path: str | Path) -> Path:
         reason = error.strerror if isinstance(error, OSError) else error
         raise VecaError(f"cannot write {name}: {reason}") from None
     if mode is not None and not stat.S_ISREG(mode):
-        kind = "a folder, not a regular file" if stat.S_ISDIR(mode) else "not a regular file"
-        raise VecaError(f"cannot write {name}: it is {kind}")
+        raise VecaError(f"cannot write {name}: it is {_kind(mode)}, not a regular file")
     if folder is None or not stat.S_ISDIR(folder):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
     _check_writable(target, name)
@@ -86,12 +125,12 @@ def check_target(path: str | Path) -> Path:
 
 
 def check_checkpoint_target(path: str | Path) -> Path:
-    """`check_target` for a checkpoint, which must not look like a model file.
+    """`check_target` for a checkpoint, which must not look like a file of another kind.
 
     Raises:
-        VecaError: also for a name that ends in .pte or .mlpackage.
+        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage.
     """
-    if Path(path).suffix.lower() in (".pte", PACKAGE_SUFFIX):
+    if Path(path).suffix.lower() in (".pte", ".safetensors", PACKAGE_SUFFIX):
         raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
     return check_target(path)
 
@@ -142,12 +181,23 @@ def expanded(path: str | Path) -> Path:
         raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
 
 
-def cache_folder() -> Path:
-    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("VECA_EDGE_CACHE"):
+CACHE = "VECA_EDGE_CACHE"
+
+
+def cache_folder() -> Path | None:
+    """Where veca-edge keeps what it can make again: $VECA_EDGE_CACHE, else the user's cache folder.
+
+    None where there is no home folder, such as for services: everything works without, and is made each time.
+    """
+    if chosen := os.environ.get(CACHE):
         return Path(os.path.expanduser(chosen))  # noqa: PTH111 - unlike Path's it takes unknown users as they are
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "veca-edge"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():  # relative ones are to be ignored, says the standard
+        return base / "veca-edge"
+    with suppress(RuntimeError, OSError):
+        if (home := Path.home()).is_dir():
+            return home / ".cache" / "veca-edge"
+    return None
 
 
 def shortened(path: Path) -> str:
@@ -172,12 +222,26 @@ def _mode(path: Path) -> int | None:
         return None
 
 
+def _kind(mode: int) -> str:
+    """What a thing that is not a regular file is, in words."""
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to: it takes the place of `path` in the end, and is removed on any error."""
+    """A name beside `path` to write to: it takes the place of `path` in the end, and is removed on any error.
+
+    Of a link the file that it points to is replaced.
+
+    Raises:
+        VecaError: as `check_target`, before anything is written or when something else took the name meanwhile.
+    """
+    path = check_target(path)
     part = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield part
+        check_target(path)
         part.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -247,7 +311,7 @@ class LineWriter:
         if self._file is None:
             raise StreamError(f"{self.path} is closed")
         try:
-            line = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
+            line = encoded(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         except ValueError:
             raise StreamError(f"a value for {shortened(self.path)} is not a finite number") from None
         end = self._file.tell() if self.lines else 0

@@ -208,21 +208,30 @@ class Session:
         decision = self._decide(now)
         if self._last is not None and self._left_out(decision.point):
             self._account.frame(now, None, decision, self._decided)
-            nothing = np.zeros(self._last.features.shape[:2], np.bool_)
-            return replace(
-                self._last,
-                computed=nothing,
-                keyframe=False,
-                latency=0.0,
-                reason=decision.reason,
-                state=self._decided,
-            )
+            return self._standing(self._last, decision)
         result = self._compute(decision.point, frame)
         self._skipped = 0
         self._governor.frame(result.latency, None if result.computed is None else int(result.computed.sum()))
         self._account.frame(now, result.latency, decision, self._decided)
         self._last = replace(result, point=decision.point, reason=decision.reason, state=self._decided)
         return self._last
+
+    def _standing(self, last: Result, decision: Decision) -> Result:
+        """The same for a frame that was left out: nothing of it was computed."""
+        nothing = np.zeros(last.features.shape[:2], np.bool_)
+        dense = {
+            name: replace(said, computed=np.zeros(said.cells.shape[:2], np.bool_))
+            for name, said in last.dense.items()
+        }
+        return replace(
+            last,
+            computed=nothing,
+            dense=dense,
+            keyframe=False,
+            latency=0.0,
+            reason=decision.reason,
+            state=self._decided,
+        )
 
     def _decide(self, now: float) -> Decision:
         state, before = _state_of(self._sensors), self._decided

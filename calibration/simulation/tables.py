@@ -10,7 +10,7 @@ from typing import Any
 
 from veca_edge.calibration.simulation.evaluate import Tables
 from veca_edge.errors import VecaError
-from veca_edge.files import shortened
+from veca_edge.files import regular_file, shortened
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.governor.settings import BALANCED
 
@@ -28,11 +28,11 @@ def read_tables(path: Path | None = None, target_rate: float = BALANCED.target_r
         if path is None:
             text = (resources.files("veca_edge.calibration.simulation") / PACKAGED).read_text("utf-8")
         else:
-            text = path.expanduser().read_text("utf-8")
+            text = regular_file(path).read_text("utf-8")
         values = json.loads(text)
     except OSError as error:
         raise VecaError(f"cannot read {name}: {error.strerror}") from None
-    except (ValueError, RecursionError, RuntimeError):
+    except (ValueError, RecursionError):
         raise VecaError(f"{name} is not a table of operating points: expected JSON") from None
     try:
         return tables_from(values, target_rate)

@@ -73,8 +73,9 @@ class PackageGraph:
             rows, columns: patches; the image has `rows * p` by `columns * p` pixels.
 
         Returns:
-            image float32 (1, 3, height, width), RGB 0..255, to embedding (1, D'), features (1, N, D'), and with a
-            head logits (1, K), or label and probabilities in their place.
+            image float32 (1, 3, height, width), RGB 0..255, to embedding (1, D'), features (1, N, D'), each
+            dense head's outputs (1, N, K k k), and with a head logits (1, K), or label and probabilities in their
+            place.
         """
         height, width = rows * self._config.patch_size, columns * self._config.patch_size
         image = mb.placeholder(shape=(1, 3, height, width), dtype=types.fp32)
@@ -82,7 +83,15 @@ class PackageGraph:
         self._small, self._large = {}, {}
         with Function({IMAGE: image}, opset) as function:
             function.set_outputs(self._outputs(function.inputs[IMAGE], cores, rows, columns))
+        self._make_way(function)
         return function
+
+    def _make_way(self, function: Function) -> None:
+        """No value inside may be called like a dense head, whose name the user chose and an output bears."""
+        inside = (var for operation in function.operations for var in operation.outputs)
+        for var in inside:
+            if var.name in self._weights.dense and var not in function.outputs:
+                var.name = f"inner_{var.name}"
 
     # -- the model -------------------------------------------------------------------------------------------
 
@@ -212,6 +221,8 @@ class PackageGraph:
         first, *_, features = self._split(x, parts, 1, "parts")
         embedding = mb.squeeze(x=first, axes=self._c([1]), name="first")
         outputs = [self._output(embedding, EMBEDDING), self._output(features, FEATURES)]
+        for name, head in weights.dense.items():
+            outputs.append(self._output(self._linear(features, head), name))
         if weights.head is None:
             return outputs
         mean = mb.reduce_mean(x=features, axes=self._c([1]), keep_dims=self._c(False), name="mean")

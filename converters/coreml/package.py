@@ -22,6 +22,7 @@ from veca_edge._version import __version__
 from veca_edge.converters.coreml.names import shorten_names
 from veca_edge.errors import VecaError
 from veca_edge.files import PACKAGE_SUFFIX, shortened
+from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlpackage import (
     EMBEDDING,
@@ -31,8 +32,10 @@ from veca_edge.modelfile.mlpackage import (
     LOGITS,
     MANIFEST_KEY,
     NAMES_KEY,
+    NO_DIGEST,
     PROBABILITIES,
     MinimumTarget,
+    sealed,
 )
 
 AUTHOR = "veca-edge"
@@ -42,16 +45,22 @@ WEIGHTS = Path("Data", "com.apple.CoreML", "weights", "weight.bin")
 _VERSIONS: dict[MinimumTarget, int] = {"iOS18": ct.target.iOS18, "iOS17": ct.target.iOS17}
 
 
-def describe_package(package: Path, licence: str, manifest: Manifest) -> None:
-    """Write what a package says about itself: for people, and for this project's own readers."""
+def describe_package(package: Path, licence: str, manifest: Manifest) -> Manifest:
+    """Write what a package says about itself: for people, and for this project's own readers.
+
+    Returns:
+        The manifest with the digest of the specification that holds it.
+    """
     place = package / SPEC
     spec = proto.Model_pb2.Model.FromString(place.read_bytes())
     metadata = spec.description.metadata
     metadata.author, metadata.license, metadata.versionString = AUTHOR, licence, __version__
     metadata.shortDescription = short_description(manifest)
-    metadata.userDefined[MANIFEST_KEY] = manifest.to_json()
-    place.write_bytes(spec.SerializeToString())
+    metadata.userDefined[MANIFEST_KEY] = replace(manifest, specification_digest=NO_DIGEST).to_json()
+    data, digest = sealed(spec.SerializeToString())
+    place.write_bytes(data)
     place.chmod((package / WEIGHTS).stat().st_mode)  # coremltools lets only the owner read it
+    return replace(manifest, specification_digest=digest)
 
 
 def short_description(manifest: Manifest) -> str:
@@ -197,6 +206,7 @@ def _words(about: Manifest, rows: int) -> dict[str, str]:
     """What each input and output is."""
     width, classes = about.feature_dim, len(about.labels)
     return {
+        **{task.name: _dense_words(task, rows) for task in about.tasks},
         IMAGE: f"RGB image; the model was made for fit {about.preprocessing.fit!r}. Normalisation is inside.",
         EMBEDDING: f"float32 (1, {width}), one vector for the whole image.",
         FEATURES: f"float32 ({rows * rows}, {width}), one vector per patch, row by row, {rows} rows of {rows}.",
@@ -204,3 +214,9 @@ def _words(about: Manifest, rows: int) -> dict[str, str]:
         LABEL: "The most likely label.",
         PROBABILITIES: "The probability of each label.",
     }
+
+
+def _dense_words(task: DenseTask, rows: int) -> str:
+    what = ", ".join(task.labels) or f"one value{f' in {task.unit}' if task.unit else ''}"
+    order = "" if task.outputs == 1 else ", in the order (value, row of cells, column of cells)"
+    return f"float32 ({rows * rows}, {task.outputs}), {task.kind} by patch{order}: {what:.200}."

@@ -29,6 +29,7 @@ from veca_edge.converters.verification import (
 )
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.mlpackage import (
     EMBEDDING,
     FEATURES,
@@ -62,7 +63,7 @@ def verify_package(
             interpreter lacks.
     """
     file, reference, rows = read_package_file(path), Reference(checkpoint), []
-    manifest = file.manifest
+    manifest, tasks = file.manifest, file.manifest.tasks
     precision: Precision = "fp32" if manifest.quantization == "fp32" else "fp16"
     functions = [(name, c, size[0]) for c in manifest.budgets for size, name in file.sizes(c).items()]
     total, done = len(functions) * len(images), 0
@@ -71,7 +72,7 @@ def verify_package(
         for image in images:
             fitted = manifest.preprocessing.resize(image, manifest.patch_size, size).image
             found = interpreter.run({IMAGE: fitted}, ranges.note)
-            scores.append(score(name, cores, _outputs(found), reference(fitted, cores)))
+            scores.append(score(name, cores, _outputs(found, tasks), reference(fitted, cores), tasks))
             done += 1
             progress(done / total)
         rows.append(replace(over_images(scores), largest=_largest(ranges)))
@@ -84,7 +85,7 @@ def _largest(ranges: Ranges) -> float:
     return largest if math.isfinite(largest) else float(np.finfo(np.float32).max)
 
 
-def _outputs(found: Mapping[str, Any]) -> Outputs:
+def _outputs(found: Mapping[str, Any], tasks: Sequence[DenseTask]) -> Outputs:
     """A function's outputs; of a classifier's probabilities the logarithms: logits but for a shift."""
     if EMBEDDING not in found or FEATURES not in found:
         raise VecaError(f"the package gives {', '.join(found)}, expected {EMBEDDING} and {FEATURES}")
@@ -92,7 +93,9 @@ def _outputs(found: Mapping[str, Any]) -> Outputs:
     if PROBABILITIES in found:
         logits = np.log(np.maximum(found[PROBABILITIES], 1e-30))
     embedding, features = found[EMBEDDING].reshape(-1), found[FEATURES]
-    return Outputs(embedding, features.reshape(features.shape[-2:]), None if logits is None else logits.reshape(-1))
+    dense = {task.name: found[task.name].reshape(-1, task.outputs) for task in tasks}
+    logits = None if logits is None else logits.reshape(-1)
+    return Outputs(embedding, features.reshape(features.shape[-2:]), logits, dense)
 
 
 if __name__ == "__main__":

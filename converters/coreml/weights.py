@@ -8,7 +8,7 @@ head's even channels come first and its odd ones after them: rotation then swaps
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
@@ -21,6 +21,7 @@ from veca_edge.converters.recipes import Compression, Precision, QuantizationRec
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.model.rope import pair_frequencies
+from veca_edge.modelfile.heads import DenseHead
 
 SHARERS = 16  # output channels that share a palette
 LLOYD_STEPS = 15
@@ -116,6 +117,7 @@ class PackageWeights:
         final: norm of the outputs.
         projection: (D', D) after it, or None.
         head: (K, 2 D') or None.
+        dense: the dense heads by name, (K k k, D').
     """
 
     centre: Float
@@ -130,6 +132,7 @@ class PackageWeights:
     final: Norm
     projection: Matrix | None
     head: Matrix | None
+    dense: Mapping[str, Matrix]
 
 
 def check_compression(name: str) -> Compression:
@@ -188,6 +191,7 @@ def package_weights(
         final=_norm(tensors, "final_norm"),
         projection=folder.matrix("projection", *tensors.linear("output_proj")) if config.output_dim else None,
         head=None if head is None else Matrix("head", Plain(head["weight"].numpy()), head["bias"].numpy()),
+        dense={dense.task.name: folder.dense(dense) for dense in checkpoint.dense},
     )
 
 
@@ -221,6 +225,9 @@ class _Folder:
 
     def matrix(self, name: str, weight: Array, bias: Array) -> Matrix:
         return Matrix(name, _COMPRESSIONS[self._how(name)](_float32(weight)), _float32(bias))
+
+    def dense(self, head: DenseHead) -> Matrix:
+        return Matrix(f"dense_{head.task.name}", Plain(head.weight), head.bias)
 
     def _how(self, name: str) -> Compression:
         """How the matrix of this name is stored."""

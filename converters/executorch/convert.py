@@ -98,7 +98,11 @@ def draft_model_file(
         progress("writing", 1.0)
         del program  # large, and on disk now
         graphs = {name: method.graph_bytes for name, method in coverage.methods.items()}
-        rewrite = lambda manifest: write_archive(replace(file, manifest=manifest), path)  # noqa: E731
+
+        def rewrite(manifest: Manifest) -> Manifest:
+            write_archive(replace(file, manifest=manifest), path)
+            return manifest
+
         yield (Draft(path, output, file.manifest, rewrite, graphs),)
 
 
@@ -135,7 +139,8 @@ def _built(
         verification={},
         precision=_precision(folded, options.recipe),
     )
-    file = ModelFile(output, manifest, folded.core_tokens, folded.coordinates, classifier_of(checkpoint))
+    head, dense = classifier_of(checkpoint), checkpoint.dense
+    file = ModelFile(output, manifest, folded.core_tokens, folded.coordinates, head, dense)
     return file, program, coverage
 
 

@@ -29,7 +29,7 @@ from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.pte import ModelFile, read_model_file
 from veca_edge.runtime.engines.executorch import Program
 from veca_edge.runtime.streaming.cache import HIDE
-from veca_edge.runtime.threads import default_threads
+from veca_edge.runtime.threads import check_threads
 
 CONVERT_IMAGES = 8
 
@@ -69,7 +69,8 @@ class _Comparison:
     def __init__(self, file: ModelFile, checkpoint: Checkpoint) -> None:
         self._file = file
         # Half of the cores: worker threads that wait for each other stand still while other programs run.
-        self._program = Program(file, max(1, default_threads() // 2))
+        self._program = Program(file, max(1, check_threads(None) // 2))
+        self._tasks = file.manifest.tasks
         self._expected = Reference(checkpoint)
 
     def rows(self, image: Image, cores: int) -> Iterator[Row]:
@@ -80,11 +81,16 @@ class _Comparison:
             seen = image if most >= len(inputs[0]) else self._corner(image, most)
             core, features, _ = self._program.run(method, inputs if seen is image else self._inputs(seen, cores))
             wanted = expected if seen is image else self._expected(seen, cores)
-            yield score(method, cores, self._with_head(core[0], features), wanted)
+            yield score(method, cores, self._with_head(core[0], features), wanted, self._tasks)
         yield from self._step_rows(inputs, cores, expected)
-        found = self._program.run(f"cores_{cores}", [image.astype(np.float32)])
-        logits = found[2][0] if len(found) > 2 else None
-        yield score(f"cores_{cores}", cores, Outputs(found[0][0], found[1], logits), expected)
+        yield score(f"cores_{cores}", cores, self._fixed(image, cores), expected, self._tasks)
+
+    def _fixed(self, image: Image, cores: int) -> Outputs:
+        """The outputs of the method for one budget and one size of the image."""
+        embedding, features, *heads = self._program.run(f"cores_{cores}", [image.astype(np.float32)])
+        logits = None if self._file.head is None else heads.pop(0)[0]
+        names = [task.name for task in self._tasks]
+        return Outputs(embedding[0], features, logits, dict(zip(names, heads, strict=True)))
 
     def _inputs(self, image: Image, cores: int) -> list[Float]:
         """Patches, positions, cores and their coordinates."""
@@ -104,7 +110,7 @@ class _Comparison:
         nothing = [np.full(2, HIDE, np.float32), *[empty] * (2 * manifest.num_layers)]
         for method in (name for most, name in manifest.size_buckets("step") if most >= count):
             core, features, _, *kept = (a.copy() for a in self._program.run(method, [*inputs, *nothing]))
-            yield score(method, cores, self._with_head(core[0], features), expected)
+            yield score(method, cores, self._with_head(core[0], features), expected, self._tasks)
         for most, method in manifest.size_buckets("step") if count > 1 else ():
             new = np.arange(0, count, 2)[:most]
             mask = np.zeros(count, np.float32)
@@ -113,11 +119,11 @@ class _Comparison:
             core, fresh, *_ = self._program.run(method, [*chosen, *inputs[2:], mask, *kept])
             mixed = features.copy()
             mixed[new] = fresh
-            yield score(f"{method}, remembered", cores, self._with_head(core[0], mixed), expected)
+            yield score(f"{method}, remembered", cores, self._with_head(core[0], mixed), expected, self._tasks)
 
     def _with_head(self, embedding: Float, features: Float) -> Outputs:
         logits = None if self._file.head is None else self._file.head.logits(embedding, features)
-        return Outputs(embedding, features, logits)
+        return Outputs(embedding, features, logits, {h.task.name: h.outputs(features) for h in self._file.dense})
 
 
 if __name__ == "__main__":

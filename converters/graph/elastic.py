@@ -5,7 +5,7 @@ split again. Each weight is applied to both streams back to back, while it is st
 
     encode   patches, positions, cores, core coordinates -> cores, features, core_attention
     step     the same, mask, remembered keys and values  -> the same, new keys and values of the patches
-    cores_C  image                                       -> embedding, features, [logits]
+    cores_C  image                                       -> embedding, features, [logits], dense heads' outputs
 
 `core_attention` is the last layer's attention of every patch to every core (heads, n, C).
 """
@@ -122,6 +122,8 @@ class ElasticGraph:
             mean = Weight(f"mean_{count}", np.full((1, count), 1 / count, np.float32), None)
             pooled = g.reshape(g.linear(g.transpose(patch, (1, 0)), mean), (1, -1))
             g.output(g.linear(g.concat([embedding, pooled], 1), self._model.head))
+        for head in self._model.dense:
+            g.output(g.linear(patch, head))
         return g
 
     # -- parts -----------------------------------------------------------------------------------------------

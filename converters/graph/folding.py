@@ -49,6 +49,7 @@ class FoldedModel:
         gain, shift: (D,) of the final norm.
         projection: (D', D) after the final norm, or None.
         head: (K, 2 D') or None.
+        dense: the dense heads, named `heads.NAME`: (K k k, D').
     """
 
     patch: Weight
@@ -63,11 +64,12 @@ class FoldedModel:
     shift: Float
     projection: Weight | None
     head: Weight | None
+    dense: tuple[Weight, ...] = ()
 
     @property
     def quantized_bytes(self) -> int:
         """Bytes of all matrices, scales and biases as stored."""
-        weights = [*linear_layers(self).values(), self.angles, *self.coordinate_heads, self.head]
+        weights = [*linear_layers(self).values(), self.angles, *self.coordinate_heads, self.head, *self.dense]
         tables = (self.core_tokens, self.coordinates, self.gain, self.shift)
         return sum(w.stored_bytes for w in weights if w is not None) + sum(table.nbytes for table in tables)
 
@@ -93,13 +95,14 @@ def fold(checkpoint: Checkpoint) -> FoldedModel:
         shift=final_shift.astype(np.float32),
         projection=projection,
         head=None if head is None else _linear("head", head["weight"].numpy(), head["bias"].numpy()),
+        dense=tuple(Weight(f"heads.{dense.task.name}", dense.weight, dense.bias) for dense in checkpoint.dense),
     )
 
 
 def linear_layers(folded: FoldedModel) -> dict[str, Weight]:
     """The layers that do the work, by their names in recipes, in the order of their use.
 
-    The coordinate heads, the angles and the head are not among them: they are small and sensitive.
+    The coordinate heads, the angles and the heads are not among them: they are small and sensitive.
     """
     layers = [folded.patch]
     for block in folded.blocks:

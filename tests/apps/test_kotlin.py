@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,13 @@ from numpy.typing import NDArray
 
 import veca_edge
 from tests.apps import kotlin_compiler
+from tests.golden.dense_vectors import DEPTH, PEOPLE
+from tests.known import known
 from tests.paths import ASSETS, CLIP, GOLDEN, ROOT
 from veca_edge.camera.sources import open_source
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.modelfile.heads import DenseHead
+from veca_edge.modelfile.pte import read_model_file, write_archive
 
 pytestmark = pytest.mark.kotlin
 
@@ -36,6 +42,7 @@ PURE = {
     "change": 1000,
     "stream": 8000,
     "results": 50,
+    "dense": 700,
     "sensors": 10,
     "session": 20,
 }
@@ -100,15 +107,35 @@ def frames() -> Sequence[Image]:
 
 
 @pytest.fixture(scope="module")
+def model_file(default_model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged model with two dense heads of random weights."""
+    path, random = tmp_path_factory.mktemp("dense") / "dense.pte", np.random.default_rng(3)
+    file = read_model_file(default_model_file)
+    width = file.manifest.feature_dim
+    dense = tuple(
+        DenseHead(
+            task,
+            random.standard_normal((task.outputs, width)).astype(np.float32),
+            random.standard_normal(task.outputs).astype(np.float32),
+        )
+        for task in (DEPTH, PEOPLE)
+    )
+    manifest = replace(file.manifest, heads={head.task.name: head.task.to_dict() for head in dense})
+    shutil.copy(default_model_file, path)
+    write_archive(replace(file, path=path, manifest=manifest, dense=dense), path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def real_run(
-    core: Path, default_model_file: Path, frames: Sequence[Image], tmp_path_factory: pytest.TempPathFactory
+    core: Path, model_file: Path, frames: Sequence[Image], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
     """The report of the checks that need a model, and what the clip's frames gave."""
     folder = tmp_path_factory.mktemp("kotlin")
     raw = folder / "frames.raw"
     raw.write_bytes(b"".join(struct.pack(">ii", f.shape[1], f.shape[0]) + f.tobytes() for f in frames))
-    command = "\t".join((sys.executable, str(SERVER), str(default_model_file)))
-    wanted = [f"model={default_model_file}", f"command={command}", f"photos={ASSETS / 'photos'}", f"frames={raw}"]
+    command = "\t".join((sys.executable, str(SERVER), str(model_file)))
+    wanted = [f"model={model_file}", f"command={command}", f"photos={ASSETS / 'photos'}", f"frames={raw}"]
     report = play(core, folder, *wanted, f"only={','.join(REAL)}")
     said = folder / "clip.jsonl"
     return report, [json.loads(line) for line in said.read_text().splitlines()] if said.exists() else []
@@ -123,11 +150,11 @@ def test_with_the_real_model(
 
 def test_a_clip_gives_what_python_gives(
     real_run: tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]],
-    default_model_file: Path,
+    model_file: Path,
     frames: Sequence[Image],
 ) -> None:
     """The same patches computed, the same results, frame after frame."""
-    model = veca_edge.load(default_model_file, threads=1)
+    model = veca_edge.load(model_file, threads=1)
     stream, found = model.stream(cores=model.budgets[1]), real_run[1]
     assert len(found) == len(frames)
     some = 0
@@ -138,6 +165,10 @@ def test_a_clip_gives_what_python_gives(
         assert said["computed"] == np.flatnonzero(result.computed).tolist(), f"frame {number}"
         np.testing.assert_allclose(said["embedding"], result.embedding, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(said["logits"], result.logits, rtol=1e-3, atol=1e-3)
+        assert said["dense"].keys() == result.dense.keys() == {"depth", "people"}
+        for name, dense in result.dense.items():
+            assert said["dense"][name]["computed"] == np.flatnonzero(known(dense.computed)).tolist()
+            np.testing.assert_allclose(said["dense"][name]["cells"], dense.cells.ravel(), rtol=1e-3, atol=1e-3)
         some += 0 < result.computed.sum() < result.computed.size
     model.close()
     assert some > 3, "the clip did not show a step with remembered patches"

@@ -22,13 +22,22 @@ import pytest
 import tree_sitter_swift
 from tree_sitter import Language, Node, Parser
 
+from tests.golden.dense_vectors import PEOPLE
 from tests.paths import ROOT
 from veca_edge.governor import heat, points, policy
 from veca_edge.governor.settings import PRESETS, Settings
 from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD, MAX_ASPECT, MAX_IMAGE_SIZE, Preprocessing
+from veca_edge.modelfile.heads import (
+    MAX_CELLS,
+    MAX_CLASSES,
+    MAX_HEADS,
+    TAKEN,
+    DenseHead,
+)
 from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, Manifest
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY
 from veca_edge.modelfile.pte import Head, ModelFile, write_model_file
+from veca_edge.runtime.dense import MAX_SIDE
 from veca_edge.runtime.streaming import cache, change
 
 PACKAGE = ROOT / "apps" / "ios"
@@ -154,6 +163,10 @@ CONSTANTS: dict[str, Any] = {
     "mostPixels": MAX_IMAGE_SIZE,
     "mostAspect": MAX_ASPECT,
     "newestVersion": FORMAT_VERSION,
+    "mostCells": MAX_CELLS,
+    "mostClasses": MAX_CLASSES,
+    "mostHeads": MAX_HEADS,
+    "longestSideOfResults": MAX_SIDE,
 }
 
 
@@ -171,6 +184,9 @@ def test_words_are_pythons() -> None:
     assert f"imagenetStd = {list(IMAGENET_STD)}" in preprocessing
     assert f'format = "{FORMAT}"' in text(CORE / "Runtime" / "Manifest.swift")
     assert f'manifestKey = "{MANIFEST_KEY}"' in text(PLATFORM / "CoreMLEngine.swift")
+    taken = re.search(r"let taken: Set<String> = \[(.*?)\]", text(CORE / "Runtime" / "DenseHead.swift"), re.DOTALL)
+    assert taken
+    assert set(re.findall(r'"(\w+)"', taken[1])) == TAKEN
     assert f"skinSensors = {json.dumps(heat.SKIN)}" in text(CORE / "Governor" / "Heat.swift")
     assert f"rateDivisors = {list(points.DIVISORS)}" in text(CORE / "Governor" / "QualityTable.swift")
     defaults = re.search(r"checkedSensitivity: 4.5.*?\)", text(CORE / "Runtime" / "ChangeSettings.swift"))
@@ -230,10 +246,10 @@ def write_model(folder: Path) -> None:
         num_heads=2, num_layers=2, patch_size=8, num_cores=16, chunk_size=8, budgets=(8, 16), image_size=48,
         max_patches=256, preprocessing=Preprocessing(48), labels=labels, methods=("encode", "step", "encode_64"),
         program_size=len(program), program_digest=hashlib.sha256(program).hexdigest(), weight_bytes=1,
-        source_digest="", made_with={}, verification={},
+        source_digest="", made_with={}, verification={}, heads={PEOPLE.name: PEOPLE.to_dict()},
     )  # fmt: skip
-    head = Head(numbers(3, 8), numbers(3))
-    file = ModelFile(folder / "model.pte", manifest, numbers(16, 8), numbers(16, 2), head)
+    head, dense = Head(numbers(3, 8), numbers(3)), DenseHead(PEOPLE, numbers(8, 4), numbers(8))
+    file = ModelFile(folder / "model.pte", manifest, numbers(16, 8), numbers(16, 2), head, (dense,))
     write_model_file(file, program)
     expected = {
         "program_digest": manifest.program_digest,
@@ -244,6 +260,8 @@ def write_model(folder: Path) -> None:
         "coordinates": file.coordinates.ravel().tolist(),
         "head_weight": head.weight.ravel().tolist(),
         "head_bias": head.bias.tolist(),
+        "dense_weight": dense.weight.ravel().tolist(),
+        "dense_bias": dense.bias.tolist(),
     }
     (folder / "expected.json").write_text(json.dumps(expected), "utf-8")
 

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from signal import Signals
 from subprocess import Popen
 from typing import Any
@@ -133,6 +134,22 @@ def test_a_source_in_the_place_of_the_model(model: str, message: str, loaded: li
     done = CliRunner().invoke(main, ["run", model, "--headless"])
     assert done.exit_code == 2
     assert message in done.stderr
+    assert loaded == []
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "model file", "package"])
+def test_a_model_in_the_place_of_the_source(kind: str, tmp_path: Path, loaded: list[Any]) -> None:
+    files = {
+        "checkpoint": ASSETS / "everyday.pt",
+        "model file": tmp_path / "a model.pte",
+        "package": tmp_path / "m",
+    }
+    files["model file"].write_bytes(bytes(4) + b"ET12")
+    files["package"].mkdir()
+    (files["package"] / "Manifest.json").write_text("{}")
+    done = run("--source", files[kind], "--headless")
+    assert done.exit_code == 2
+    assert f"holds a model, not pictures: did you mean `veca-edge run {quote(str(files[kind]))}`?" in done.stderr
     assert loaded == []
 
 

@@ -50,6 +50,7 @@ def test_says_what_it_made(trained: Trained) -> None:
     assert "skipped: " in result.stderr
     assert "broken.jpg" in result.stderr
     assert "no val folder: one photo in 10" in result.stderr
+    assert "training on cpu: 44 steps of " in result.stderr
     assert "44 of 44 steps" in result.stdout
     assert "32     24  100.0 %" in result.stdout
     assert "\r" not in result.stderr
@@ -148,7 +149,23 @@ def test_bad_requests_are_one_line(
 
 
 def test_photos_that_cannot_fit_into_memory_are_refused() -> None:
-    from veca_edge.photos.store import _check_memory
+    from veca_edge.photos.store import check_memory
 
     with pytest.raises(VecaError, match=r"take 503\.3 TB|take [0-9.]+ GB of [0-9]+ GB .*lower photo_size"):
-        _check_memory(10_000_000, 4096)
+        check_memory(10_000_000, 4096)
+
+
+def test_a_teacher_that_a_recipe_names_is_not_run_unasked(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spy.py").write_text("import pathlib\npathlib.Path('ran').touch()\nmake = None\n")
+    (tmp_path / "recipe.toml").write_text('[teacher]\nsource = "spy:make"\n')
+    arguments = ["--data", photos, "--output", "x.pt", "--config", "recipe.toml"]
+    result = train(*arguments)
+    assert result.exit_code == 2
+    assert "'spy:make', which is code: read it, and give --trust-teacher" in result.stderr
+    assert not (tmp_path / "ran").exists()
+    for more in (["--trust-teacher"], ["--teacher", "spy:make"]):
+        assert "calling it gave" in train(*arguments, *more).stderr or (tmp_path / "ran").exists()
+        assert (tmp_path / "ran").exists()

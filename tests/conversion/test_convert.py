@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
 from tests.converters.checkpoints import random_checkpoint
+from tests.known import known
 from veca_edge.conversion.convert import Conversion, ConvertRequest, convert
 from veca_edge.converters import verification
 from veca_edge.converters.verification import Row, Verification
@@ -128,3 +130,14 @@ def test_an_output_is_replaced_whole_or_stays(
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(VecaError, match=message):
         ConvertRequest(**options)
+
+
+def test_a_coremltools_that_cannot_write_is_refused_at_once(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_from_source = ModuleSpec("coremltools", None, is_package=True)
+    known(built_from_source.submodule_search_locations).append(str(tmp_path))
+    monkeypatch.setattr("veca_edge.conversion.convert.find_spec", lambda _: built_from_source)
+    with pytest.raises(VecaError, match=r"only reads packages on .* on a Mac or on Linux on x86_64"):
+        convert(ConvertRequest(checkpoint, "all", tmp_path / "m"))
+    assert not list(tmp_path.iterdir())

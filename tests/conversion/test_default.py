@@ -51,11 +51,17 @@ def test_a_folder_in_its_place_is_named(made: tuple[Path, list[Path]]) -> None:
         default_model_path()
 
 
+@pytest.mark.parametrize(
+    "environment", [{"VECA_EDGE_CACHE": "file"}, {"XDG_CACHE_HOME": "file"}, {"HOME": "none"}, {"HOME": "file"}]
+)
 def test_without_a_cache_it_is_converted_into_a_temporary_folder(
-    made: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "file"))
+    for name in ("VECA_EDGE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
     told: list[str] = []
     path = default_model_path(told.append)
     assert path.exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.golden import change_traces, stream_traces
+from tests.golden.dense_vectors import dense_vectors
 from tests.golden.preprocessing_vectors import frame_vectors, patch_vectors, preprocessing_vectors
 from tests.golden.result_vectors import result_vectors
 
@@ -31,18 +32,18 @@ def table(values: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def dense(value: Any) -> str:
+def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
 def _rows(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[\n" + ",\n".join(dense(row) for row in value) + "\n]"
-    return dense(value)
+        return "[\n" + ",\n".join(compact(row) for row in value) + "\n]"
+    return compact(value)
 
 
 def lines(rows: list[dict[str, Any]]) -> str:
-    return "".join(f"{dense(plain(row))}\n" for row in rows)
+    return "".join(f"{compact(plain(row))}\n" for row in rows)
 
 
 def files() -> Iterator[tuple[str, str]]:
@@ -51,6 +52,7 @@ def files() -> Iterator[tuple[str, str]]:
     yield "preprocessing.json", table(preprocessing_vectors())
     yield "patches.json", table(patch_vectors())
     yield "results.json", table(result_vectors())
+    yield "dense.json", table(dense_vectors())
     for name, watched in change_traces.TRACES.items():
         yield f"change/{name}.jsonl", lines(change_traces.change_trace(watched))
     for name, streamed in stream_traces.TRACES.items():

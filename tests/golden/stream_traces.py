@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.golden.dense_vectors import DEPTH, PEOPLE, task_table
 from tests.golden.frames import Frame, Step, lines, steps
 from tests.known import known
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.modelfile.heads import DenseHead
 from veca_edge.modelfile.pte import Head
+from veca_edge.runtime.dense import DenseResult
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.cache import PatchCache, Stepped
@@ -27,6 +30,14 @@ LABELS = ("dark", "light", "green")
 HEAD = Head(
     np.array([[1, -1, 0.5, 2, -3, 0.25, 0.5, 1], [-1, 2, 0, 0, 1, 1, -1, 0.5], [0, 0, 3, -4, 0.5, 0, 0, 2]], "f4"),
     np.array([0.5, -0.25, 0.125], np.float32),
+)
+DENSE = (
+    DenseHead(DEPTH, np.array([[1, -0.5, 2, 0.25]], np.float32), np.array([0.75], np.float32)),
+    DenseHead(
+        PEOPLE,
+        (np.arange(32).reshape(8, 4) % 5 - 2).astype(np.float32) / np.float32(2),
+        np.arange(8, dtype=np.float32) / np.float32(8) - np.float32(0.5),
+    ),
 )
 STILL = Frame(SIDE, SIDE, "plaid", noise=2, cell=PATCH)
 Json = dict[str, Any]
@@ -95,6 +106,7 @@ class Trace:
     settings: ChangeSettings = ORDINARY
     preprocessing: Preprocessing = CROPPED
     cores: int = 16
+    dense: tuple[DenseHead, ...] = ()
 
 
 def _few() -> Iterator[Frame]:
@@ -125,6 +137,13 @@ def _switches() -> Iterator[Frame | Step]:
     yield from (Step(tall, reset=True), tall, Step(wide, cores=64), wide)
 
 
+def _dense() -> Iterator[Frame]:
+    """A patch changes, nothing does, then everything, a second time in a row too; then it rests."""
+    still = Frame(32, 32, "plaid", noise=2, cell=PATCH)
+    lit = replace(still, add=((5, 5, 60),))
+    yield from (still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10)))
+
+
 def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
     return Trace(what, steps(frames, 5000), **given)
 
@@ -134,13 +153,17 @@ TRACES = {
     "drift": _trace("cores that drift make the next frame a keyframe", _drift()),
     "moving": _trace("keyframes in a row forget keys and values; the first still frame brings them", _moving()),
     "switches": _trace("what makes a stream begin anew", _switches(), preprocessing=Preprocessing(SIDE, "keep")),
+    "dense": _trace("dense heads follow the patches", _dense(), preprocessing=Preprocessing(32), dense=DENSE),
 }
 
 
 def play(trace: Trace, frames: Iterable[Step]) -> Iterator[Json]:
     """What the stream does and remembers, frame after frame."""
     engine = FormulaEngine()
-    model = Model("formula", engine, trace.preprocessing, PATCH, BUDGETS, LABELS, HEAD)
+    tasks = tuple(head.task for head in trace.dense)
+    model = Model(
+        "formula", engine, trace.preprocessing, PATCH, BUDGETS, LABELS, HEAD, tasks=tasks, dense=trace.dense
+    )
     stream = model.stream(trace.cores, change=trace.settings)
     for step in frames:
         if step.reset:
@@ -165,7 +188,12 @@ def play(trace: Trace, frames: Iterable[Step]) -> Iterator[Json]:
             "core_attention": known(result.core_attention).reshape(-1, result.cores)[:, 0].tolist(),
             "keys": cache.keys[-1, -1, :, 0].tolist(),
             "values": cache.values[-1, -1, :, 0].tolist(),
-        }
+        } | ({"dense": {name: _said(found) for name, found in result.dense.items()}} if trace.dense else {})
+
+
+def _said(result: DenseResult) -> Json:
+    cells = np.flatnonzero(known(result.computed)).tolist()
+    return {"cells": result.cells.ravel().tolist(), "computed_cells": cells}
 
 
 def _call(engine: FormulaEngine, computed: list[int]) -> Json | None:
@@ -190,4 +218,9 @@ def stream_trace(trace: Trace) -> list[Json]:
         "head": {"weight": HEAD.weight.tolist(), "bias": HEAD.bias.tolist()},
         "labels": LABELS,
     }
+    if trace.dense:
+        first["dense"] = [
+            {"task": task_table(head.task), "weight": head.weight.tolist(), "bias": head.bias.tolist()}
+            for head in trace.dense
+        ]
     return lines(first, trace.frames, play(trace, trace.frames))

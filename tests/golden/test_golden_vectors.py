@@ -12,18 +12,21 @@ from tests.golden import change_traces, generate, stream_traces
 from tests.golden.frames import Frame, Step
 from tests.golden.preprocessing_vectors import TOLERANCE
 from tests.golden.result_vectors import result_of
+from tests.known import known
 from veca_edge.errors import VecaError
 from veca_edge.image import scaling
 from veca_edge.image.patches import cell_centres, cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import Preprocessing, halved
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.pte import Head
+from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
 from veca_edge.runtime.streaming.stream import _compared
 
 LARGEST = 300_000  # bytes, all together
 CHANGE = [f"change/{name}.jsonl" for name in change_traces.TRACES]
 STREAM = [f"stream/{name}.jsonl" for name in stream_traces.TRACES]
-TABLES = ["frames.json", "preprocessing.json", "patches.json", "results.json"]
+TABLES = ["frames.json", "preprocessing.json", "patches.json", "results.json", "dense.json"]
 
 
 def read(name: str) -> Any:
@@ -183,6 +186,9 @@ def test_a_stream_trace(name: str) -> None:
     answers = stream_traces.play(trace, map(Step.read, lines))
     for number, (answer, line) in enumerate(zip(answers, lines, strict=True), 2):
         for field, found in answer.items():
+            if field == "dense":
+                assert_same(found, line[field], where=f"line {number}")
+                continue
             exact = field in ("call", "keyframe", "computed", "oldest")
             wanted = line[field] if exact else pytest.approx(line[field], rel=1e-4, abs=1e-5)
             assert found == wanted, f"line {number}: {field}"
@@ -225,6 +231,72 @@ def test_a_head() -> None:
         arrays = {name: np.array(value, np.float32) for name, value in case.items()}
         logits = Head(arrays["weight"], arrays["bias"]).logits(arrays["embedding"], arrays["features"])
         np.testing.assert_allclose(logits, arrays["logits"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", read("dense.json")["heads"], ids=lambda case: case["task"]["name"])
+def test_a_dense_head(case: dict[str, Any]) -> None:
+    arrays = {name: np.array(case[name], np.float32) for name in ("weight", "bias", "features", "outputs")}
+    head = DenseHead(task_of(case["task"]), arrays["weight"], arrays["bias"])
+    np.testing.assert_array_equal(head.outputs(arrays["features"]), arrays["outputs"])
+
+
+@pytest.mark.parametrize("case", read("dense.json")["results"], ids=lambda case: case["task"]["name"])
+def test_a_dense_result(case: dict[str, Any]) -> None:
+    task, (rows, columns) = task_of(case["task"]), case["grid"]
+    computed = None
+    if "computed" in case:
+        computed = np.isin(np.arange(rows * columns), case["computed"]).reshape(rows, columns)
+    crop = (case["crop"][0], case["crop"][1], case["crop"][2], case["crop"][3])
+    result = dense_result(task, np.array(case["outputs"], np.float32), (rows, columns), crop, computed)
+    assert result.cells.shape == (rows * task.cells, columns * task.cells, task.values)
+    np.testing.assert_array_equal(result.cells.ravel(), case["cells"])
+    if computed is not None:
+        assert np.flatnonzero(known(result.computed)).tolist() == case["computed_cells"]
+    for at in case["at"]:
+        size = at["height"], at["width"]
+        np.testing.assert_allclose(result.at(*size).ravel(), at["values"], rtol=1e-4, atol=1e-5)
+        if "classes" in at:
+            assert result.classes(*size).ravel().tolist() == at["classes"]
+    if task.kind == "regression":
+        np.testing.assert_array_equal(result.values().ravel(), case["values"])
+    else:
+        assert result.classes().ravel().tolist() == case["classes"]
+        np.testing.assert_allclose(result.probabilities().ravel(), case["probabilities"], atol=1e-6)
+        assert result.areas() == pytest.approx(case["areas"], abs=1e-6)
+
+
+def test_dense_vectors_show_every_rule() -> None:
+    cases = read("dense.json")["results"]
+    assert {(case["task"]["kind"], case["task"]["cells"]) for case in cases} == {
+        ("segmentation", 4),
+        ("segmentation", 2),
+        ("regression", 1),
+    }
+    margins = []
+    for case in cases[:2]:
+        count = len(case["task"]["labels"])
+        cells = np.sort(np.array(case["cells"]).reshape(-1, count))
+        assert (cells[:, -1] == cells[:, -2]).any(), "no two classes are equally likely"
+        assert {*case["classes"]} == {*range(count)}
+        for at in case["at"]:
+            ordered = np.sort(np.array(at["values"]).reshape(-1, count))
+            margins += (ordered[:, -1] - ordered[:, -2]).tolist()
+    assert min(margins) > 1e-3, "single and double precision could choose another class"
+    lines = read("stream/dense.jsonl")[1:]
+    computed = [len(line["dense"]["people"]["computed_cells"]) for line in lines]
+    assert computed == [64, 32, 0, 64, 64, 64]
+    assert lines[4]["call"]["method"] == "encode"
+    assert lines[1]["dense"]["people"]["cells"] != lines[0]["dense"]["people"]["cells"]
+
+
+@pytest.mark.parametrize("case", read("dense.json")["refused"], ids=lambda case: f"{case['name']:.10}")
+def test_a_dense_task_that_is_refused(case: dict[str, Any]) -> None:
+    with pytest.raises(VecaError):
+        DenseTask.from_dict(case["name"], case["table"])
+
+
+def task_of(told: dict[str, Any]) -> DenseTask:
+    return DenseTask.from_dict(told["name"], told)
 
 
 def test_patches_are_cut_alike_from_bytes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -215,10 +215,10 @@ def test_any_points_will_do(
 
 
 def test_decisions_are_cheap() -> None:
-    """On a busy phone: a minute for a million of them."""
-    last, start, count = None, perf_counter(), 50_000
+    """A minute of a processor's time for a million of them, whatever else it does."""
+    last, start, count = None, process_time(), 50_000
     frames = [FrameStatistics(30, 0.02, 0.03, 0, 1 + index / 100) for index in range(50)]
     for second in range(count):
         state = DeviceState(float(second), 0.2, False, False, ThermalLevel.FAIR, 0.8 + second % 300 / 1000, 0.9)
         last = decide(state, last, frames[second % 50], FRONT, BALANCED)
-    assert perf_counter() - start < 60 * count / 1e6
+    assert process_time() - start < 60 * count / 1e6

@@ -51,7 +51,7 @@ def test_a_slope_stays_a_slope() -> None:
 
 def test_opencv_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(scaling, "find_spec", asked.append)
+    monkeypatch.setattr(scaling, "is_installed", asked.append)
     scaling.opencv.cache_clear()
     try:
         assert scaling.opencv() is None

@@ -123,7 +123,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_write_refuses_a_missing_directory_and_values_beyond_half_precision(tmp_path: Path) -> None:
-    with pytest.raises(VecaError, match=r"cannot write .*: No such file or directory"):
+    with pytest.raises(VecaError, match=r"cannot write .*: there is no folder"):
         write_checkpoint(made(), tmp_path / "missing" / "a.pt")
     state = weights()
     state["final_norm.weight"] = torch.full((64,), 1e6)

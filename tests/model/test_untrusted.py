@@ -6,8 +6,10 @@ import io
 import os
 import pickle
 import random
+import struct
 import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,83 @@ def many_layers() -> bytes:
     return student({**STATE, "blocks.999999999.fc1.weight": torch.zeros(1)})
 
 
+def legacy(pickled: bytes) -> bytes:
+    """A file in the format before PyTorch 1.6 whose checkpoint is this pickle, and which has no storages."""
+    whole = saved({}, _use_new_zipfile_serialization=False)
+    return whole.replace(EMPTY, pickled, 1)
+
+
+def called(function: str, *arguments: bytes) -> bytes:
+    """A pickle with a call."""
+    module, _, name = function.rpartition(".")
+    return b"\x80\x02c" + f"{module}\n{name}\n".encode() + b"(" + b"".join(arguments) + b"tR."
+
+
+def storage(count: int, kind: str = "FloatStorage") -> bytes:
+    """A storage of so many values, in a pickle."""
+    texts = [b"X" + struct.pack("<I", len(text)) + text for text in (b"storage", b"0", b"cpu")]
+    return b"(" + texts[0] + f"ctorch\n{kind}\n".encode() + texts[1] + texts[2] + number(count) + b"NtQ"
+
+
+def number(value: int) -> bytes:
+    data = pickle.encode_long(value)
+    return b"\x8a" + bytes([len(data)]) + data
+
+
+def resized() -> bytes:
+    """A tensor larger than its storage: torch would make the storage larger."""
+    shape = b"(" + number(1_100_000_000) + b"t"
+    tensor = [storage(4), number(0), shape, b"(" + number(1) + b"t", b"\x89", b"}"]
+    return legacy(called("torch._utils._rebuild_tensor_v2", *tensor))
+
+
+def nested(levels: int) -> bytes:
+    """A dictionary whose only key is tuples in tuples."""
+    return legacy(b"\x80\x02})" + b"\x85" * levels + b"K\x01s.")
+
+
+def shared() -> list[Any]:
+    """A list that has 2^50 leaves when it is written out."""
+    value: list[Any] = []
+    for _ in range(50):
+        value = [value, value]
+    return value
+
+
+def hidden_get() -> bytes:
+    """An OrderedDict with an attribute in place of its method `get`."""
+    state = OrderedDict(STATE)
+    state.get = None  # type: ignore[method-assign,assignment]
+    return student(state)
+
+
+def same_values() -> bytes:
+    """Many weights that are one storage."""
+    one = torch.zeros(max(value.numel() for value in STATE.values()))
+    return student({name: one[: value.numel()].view(value.shape) for name, value in STATE.items()})
+
+
+def with_archive_behind() -> bytes:
+    """A pickle of code, and behind it an archive that swells."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**7))
+    return pickle.dumps(Hostile()) + buffer.getvalue()
+
+
+def archive_of(*names: str, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name in names:
+            archive.writestr(name, bytes(2000))
+    return buffer.getvalue()
+
+
+def onnx() -> bytes:
+    return b"\x08\x07\x12\x07pytorch\x1a\x052.1.0" + bytes(range(200)) * 20
+
+
+EMPTY = b"\x80\x02}q\x00."
 HUGE = torch.zeros(1).expand(10**7, 10**6)
 NAN = torch.full((64,), float("nan"))
 NUMBERED: dict[Any, torch.Tensor] = {**STATE, 7: torch.zeros(1)}
@@ -102,6 +181,10 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "random bytes": (lambda: random.Random(0).randbytes(5000), "not a PyTorch checkpoint"),
     "zeros": (lambda: bytes(5000), "not a PyTorch checkpoint"),
     "text": (lambda: b"hello, world\n" * 50, "not a PyTorch checkpoint"),
+    "film": (
+        lambda: b"\0\0\0\x18ftypisom" + bytes(5000),
+        "a film, not a PyTorch checkpoint; give the weights' file",
+    ),
     "zip of something else": (lambda: b"PK\x05\x06" + bytes(18), "not a PyTorch checkpoint"),
     "cut to half": (lambda: student()[: len(student()) // 2], "cut short or damaged; copy it again"),
     "old format cut": (lambda: saved(STATE, _use_new_zipfile_serialization=False)[:9000], "cut short"),
@@ -205,6 +288,51 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "fit": (lambda: student(preprocessing={"fit": "squash"}), "fit is 'squash', expected one of crop, pad"),
     "mean": (lambda: student(preprocessing={"mean": [1, 2]}), "mean must hold three finite numbers"),
     "std": (lambda: student(preprocessing={"std": [1, 0, 1]}), "std is .* expected values above 0"),
+    "numbers too large": (
+        lambda: student(preprocessing={"mean": [10**400, 0, 0]}),
+        "got .a whole number of 1329 bits, 0, 0",
+    ),
+    "a number for a flag": (
+        lambda: student(config={"patch_embed_use_ln": torch.ones(2)}),
+        "is a Tensor, exp",
+    ),
+    "tensor as a setting": (lambda: student(config={"rope_zero_freqs_from": torch.ones(5, 5)}), "is a Tensor, exp"),
+    "huge budgets": (
+        lambda: student(config={"nested_budget_weights": [10**400] * 2}),
+        "expected a list of numbers",
+    ),
+    "tuples in tuples": (lambda: nested(150_000), "lie in each other too deep"),
+    "lists many times": (lambda: student(config={"nested_budgets": shared()}), "too deep or too often"),
+    "lists many times as mean": (lambda: student(preprocessing={"mean": shared()}), "too deep or too often"),
+    "a long bytearray": (
+        lambda: legacy(called("builtins.bytearray", number(3 * 10**9))),
+        "more values than its size",
+    ),
+    "a long storage": (lambda: legacy(called("torch.FloatStorage", number(10**9))), "no plain tensor"),
+    "a storage larger than the file": (
+        lambda: legacy(b"\x80\x02" + storage(10**9) + b"."),
+        "more values than its size",
+    ),
+    "a tensor larger than its storage": (resized, "claims to hold more values|more values than there are"),
+    "one storage for all": (same_values, "several weights are the same values"),
+    "archive behind a pickle": (with_archive_behind, r"refused: .*\bmkdir"),
+    "nested tensor": (
+        lambda: changed("pos_alpha", torch.nested.nested_tensor([torch.ones(2)])),
+        "_rebuild_nested_tensor', which is no plain tensor",
+    ),
+    "Git LFS": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345678\n",
+        "Git LFS pointer .*run `git lfs pull`",
+    ),
+    "web page": (lambda: b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "a web page .*download"),
+    "JSON": (lambda: b'{"error": "not found"}', "a JSON document"),
+    "GGUF": (lambda: b"GGUF\x03\0\0\0" + bytes(3000), "a GGUF file of llama.cpp"),
+    "ONNX": (onnx, "an ONNX model"),
+    "TensorFlow Lite": (lambda: b"\x1c\0\0\0TFL3" + bytes(3000), "a TensorFlow Lite model"),
+    "Keras": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(3000), "an HDF5 file of Keras"),
+    "gzip": (lambda: b"\x1f\x8b\x08\0" + bytes(range(1, 250)) * 9, "a gzip archive.* unpack it"),
+    "archive of others": (lambda: archive_of("readme.txt", "m/best.pt"), "a ZIP archive that holds 'm/best.pt'"),
+    "numpy archive": (lambda: archive_of("a.npy", "b.npy"), "an archive of numpy arrays"),
     "control characters": (lambda: student({**STATE, "a\nb\x1b": torch.zeros(1)}), r"a\\nb\\x1b"),
 }
 
@@ -228,6 +356,11 @@ def test_bad_files_give_one_clear_line(
     assert len(text) < len(str(path)) + 200
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "executed").exists()
+
+
+def test_attributes_of_dictionaries_are_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(hidden_get())
+    assert read_checkpoint(tmp_path / "a.pt").state.keys() == STATE.keys()
 
 
 def test_the_hostile_pickle_would_have_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

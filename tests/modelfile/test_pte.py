@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -57,6 +58,9 @@ def test_describe_tells_what_the_manifest_says(default_model_file: Path) -> None
     assert facts["verification"]["passed"] is True
 
 
+NESTED = b"[" * 50 + b"]" * 50
+
+
 def _truncate(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
@@ -70,6 +74,34 @@ def _other_tool(data: bytes) -> bytes:
     return data[: data.rindex(b"manifest.json") - 2000]
 
 
+def _bomb(data: bytes) -> bytes:
+    """An array whose header claims far more than its member holds."""
+    return _repacked(data, "cores.npy", lambda member: member.replace(b"(64, 192), }  ", b"(64, 99999999)}"))
+
+
+def _text(name: str, old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: _repacked(data, name, lambda member: member.replace(old, new))
+
+
+def _repacked(data: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """The file with one member changed, checksums and all."""
+    with zipfile.ZipFile(io.BytesIO(data)) as old:
+        members = {member: old.read(member) for member in old.namelist()}
+        start = old.infolist()[0].header_offset
+    buffer = io.BytesIO(data[:start])
+    assert change(members[name]) != members[name]
+    with zipfile.ZipFile(buffer, "a") as new:
+        for member, content in members.items():
+            new.writestr(member, change(content) if member == name else content)
+    return buffer.getvalue()
+
+
+def _bad_name(data: bytes) -> bytes:
+    """A member's name that says it is UTF-8 and is not."""
+    at = data.rindex(b"PK\x01\x02")
+    return data[: at + 9] + b"\x08" + data[at + 10 : at + 46] + b"\xff" + data[at + 47 :]
+
+
 def _random(data: bytes) -> bytes:
     return np.random.default_rng(0).bytes(5000)
 
@@ -80,12 +112,28 @@ def _random(data: bytes) -> bytes:
         (_truncate, "it is cut off, or was made by another tool"),
         (_flip, "damaged"),
         (_other_tool, "it is cut off, or was made by another tool"),
+        (_bomb, "does not fit the manifest|cannot be read"),
+        (_bad_name, "no veca-edge manifest"),
+        (_text("manifest.json", b'"patch_size": 16', b'"patch_size": 4096'), "patch_size is not valid: 4096"),
+        (
+            _text("manifest.json", b'"patch_size": 16', b'"patch_size": 1' + b"0" * 400),
+            "a whole number of 1329 bits",
+        ),
+        (
+            _text("manifest.json", b'"verification": {', b'"verification": {"a": ' + b"[" * 50 + b"]" * 50 + b","),
+            "32 deep",
+        ),
         (_random, "not a model file|damaged|archive"),
         (lambda _: b"", "no weights|empty|not a"),
         (lambda data: data[:8] + b"\0" * 5000, "it is cut off, or was made by another tool"),
         (lambda data: data + b"\0" * 70000, "it is cut off, or was made by another tool"),
     ],
-    ids=["truncated", "one byte", "no archive", "random", "empty", "header only", "trailing bytes"],
+    ids=[
+        *("truncated", "one byte", "no archive", "array", "name", "patch size", "huge number", "nested", "random"),
+        "empty",
+        "header only",
+        "trailing bytes",
+    ],
 )
 def test_damaged_files_are_refused_in_one_line(
     default_model_file: Path, tmp_path: Path, damage: Callable[[bytes], bytes], message: str
@@ -142,7 +190,8 @@ def _edited(source: Path, target: Path, change: Callable[[dict[str, object]], ob
         ({"made_with": {"a": "\x1b[31m"}}, "made_with is not valid"),
         ({"labels": [1, 2]}, "labels is not valid"),
         ({"labels": ["one"]}, "does not fit the manifest"),
-        ({"num_cores": 10**9}, "does not fit the manifest"),
+        ({"num_cores": 10**9}, "num_cores is not valid"),
+        ({"num_cores": 4096}, "does not fit the manifest"),
         ({"patch_size": 0}, "patch_size is not valid"),
         ({"patch_size": True}, "patch_size is not valid"),
         ({"num_heads": 7}, "contradict"),

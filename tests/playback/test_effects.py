@@ -45,6 +45,7 @@ def source(kind: str, folder: Path) -> Source:
         ({"retry": 3.0}, "film", {}, "--retry works with a camera or a live address"),
         ({"loop": True}, "camera", {}, "--loop works with files"),
         ({"view": "change", "headless": True}, "film", {}, "--view works with a window, --serve or --save"),
+        ({"head": "a", "headless": True, "save": Path("o.mp4")}, "film", {}, "--head works with --save-masks"),
         ({"sensitivity": 9.0, "stream": False}, "film", {}, "--sensitivity works with --stream"),
         ({"patch_budget": 8, "stream": False}, "camera", {}, "--patch-budget works with --stream"),
         ({"patch_budget": 8}, "film", {"model_streams": False}, "--patch-budget works with a .pte file"),
@@ -64,6 +65,8 @@ def test_refused(tmp_path: Path, given: dict[str, Any], kind: str, more: dict[st
         ({"sensitivity": 9.0, "patch_budget": 8, "target_fps": 5.0}, "film", {"auto": False}),
         ({"stream": False, "target_fps": 5.0}, "film", {"model_streams": False, "auto": False}),
         ({"view": "change", "headless": True, "save": Path("o.mp4")}, "film", {}),
+        ({"head": "a", "headless": True, "save": Path("o.mp4"), "view": "masks"}, "film", {}),
+        ({"head": "a", "headless": True, "save_masks": Path("set")}, "film", {}),
         ({"retry": 3.0, **GOVERNED}, "camera", {}),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from veca_edge.errors import VecaError
 from veca_edge.playback import viewer
-from veca_edge.playback.viewer import ViewState, apply_key, check_window
+from veca_edge.playback.viewer import ViewState, apply_key, check_window, help_lines
 
 START = ViewState(16, (8, 16, 32))
 
@@ -26,6 +26,17 @@ def test_cores(keys: str, cores: int) -> None:
 def test_views_go_round() -> None:
     views = ["labels", "features", "attention", "change", "plain", "labels"]
     assert [press("v" * n).view for n in range(6)] == views
+
+
+def test_a_model_with_heads_has_masks_of_each() -> None:
+    start = ViewState(16, (8, 16), heads=("people", "rooms"), head="people")
+    assert "masks" in start.views
+    assert "masks" not in START.views
+    assert (press("v", start).view, press("v", start).head) == ("masks", "people")
+    assert (press("n", start).view, press("n", start).head) == ("masks", "rooms")
+    assert press("nn", start).head == "people"
+    assert press("n") == START
+    assert [len(help_lines(state)) for state in (start, START)] == [8, 7]
 
 
 @pytest.mark.parametrize(("key", "name"), [(" ", "paused"), ("h", "help")])
@@ -50,6 +61,10 @@ def test_bad_states() -> None:
         ViewState(9, (8, 16))
     with pytest.raises(VecaError, match="unknown view 'x'"):
         ViewState(8, (8,), "x")
+    with pytest.raises(VecaError, match="unknown view 'masks'"):
+        ViewState(8, (8,), "masks")
+    with pytest.raises(VecaError, match="unknown head 'x': this model has people"):
+        ViewState(8, (8,), heads=("people",), head="x")
 
 
 def test_opencv_without_windows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,14 @@ def test_without_a_place_to_remember_it_still_works(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("VECA_EDGE_CACHE", str(tmp_path / "file"))
-    assert len(profile_device(model).table.rows) == 2
+    said: list[str] = []
+    assert len(profile_device(model, say=said.append).table.rows) == 2
+    assert "VECA_EDGE_CACHE" in said[-1]
+    monkeypatch.delenv("VECA_EDGE_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert len(profile_device(model, say=said.append).table.rows) == 2
+    assert "VECA_EDGE_CACHE" in said[-1]
     model.digest = ""
     assert not profile_device(model).remembered
 

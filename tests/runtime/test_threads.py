@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -40,9 +39,9 @@ def test_only_usable_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert threads.default_threads(_tree(tmp_path, "cpu_capacity", [400, 400, 400, 400, 1024, 1024])) == 1
 
 
-def test_without_sysfs_all_usable_cores_count(tmp_path: Path) -> None:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert threads.default_threads(str(tmp_path), str(tmp_path)) == usable
+def test_without_sysfs_all_usable_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "usable_cores", lambda: [0, 2, 3])
+    assert threads.default_threads(str(tmp_path), str(tmp_path)) == 3
 
 
 ARM, QUALCOMM, APPLE = 0x41, 0x51, 0x61

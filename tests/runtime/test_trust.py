@@ -43,6 +43,7 @@ def test_a_harmless_stranger_is_tried_once(default_model_file: Path, tmp_path: P
     program = default_model_file.read_bytes()[: file.manifest.program_size] + b"\0" * 16
     stranger = _with_program(default_model_file, tmp_path / "stranger.pte", program)
     marker = trust._marker(stranger)
+    assert marker is not None
     assert not marker.exists()
     veca_edge.load(stranger.path).close()
     assert marker.exists()
@@ -51,9 +52,13 @@ def test_a_harmless_stranger_is_tried_once(default_model_file: Path, tmp_path: P
 def test_another_runtime_tries_again(default_model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = read_model_file(default_model_file)
     trust.ensure_harmless(file)
-    assert trust._marker(file).exists()
+    known = trust._marker(file)
+    assert known is not None
+    assert known.exists()
     monkeypatch.setattr(trust, "executorch_version", lambda: "1.99.0")
-    assert not trust._marker(file).exists()
+    other = trust._marker(file)
+    assert other is not None
+    assert not other.exists()
 
 
 def test_the_child_says_why(default_model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from tests.training.training_sets import ALONE, store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.training.answers import KeptAnswers, LiveAnswers, keep_answers, kept_boxes
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask
-from veca_edge.training.trainer import autocast_for
 from veca_edge.training.views import Views, crop, draw_views, normalise, render
+from veca_edge.training.world import autocast_for
 
 CPU, WHOLE = ALONE.device, slice(None)
 PHOTOS = store(24)

@@ -19,9 +19,10 @@ from veca_edge.training.answers import LiveAnswers
 from veca_edge.training.learner import Average, Classifier, make_optimizer
 from veca_edge.training.settings import OptimizerSettings
 from veca_edge.training.state import RunFiles, read_log, read_state
-from veca_edge.training.trainer import Progress, Task, Trainer, TrainingError, autocast_for
+from veca_edge.training.trainer import Progress, Task, Trainer, TrainingError
 from veca_edge.training.validation import Figures
 from veca_edge.training.views import crop, normalise, whole_views
+from veca_edge.training.world import autocast_for
 
 SAME = ("epochs=20", "loss.soft_labels=1")
 STILL = ("model.rope_shift=0", "model.rope_rescale=1")  # shifts are drawn per piece of a batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any, get_args
 
 import click
@@ -21,7 +22,7 @@ from veca_edge.modelfile.mlpackage import MinimumTarget
 
 PTE_APPS = "apps/android, apps/ios, apps/python-mobile, apps/desktop"
 AFTER = {
-    "executorch": f"veca-edge run {{}} --source clip.mp4, or embed it in an app: {PTE_APPS}",
+    "executorch": f"veca-edge run {{}} --source clip.mp4 (or embed it in an app: {PTE_APPS})",
     "coreml": "embed {} in an app: apps/ios",
 }
 EPILOG = """\b
@@ -156,7 +157,7 @@ def command(as_json: bool, **given: Any) -> None:
         return
     for conversion in made:
         click.echo("\n".join(_lines(conversion)))
-        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
+        next_step(AFTER[conversion.target].format(quote(str(conversion.outputs[0].path))))
 
 
 def _lines(conversion: Conversion) -> Iterator[str]:

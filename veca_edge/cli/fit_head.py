@@ -1,4 +1,4 @@
-"""`veca-edge fit-head`: a frozen model learns new labels from folders of photos."""
+"""`veca-edge fit-head`: a frozen model learns labels from folders of photos, or to draw masks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import click
 
 from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument, path_option
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.tables import score_lines
 from veca_edge.errors import VecaError, require
 from veca_edge.numbers import counted
 from veca_edge.photos.folders import HOLD_OUT
 
 if TYPE_CHECKING:
+    from veca_edge.training.heads.dense import FittedDense
     from veca_edge.training.heads.fitting import FittedHead
     from veca_edge.training.heads.metrics import Scores
 
@@ -26,12 +28,15 @@ EPILOG = f"""\b
 Examples:
   veca-edge fit-head --data photos/ --output mine.pt       # on the packaged model
   veca-edge fit-head veca.pt --data photos/ --output mine.pt --plot confusion.png
+  veca-edge fit-head --data people/ --task segmentation --output people.pt
   veca-edge convert mine.pt                                # the result is an ordinary checkpoint
 
 \b
 photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in {HOLD_OUT} is held out for
-evaluation. Features of the photos are kept in the cache folder: after an interruption the command continues where
-it was, and a second run takes seconds.
+evaluation. people/ holds labels.txt (a class a line), and below train/ and val/ images/ and masks/ of the same
+names (grey or palette PNG of class numbers, 255 ignored). For values such as depths it holds scale.txt ("0.001 m")
+and values/ (16-bit PNG or .npy) in place of masks/. Features are kept in the cache folder: after an interruption
+the command continues where it was, and a second run takes seconds.
 """
 
 
@@ -42,7 +47,26 @@ it was, and a second run takes seconds.
     required=True,
     type=InputPath(),
     metavar="DIR",
-    help="Learn from the photos in this folder, which lie in folders named after their labels.",
+    help="Learn from the photos in this folder, which lie in folders named after their labels, or have masks.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(("classification", "segmentation", "regression")),
+    show_default="what the folder holds",
+    help="Learn a label for an image, a class for every part of it, or a value such as a depth.",
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    show_default="the folder's",
+    help="Call a segmentation's or regression's results NAME; a head of that name is replaced, others stay.",
+)
+@click.option(
+    "--cells",
+    type=click.IntRange(1, 16),
+    metavar="K",
+    show_default="2",
+    help="Give a segmentation or regression K x K results per patch; 1 is the linear probe of the literature.",
 )
 @moved_to_argument("--checkpoint", "CHECKPOINT")
 @path_option("--output", "-o", required=True, help="Write the checkpoint here.")
@@ -68,27 +92,40 @@ it was, and a second run takes seconds.
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | None, **given: Any) -> None:
-    """Teach a model your own labels: fit one linear head for all core budgets; the model itself is not changed.
+    """Teach a model your own labels or masks: fit one linear head for all core budgets; the model is not changed.
 
     CHECKPOINT holds the model; without it the one that comes with the package is used.
 
-    Prints accuracy, calibration error, the weakest labels and the most frequent confusions.
+    Prints accuracy, calibration error, the weakest labels and the most frequent confusions; of masks the
+    intersection over union of each class, of values their errors.
     """
     if checkpoint is not None and formerly_checkpoint is not None:
         raise VecaError("--checkpoint and CHECKPOINT both name a checkpoint: give one of them")
     for module in ("torch", "cv2"):
         require(module, "train")
+    from veca_edge.training.heads.fitting import FittedHead
     from veca_edge.training.heads.run import FitRequest, fit
 
     outcome = fit(FitRequest(checkpoint=checkpoint or formerly_checkpoint, **given), say, Stages())
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     else:
-        click.echo("\n".join(_lines(outcome.fitted)))
+        fitted = outcome.fitted
+        click.echo("\n".join(_lines(fitted) if isinstance(fitted, FittedHead) else dense_lines(fitted)))
         click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
         if given["plot"] is not None:
             say(f"wrote {given['plot']}")
-        next_step(f"veca-edge convert {outcome.output}")
+        next_step(command_line("convert", outcome.output))
+
+
+def dense_lines(fitted: FittedDense) -> Iterator[str]:
+    yield ""
+    yield from score_lines(fitted.points)
+    yield ""
+    yield (
+        f"head {fitted.task.name}: {fitted.task.kind}, {fitted.task.cells} x {fitted.task.cells} cells a patch; "
+        f"{fitted.train} photos to learn from in {fitted.views} views, {fitted.val} to evaluate on"
+    )
 
 
 def _lines(fitted: FittedHead) -> Iterator[str]:

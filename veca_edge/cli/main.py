@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from veca_edge._version import __version__
+from veca_edge.encoding import escape_streams
 from veca_edge.errors import VecaError
 
 GROUPS = {
@@ -30,6 +31,7 @@ GROUPS = {
         "inspect": "Show what a checkpoint or a model file contains.",
     },
     "Measure": {
+        "evaluate": "Evaluate a model on photos with right answers.",
         "bench": "Measure latency, memory and size of a model on this machine.",
         "calibrate": "Measure what each layer loses at fewer bits, and choose a recipe.",
         "simulate": "Try the governor on a simulated device or on a recording.",
@@ -146,6 +148,7 @@ def entry() -> None:
     _open_missing_streams()
     if not os.environ.get(DEBUG):
         _mute_native_code()
+    escape_streams()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             # An exception instead of sudden death, so that unfinished files are removed.

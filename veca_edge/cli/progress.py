@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from shlex import join
 
 import click
 
@@ -43,6 +44,11 @@ def say(message: str) -> None:
     """A line beside the work, on standard error."""
     clear = "\r" if sys.stderr.isatty() else ""
     click.echo(f"{clear}veca-edge: {message}", err=True)
+
+
+def command_line(*words: object) -> str:
+    """A command of veca-edge to copy, quoted for a shell; None is left out."""
+    return join(["veca-edge", *(str(word) for word in words if word is not None)])
 
 
 def next_step(text: str) -> None:

@@ -26,7 +26,7 @@ from veca_edge.playback.player import Say
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.run import run
 from veca_edge.playback.views import VIEWS
-from veca_edge.playback.web.address import Address, parse_address
+from veca_edge.playback.web.address import Address, parse_address, parse_host
 from veca_edge.reminder import Reminder
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.streaming.change import SENSITIVITIES, ChangeSettings
@@ -39,6 +39,7 @@ Examples:
   veca-edge run model.pte --source clip.mp4 --view features
   veca-edge run --source photos/ --headless --log labels.jsonl
   veca-edge run --source clip.mp4 --headless --cores 8 --save out.mp4 --json
+  veca-edge run people.pte --source clip.mp4 --view masks --save out.mp4 --save-masks found/
   veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
@@ -46,7 +47,7 @@ Examples:
   veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
 
 \b
-Keys in the window: + and - cores, a auto, v view, space pause, s snapshot, h help, q or Esc quit.
+Keys in the window: + and - cores, a auto, v view, n next head, space pause, s snapshot, h help, q or Esc quit.
 Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is printed; the exit status is then
 130 or 143. It is 2 for bad input, 1 if the camera or a disk fails during the run, else 0.
 """
@@ -67,6 +68,11 @@ def parse_level(context: click.Context, parameter: click.Parameter, text: str | 
 def parse_serve(context: click.Context, parameter: click.Parameter, text: str | None) -> Address | None:
     """Where to serve, from [HOST:]PORT."""
     return None if text is None else parse_address(text)
+
+
+def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Names by which a browser may call this machine."""
+    return tuple(map(parse_host, texts))
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,6 +121,9 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @click.option(
     "--view", type=click.Choice(VIEWS), default=RunRequest.view, show_default=True, help="Choose what to draw."
 )
+@click.option(
+    "--head", metavar="NAME", show_default="the model's first", help="Choose the dense head whose masks are drawn."
+)
 @click.option("--headless", is_flag=True, help="Open no window.")
 @click.option(
     "--serve",
@@ -132,6 +141,14 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
     help="Require this token, 16 to 128 characters, from browsers that open --serve. Prefer the environment "
     "variable: other users of this machine can read a command line.",
 )
+@click.option(
+    "--allow-host",
+    multiple=True,
+    callback=parse_hosts,
+    metavar="NAME",
+    help="Let browsers call this machine by this name with --serve, such as vm.lan or *.example.ts.net, beside its "
+    "numbers and its own name. Can be given several times.",
+)
 @path_option(
     "--save",
     metavar="VIDEO",
@@ -140,6 +157,12 @@ def parse_serve(context: click.Context, parameter: click.Parameter, text: str | 
 @path_option(
     "--log",
     help="Write one JSON line per frame. An older log is replaced, any other file is not.",
+)
+@path_option(
+    "--save-masks",
+    metavar="DIR",
+    help="Save what the head says of each frame: PNGs of class numbers in DIR/masks with DIR/labels.txt, or of "
+    "values in DIR/values with DIR/scale.txt, as `veca-edge fit-head` reads them.",
 )
 @click.option("--frames", type=Count(min=1), show_default="all", help="Stop after this many frames.")
 @click.option(
@@ -185,6 +208,8 @@ def command(as_json: bool, **given: Any) -> None:
     request, context = RunRequest(**given), click.get_current_context()
     if request.serve is None and context.get_parameter_source("token") == ParameterSource.COMMANDLINE:
         raise VecaError("--token works with --serve only: leave it out")
+    if request.serve is None and request.allow_host:
+        raise VecaError("--allow-host works with --serve only: leave it out")
     show = print_line if as_json else click.echo
     summary = run(request, partial(_load, request), show, print_line, _progress_bar)
     if as_json:

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from veca_edge.tables import Table, number
 
+if TYPE_CHECKING:
+    from veca_edge.training.heads.evaluation import PointScores
+
+CLASSES_SHOWN = 12  # columns that a terminal has room for
+# Scores by their names in JSON: heading, form, unit.
+SCORES = {
+    "top1": ("top-1", ".1f", " %"),
+    "top5": ("top-5", ".1f", " %"),
+    "ece": ("calibration error", ".1f", " %"),
+    "miou": ("mIoU", ".1f", " %"),
+    "foreground": ("all but the first", ".1f", " %"),
+    "accuracy": ("pixels right", ".1f", " %"),
+    "rmse": ("RMSE", ".4g", ""),
+    "relative": ("absolute relative error", ".1f", " %"),
+    "delta1": ("within 1.25x", ".1f", " %"),
+}
 COLUMNS = ("cores", "embedding cosine", "feature cosine", "relative error", "same top-1")
 
 
@@ -16,7 +32,7 @@ def verification_lines(verification: Mapping[str, Any]) -> Iterator[str]:
     rows = verification["rows"]
     budgets = dict.fromkeys(row["cores"] for row in rows)
     cells = tuple(_cells([row for row in rows if row["cores"] == cores]) for cores in budgets)
-    yield from Table(COLUMNS, cells).lines()
+    yield from Table((*COLUMNS, *(f"same {name}" for name in rows[0].get("dense", ()))), cells).lines()
     methods = len({row["method"].replace(f"_{row['cores']}", "_C") for row in rows})
     yield ""
     outcome = "passed" if verification["passed"] else "FAILED"
@@ -34,7 +50,34 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     agreements = [100 * row["top1_agreement"] for row in rows if row["top1_agreement"] is not None]
     error = max(row["max_error"] for row in rows)
     same = number(min(agreements, default=None), ".1f", " %")
-    return str(rows[0]["cores"]), f"{embedding:.6f}", f"{features:.6f}", f"{error:.2g}", same
+    heads = rows[0].get("dense", {})
+    dense = (f"{min(row['dense'][name] for row in rows):.4f}" for name in heads)
+    return str(rows[0]["cores"]), f"{embedding:.6f}", f"{features:.6f}", f"{error:.2g}", same, *dense
+
+
+def score_lines(points: Sequence[PointScores]) -> Iterator[str]:
+    """Scores on photos with right answers, a line for each core budget and image size."""
+    names = points[0].to_dict()
+    classes = list(names.get("iou", {}))[:CLASSES_SHOWN]
+    columns = [name for name in names if name in SCORES]
+    rows = []
+    for point in points:
+        values = point.to_dict()
+        by_class = (number(_percent(values["iou"][label]), ".1f", " %") for label in classes)
+        shown = (number(_shown(name, values[name]), *SCORES[name][1:]) for name in columns)
+        rows.append((str(point.point.cores), f"{point.point.image_size} px", *shown, *by_class))
+    yield from Table(("cores", "size", *(SCORES[name][0] for name in columns), *classes), tuple(rows)).lines()
+    left_out = len(names.get("iou", {})) - len(classes)
+    if left_out > 0:
+        yield f"  and {left_out} more classes: --json names them"
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _shown(name: str, value: float) -> float:
+    return value if name in ("rmse", "nll") else 100 * value
 
 
 def _range_warning(largest: float) -> Iterator[str]:

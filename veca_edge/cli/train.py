@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from veca_edge.cli.options import InputPath, Number, path_option
-from veca_edge.cli.progress import Stages, next_step, say
-from veca_edge.errors import VecaError, require
+from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
-from veca_edge.training.settings import load_recipe, render
+from veca_edge.training.settings import Recipe, load_recipe, render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
@@ -32,6 +32,7 @@ is held out for validation. It may also hold unlabelled/, photos that only a tea
 Examples:
   veca-edge train --data photos --output model.pt
   veca-edge train --data photos --output model.pt --config everyday-cpu --teacher mobilenetv2.npz
+  veca-edge train --data photos --masks people --output people.pt --init model.pt --set epochs=10
   veca-edge train --data photos --output tuned.pt --init model.pt --set epochs=10 --set optimizer.lr=1e-4
   veca-edge train --print-config --config everyday-cpu   # every setting with its explanation
   torchrun --nproc-per-node 2 -m veca_edge.cli.main train --data photos --output model.pt
@@ -67,6 +68,17 @@ EARLY = 0.05  # of the steps
     help="Learn from a teacher, too: the weights of a MobileNetV2 (.npz), an exported program (.pt2) or "
     "module:callable. The last two are code: use only teachers that you trust.",
 )
+@path_option(
+    "--masks",
+    is_input=True,
+    metavar="DIR",
+    help="Train a dense head along with the model, on photos with masks or values as for `veca-edge fit-head`.",
+)
+@click.option(
+    "--trust-teacher",
+    is_flag=True,
+    help="Run a teacher that is code although the recipe of --config names it, not this command line.",
+)
 @click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
     "--resume",
@@ -96,6 +108,7 @@ def command(
     config: str | None,
     assignments: tuple[str, ...],
     teacher: str | None,
+    trust_teacher: bool,
     print_config: bool,
     as_json: bool,
     **given: Any,
@@ -120,6 +133,8 @@ def command(
     for name in ("data", "output"):
         if given[name] is None:
             raise click.UsageError(f"Missing option '--{name}'.")
+    if config is not None and load_recipe(config).teacher.source == recipe.teacher.source and not teacher:
+        _ask_for_trust(recipe, trust_teacher)
     for module in ("torch", "cv2"):
         require(module, "train")
     from veca_edge.training.preparation import Listener
@@ -133,9 +148,30 @@ def command(
     if given["plot"] is not None:
         say(f"wrote {given['plot']}")
     if not as_json and outcome.stopped not in signal.Signals.__members__:
-        next_step(f"veca-edge convert {given['output']}")
+        next_step(command_line("convert", given["output"]))
     if outcome.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
+
+
+def _dense(figures: dict[str, float]) -> str:
+    if "rmse" in figures:
+        return f"RMSE {figures['rmse']:.4g}, within 1.25x {100 * figures['delta1']:.1f} %"
+    return f"mIoU {100 * figures['miou']:.1f} %, all but the first class {100 * figures['foreground']:.1f} %"
+
+
+def _ask_for_trust(recipe: Recipe, trusted: bool) -> None:
+    """Before a teacher runs that a recipe names: it is code, and recipes come from anywhere.
+
+    Raises:
+        VecaError: the answer is no, or there is nobody to ask.
+    """
+    if trusted or not recipe.teacher.is_code:
+        return
+    what = f"the recipe names the teacher {shown(recipe.teacher.source)}, which is code"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise VecaError(f"{what}: read it, and give --trust-teacher if you trust it")
+    if not click.confirm(f"{what} that this program would run. Do you trust it?", err=True):
+        raise VecaError("the teacher was not run, and nothing was trained: choose another with --teacher")
 
 
 class _Screen:
@@ -167,16 +203,31 @@ def _progress(at: Progress) -> str:
 def _figures(validation: dict[str, Any]) -> Iterator[str]:
     yield "top-1"
     for size, budgets in validation.items():
-        accuracies = " ".join(f"{cores}: {100 * figures['top1']:.1f} %" for cores, figures in budgets.items())
+        accuracies = " ".join(f"{cores}: {_main(figures)}" for cores, figures in budgets.items())
         yield f"{size} px ({accuracies})"
+
+
+def _main(figures: dict[str, float]) -> str:
+    """The figure that says most."""
+    if "rmse" in figures:
+        return f"RMSE {figures['rmse']:.3g}"
+    name, word = ("miou", "mIoU ") if "miou" in figures else ("top1", "")
+    return f"{word}{100 * figures[name]:.1f} %"
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     yield ""
     yield "pixels  cores   top-1  cross entropy"
+    dense = {}
     for size, budgets in outcome.validation.items():
         for cores, figures in budgets.items():
-            yield f"{size:>6}  {cores:>5}  {100 * figures['top1']:4.1f} %  {figures['loss']:13.3f}"
+            if "top1" in figures:
+                yield f"{size:>6}  {cores:>5}  {100 * figures['top1']:4.1f} %  {figures['loss']:13.3f}"
+            else:
+                dense[size, cores] = figures
+    if dense:
+        yield ""
+        yield from (f"{size} px, {cores} cores: {_dense(figures)}" for (size, cores), figures in dense.items())
     yield ""
     what = "finished" if outcome.finished else "stopped; the same command continues"
     if not outcome.finished and outcome.step < EARLY * outcome.steps:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -178,6 +180,8 @@ def convert(
     require("torch", "convert")
     for target in request.targets:
         require(*NEEDS[target])
+    if "coreml" in request.targets:
+        _check_writer()
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
     path = request.checkpoint or default_checkpoint_path()
@@ -193,6 +197,17 @@ def convert(
         outputs = _finished(drafts, request, path, progress)
         made.append(Conversion(target, outputs, perf_counter() - start))
     return tuple(made)
+
+
+def _check_writer() -> None:
+    """Refuse what coremltools could not finish: only its built packages have the part that writes weights."""
+    spec = find_spec("coremltools")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    if not any(any(Path(folder).glob("libmilstoragepython*")) for folder in folders):
+        raise VecaError(
+            f"coremltools only reads packages on {platform.system()} on {platform.machine()}, where it is not "
+            "built: write them with --target coreml on a Mac or on Linux on x86_64"
+        )
 
 
 def _announced(line: str, say: Say, progress: Progress) -> Progress:

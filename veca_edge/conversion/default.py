@@ -13,7 +13,7 @@ from pathlib import Path
 
 from veca_edge._version import __version__
 from veca_edge.errors import VecaError, require, shown
-from veca_edge.files import cache_folder, is_there, shortened
+from veca_edge.files import CACHE, cache_folder, is_there, shortened
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.reminder import Reminder
 from veca_edge.runtime import model as runtime
@@ -69,29 +69,37 @@ def default_model_path(
     with resources.as_file(resources.files("veca_edge.assets") / CHECKPOINT) as checkpoint:
         digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
         name = f"{checkpoint.stem}-{digest[:8]}-int8-{__version__}.pte"
-        path = cache_folder() / name
-        if not _usable(path, digest):
-            if check is not None:
-                _check(checkpoint, check)
-            path = _writable(cache_folder(), say) / name
-            _convert(checkpoint, path, say)
+        folder = cache_folder()
+        if folder is not None and _usable(folder / name, digest):
+            return folder / name
+        if check is not None:
+            _check(checkpoint, check)
+        path = _writable(folder, say) / name
+        _convert(checkpoint, path, say)
     return path
 
 
-def _writable(folder: Path, say: Callable[[str], None]) -> Path:
+def _writable(folder: Path | None, say: Callable[[str], None]) -> Path:
     """The cache folder if files can be made in it, else a temporary one that is removed when Python ends."""
+    reason = "there is no home folder for a cache"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        if folder is not None:
+            reason = f"cannot write into the cache folder {shortened(folder)}"
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
     except OSError as error:
+        reason += f" ({error.strerror})"
+    try:
         temporary = Path(tempfile.mkdtemp(prefix="veca-edge-"))
-        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-        say(
-            f"cannot write into the cache folder {shortened(folder)} ({error.strerror}): the model will be "
-            "converted again next time; the environment variable VECA_EDGE_CACHE names another folder"
-        )
-        return temporary
+    except OSError as error:
+        raise VecaError(f"{reason}, nor is there a temporary one: set {CACHE} to a folder ({error})") from None
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    say(
+        f"{reason}: the model will be converted again next time; the environment variable {CACHE} names another "
+        "folder"
+    )
+    return temporary
 
 
 def _check(checkpoint: Path, check: Callable[[tuple[int, ...], int], None]) -> None:
@@ -104,7 +112,10 @@ def _check(checkpoint: Path, check: Callable[[tuple[int, ...], int], None]) -> N
 
 def _usable(path: Path, digest: str) -> bool:
     """Whether a whole conversion of that checkpoint lies there; a damaged one is made again."""
-    if not is_there(path):
+    try:
+        if not is_there(path):
+            return False
+    except VecaError:  # a cache folder of somebody else
         return False
     if path.is_dir():
         raise VecaError(f"{path} is a folder where the converted model belongs: remove it")

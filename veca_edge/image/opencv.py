@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from veca_edge.arrays import Image
+from veca_edge.encoding import printable
 from veca_edge.errors import VecaError, require
 from veca_edge.image.formats import DEMUXERS
 
@@ -83,12 +85,32 @@ def open_capture(spec: str | int) -> Capture:
             NETWORK_TIMEOUT_MS,
         ]
         with _ffmpeg_may(NETWORK):
-            return _upright(cv2.VideoCapture(spec, cv2.CAP_FFMPEG, limits))
+            return _upright(cv2.VideoCapture(printable(spec), cv2.CAP_FFMPEG, limits))
     if Path(spec).is_char_device():
         return cv2.VideoCapture(spec)
     # Only ffmpeg: other backends take digits in a file name for a numbered sequence of images.
-    with _ffmpeg_may(LOCAL):
-        return _upright(cv2.VideoCapture(spec, cv2.CAP_FFMPEG))
+    with _ffmpeg_may(LOCAL), text_name(spec) as name:
+        return _upright(cv2.VideoCapture(name, cv2.CAP_FFMPEG))
+
+
+@contextmanager
+def text_name(path: str) -> Iterator[str]:
+    """A name for a file that is opened meanwhile: of bytes that are no text OpenCV dies, so there it is a link.
+
+    Raises:
+        VecaError: there is no place for a link.
+    """
+    if path == printable(path):
+        yield path
+        return
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            suffix = Path(path).suffix
+            link = Path(folder) / f"link{suffix if suffix.isascii() else ''}"
+            link.symlink_to(Path(path).absolute())
+            yield str(link)
+    except OSError as error:
+        raise VecaError(f"{path}: give it a name that is text ({error.strerror or error})") from None
 
 
 def _upright(capture: Any) -> Capture:

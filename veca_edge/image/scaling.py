@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float, Image
+from veca_edge.errors import is_installed
+
+_IMPORTING = Lock()
 
 
 @cache
 def opencv() -> Any:
     """OpenCV's module, or None where it is not installed."""
-    return import_module("cv2") if find_spec("cv2") else None
+    with _IMPORTING:  # cv2 does not bear it from two threads
+        return import_module("cv2") if is_installed("cv2") else None
 
 
 def averaged(image: Image, tall: int, wide: int) -> Image:

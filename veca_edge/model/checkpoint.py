@@ -4,6 +4,8 @@ A checkpoint is a `torch.save` dictionary: `student` (state dict) and `config`, 
 
     head           {"weight": (K, 2 D'), "bias": (K,)}, a linear classifier
     labels         K names
+    heads          {name: {"kind", "weight": (K k k, D'), "bias", "cells": k, "labels", "colours"
+                   | "unit", "range"}}, see `modelfile.heads`
     preprocessing  {"image_size": int, "fit": "crop" | "pad" | "stretch" | "keep", "mean": [3], "std": [3]}
 """
 
@@ -20,13 +22,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import write_whole
 from veca_edge.image.preprocessing import Preprocessing, check_whole_patches
 from veca_edge.model.config import VecaConfig
-from veca_edge.model.untrusted import load_untrusted, shown
+from veca_edge.model.safetensors import is_safetensors, read_safetensors
+from veca_edge.model.untrusted import load_untrusted
 from veca_edge.model.veca import Head, Veca
-from veca_edge.model.weights import check_shape, check_state, check_tensor, find_state, to_float32
+from veca_edge.model.weights import check_shape, check_state, check_tensor, to_float32
+from veca_edge.model.wrappers import find_state
+from veca_edge.modelfile.heads import DenseHead, read_tasks
 
 MAX_CLASSES = 1_000_000
 
@@ -41,6 +46,7 @@ class Checkpoint:
         head: {"weight": (K, 2 D'), "bias": (K,)} float32, or None.
         labels: K names of the head's classes, () without a head; names may repeat, as in ImageNet's.
         preprocessing: image_size (pixels), fit, mean and std (per channel, for pixel values in 0..1).
+        dense: heads for every patch, by name.
         digest: SHA-256 of the file's bytes, hexadecimal; "" for one that was never a file.
         path: where it was read from, or None.
     """
@@ -50,6 +56,7 @@ class Checkpoint:
     head: dict[str, Tensor] | None
     labels: tuple[str, ...]
     preprocessing: dict[str, Any]
+    dense: tuple[DenseHead, ...] = ()
     digest: str = ""
     path: Path | None = None
 
@@ -76,23 +83,25 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read and check a checkpoint; nothing in the file is executed.
 
     Args:
-        path: a published checkpoint, one of ours, or a bare state dict; wrapper prefixes on names are fine.
+        path: a published checkpoint, one of ours, a bare state dict or one in a trainer's dictionaries; or a
+            .safetensors file, or the index of several. Names that wrappers left are fine.
 
     Raises:
         VecaError: one line that names the file, what is wrong with it, and what to do.
     """
     path = Path(path)
     try:
-        data, digest = load_untrusted(path)
+        data, digest = read_safetensors(path) if is_safetensors(path) else load_untrusted(path)
         state = find_state(data)
         config = VecaConfig.from_published(_config_of(data), {k: tuple(v.shape) for k, v in state.items()})
         weights = check_state(state, config)
         head = _read_head(data.get("head"), config)
         labels = _read_labels(data.get("labels"), len(head["bias"]) if head else 0)
         preprocessing = _read_preprocessing(data.get("preprocessing"), config.patch_size)
+        dense = _read_dense(data.get("heads"), config)
     except VecaError as error:
         raise VecaError(f"{path}: {error}") from error
-    return Checkpoint(config, weights, head, labels, preprocessing, digest, path)
+    return Checkpoint(config, weights, head, labels, preprocessing, dense, digest, path)
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half: bool = True) -> None:
@@ -115,6 +124,10 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half:
     if head is not None:
         data["head"] = _stored(head, half)
         data["labels"] = list(_read_labels(checkpoint.labels, len(head["bias"])))
+    if checkpoint.dense:
+        stored = {head.task.name: head.task.to_dict() | _stored(_tensors(head), half) for head in checkpoint.dense}
+        _read_dense(stored, checkpoint.config)
+        data["heads"] = stored
     # Through memory: torch's own writer does not report a full disk as an ordinary error.
     buffer = io.BytesIO()
     torch.save(data, buffer)
@@ -154,6 +167,24 @@ def _read_head(head: Any, config: VecaConfig) -> dict[str, Tensor] | None:
     bias = check_tensor("head.bias", head["bias"]) if head.get("bias") is not None else torch.zeros(classes)
     check_shape("head.bias", bias, (classes,))
     return {"weight": to_float32("head.weight", weight), "bias": to_float32("head.bias", bias)}
+
+
+def _read_dense(heads: Any, config: VecaConfig) -> tuple[DenseHead, ...]:
+    if heads is None:
+        return ()
+    found = []
+    for task in read_tasks(heads):
+        name, values = f"heads.{task.name}", heads[task.name]
+        weight, bias = (check_tensor(f"{name}.{part}", values.get(part)) for part in ("weight", "bias"))
+        check_shape(f"{name}.weight", weight, (task.outputs, config.feature_dim))
+        check_shape(f"{name}.bias", bias, (task.outputs,))
+        arrays = to_float32(f"{name}.weight", weight).numpy(), to_float32(f"{name}.bias", bias).numpy()
+        found.append(DenseHead(task, *arrays))
+    return tuple(found)
+
+
+def _tensors(head: DenseHead) -> dict[str, Tensor]:
+    return {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
 
 
 def _read_labels(labels: Any, classes: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from veca_edge.errors import VecaError, shown
+from veca_edge.modelfile.manifest import LIMITS
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -25,18 +26,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "large": {"hidden_dim": 1024, "num_heads": 16, "num_layers": 24, "mlp_ratio": MLP_RATIO},
 }
 CUSTOM = "custom"
-
-# Generous upper bounds: a file that claims more is damaged or hostile, and must not cost memory to refuse.
-LIMITS = {
-    "hidden_dim": 16384,
-    "num_heads": 1024,
-    "num_layers": 256,
-    "ffn_dim": 131072,
-    "patch_size": 128,
-    "num_cores": 8192,
-    "chunk_size": 8192,
-    "output_dim": 65536,
-}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from veca_edge.errors import VecaError, shown
 from veca_edge.model.config import (
     FAMILIES,
-    LIMITS,
     MLP_RATIO,
     ROPE_BASE,
     Shapes,
@@ -17,6 +16,7 @@ from veca_edge.model.config import (
     default_weights,
     family_of,
 )
+from veca_edge.modelfile.manifest import LIMITS
 from veca_edge.numbers import finite
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""Finding a model's weights in a loaded checkpoint and checking them before anything is built from them."""
+"""Checking a checkpoint's weights before anything is built from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,46 +11,8 @@ from torch import Tensor
 from veca_edge.errors import VecaError, shown
 from veca_edge.model.config import VecaConfig, expected_shapes
 
-# Left on the names by DataParallel, by a wrapper that holds student and teacher, and by torch.compile.
-_PREFIXES = ("module.", "student.", "_orig_mod.")
-_KEY = "patch_embed.proj.weight"
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _SEVERAL = 3
-
-
-def find_state(data: Any) -> dict[str, Tensor]:
-    """The state dict inside a loaded checkpoint, prefixes removed: under `student`, or the dictionary itself.
-
-    Raises:
-        VecaError: no dictionary, no weights, names that collide, or an entry that is not an ordinary tensor.
-    """
-    if not isinstance(data, Mapping):
-        raise VecaError(f"not a checkpoint: holds a {type(data).__name__}, expected a dictionary with 'student'")
-    state = data.get("student", data)
-    if not isinstance(state, Mapping):
-        raise VecaError(f"'student' is a {type(state).__name__}, expected a state dict (names to tensors)")
-    if state is data and not any(isinstance(name, str) and strip_prefixes(name) == _KEY for name in data):
-        found = ", ".join(shown(name) for name in list(data)[:_SEVERAL]) or "nothing"
-        raise VecaError(f"not a VECA checkpoint: no 'student' and no model weights (found {found})")
-    result: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if not isinstance(name, str):
-            raise VecaError(f"weight name {shown(name)} is not text; save the model's state dict")
-        plain = strip_prefixes(name)
-        if plain in result:
-            raise VecaError(f"{shown(plain)} occurs twice, with different prefixes; save one state dict only")
-        if state is data and not isinstance(value, Tensor):
-            # Beside a bare state dict's weights: our own keys, or counters.
-            continue
-        result[plain] = check_tensor(plain, value)
-    return result
-
-
-def strip_prefixes(name: str) -> str:
-    """The published name behind any stack of wrapper prefixes."""
-    while name.startswith(_PREFIXES):
-        name = name[name.index(".") + 1 :]
-    return name
 
 
 def check_tensor(name: str, value: Any) -> Tensor:
@@ -84,7 +46,19 @@ def check_state(state: Mapping[str, Tensor], config: VecaConfig) -> dict[str, Te
         raise VecaError(f"weights that no VECA model has: {_several(unknown)}; use a VECA checkpoint")
     for name, shape in expected.items():
         check_shape(name, state[name], shape)
+    _check_sharing([state[name] for name in expected])
     return {name: to_float32(name, state[name]) for name in expected}
+
+
+def _check_sharing(tensors: Iterable[Tensor]) -> None:
+    """Whether each weight has values of its own: a copy of each would else take any multiple of the file's size."""
+    storages: dict[int, int] = {}
+    needed = 0
+    for tensor in tensors:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        needed += tensor.numel() * tensor.element_size()
+    if needed > sum(storages.values()):
+        raise VecaError("several weights are the same values in the file; save each on its own (tensor.clone())")
 
 
 def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -9,11 +9,26 @@ from typing import Any
 
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError, shown
-from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import MAX_IMAGE_SIZE, Preprocessing
+from veca_edge.modelfile.heads import DenseTask, read_tasks
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
 DEFAULT_MAX_PATCHES = 1024
+# Generous upper bounds of a model's sizes: a file that claims more is damaged or hostile, and must not cost memory
+# to refuse.
+LIMITS = {
+    "hidden_dim": 16384,
+    "num_heads": 1024,
+    "num_layers": 256,
+    "ffn_dim": 131072,
+    "patch_size": 128,
+    "num_cores": 8192,
+    "chunk_size": 8192,
+    "output_dim": 65536,
+}
+_LIMITS = LIMITS | {"feature_dim": LIMITS["output_dim"], "image_size": MAX_IMAGE_SIZE, "max_patches": 2**24}
+_BYTES = 2**40  # of a program, or its weights
 
 
 def elastic_method(kind: str, patches: int, max_patches: int) -> str:
@@ -50,6 +65,9 @@ class Manifest:
             with "about" saying what it was measured on; {} if it was not measured.
         precision: "int8", "int4" or "fp32" of "default", and of each linear layer that differs from it, by name;
             {} in older files, and where `quantization` says it all.
+        heads: the dense heads by name, each as `DenseTask.to_dict` writes it; {} in older files.
+        specification_digest: of a package: SHA-256 of its model specification with zeros in place of this digest,
+            hexadecimal; "" in older packages, and of files, whose program is one with its weights.
     """
 
     name: str
@@ -77,10 +95,18 @@ class Manifest:
     verification: Mapping[str, Any]
     quality: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=dict)
+    heads: Mapping[str, Any] = field(default_factory=dict)
+    specification_digest: str = ""
+
+    @property
+    def tasks(self) -> tuple[DenseTask, ...]:
+        """The dense heads, by name."""
+        return read_tasks(self.heads)
 
     def summary(self) -> dict[str, Any]:
-        """JSON values for people to read: everything, but of the verification only how it ended."""
+        """JSON values for people to read: all but the specification's digest; of the verification how it ended."""
         values: dict[str, Any] = json.loads(self.to_json())
+        values.pop("specification_digest", None)
         verification = values.pop("verification")
         values["verification"] = {
             k: verification[k] for k in ("passed", "tolerance", "images") if k in verification
@@ -90,6 +116,8 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as stored in a model file."""
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
+        if not self.specification_digest:
+            del values["specification_digest"]
         return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
 
     def size_buckets(self, kind: str) -> tuple[tuple[int, str], ...]:
@@ -117,16 +145,24 @@ class Manifest:
                 f"the file has format {shown(version)}, this veca-edge reads up to {FORMAT_VERSION}: update "
                 "veca-edge"
             )
-        values = {"quality": {}, "precision": {}} | values  # files of the first versions have none
+        values = {
+            "quality": {},
+            "precision": {},
+            "heads": {},
+            "specification_digest": "",
+        } | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
             raise VecaError(f"the manifest lacks {', '.join(missing)}")
         return cls(**{f.name: _checked(f.name, values[f.name]) for f in fields(cls)})
 
 
-_TEXTS = ("name", "target", "quantization", "family", "program_digest", "source_digest")
+_TEXTS = (
+    *("name", "target", "quantization", "family"),
+    *("program_digest", "source_digest", "specification_digest"),
+)
 _LISTS = {"budgets": int, "labels": str, "methods": str}
-_TABLES = ("made_with", "verification", "quality", "precision")
+_TABLES = ("made_with", "verification", "quality", "precision", "heads")
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -141,7 +177,9 @@ def _checked(name: str, value: Any) -> Any:
     elif name in _TABLES:
         ok = isinstance(value, dict) and _printable(value)
     else:
-        ok = type(value) is int and 0 < value < 2**40
+        ok = type(value) is int and 0 < value <= _LIMITS.get(name, _BYTES)
+    if ok and name == "heads":
+        read_tasks(value)
     if not ok:
         raise VecaError(f"the manifest's {name} is not valid: {shown(value)}")
     return value

@@ -1,24 +1,28 @@
 """Core ML packages made by `veca-edge convert`: an ML program with one function per budget, and our manifest.
 
-The manifest is the one of every model file, under `veca_edge.manifest` in the package's metadata. The weight file
-has no checksum of its own, so the manifest's `program_digest` is the digest of that file.
+The manifest is the one of every model file, under `veca_edge.manifest` in the package's metadata. Neither the
+weight file nor the specification has a checksum of its own, so the manifest holds a digest of each. The
+specification holds the manifest, so its digest is that of the bytes with zeros in the digest's place.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from veca_edge.documents import parse_json
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlprogram.package import Feature, Package, open_package
 from veca_edge.modelfile.mlprogram.program import Function
 
 MANIFEST_KEY = "veca_edge.manifest"
+NO_DIGEST = "0" * 64  # where a specification's digest will stand
 NAMES_KEY = "veca_edge.names"  # full names of the program's values by the short ones that it uses
 TARGET = "coreml"
 MinimumTarget = Literal["iOS18", "iOS17"]  # the oldest system that is to run a package
@@ -105,6 +109,28 @@ def find_manifest(package: Package) -> Manifest | None:
     return manifest
 
 
+def sealed(specification: bytes) -> tuple[bytes, str]:
+    """A specification whose manifest has `NO_DIGEST` for its digest, with that in its place; and it."""
+    digest = hashlib.sha256(specification).hexdigest()
+    return specification.replace(NO_DIGEST.encode(), digest.encode(), 1), digest
+
+
+def _check_specification(package: Package, manifest: Manifest) -> None:
+    """Whether the specification is the one that was verified; of older packages that cannot be told."""
+    digest = manifest.specification_digest
+    if not digest:
+        warnings.warn(
+            f"{package.path}: made by an older veca-edge, without a checksum of its program, so that damage there "
+            "would go unnoticed: convert the checkpoint again",
+            VecaWarning,
+            stacklevel=4,
+        )
+        return
+    found = package.specification.read_bytes()
+    if hashlib.sha256(found.replace(digest.encode(), NO_DIGEST.encode(), 1)).hexdigest() != digest:
+        raise VecaError("its program is damaged (its digest differs): copy or convert it again")
+
+
 def full_names(package: Package) -> Mapping[str, str]:
     """What the values of a program are called by people, by the names that the program uses; {} in other packages.
 
@@ -135,6 +161,7 @@ def _check(package: Package, manifest: Manifest) -> None:
     files = list(package.weights.values())
     if len(files) != 1 or files[0].size != manifest.program_size or files[0].digest() != manifest.program_digest:
         raise VecaError("its weights are damaged (their digest differs): copy or convert it again")
+    _check_specification(package, manifest)
 
 
 def _cores_of(function: str, manifest: Manifest) -> int:
@@ -154,6 +181,7 @@ def _check_outputs(package: Package, function: str, manifest: Manifest) -> None:
         EMBEDDING: (1, manifest.feature_dim),
         FEATURES: (1, rows * columns, manifest.feature_dim),
     }
+    expected |= {task.name: (1, rows * columns, task.outputs) for task in manifest.tasks}
     if manifest.labels:
         expected |= {LABEL: (), PROBABILITIES: ()} if LABEL in shapes else {LOGITS: (1, len(manifest.labels))}
     if shapes != expected:

@@ -3,6 +3,7 @@
 ExecuTorch reads the program at the front and ignores what follows; every ZIP reader finds the archive at the end:
 
     model.pte = program | manifest.json  cores.npy  coordinates.npy  [head_weight.npy  head_bias.npy]
+                [heads/NAME_weight.npy  heads/NAME_bias.npy ...]
 
 so one file goes into an app, and `unzip -p model.pte manifest.json` shows what it is.
 """
@@ -22,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
-from veca_edge.files import is_regular, is_there, replacing, shortened
+from veca_edge.errors import VecaError, shown
+from veca_edge.files import ZIP_ERRORS, is_regular, is_there, regular_file, replacing, shortened
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 
 TARGET = "executorch"
@@ -63,6 +64,7 @@ class ModelFile:
         cores: float32 (M, D), the core tokens in order.
         coordinates: float32 (M, 2), their raw positions (before tanh).
         head: the classifier, or None.
+        dense: the heads for every patch, by name.
         digest: SHA-256 of the whole file, hexadecimal; "" for one that was not read from a disk.
     """
 
@@ -71,6 +73,7 @@ class ModelFile:
     cores: Float
     coordinates: Float
     head: Head | None
+    dense: tuple[DenseHead, ...] = ()
     digest: str = ""
 
 
@@ -128,6 +131,9 @@ def write_archive(file: ModelFile, path: Path) -> None:
         if file.head is not None:
             archive.writestr("head_weight.npy", _npy(file.head.weight))
             archive.writestr("head_bias.npy", _npy(file.head.bias))
+        for dense in file.dense:
+            archive.writestr(f"heads/{dense.task.name}_weight.npy", _npy(dense.weight))
+            archive.writestr(f"heads/{dense.task.name}_bias.npy", _npy(dense.bias))
     with path.open("rb+") as out:
         os.fsync(out.fileno())
 
@@ -146,13 +152,29 @@ def read_model_file(path: str | Path) -> ModelFile:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read_archive(path, archive)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except OSError as error:
+        raise VecaError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ZIP_ERRORS as error:
         raise VecaError(
-            f"{path}: no veca-edge manifest ({error}): it is cut off, or was made by another tool; "
+            f"{path}: no veca-edge manifest ({str(error)[:80]}): it is cut off, or was made by another tool; "
             "convert the checkpoint again with `veca-edge convert`"
         ) from None
-    except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise VecaError(f"{path}: cannot be read: {error}") from None
+
+
+def read_program(file: ModelFile) -> bytes:
+    """The program's bytes, compared with the manifest's digest once more: native code trusts them.
+
+    Raises:
+        VecaError: the file has changed since it was read, or is gone.
+    """
+    try:
+        with regular_file(file.path).open("rb") as stream:
+            data = stream.read(file.manifest.program_size)
+    except OSError as error:
+        raise VecaError(f"{file.path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(data).hexdigest() != file.manifest.program_digest:
+        raise VecaError(f"{file.path}: changed while it was loaded: load it again")
+    return data
 
 
 def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
@@ -169,11 +191,17 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
                 _array(archive, "head_bias.npy", shape[:1]),
             )
             head = Head(weight, bias)
+        dense = tuple(_dense_head(archive, task, manifest.feature_dim) for task in manifest.tasks)
         _check_manifest(manifest)
         digest = _check_program(path, manifest)
     except VecaError as error:
         raise VecaError(f"{path}: {error}") from None
-    return ModelFile(path, manifest, cores, coordinates, head, digest)
+    return ModelFile(path, manifest, cores, coordinates, head, dense, digest)
+
+
+def _dense_head(archive: zipfile.ZipFile, task: DenseTask, width: int) -> DenseHead:
+    weight = _array(archive, f"heads/{task.name}_weight.npy", (task.outputs, width))
+    return DenseHead(task, weight, _array(archive, f"heads/{task.name}_bias.npy", (task.outputs,)))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -188,12 +216,17 @@ def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Float
     data = _member(archive, name)
     if not 0 <= len(data) - 4 * math.prod(shape) <= NPY_HEADER:
         raise VecaError(f"{name} does not fit the manifest")
+    stream = io.BytesIO(data)
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+        # The header first: numpy would allocate what it claims.
+        np.lib.format.read_magic(stream)
+        found, transposed, dtype = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:  # numpy's header parser raises whatever the damage leads to
-        raise VecaError(f"{name} cannot be read: {error!r:.80}") from None
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
+        raise VecaError(f"{name} cannot be read: {shown(str(error), 80)}") from None
+    values = data[stream.tell() :]
+    if found != shape or transposed or dtype != np.float32 or len(values) != 4 * math.prod(shape):
         raise VecaError(f"{name} does not fit the manifest")
+    array: Float = np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
     if not np.isfinite(array).all():
         raise VecaError(f"{name} holds values that are not numbers")
     return array

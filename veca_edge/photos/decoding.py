@@ -19,6 +19,7 @@ from veca_edge.runtime.threads import default_threads
 AHEAD = 4  # photos per thread that are decoded before they are asked for
 
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -37,33 +38,40 @@ def readable(
     Yields:
         In the order of `paths`: a photo's index and what `prepare` returned.
     """
+    return loaded(paths, lambda path: prepare(read_image(path)), say, threads)
+
+
+def loaded(
+    items: Sequence[S], load: Callable[[S], T], say: Say, threads: int | None = None
+) -> Generator[tuple[int, T]]:
+    """The same for anything that is read from files: an item's index and what `load` made of it."""
     with Skipped(say) as skipped:
-        for index, result in enumerate(_decoded(paths, prepare, threads or default_threads())):
+        for index, result in enumerate(_decoded(items, load, threads or default_threads())):
             if isinstance(result, VecaError):
                 skipped(result)
             else:
                 yield index, result
 
 
-def _decoded(paths: Sequence[Path], prepare: Callable[[Image], T], threads: int) -> Iterator[T | VecaError]:
-    """For every path what `prepare` returned, or why there is nothing."""
+def _decoded(items: Sequence[S], load: Callable[[S], T], threads: int) -> Iterator[T | VecaError]:
+    """For every item what `load` returned, or why there is nothing."""
 
-    def work(path: Path) -> T | VecaError:
+    def work(item: S) -> T | VecaError:
         try:
-            return prepare(read_image(path))
+            return load(item)
         except VecaError as error:
             return error
 
     quiet_opencv()  # here, because two threads cannot import OpenCV for the first time at once
-    rest = iter(paths)
+    rest = iter(items)
     with ThreadPoolExecutor(threads, "decode") as pool:
         waiting: deque[Future[T | VecaError]] = deque(
-            pool.submit(work, path) for path in islice(rest, AHEAD * threads)
+            pool.submit(work, item) for item in islice(rest, AHEAD * threads)
         )
         try:
             while waiting:
                 yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, path) for path in islice(rest, 1))
+                waiting.extend(pool.submit(work, item) for item in islice(rest, 1))
         finally:
             for future in waiting:
                 future.cancel()

@@ -58,7 +58,7 @@ def load_photos(parts: list[Photos], side: int, say: Say, progress: Progress = l
         VecaError: none can be read, or they would not fit into memory.
     """
     photos = joined(parts)
-    _check_memory(len(photos), side)
+    check_memory(len(photos), side)
     square = Preprocessing(image_size=side)
 
     def prepare(image: Image) -> Image:
@@ -77,9 +77,9 @@ def load_photos(parts: list[Photos], side: int, say: Say, progress: Progress = l
     return PhotoStore(pixels[: len(kept)], torch.from_numpy(chosen.targets), chosen.digest(side))
 
 
-def _check_memory(count: int, side: int) -> None:
+def check_memory(count: int, side: int, bytes_each: int = 3) -> None:
     """Refuse before allocating: an overcommitted allocation would only fail when it is filled."""
-    need = count * 3 * side * side
+    need = count * bytes_each * side * side
     try:
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this system

@@ -29,6 +29,11 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule(("view",), "a window, --serve or --save", lambda run: run.request.is_drawn),
+    Rule(
+        ("head",),
+        "--save-masks, a window, --serve, or --save and --view masks",
+        lambda run: run.request.shows_masks or run.request.save_masks is not None,
+    ),
     Rule(("stream", *FOR_FIXED, *FOR_AUTO, "target_fps"), "a video or a camera", lambda run: run.source.continuous),
     Rule(("loop",), "files", lambda run: not run.source.live),
     Rule(("retry",), "a camera or a live address", lambda run: run.source.live),

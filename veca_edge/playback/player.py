@@ -21,7 +21,8 @@ from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary, Tally, ms
-from veca_edge.playback.viewer import HELP, ViewState, apply_key
+from veca_edge.playback.target_files import MaskWriter
+from veca_edge.playback.viewer import ViewState, apply_key, help_lines
 from veca_edge.playback.views import Renderer
 from veca_edge.playback.writers import VideoWriter, save_png
 from veca_edge.runtime.result import Prediction, Result, computed_patches
@@ -119,6 +120,8 @@ class Player:
         self._point: OperatingPoint | None = None
         self._video: VideoWriter | None = None
         self._log: LineWriter | None = None
+        self._masks: MaskWriter | None = None
+        self._head = state.head  # of the masks that are saved: those of one head, whichever is on show
         self._always_drawn = window is not None or request.save is not None
         self._renderer = Renderer() if self._always_drawn or remote is not None else None
 
@@ -142,6 +145,8 @@ class Player:
             with ExitStack() as files:
                 if self._request.log is not None:
                     self._log = files.enter_context(LineWriter(self._request.log, mark="latency_ms"))
+                if self._request.save_masks is not None:
+                    self._masks = MaskWriter(self._request.save_masks, self._head, self._source.continuous)
                 if self._request.save is not None:
                     fps = self._thinner.rate or self._source.fps or DEFAULT_FPS
                     self._video = files.enter_context(VideoWriter(self._request.save, fps))
@@ -175,6 +180,8 @@ class Player:
         self._tally.add(result, top[0] if top else None)
         if self._log is not None:
             self._log.write(log_record(frame, result))
+        if self._masks is not None:
+            self._masks.write(frame, result.dense[self._head])
         self._tell(frame, result, top)
         if self._renderer is not None:
             self._present(self._renderer, frame, result, top)
@@ -201,9 +208,8 @@ class Player:
             hud, picture = self._hud(result), None
             if self._always_drawn or (self._remote is not None and self._remote.watched):
                 # The page of a remote has its own place for the numbers.
-                picture = renderer.render(
-                    self._state.view, frame.image, result, hud if self._always_drawn else None
-                )
+                drawn = hud if self._always_drawn else None
+                picture = renderer.render(self._state.view, frame.image, result, drawn, self._state.head)
             if picture is not None and not self._state.paused:
                 self._record(picture, frame)
             if self._window is not None and picture is not None:
@@ -236,7 +242,7 @@ class Player:
 
     def _interact(self, window: Screen, renderer: Renderer, picture: Image) -> None:
         """Show a picture and obey a key."""
-        window.show(renderer.add_lines(picture, HELP) if self._state.help else picture)
+        window.show(renderer.add_lines(picture, help_lines(self._state)) if self._state.help else picture)
         self._state = apply_key(self._state, window.key(NAP if self._state.paused else 0.001))
         if self._state.snapshot:
             self._state = replace(self._state, snapshot=False)
@@ -284,6 +290,7 @@ class Player:
             self._ended = "frames"
         written = [self._video.path] if self._video is not None and self._video.frames else []
         written += [self._log.path] if self._log is not None and self._log.lines else []
+        written += [self._masks.folder] if self._masks is not None and self._masks.files else []
         return Summary(
             self._tally.frames,
             seconds,
@@ -324,7 +331,12 @@ def log_record(frame: Frame, result: Result) -> dict[str, Any]:
         "keyframe": result.keyframe,
         "oldest": result.oldest,
         "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
-    } | governed(result)
+    } | (dense_record(result) | governed(result))
+
+
+def dense_record(result: Result) -> dict[str, Any]:
+    """For the log what each dense head says in all: shares of the picture, or values; nothing without heads."""
+    return {"dense": {name: dense.summary() for name, dense in result.dense.items()}} if result.dense else {}
 
 
 def governed(result: Result) -> dict[str, Any]:
@@ -352,7 +364,7 @@ def hud_lines(result: Result) -> tuple[str, ...]:
     if state is not None and state.low_power:
         words.append("low-power mode")
     device = ", ".join(words) or "no sensors"
-    return (f"auto, {round(result.point.rate, 1):g} fps: {device}", result.reason)
+    return (f"auto, {result.point.fps} fps: {device}", result.reason)
 
 
 @contextmanager

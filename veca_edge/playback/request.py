@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from veca_edge.camera.addresses import masked
 from veca_edge.camera.sources import check_there, looks_like_source
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import check_target, existing, expanded, is_there, same_file, shortened
 from veca_edge.image.preprocessing import check_whole_patches
+from veca_edge.modelfile.heads import DenseTask
+from veca_edge.playback.target_files import check_mask_folder, check_saved
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
 from veca_edge.requests import given_options
-from veca_edge.runtime.model import Model, checked_budget
+from veca_edge.runtime.model import Model, checked_budget, looks_like_model
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
@@ -40,9 +44,12 @@ class RunRequest:
         battery, thermal, low_power: what to assume instead of what the sensors say; None and False for nothing.
         image_size: model input in pixels, None for the model's own.
         view: what to draw, one of `VIEWS`.
+        head: the dense head that masks are of; None for the model's first.
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
+        allow_host: names beside its own by which browsers may call this machine there, see `parse_host`.
         save, log: a video of what is shown, and a file of JSON lines.
+        save_masks: a folder for what the head says of each frame, as pictures.
         frames: stop after this many, None for all.
         fps_limit: most frames per second, None for no limit.
         stream: compute only what changed, where frames follow each other.
@@ -67,11 +74,14 @@ class RunRequest:
     low_power: bool = False
     image_size: int | None = None
     view: str = VIEWS[0]
+    head: str | None = None
     headless: bool = False
     serve: Address | None = None
     token: str | None = None
+    allow_host: tuple[str, ...] = ()
     save: Path | None = None
     log: Path | None = None
+    save_masks: Path | None = None
     frames: int | None = None
     fps_limit: float | None = None
     stream: bool = True
@@ -102,24 +112,35 @@ class RunRequest:
         """Whether anyone sees what is drawn."""
         return not self.headless or self.serve is not None or self.save is not None
 
+    @property
+    def shows_masks(self) -> bool:
+        """Whether anyone can see the masks of a head."""
+        return not self.headless or self.serve is not None or (self.save is not None and self.view == "masks")
+
     def thins(self, fps: float | None) -> bool:
         """Whether frames of a source with this rate (None: unknown) are left out for the target."""
         return self.target_fps is not None and (fps is None or fps > FASTER * self.target_fps)
 
-    def check_model(self) -> None:
+    def check_kinds(self) -> None:
+        """Raise a VecaError if model and source are taken for each other."""
+        if self.source is not None and looks_like_model(expanded(self.source)):
+            name = quote(shortened(Path(self.source)))
+            raise VecaError(f"{name} holds a model, not pictures: did you mean `veca-edge run {name}`?")
+        if self.model is not None:
+            self._check_model(self.model)
+
+    def _check_model(self, model: Path) -> None:
         """Raise a VecaError if what was given as model names pictures or a film."""
-        if self.model is None:
-            return
-        text = str(self.model)
+        text = str(model)
         given = re.fullmatch(r"(?:--)?(source|camera)=(.*)", text)
-        if given and not is_there(self.model):
+        if given and not is_there(model):
             raise VecaError(f"there is no model {masked(text)}: did you mean --{given[1]} {masked(given[2])}?")
-        if text.isdecimal() and not is_there(self.model):
+        if text.isdecimal() and not is_there(model):
             raise VecaError(f"there is no model {text}: did you mean --camera {text}?")
         if "://" in text or ":/" in text:
             raise VecaError(f"{masked(text)} is an address, not a model: did you mean --source?")
-        if looks_like_source(expanded(self.model)):
-            name = shortened(self.model)
+        if looks_like_source(expanded(model)):
+            name = quote(shortened(model))
             raise VecaError(f"{name} holds pictures, not a model: did you mean --source {name}?")
 
     def check_there(self) -> None:
@@ -136,10 +157,32 @@ class RunRequest:
         if self.image_size is not None:
             check_whole_patches(self.image_size, patch_size)
 
+    def check_heads(self, tasks: Sequence[DenseTask]) -> str | None:
+        """The head whose masks are shown and saved, of a model with these; None without any.
+
+        Raises:
+            VecaError: masks are asked for and there are none, or they cannot be saved.
+        """
+        names = [task.name for task in tasks]
+        asked = "--view masks" if self.view == "masks" else self.given(("head", "save_masks"))
+        if asked and not names:
+            raise VecaError(
+                f"{asked} needs a model with a dense head, and this one has none: make one with `veca-edge "
+                "fit-head --task segmentation`, and convert what it writes"
+            )
+        if self.head is not None and self.head not in names:
+            raise VecaError(f"this model has no head {shown(self.head)}: use {' or '.join(names)}")
+        task = next((task for task in tasks if self.head in (None, task.name)), None)
+        if self.save_masks is not None and task is not None:
+            check_saved(task)
+        return None if task is None else task.name
+
     def check_outputs(self) -> None:
         """Raise a VecaError for outputs that cannot be written or would overwrite an input."""
         if self.save is not None:
             check_video_path(self.save)
+        if self.save_masks is not None:
+            check_mask_folder(self.save_masks)
         named = {"save": self.save, "log": self.log}
         outputs = {name: check_target(path) for name, path in named.items() if path is not None}
         if len(outputs) == 2 and same_file(*outputs.values()):

@@ -16,7 +16,6 @@ from veca_edge.playback.request import RunRequest
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState, Window, check_window
-from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.model import Model
 
@@ -48,7 +47,7 @@ def run(
         VecaError: something in the request cannot be had.
         StreamError: the source went away, or a file could not be written.
     """
-    request.check_model()
+    request.check_kinds()
     request.check_outputs()
     request.check_there()  # said before a package that is missing
     require("cv2", "run")
@@ -89,7 +88,7 @@ def _web_view(request: RunRequest, say: Say, stack: ExitStack) -> WebView | None
         return None
     from veca_edge.playback.web.server import WebView
 
-    web = stack.enter_context(WebView(request.serve, request.token, say))
+    web = stack.enter_context(WebView(request.serve, request.token, say, request.allow_host))
     say(f"watch at {web.url}")
     return web
 
@@ -114,6 +113,7 @@ def _play(
     web: WebView | None,
     stack: ExitStack,
 ) -> Summary:
+    head = request.check_heads(model.tasks) or ""
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
     check_effects(request, source, model.streams, auto)
@@ -131,13 +131,19 @@ def _play(
     if not request.headless and web is None:
         window = Window()
         stack.callback(window.close)
+    heads = tuple(task.name for task in model.tasks)
+    state = ViewState(
+        *(None if auto else chosen[0], model.budgets, request.view), auto=auto, heads=heads, head=head
+    )
     if web is not None:
-        web.board.begin(Choices(model.name, source.name, model.budgets, auto, bool(request.alternating), VIEWS))
+        alternating = bool(request.alternating)
+        web.board.begin(
+            Choices(model.name, source.name, model.budgets, auto, alternating, state.views, state.heads)
+        )
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
     # Beside a window or lines about single images a bar would be in the way.
     barred = window is None and source.continuous
     advance = stack.enter_context(meter(source.name, total if barred else None))
-    state = ViewState(None if auto else chosen[0], model.budgets, request.view, auto=auto)
     player = Player(runner, source, state, request, window, show, say, advance, None if web is None else web.board)
     with stop_on_signals(player.stop):
         return player.run()

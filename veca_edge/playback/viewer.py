@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require, shown
-from veca_edge.playback.views import VIEWS
+from veca_edge.playback.views import views_for
 
 TITLE = "veca-edge"
 ESCAPE = 27
@@ -18,6 +18,7 @@ HELP = (
     ("+  -", "more or fewer cores"),
     ("a", "cores chosen by the device's state"),
     ("v", "next view"),
+    ("n", "masks of the next head"),
     ("space", "pause"),
     ("s", "save a snapshot"),
     ("h", "this help"),
@@ -32,8 +33,10 @@ class ViewState:
     Attributes:
         cores: one of `budgets`, or None if the model chooses.
         budgets: core counts on offer, ascending.
-        view: one of `VIEWS`.
+        view: one of `views`.
         auto: whether the model can choose.
+        heads: the dense heads that "masks" can show.
+        head: the one that it shows; "" without any.
         snapshot: the picture on show is to be saved (whoever saves it sets this back).
     """
 
@@ -45,13 +48,22 @@ class ViewState:
     snapshot: bool = False
     quit: bool = False
     auto: bool = False
+    heads: tuple[str, ...] = ()
+    head: str = ""
 
     def __post_init__(self) -> None:
-        if self.view not in VIEWS:
-            raise VecaError(f"unknown view {shown(self.view)}: use {', '.join(VIEWS)}")
+        if self.view not in self.views:
+            raise VecaError(f"unknown view {shown(self.view)}: use {', '.join(self.views)}")
+        if self.head not in (self.heads or ("",)):
+            raise VecaError(f"unknown head {shown(self.head)}: this model has {', '.join(self.heads) or 'none'}")
         if self.cores not in self.budgets and not (self.auto and self.cores is None):
             offered = ", ".join(map(str, self.budgets))
             raise VecaError(f"{self.cores} cores: this model offers {offered}")
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that this model has something for."""
+        return views_for(self.heads)
 
 
 def apply_key(state: ViewState, key: int) -> ViewState:
@@ -65,7 +77,9 @@ def apply_key(state: ViewState, key: int) -> ViewState:
     if key == ord("a") and state.auto:
         return replace(state, cores=None)
     if key == ord("v"):
-        return replace(state, view=VIEWS[(VIEWS.index(state.view) + 1) % len(VIEWS)])
+        return replace(state, view=_next(state.views, state.view))
+    if key == ord("n") and state.heads:
+        return replace(state, view="masks", head=_next(state.heads, state.head))
     if key == ord(" "):
         return replace(state, paused=not state.paused)
     if key == ord("h"):
@@ -73,6 +87,16 @@ def apply_key(state: ViewState, key: int) -> ViewState:
     if key == ord("s"):
         return replace(state, snapshot=True)
     return state
+
+
+def help_lines(state: ViewState) -> list[tuple[str, str]]:
+    """Keys and what they do: those that do something here."""
+    idle = {"n"} if len(state.heads) < 2 else set()
+    return [line for line in HELP if line[0] not in idle]
+
+
+def _next(choices: tuple[str, ...], now: str) -> str:
+    return choices[(choices.index(now) + 1) % len(choices)]
 
 
 def _step(state: ViewState, by: int) -> ViewState:

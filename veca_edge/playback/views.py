@@ -8,14 +8,18 @@ import numpy as np
 
 from veca_edge.arrays import Image
 from veca_edge.playback.drawing import Box, clip_box
+from veca_edge.playback.legend import draw_legend
+from veca_edge.playback.masks import paint_dense
 from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
 from veca_edge.playback.painting import FeaturePainter, paint_core_attention
 from veca_edge.playback.text import Pen
+from veca_edge.runtime.dense import DenseResult
 from veca_edge.runtime.result import Result
 
 Mix = Callable[[Image, Image], Image]
-VIEWS = ("labels", "features", "attention", "change", "plain")
+VIEWS = ("labels", "masks", "features", "attention", "change", "plain")
 LABELS_SHOWN = 3
+NO_MASKS = [("masks", "this model has no dense head: `veca-edge fit-head --task segmentation` makes one")]
 NO_ATTENTION = [("attention", "this model file does not compute it: use a .pte file")]
 _OUTSIDE = 0.45  # brightness of what the model did not see
 
@@ -27,26 +31,35 @@ class Renderer:
         self._pen = Pen()
         self._painter = FeaturePainter()
 
-    def render(self, view: str, image: Image, result: Result, hud: Hud | None = None) -> Image:
+    def render(
+        self, view: str, image: Image, result: Result, hud: Hud | None = None, head: str | None = None
+    ) -> Image:
         """A new picture of the size of `image` (H, W, 3) uint8 RGB, which stays as it is.
 
         Args:
             view: one of VIEWS.
             hud: numbers to show at the top left, if any.
+            head: the dense head that "masks" shows; None for the first.
         """
         picture: Image
+        dense = _dense(result, head) if view == "masks" else None
         if view == "features":
             picture = features_view(image, self._painter.paint(result.features), result.crop)
         elif view == "attention" and result.core_attention is not None:
             picture = attention_view(image, paint_core_attention(result.core_attention), result.crop)
         elif view == "change":
             picture = change_view(image, result)
+        elif dense is not None:
+            picture = masks_view(image, dense)
+            draw_legend(picture, dense, dense.task.name if len(result.dense) > 1 else "", self._pen)
         else:
             picture = image.copy()
         if view == "labels":
             mark_crop(picture, result.crop)
         if view == "attention" and result.core_attention is None:
             draw_lines(picture, NO_ATTENTION, self._pen)
+        if view == "masks" and dense is None:
+            draw_lines(picture, NO_MASKS, self._pen)
         if view == "labels" and result.logits is not None:
             draw_labels(picture, result.top(LABELS_SHOWN), self._pen)
         if hud is not None:
@@ -108,12 +121,40 @@ def change_view(image: Image, result: Result) -> Image:
     return _over_crop(image, marks, result.crop, cv2.INTER_NEAREST, mix)
 
 
+def masks_view(image: Image, dense: DenseResult) -> Image:
+    """The frame with a dense head's classes or values over it."""
+    picture, (x, y, width, height) = _dimmed(image), clip_box(dense.crop, image.shape[1], image.shape[0])
+    if width and height:
+        seen = picture[y : y + height, x : x + width]
+        seen[:] = image[y : y + height, x : x + width]
+        paint_dense(seen, dense, (x - dense.crop[0], y - dense.crop[1], width, height))
+    return picture
+
+
+def views_for(heads: Sequence[str]) -> tuple[str, ...]:
+    """The views of a model with these dense heads."""
+    return tuple(view for view in VIEWS if heads or view != "masks")
+
+
+def _dense(result: Result, head: str | None) -> DenseResult | None:
+    """What this head says, or the first one if there is none of this name; None without any."""
+    return result.dense.get(head or "", next(iter(result.dense.values()), None))
+
+
+def _dimmed(image: Image) -> Image:
+    """The frame as it looks where the model saw nothing."""
+    import cv2
+
+    dimmed: Image = cv2.convertScaleAbs(image, alpha=_OUTSIDE)
+    return dimmed
+
+
 def _over_crop(image: Image, colours: Image, crop: Box, method: int, mix: Mix) -> Image:
     """Lay colours (rows, columns, 3) over `crop`, which may reach past the image; dim the rest."""
     import cv2
 
     x, y, width, height = clip_box(crop, image.shape[1], image.shape[0])
-    picture: Image = cv2.convertScaleAbs(image, alpha=_OUTSIDE)
+    picture = _dimmed(image)
     if not width or not height:
         return picture
     paint: Image = cv2.resize(colours, (crop[2], crop[3]), interpolation=method)

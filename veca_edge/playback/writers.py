@@ -13,7 +13,7 @@ import numpy as np
 from veca_edge.arrays import Image
 from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import check_target, shortened
-from veca_edge.image.opencv import FORMAT, open_capture, quiet_opencv
+from veca_edge.image.opencv import FORMAT, open_capture, quiet_opencv, text_name
 
 # What OpenCV's wheels can encode everywhere; they carry no H.264 encoder. MPEG-4 Part 2 in .mp4 plays in
 # VLC, QuickTime, Windows and ffmpeg, but not in browsers: for those there is VP8 in .webm.
@@ -52,6 +52,11 @@ class PendingFile:
 
     def keep(self) -> None:
         """Give the file its real name; a StreamError if that fails."""
+        try:
+            check_target(self.target)
+        except VecaError as error:
+            self.discard()
+            raise StreamError(str(error)) from None
         try:
             self.path.replace(self.target)
         except OSError as error:
@@ -126,7 +131,8 @@ class VideoWriter:
 
         suffix = self.path.suffix.lower()
         codec = cv2.VideoWriter.fourcc(*CODECS[suffix])
-        encoder = cv2.VideoWriter(str(self._file.path), cv2.CAP_FFMPEG, codec, self.fps, size)
+        with text_name(str(self._file.path)) as name:
+            encoder = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self.fps, size)
         if not encoder.isOpened():
             self._file.check_room()
             raise VecaError(f"this OpenCV cannot encode {suffix} at {size[0]}x{size[1]} pixels")

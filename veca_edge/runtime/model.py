@@ -5,27 +5,37 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 from time import perf_counter
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
+from zipfile import ZipFile
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require, shown
-from veca_edge.files import is_package, is_there
+from veca_edge.files import ZIP_ERRORS, is_package, is_regular, is_there
 from veca_edge.governor.quality import QualityTable
-from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Box, Preprocessing
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.numbers import counted, whole
-from veca_edge.runtime.engines.engine import ComputeUnits, Engine
+from veca_edge.runtime.dense import DenseResult, dense_result
+from veca_edge.runtime.engines.engine import ComputeUnits, Encoded, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.runtime.streaming.stream import StepEngine, Stream
+from veca_edge.runtime.turns import Turns
+
+if TYPE_CHECKING:
+    from veca_edge.model.checkpoint import Checkpoint
 
 
 class Model:
     """One set of weights that runs at every core budget and image size.
 
-    Not thread-safe: one call at a time.
+    Calls and streams from several threads take turns.
+
+    Attributes:
+        turns: to be held while the model computes and the engine's answer is copied.
     """
 
     def __init__(
@@ -39,10 +49,14 @@ class Model:
         head: Head | None = None,
         quality: QualityTable | None = None,
         digest: str = "",
+        tasks: tuple[DenseTask, ...] = (),
+        dense: tuple[DenseHead, ...] = (),
     ) -> None:
         """Args:
         quality: what each run configuration is worth, None if unknown.
         digest: SHA-256 of the file, hexadecimal.
+        tasks: what the dense heads say, those that the engine computes as well.
+        dense: the dense heads that are computed here.
         """
         self.name = name
         self.quality = quality
@@ -52,8 +66,11 @@ class Model:
         self.patch_size = patch_size
         self.budgets = budgets
         self.labels = labels
+        self.tasks = tasks
+        self.dense_heads = dense
         self._head = head
         self._closed = False
+        self.turns = Turns()
 
     def __repr__(self) -> str:
         """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
@@ -81,6 +98,10 @@ class Model:
             VecaError: not such an image, a budget the model does not offer, an impossible image size, or a model
                 that is closed.
         """
+        with self.turns:
+            return self._run(image, cores, image_size)
+
+    def _run(self, image: Image, cores: int | None, image_size: int | None) -> Result:
         start = perf_counter()
         self.check_open()
         cores = self.check_budget(cores)
@@ -97,8 +118,15 @@ class Model:
             cores=cores,
             image_size=(height, width),
             crop=fitted.crop,
+            dense=self._dense(encoded, grid, fitted.crop),
             latency=perf_counter() - start,
         )
+
+    def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> dict[str, DenseResult]:
+        """What the dense heads say, whether they are in the engine's program or not."""
+        outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads}
+        outputs.update(encoded.dense)
+        return {task.name: dense_result(task, outputs[task.name], grid, crop) for task in self.tasks}
 
     @property
     def closed(self) -> bool:
@@ -159,10 +187,11 @@ class Model:
         return None if self._head is None else self._head.logits(embedding, features)
 
     def close(self) -> None:
-        """Give the engine's memory back; the model cannot be used any more."""
-        if not self._closed:
-            self._closed = True
-            self.engine.close()
+        """Give the engine's memory back, after the call that is being made; the model cannot be used any more."""
+        with self.turns:
+            if not self._closed:
+                self._closed = True
+                self.engine.close()
 
 
 def checked_budget(cores: int | None, budgets: tuple[int, ...]) -> int:
@@ -181,12 +210,14 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
 
     Args:
         path: the file.
-        threads: worker threads, a setting of the whole process; None for the number of big cores. Not for packages.
+        threads: worker threads, a setting of the whole process that cannot change while a model file is open; None
+            for those of the open ones, else the number of big cores. Not for packages.
         compute_units: where Core ML may compute on a Mac: "all", "cpu_only", "cpu_and_gpu" or "cpu_and_ne". Only
             for packages.
 
     Raises:
-        VecaError: a missing, damaged or foreign file, or a package that its engine needs is not installed.
+        VecaError: a missing, damaged or foreign file, other threads than those of the models that are open, or a
+            package that its engine needs is not installed.
     """
     if not isinstance(path, (str, Path)) or not str(path):
         raise VecaError(f"cannot load {shown(path)}: give the path of a model file, a package or a checkpoint")
@@ -200,12 +231,33 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
 
 
-def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, digest: str = "") -> Model:
+def looks_like_model(path: Path) -> bool:
+    """Whether a path names what `load` opens: a model file, a package, or a checkpoint (a zip archive)."""
+    if not is_there(path):
+        return False
+    return is_package(path) or is_model_file(path) or (is_regular(path) and _is_checkpoint(path))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        with ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, *ZIP_ERRORS):
+        return False
+
+
+def assembled(
+    manifest: Manifest,
+    engine: Engine,
+    head: Head | None = None,
+    digest: str = "",
+    dense: tuple[DenseHead, ...] = (),
+) -> Model:
     """A model from what its file says and an engine that runs it, such as one of your own.
 
     Args:
         head: the classifier, if it is not in the engine's program.
-        digest: as in `Model`.
+        digest, dense: as in `Model`.
 
     Raises:
         VecaError: the quality table is damaged.
@@ -224,6 +276,8 @@ def assembled(manifest: Manifest, engine: Engine, head: Head | None = None, dige
         head=head,
         quality=quality,
         digest=digest,
+        tasks=manifest.tasks,
+        dense=dense,
     )
 
 
@@ -232,7 +286,7 @@ def _from_file(file: ModelFile, threads: int | None) -> Model:
     from veca_edge.runtime.trust import ensure_harmless
 
     ensure_harmless(file)
-    return assembled(file.manifest, ExecutorchEngine(file, threads), file.head, file.digest)
+    return assembled(file.manifest, ExecutorchEngine(file, threads), file.head, file.digest, file.dense)
 
 
 def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) -> Model:
@@ -256,16 +310,29 @@ def _from_package(path: Path, threads: int | None, compute_units: ComputeUnits) 
 def _from_checkpoint(path: Path, threads: int | None) -> Model:
     require("torch", "run")
     from veca_edge.model.checkpoint import read_checkpoint
+
+    return of_checkpoint(read_checkpoint(path), path.stem, threads)
+
+
+def of_checkpoint(checkpoint: Checkpoint, name: str, threads: int | None = None) -> Model:
+    """A model that runs a checkpoint in eager PyTorch.
+
+    Args:
+        checkpoint: what to run.
+        name: for people.
+        threads: as in `load`.
+    """
     from veca_edge.runtime.engines.eager import TorchEngine
 
-    checkpoint = read_checkpoint(path)
     head = checkpoint.head
     return Model(
-        name=path.stem,
+        name=name,
         engine=TorchEngine(checkpoint, threads),
         preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
         patch_size=checkpoint.config.patch_size,
         budgets=checkpoint.config.budgets,
         labels=checkpoint.labels,
         head=None if head is None else Head(head["weight"].numpy(), head["bias"].numpy()),
+        tasks=tuple(dense.task for dense in checkpoint.dense),
+        dense=checkpoint.dense,
     )

@@ -10,14 +10,19 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from veca_edge.runtime.turns import Turns
+
+_TURNS = Turns()
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Discard what is written to standard error: ExecuTorch logs how it looks for processor details.
 
-    Descriptors are shared by all threads, so this is kept to imports and to opening a model.
+    Descriptors are shared by all threads, so this is kept to imports and to opening a model, and threads that want
+    it take turns: each puts back what it found.
     """
-    with contextlib.ExitStack() as stack:
+    with _TURNS, contextlib.ExitStack() as stack:
         if sys.stderr is not None:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.flush()

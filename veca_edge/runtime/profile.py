@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
-from veca_edge.files import cache_folder, replacing
+from veca_edge.files import CACHE, cache_folder, regular_file, write_whole
 from veca_edge.governor.points import Front, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
@@ -142,8 +142,8 @@ def profile_device(
     others, start = OthersClock(), perf_counter()
     rows, timed = time_configurations(opener(model), wanted, clip_frames(START, FRAMES), advance)
     found = Profile(LatencyTable(tuple(rows)), device, timed, perf_counter() - start, others.cores())
-    if path is not None:
-        _remember(path, found)
+    if model.digest and (path is None or not _remember(path, found)):
+        say(f"the measurement cannot be kept and is made again next time: set {CACHE} to a folder for it")
     return found
 
 
@@ -156,16 +156,17 @@ def this_device(threads: int) -> Device:
 
 
 def _path(model: Model) -> Path | None:
-    """Where the profile is remembered; None for a model that does not come from a file."""
-    if not model.digest:
+    """Where the profile is remembered; None without a cache folder, or for a model that is not from a file."""
+    folder = cache_folder()
+    if not model.digest or folder is None:
         return None
-    return cache_folder() / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
+    return folder / "profiles" / f"{model.digest[:24]}-{model.engine.threads}.json"
 
 
 def _recall(path: Path) -> Profile | None:
     """The profile in a file; None if there is none, or it is damaged or of another version."""
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, VecaError):
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             values = parse_json(file.read(LARGEST + 1), LARGEST)
         timed, seconds, others = (finite(values[name], 0, 1e9) for name in ("timed", "seconds", "others"))
         if timed is None or seconds is None or (others is None and values["others"] is not None):
@@ -177,8 +178,8 @@ def _recall(path: Path) -> Profile | None:
     return None
 
 
-def _remember(path: Path, profile: Profile) -> None:
-    """Keep a profile; without a cache folder it is measured again next time."""
+def _remember(path: Path, profile: Profile) -> bool:
+    """Keep a profile; whether that was possible."""
     values = {
         "format": FORMAT,
         "device": asdict(profile.device),
@@ -187,7 +188,9 @@ def _remember(path: Path, profile: Profile) -> None:
         "others": profile.others,
         "rows": profile.table.to_rows(),
     }
-    with suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(json.dumps(values), "utf-8")
+        write_whole(path, json.dumps(values).encode())
+    except (OSError, VecaError):
+        return False
+    return True

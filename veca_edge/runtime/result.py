@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from veca_edge.numbers import whole
 
 if TYPE_CHECKING:
     from veca_edge.governor.points import OperatingPoint
+    from veca_edge.runtime.dense import DenseResult
     from veca_edge.sensors.state import DeviceState
 
 Floating = TypeVar("Floating", bound=np.floating[Any])
@@ -38,6 +40,7 @@ class Result:
             cores sum to 1. None if the model file does not compute it (Core ML packages).
         logits: float32 (K,), or None for a model without a head.
         labels: K names.
+        dense: what each dense head says, by its name.
         cores: active cores C.
         image_size: (height, width) in pixels of what the model saw.
         crop: (x, y, width, height) of it in pixels of the given image.
@@ -62,6 +65,7 @@ class Result:
     computed: NDArray[np.bool_] | None = None
     keyframe: bool = True
     oldest: int = 0
+    dense: Mapping[str, DenseResult] = field(default_factory=dict)
     point: OperatingPoint | None = None
     reason: str = ""
     state: DeviceState | None = None

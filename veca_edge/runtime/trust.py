@@ -27,6 +27,8 @@ TIMEOUT = 120.0  # seconds for one small image; a large model on a small board n
 def remember(file: ModelFile) -> None:
     """Note that this file's program runs without harm; without a writable cache folder, do nothing."""
     marker = _marker(file)
+    if marker is None:
+        return
     with contextlib.suppress(OSError):
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
@@ -39,11 +41,12 @@ def ensure_harmless(file: ModelFile) -> None:
         VecaError: the program crashed, hung, or could not run one small image.
     """
     with contextlib.suppress(OSError):
-        if file.digest and _marker(file).exists():
+        marker = _marker(file)
+        if file.digest and marker is not None and marker.exists():
             return
     try:
         if python() is None:
-            _try(str(file.path), lambda _: None)
+            _try(str(file.path), lambda _: None, threads=None)
         else:
             run_child("veca_edge.runtime.trust", file.path, timeout=TIMEOUT)
     except VecaError as error:
@@ -51,11 +54,12 @@ def ensure_harmless(file: ModelFile) -> None:
     remember(file)
 
 
-def _marker(file: ModelFile) -> Path:
-    return cache_folder() / "harmless" / f"{file.digest}-{executorch_version()}"
+def _marker(file: ModelFile) -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / "harmless" / f"{file.digest}-{executorch_version()}"
 
 
-def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:
+def _try(path: str, progress: Callable[[float], None], threads: int | None = 1) -> dict[str, Any]:
     """What the child does: every method that takes any size, on four patches of grey."""
     import numpy as np
 
@@ -63,10 +67,14 @@ def _try(path: str, progress: Callable[[float], None]) -> dict[str, Any]:
     from veca_edge.runtime.engines.executorch import ExecutorchEngine
 
     file = read_model_file(path)
+    engine = ExecutorchEngine(file, threads)  # compares the manifest's sizes with the program's
     patches = np.full((4, 3 * file.manifest.patch_size**2), 127, np.float32)
-    for features in ExecutorchEngine(file, threads=1).try_all(patches):
-        if not np.isfinite(features).all():
-            raise VecaError(f"{path}: its program computes values that are not numbers")
+    try:
+        for features in engine.try_all(patches):
+            if not np.isfinite(features).all():
+                raise VecaError(f"{path}: its program computes values that are not numbers")
+    finally:
+        engine.close()
     return {}
 
 

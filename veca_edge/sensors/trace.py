@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, shortened
+from veca_edge.files import regular_file, shortened
 from veca_edge.numbers import finite
 from veca_edge.sensors.plausible import checked_temperature, checked_value
 from veca_edge.sensors.reading import FIELDS
@@ -40,13 +40,12 @@ def read_trace(path: str | Path) -> list[DeviceState]:
     name = shortened(Path(path))
     states: list[DeviceState] = []
     try:
-        with expanded(path).open("rb") as file:
+        with regular_file(path).open("rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
                 if line.strip():
                     states.append(_state(line, f"{name}, line {number}", states))
-    except (OSError, ValueError) as error:  # Value: a null character in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise VecaError(f"cannot read {name}: {reason}") from None
+    except OSError as error:
+        raise VecaError(f"cannot read {name}: {error.strerror}") from None
     if not states:
         raise VecaError(f"{name} holds no samples")
     return states
@@ -57,7 +56,7 @@ def _state(line: bytes, where: str, before: list[DeviceState]) -> DeviceState:
     record = _parsed(line, where)
     strange = [key for key in record if key not in ("time", *FIELDS, *IGNORED)]
     if strange:
-        raise VecaError(f"{where}: unknown field {strange[0]!r:.80}")
+        raise VecaError(f"{where}: unknown field {strange[0]!r:.80}: give a recording of `veca-edge sensors`")
     time = finite(record.get("time"), -LATEST, LATEST)
     if time is None:
         raise VecaError(f"{where}: time must be a number of seconds")

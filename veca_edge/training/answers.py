@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.files import replacing
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.losses import resize_grid
@@ -33,6 +33,7 @@ SAMPLES = 256  # views from which statistics of the teacher are computed
 AT_ONCE = 64
 SMALLEST = 1e-8  # probability of a label
 FIELDS = ("box", *TeacherOutput._fields)
+LAYOUT = [(np.dtype(kind), axes) for kind, axes in (("f4", 1), ("f2", 1), ("f2", 2), ("f2", 1))]
 HALF = float(torch.finfo(torch.half).max)
 Progress = Callable[[float], None]
 
@@ -215,9 +216,11 @@ def _kept_rows(teacher: Teacher, pixels: Tensor, boxes: Float, recipe: Recipe, a
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise VecaError(f"{path} cannot be read: {error}; start over with --resume never") from None
-    if rows.shape != shape or rows.dtype.names != FIELDS:
+    except Exception as error:  # numpy's header parser raises whatever the damage leads to
+        raise VecaError(f"{path} cannot be read: {shown(str(error), 80)}; start over with --resume never") from None
+    kinds = [rows.dtype[name] for name in FIELDS] if rows.dtype.names == FIELDS else []
+    layout = [(kind.base, len(kind.shape)) for kind in kinds]
+    if rows.shape != shape or layout != LAYOUT or kinds[0].shape != (4,):
         raise VecaError(f"{path} belongs to other photos or another recipe: start over with --resume never")
     return rows
 

@@ -13,7 +13,7 @@ from veca_edge.model.veca import VecaOutput
 from veca_edge.training.settings import LossSettings
 from veca_edge.training.teachers import TeacherOutput
 
-TERMS = ("labels", "embedding", "patches", "patches_mse", "soft_labels")  # as in LossSettings
+TERMS = ("labels", "embedding", "patches", "patches_mse", "soft_labels", "masks")  # as in LossSettings
 
 
 class Learned(NamedTuple):

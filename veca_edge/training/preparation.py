@@ -11,15 +11,15 @@ from typing import Any
 
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
-from veca_edge.files import is_there, write_whole
+from veca_edge.files import is_there, regular_file, write_whole
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_answers
 from veca_edge.training.settings import Recipe, plain
 from veca_edge.training.state import RunFiles
 from veca_edge.training.teachers import MobileNetV2, Teacher, load_teacher
-from veca_edge.training.trainer import Report, Stop, TrainingError, autocast_for
+from veca_edge.training.trainer import Report, Stop, TrainingError
 from veca_edge.training.tuning import accuracy, tune
-from veca_edge.training.world import World
+from veca_edge.training.world import World, autocast_for
 
 
 class StoppedError(TrainingError):
@@ -130,7 +130,7 @@ class Preparation:
 
     def _noted(self) -> dict[str, Any]:
         try:
-            noted = parse_json(self.files.prepared.read_bytes())
+            noted = parse_json(regular_file(self.files.prepared).read_bytes())
         except (OSError, VecaError):
             return {}  # then everything is computed again
         return noted if isinstance(noted, dict) else {}

@@ -25,6 +25,7 @@ class TrainRequest:
         minutes: save and stop after this time, None for no limit.
         device: such as "cpu" or "cuda:1"; "auto" for a GPU where there is one.
         plot: a picture of the loss and the accuracy, or None.
+        masks: a folder of photos with masks or values for a dense head, see `photos.masks`; None for no such head.
     """
 
     data: Path
@@ -35,3 +36,4 @@ class TrainRequest:
     minutes: float | None = None
     device: str = "auto"
     plot: Path | None = None
+    masks: Path | None = None

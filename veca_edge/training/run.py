@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import signal
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from veca_edge.errors import VecaError
-from veca_edge.files import check_checkpoint_target, same_file
+from veca_edge.files import check_checkpoint_target, expanded, same_file, shortened
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
+from veca_edge.modelfile.heads import head_name
+from veca_edge.numbers import counted
 from veca_edge.photos.folders import read_folder
+from veca_edge.photos.masks import holds_masks, read_masked_folder
 from veca_edge.photos.store import load_photos
 from veca_edge.playback.player import stop_on_signals
 from veca_edge.plotting import check_picture
 from veca_edge.training.curve import draw
+from veca_edge.training.dense import DenseData, new_task
+from veca_edge.training.masks import load_masked
 from veca_edge.training.preparation import Listener, Preparation, StoppedError
 from veca_edge.training.request import TrainRequest
+from veca_edge.training.settings import MaskSettings
 from veca_edge.training.state import RunFiles
 from veca_edge.training.trainer import Task, Trainer
 from veca_edge.training.validation import Figures
@@ -119,14 +127,20 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
     val = load_photos([splits.val], side, listener.say).to(world.device)
     labels, resumes = splits.train.labels, request.resume != "never"
     preparation = Preparation(request.recipe, files, train, val, labels, resumes, listener, stop)
-    trainer = Trainer(Task(request.recipe, train, val, labels, preparation.answers(world), start), files, world)
+    masks = None if request.masks is None else _masks(request.masks, request.recipe.masks, listener)
+    task = Task(request.recipe, train, val, labels, preparation.answers(world), start, masks)
+    trainer = Trainer(task, files, world)
     if resumes and trainer.restore(changed=request.resume == "changed"):
         listener.say(f"continuing after step {trainer.step} of {trainer.schedule.steps}")
+    if trainer.step < trainer.schedule.steps:
+        batch = request.recipe.batch_size
+        listener.say(f"training on {world.device}: {counted(trainer.schedule.steps, 'step')} of {batch} photos")
     finished = trainer.run(stop, listener.report)
     if not finished:
         listener.say("stopping: the state is saved, the checkpoint so far is validated and written")
     checkpoint = trainer.export()
     head = sum(value.numel() for value in (checkpoint.head or {}).values())
+    head += sum(dense.weight.size + dense.bias.size for dense in checkpoint.dense)
     world.wait()
     return Outcome(
         output=str(files.output),
@@ -139,3 +153,17 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
         bytes=files.output.stat().st_size,
         validation=trainer.figures,
     )
+
+
+def _masks(folder: Path, settings: MaskSettings, listener: Listener) -> DenseData:
+    """What a dense head learns from a folder."""
+    kind = holds_masks(expanded(folder))
+    if kind is None:
+        raise VecaError(f"{shortened(folder)} has no folder of masks or values: see `veca-edge fit-head --help`")
+    photos = read_masked_folder(folder, kind, listener.say)
+    train, val = (
+        load_masked(pairs, photos.meaning, settings.photo_size, listener.say, partial(listener.stage, "masks"))
+        for pairs in (photos.train, photos.val)
+    )
+    name = settings.name or head_name(expanded(folder).resolve().name)
+    return DenseData(new_task(name, settings.cells, photos.meaning, train), train, val)

@@ -18,7 +18,7 @@ from veca_edge.model.config import VecaConfig
 from veca_edge.training.settings import Phase, Recipe
 
 # One stream of random numbers for each kind of draw.
-ORDER, BUDGET, SIZE, VIEWS, POSITIONS, SAMPLE, TUNING, KEPT, PICKS, PATCHES = range(10)
+ORDER, BUDGET, SIZE, VIEWS, POSITIONS, SAMPLE, TUNING, KEPT, PICKS, PATCHES, MASKS = range(11)
 
 
 def draws(seed: int, kind: int, number: int) -> np.random.Generator:

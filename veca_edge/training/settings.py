@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from veca_edge.documents import MAX_TOML, parse_toml
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import existing
+from veca_edge.files import existing, regular_file
 from veca_edge.model.config import MLP_RATIO, VecaConfig
 from veca_edge.numbers import finite
 
@@ -81,7 +81,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights of the losses that are added up. All but `labels` need a teacher."""
+    """Weights of the losses that are added up. All but `labels` and `masks` need a teacher."""
 
     labels: float = setting(1.0, "cross entropy of the head")
     label_smoothing: float = setting(0.1, "share of each label's weight that is spread over all labels", 0, 0.9)
@@ -89,13 +89,26 @@ class LossSettings:
     patches: float = setting(1.0, "1 - cosine to the teacher's patch features")
     patches_mse: float = setting(1.0, "mean squared difference to the teacher's patch features")
     soft_labels: float = setting(0.0, "divergence from the teacher's probabilities, if it returns logits")
+    masks: float = setting(1.0, "cross entropy and overlap of a dense head's classes, or errors of its values")
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """A dense head that learns along, from the photos with masks or values of --masks."""
+
+    name: str = setting("", "of the head; empty for the name of the folder")
+    cells: int = setting(2, "results along a patch's side", 1, 16)
+    batch_size: int = setting(16, "views per step, over all processes", 1)
+    rate: float = setting(10.0, "learning rate of the head, relative to the model's", 0, 1000)
+    photo_size: int = setting(384, "side of the squares of pixels in which they are kept in memory", 8, 4096)
+    size: int = setting(256, "pixels of their views, a multiple of the patch size", 1, 4096)
 
 
 @dataclass(frozen=True)
 class TeacherSettings:
     """The teacher, and the views that it sees."""
 
-    source: str = setting("", "an .npz of MobileNetV2, a .pt2 program, or module:callable; empty for none")
+    source: str = setting("", "an .npz of MobileNetV2, or code: a .pt2 program, module:callable; empty for none")
     image_size: int = setting(0, "pixels to which views are resized for the teacher; 0 for no resizing", 0, 4096)
     views: int = setting(
         0,
@@ -105,6 +118,11 @@ class TeacherSettings:
     )
     tune_epochs: int = setting(0, "epochs for which the teacher is first fine-tuned on the labels", 0, 10_000)
     tune_lr: float = setting(5e-4, "learning rate of the fine-tuning, AdamW with a cosine schedule", 1e-7, 1)
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the teacher is executed: everything but the weights of a MobileNetV2."""
+        return bool(self.source) and not self.source.endswith(".npz")
 
 
 @dataclass(frozen=True)
@@ -157,6 +175,7 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
@@ -290,7 +309,7 @@ def _read_toml(source: str) -> dict[str, Any]:
     advice = f"give a TOML file or one of {', '.join(recipe_names())}"
     file = _recipes() / f"{source}.toml" if source in recipe_names() else existing(source, advice)
     try:
-        with file.open("rb") as stream:
+        with regular_file(file).open("rb") as stream:
             data = stream.read(MAX_TOML + 1)
     except OSError as error:
         raise VecaError(f"cannot read {source}: {error.strerror or error}: {advice}") from None
@@ -328,7 +347,8 @@ def _value(value: Any, kind: Any, name: str, metadata: Mapping[str, Any]) -> Any
         raise VecaError(f"{name} is {shown(value)}: expected {KINDS[kind]}")
     if kind in (int, float) and not metadata["least"] <= value <= metadata["most"]:
         most = "" if metadata["most"] == math.inf else f" to {metadata['most']:g}"
-        raise VecaError(f"{name} is {shown(value)}: expected {metadata['least']:g}{most or ' or more'}")
+        found = shown(value) if finite(value) is None else f"{float(value):g}"
+        raise VecaError(f"{name} is {found}: expected {metadata['least']:g}{most or ' or more'}")
     if kind is float and not math.isfinite(value):
         raise VecaError(f"{name} is {value}: expected a finite number")
     return value

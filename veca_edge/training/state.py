@@ -17,7 +17,7 @@ import torch
 
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
-from veca_edge.files import is_there, write_whole
+from veca_edge.files import check_target, is_there, regular_file, write_whole
 from veca_edge.model.untrusted import load_untrusted
 
 FORMAT = 1
@@ -101,7 +101,7 @@ class RunLog:
     def add(self, line: dict[str, Any]) -> None:
         """Append a line."""
         try:
-            with self._path.open("a", encoding="utf-8") as stream:
+            with check_target(self._path).open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
             raise VecaError(f"{self._path}: cannot be written: {error.strerror or error}") from None
@@ -111,7 +111,7 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a log, none if there is no file; incomplete and foreign lines are left out."""
     if not is_there(path):
         return
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    with regular_file(path).open(encoding="utf-8", errors="replace") as stream:
         while text := stream.readline(MAX_LINE):
             try:
                 line = parse_json(text)

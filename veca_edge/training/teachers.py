@@ -166,7 +166,9 @@ class MobileNetV2(nn.Module):  # type: ignore[misc]
                     wide = (len(labels), EMBEDDING)
                     for name, shape in (("classifier_weight", wide), ("classifier_bias", wide[:1])):
                         arrays[name] = _array(file[name], name, shape, path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        except VecaError:
+            raise
+        except Exception as error:  # numpy's header parser raises whatever the damage leads to
             reason = getattr(error, "strerror", None) or "not an .npz file, or a damaged one"
             raise VecaError(f"teacher {path}: {reason}") from None
         return cls(arrays)
@@ -246,3 +248,12 @@ def _load_callable(source: str, device: torch.device) -> Teacher:
         raise VecaError(f"teacher {source}: calling it gave a {type(teacher).__name__}, expected a callable")
     result: Teacher = teacher
     return result
+
+
+def checked_labels(said: TeacherOutput, classes: int) -> TeacherOutput:
+    """What a teacher said, or VecaError if its logits are not for so many labels."""
+    if said.logits is not None and said.logits.shape[1] != classes:
+        raise VecaError(
+            f"the teacher has {said.logits.shape[1]} labels, the photos have {classes}: use another teacher"
+        )
+    return said

@@ -8,8 +8,8 @@ not: bit for bit where the arithmetic is deterministic, as it is on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers
+from veca_edge.training.dense import DenseData
 from veca_edge.training.learner import Average, Classifier, Learner, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
-from veca_edge.training.schedule import PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
+from veca_edge.training.schedule import MASKS, PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
 from veca_edge.training.settings import Recipe, differences, plain, read_table
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
-from veca_edge.training.teachers import TeacherOutput
-from veca_edge.training.validation import Figures, validate
+from veca_edge.training.teachers import TeacherOutput, checked_labels
+from veca_edge.training.validation import Figures, validate, validate_masks
 from veca_edge.training.views import Views, draw_views, mixed_labels, normalise, render
-from veca_edge.training.world import Autocast, World, hold_gradients
+from veca_edge.training.world import World, autocast_for, hold_gradients
 
 Stop = Callable[[], bool]
 Report = Callable[["Progress | Figures"], None]
@@ -55,6 +55,7 @@ class Task:
         labels: K names.
         teacher: a teacher's answers, or None without one.
         start: a checkpoint to start from, or None for new weights.
+        masks: what a dense head learns along, or None.
     """
 
     recipe: Recipe
@@ -63,6 +64,7 @@ class Task:
     labels: tuple[str, ...]
     teacher: Answers | None = None
     start: Checkpoint | None = None
+    masks: DenseData | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,13 @@ class Trainer:
         self._part = world.share(recipe.batch_size)
         self.schedule = Schedule(recipe, config, len(task.train))
         if task.start is None:
-            classifier = Classifier(config, len(task.labels))
+            classifier = Classifier(config, len(task.labels), task.masks)
         else:
-            classifier = Classifier.from_checkpoint(task.start, task.labels)
+            classifier = Classifier.from_checkpoint(task.start, task.labels, task.masks)
         self._learner = Learner(classifier, _distillation(task, config.feature_dim), recipe.loss).to(world.device)
         self._compiles = any(phase.compile for phase in recipe.phases)
         self._model = world.parallel(torch.compile(self._learner) if self._compiles else self._learner)
-        self._optimizer = make_optimizer(self._learner, recipe.optimizer)
+        self._optimizer = make_optimizer(self._learner, recipe.optimizer, recipe.masks.rate)
         decay = recipe.optimizer.ema
         self._average = Average(self._learner.classifier, decay) if decay else None
         self._window = torch.zeros(len(FIGURES) + 1, device=world.device)  # sums since the last line, and steps
@@ -176,7 +178,7 @@ class Trainer:
             most = self._task.recipe.optimizer.clip or float("inf")
             norm = torch.nn.utils.clip_grad_norm_(self._learner.parameters(), most)
             for group in self._optimizer.param_groups:
-                group["lr"] = plan.lr
+                group["lr"] = plan.lr * group["rate"]
             self._optimizer.step()
             if self._average is not None:
                 self._average.update(self._learner.classifier, self.step)
@@ -213,23 +215,36 @@ class Trainer:
             torch.manual_seed(int(seeds[index]))
             images, shares = render(self._task.train, chosen, views, part, plan.size, self._world.device)
             labels = mixed_labels(self._task.train, chosen, views, part, shares, len(self._task.labels))
-            with hold_gradients(self._model, index < len(parts) - 1), self.autocast():
+            more = index < len(parts) - 1 or self._task.masks is not None
+            with hold_gradients(self._model, more), self.autocast():
                 taught = self._taught(images, chosen, views, part)
                 seen = None if kept is None else kept[part]
                 terms = self._model(normalise(images), plan.cores, labels, taught, seen)
                 loss = total(terms, recipe.loss)
                 weight = (part.stop - part.start) / (self._part.stop - self._part.start)
                 (weight * loss).backward()
-            values = {"loss": loss, **terms}
-            figures += weight * torch.stack(
-                [values.get(name, torch.zeros_like(loss)).detach().float() for name in FIGURES[:-1]]
-            )
+            figures += weight * _figures({"loss": loss, **terms})
+        if self._task.masks is not None:
+            figures += self._mask_gradients(self._task.masks, plan)
         return self._world.mean(figures)
+
+    def _mask_gradients(self, masks: DenseData, plan: StepPlan) -> Tensor:
+        """Add those of the dense head's loss; returns its terms as `_gradients` does."""
+        recipe, config = self._task.recipe, self._learner.classifier.veca.config
+        count, generator = recipe.masks.batch_size, self.schedule.draws(MASKS, self.step)
+        part, size = self._world.share(count), recipe.masks.size
+        images, targets = masks.batch(count, part, size, config.patch_size, recipe.augment, generator)
+        images, targets = images.to(self._world.device), targets.to(self._world.device)
+        with self.autocast():
+            terms = self._model(normalise(images), plan.cores, None, None, None, targets)
+            loss = recipe.loss.masks * terms["masks"]
+            loss.backward()
+        return _figures({"loss": loss, **terms})
 
     def _taught(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput | None:
         if self._task.teacher is None:
             return None
-        return _checked(self._task.teacher.answer(images, chosen, views, part), len(self._task.labels))
+        return checked_labels(self._task.teacher.answer(images, chosen, views, part), len(self._task.labels))
 
     def _kept_patches(self, plan: StepPlan) -> Tensor | None:
         """The patches of each view of the batch that the student sees: int64 (B, n), or None for all."""
@@ -276,6 +291,10 @@ class Trainer:
         classifier, sizes = self.best_weights, self._task.recipe.validation_sizes
         classifier.eval()
         self.figures = validate(classifier, self._task.val, sizes, validation.cores, self._world, self.autocast)
+        if self._task.masks is not None:
+            size = self._task.recipe.masks.size
+            found = validate_masks(classifier, self._task.masks, size, validation.cores, self._world, self.autocast)
+            self.figures |= found
         self._learner.train()
         if self._world.first:
             self._log.add({"step": self.step, "validation": self.figures})
@@ -339,8 +358,8 @@ class Trainer:
             self._window.copy_(state["window"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.figures = dict(state["figures"])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise VecaError(f"{self._files.state} does not fit: {reason}; start over with --resume never") from None
         return True
 
@@ -364,30 +383,14 @@ class Trainer:
         return checkpoint
 
 
+def _figures(terms: dict[str, Tensor]) -> Tensor:
+    """The terms of a loss in the order of FIGURES, 0 for those that there are not."""
+    nothing = torch.zeros_like(terms["loss"])
+    return torch.stack([terms.get(name, nothing).detach().float() for name in FIGURES[:-1]])
+
+
 def _distillation(task: Task, width: int) -> Distillation | None:
     """Projections to the teacher, fitted to a sample of its answers."""
     if task.teacher is None:
         return None
-    return Distillation(width, _checked(task.teacher.sample(), len(task.labels)))
-
-
-def _checked(said: TeacherOutput, classes: int) -> TeacherOutput:
-    if said.logits is not None and said.logits.shape[1] != classes:
-        raise VecaError(
-            f"the teacher has {said.logits.shape[1]} labels, the photos have {classes}: use another teacher"
-        )
-    return said
-
-
-def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:
-    """Makes contexts that compute in the recipe's precision."""
-    half = recipe.precision == "bf16" or (recipe.precision == "auto" and device.type == "cuda")
-
-    @contextmanager
-    def precision() -> Iterator[None]:
-        # On a CPU the gradient of fused attention takes longer than that of plain matrix products.
-        plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-        with torch.autocast(device.type, torch.bfloat16, enabled=half), plain:
-            yield
-
-    return precision
+    return Distillation(width, checked_labels(task.teacher.sample(), len(task.labels)))

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from veca_edge.photos.store import PhotoStore
+from veca_edge.runtime.dense import DenseResult
+from veca_edge.training.dense import DenseData
+from veca_edge.training.heads.dense_metrics import new_tally
 from veca_edge.training.learner import Classifier
+from veca_edge.training.masks import centre_squares, sample_targets
 from veca_edge.training.views import crop, normalise, whole_views
 from veca_edge.training.world import Autocast, World
 
 BATCH = 256  # photos at 128 pixels; fewer at larger sizes
 BATCH_SIZE = 128
+MASK_BATCH = 16
 
 Figures = dict[str, dict[str, dict[str, float]]]
 
@@ -50,6 +56,38 @@ def validate(
             for cores, (right, loss) in zip(budgets, sums, strict=True)
         }
     return result
+
+
+def validate_masks(
+    classifier: Classifier, masks: DenseData, size: int, budgets: Iterable[int], world: World, autocast: Autocast
+) -> Figures:
+    """The dense head's scores on the middle square of whole photos.
+
+    Args:
+        classifier: in eval mode, with a dense head.
+        masks: its data.
+        size: pixels.
+        budgets, world, autocast: as for `validate`; every process computes all of it.
+
+    Returns:
+        {"NAME SIZE": {cores: {score: value}}}, the scores as in `SegmentationScores` or `RegressionScores`.
+    """
+    layer, store = classifier.dense, masks.val
+    assert layer is not None
+    tallies = {cores: new_tally(layer.task) for cores in budgets}
+    for rows in np.array_split(np.arange(len(store)), -(-len(store) // MASK_BATCH)):
+        boxes = centre_squares(store.sizes[rows])
+        images = normalise(store.crop(rows, boxes, size).to(world.device))
+        targets = sample_targets(store, rows, boxes, size).numpy()
+        for cores, tally in tallies.items():
+            with torch.no_grad(), autocast():
+                found = layer(classifier.veca(images, cores).features).float().permute(0, 2, 3, 1).cpu().numpy()
+            for cells, target in zip(found, targets, strict=True):
+                tally.add(DenseResult(layer.task, layer.in_unit(cells), (0, 0, size, size)), target)
+    scores = {str(cores): tally.scores().to_dict() for cores, tally in tallies.items()}
+    for values in scores.values():
+        values.pop("iou", None)
+    return {f"{layer.task.name} {size}": scores}
 
 
 def _sums(classifier: Classifier, photos: PhotoStore, size: int, budgets: list[int], world: World) -> Tensor:

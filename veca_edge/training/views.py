@@ -53,20 +53,25 @@ class Views:
 
 def draw_views(count: int, settings: AugmentSettings, generator: np.random.Generator) -> Views:
     """Draw the views of a batch of `count` photos."""
-    bounds = 1 + np.array([settings.brightness, settings.contrast, settings.saturation])
     kind = generator.random(count)
     mixed, cut = kind < settings.mixup + settings.cutmix, (kind >= settings.mixup)
     blend = generator.beta(settings.mixup_alpha, settings.mixup_alpha, count)
     area = generator.random(count)  # CutMix: the rectangle's area is uniform
     return Views(
         boxes=_draw_boxes(count, settings, generator),
-        colours=generator.uniform(2 - bounds, bounds, (count, 3)).astype(np.float32),
+        colours=colour_factors(count, settings, generator),
         partners=generator.permutation(count),
         shares=np.where(mixed, np.where(cut, area, blend), 1).astype(np.float32),
         cut=cut,
         centres=generator.random((count, 2)).astype(np.float32),
         picks=np.zeros(count, np.int64),
     )
+
+
+def colour_factors(count: int, settings: AugmentSettings, generator: np.random.Generator) -> Float:
+    """Draw factors of brightness, contrast and saturation: float32 (count, 3)."""
+    bounds = 1 + np.array([settings.brightness, settings.contrast, settings.saturation])
+    return generator.uniform(2 - bounds, bounds, (count, 3)).astype(np.float32)
 
 
 def whole_views(count: int) -> Float:
@@ -108,13 +113,13 @@ def render(
         float32 images (b, 3, size, size) in 0..1, and the share of each one's own photo, float32 (b,).
     """
     mine = views[part]
-    images = _coloured(photos.pixels[chosen[part]].to(device), mine, size)
+    images = _view(photos.pixels[chosen[part]].to(device), mine, size)
     shares, mixed = torch.ones(len(images), device=device), np.flatnonzero(mine.shares < 1)
     if len(mixed):
         rows, partners = torch.from_numpy(mixed).to(device), mine.partners[mixed]
         pixels = photos.pixels[chosen[torch.from_numpy(partners).to(chosen.device)]].to(device)
         weight = own_shares(mine[mixed], size, device)
-        images[rows] = weight * images[rows] + (1 - weight) * _coloured(pixels, views[partners], size)
+        images[rows] = weight * images[rows] + (1 - weight) * _view(pixels, views[partners], size)
         shares[rows] = weight.mean((1, 2, 3))
     return images, shares
 
@@ -174,9 +179,13 @@ def _filters(low: Tensor, high: Tensor, size: int, pixels: int) -> Tensor:
     return weights / weights.sum(-1, keepdim=True)
 
 
-def _coloured(photos: Tensor, views: Views, size: int) -> Tensor:
-    images = crop(photos, views.boxes, size)
-    factors = torch.from_numpy(views.colours).to(images.device)
+def _view(photos: Tensor, views: Views, size: int) -> Tensor:
+    return coloured(crop(photos, views.boxes, size), torch.from_numpy(views.colours))
+
+
+def coloured(images: Tensor, factors: Tensor) -> Tensor:
+    """Images (b, 3, H, W) in 0..1 with other colours, by the factors (b, 3) of `colour_factors`."""
+    factors = factors.to(images.device)
     brightness, contrast, saturation = (factors[:, i, None, None, None] for i in range(3))
     images = images * brightness
     grey = (images * torch.tensor(GREY, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -10,8 +10,10 @@ from datetime import timedelta
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from veca_edge.errors import VecaError
+from veca_edge.training.settings import Recipe
 
 Autocast = Callable[[], AbstractContextManager[None]]  # makes contexts of the precision to compute in
 PATIENCE = timedelta(hours=6)  # the others wait while the first process prepares a teacher
@@ -80,6 +82,20 @@ def hold_gradients(module: nn.Module, hold: bool) -> AbstractContextManager[None
         context: AbstractContextManager[None] = module.no_sync()
         return context
     return nullcontext()
+
+
+def autocast_for(recipe: Recipe, device: torch.device) -> Autocast:
+    """Makes contexts that compute in the recipe's precision."""
+    half = recipe.precision == "bf16" or (recipe.precision == "auto" and device.type == "cuda")
+
+    @contextmanager
+    def precision() -> Iterator[None]:
+        # On a CPU the gradient of fused attention takes longer than that of plain matrix products.
+        plain = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+        with torch.autocast(device.type, torch.bfloat16, enabled=half), plain:
+            yield
+
+    return precision
 
 
 @contextmanager

@@ -40,8 +40,12 @@ public final class MethodMetadata: NSObject {
     public var inputTensorMetadata: [Int: TensorMetadata] { fatalError() }
 }
 
+public enum ModuleLoadMode: Int {
+    case file, mmap, mmapUseMlock, mmapUseMlockIgnoreErrors
+}
+
 public class Module: NSObject {
-    public init(filePath: String) { fatalError() }
+    public init(filePath: String, loadMode: ModuleLoadMode = .file) { fatalError() }
     public func load() throws { fatalError() }
     public func isLoaded(_ methodName: String) -> Bool { fatalError() }
     public func methodNames() throws -> Set<String> { fatalError() }

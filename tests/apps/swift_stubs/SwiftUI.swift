@@ -105,6 +105,8 @@ public struct Color: ShapeStyle, Primitive {
     public static let black = Color()
     public static let green = Color()
     public static let red = Color()
+    init() {}
+    public init(red: Double, green: Double, blue: Double, opacity: Double = 1) { fatalError() }
 }
 extension ShapeStyle where Self == Color {
     public static var green: Color { fatalError() }
@@ -122,6 +124,15 @@ extension ShapeStyle where Self == Material {
 public protocol Shape {}
 public struct RoundedRectangle: Shape {
     public init(cornerRadius: CGFloat) {}
+}
+extension Shape {
+    @MainActor public func fill<S: ShapeStyle>(_ content: S) -> some View { EmptyView() }
+}
+public struct GeometryProxy {
+    public var size: CGSize { fatalError() }
+}
+public struct GeometryReader<Content: View>: Primitive {
+    public init(@ViewBuilder content: @escaping (GeometryProxy) -> Content) { fatalError() }
 }
 public struct Font {
     public enum Weight { case semibold }
@@ -211,6 +222,11 @@ public struct ContentUnavailableView: Primitive {
 extension View {
     public func padding() -> some View { EmptyView() }
     public func ignoresSafeArea() -> some View { EmptyView() }
+    public func frame(width: CGFloat? = nil, height: CGFloat? = nil, alignment: Alignment = .center) -> some View {
+        EmptyView()
+    }
+    public func position(x: CGFloat = 0, y: CGFloat = 0) -> some View { EmptyView() }
+    public func opacity(_ opacity: Double) -> some View { EmptyView() }
     public func scaledToFit() -> some View { EmptyView() }
     public func font(_ font: Font?) -> some View { EmptyView() }
     public func monospacedDigit() -> some View { EmptyView() }

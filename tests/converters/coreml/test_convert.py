@@ -12,12 +12,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
 from tests.converters.checkpoints import KINDS, random_checkpoint, with_a_wrong_weight  # noqa: E402
+from tests.modelfile.mlprogram.saved_packages import edit, make_older  # noqa: E402
 from veca_edge.converters.coreml.convert import PackageOptions, convert_package, distinct  # noqa: E402
 from veca_edge.converters.coreml.package import SPEC, put_in_place  # noqa: E402
 from veca_edge.converters.coreml.verification import verify_package  # noqa: E402
 from veca_edge.converters.recipes import QuantizationRecipe, ready_recipe  # noqa: E402
 from veca_edge.converters.verification import Reference, Verification  # noqa: E402
-from veca_edge.errors import VecaError  # noqa: E402
+from veca_edge.errors import VecaError, VecaWarning  # noqa: E402
 from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read_checkpoint  # noqa: E402
 from veca_edge.modelfile.manifest import Manifest  # noqa: E402
 from veca_edge.modelfile.mlpackage import read_package_file  # noqa: E402
@@ -121,6 +122,23 @@ def test_the_package_describes_itself(tmp_path: Path) -> None:
     assert (path / SPEC).stat().st_mode & 0o777 == (
         path / SPEC.parent / "weights" / "weight.bin"
     ).stat().st_mode & 0o777
+
+
+def test_damage_of_the_program_is_noticed_and_older_packages_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlpackage"
+    _convert(random_checkpoint(), path)
+    whole, generator = (path / SPEC).read_bytes(), np.random.default_rng(0)
+    assert len(read_package_file(path).manifest.specification_digest) == 64
+    for place in generator.integers(len(whole), size=60):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(generator.integers(8))
+        (path / SPEC).write_bytes(flipped)
+        with pytest.raises(VecaError):
+            read_package_file(path)
+    (path / SPEC).write_bytes(whole)
+    edit(path, make_older)
+    with pytest.warns(VecaWarning, match="made by an older veca-edge"):
+        read_package_file(path)
 
 
 def test_the_packaged_models_licence_is_known(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from coremltools import proto
 
 from tests.converters.checkpoints import random_checkpoint
+from tests.modelfile.mlprogram.saved_packages import make_older
 from veca_edge.cli.main import main
 from veca_edge.converters.coreml.convert import PackageOptions, convert_package
 from veca_edge.converters.coreml.names import shorten_names
@@ -97,6 +98,7 @@ def test_packages_without_a_table_are_shown_as_they_are(package: Path) -> None:
     model, place = _model(package), package / SPEC
     before = place.read_bytes()
     del model.description.metadata.userDefined[NAMES_KEY]
+    make_older(model)
     place.write_bytes(model.SerializeToString())
     try:
         assert full_names(open_package(package)) == {}

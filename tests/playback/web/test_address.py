@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from veca_edge.errors import VecaError
-from veca_edge.playback.web.address import Address, HostNames, is_local, listen, page_url, parse_address
+from veca_edge.playback.web.address import Address, HostNames, is_local, listen, page_url, parse_address, parse_host
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,41 @@ def test_url_carries_the_token_where_browsers_send_it_to_nobody() -> None:
 )
 def test_names_that_a_browser_may_use(header: str, allowed: bool) -> None:
     assert HostNames(Address("robot.example", 1)).allow(header) == allowed
+
+
+@pytest.mark.parametrize(
+    ("header", "allowed"),
+    [
+        ("vm.lan:8080", True),
+        ("VM.lan.", True),
+        ("board.tail1.ts.net", True),
+        ("a.b.tail1.ts.net", True),
+        ("tail1.ts.net", False),
+        ("eviltail1.ts.net", False),
+        ("vm.lan.evil.example", False),
+        ("xn--kche-0ra.lan", True),
+        ("127.0.0.1", True),
+        ("*.tail1.ts.net", False),
+    ],
+)
+def test_names_that_the_user_vouches_for(header: str, allowed: bool) -> None:
+    hosts = [parse_host(text) for text in ("vm.LAN", "*.tail1.ts.net.", "küche.lan")]
+    assert HostNames(Address("127.0.0.1", 1), hosts).allow(header) == allowed
+
+
+@pytest.mark.parametrize(
+    "text", ["", "*", "*.", "a*.lan", "*.*.lan", "http://vm.lan", "vm.lan:80", "a b", ".", "ö" * 99]
+)
+def test_names_that_nobody_can_vouch_for(text: str) -> None:
+    with pytest.raises(VecaError, match=r"--allow-host .*: use a host's name such as"):
+        parse_host(text)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6 and IPv4")
+def test_all_addresses_are_those_of_both_families() -> None:
+    with listen(Address("::", 0)) as listening:
+        assert not is_local(listening)
+        port = listening.getsockname()[1]
+        assert page_url(listening, None) not in (f"http://[::]:{port}/", "")
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), 5).close()

@@ -34,7 +34,7 @@ def test_status_says_everything() -> None:
     assert now["labels"] == [{"label": "Äpfel <b>", "probability": 0.75}]
     assert now["device"]["battery"] == 0.5
     assert now["device"]["thermal"] == "fair"
-    assert now["chosen"] == {"cores": None, "view": "labels", "paused": False}
+    assert now["chosen"] == {"cores": None, "view": "labels", "paused": False, "head": ""}
 
 
 def test_status_without_a_governor_and_with_odd_numbers() -> None:

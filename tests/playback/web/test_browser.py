@@ -21,7 +21,7 @@ from veca_edge.camera.sources import open_source
 from veca_edge.playback.player import Player
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.viewer import ViewState
-from veca_edge.playback.views import VIEWS
+from veca_edge.playback.views import views_for
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.web.server import WebView
 from veca_edge.playback.web.status import Choices
@@ -47,7 +47,7 @@ class Run:
 
     def __enter__(self) -> Run:
         self.web.__enter__()
-        self.web.board.begin(Choices("<b>fake</b>", "clip.mp4", BUDGETS, False, False, VIEWS))
+        self.web.board.begin(Choices("<b>fake</b>", "clip.mp4", BUDGETS, False, False, views_for(())))
         self._thread.start()
         return self
 

@@ -120,7 +120,7 @@ def test_controls_reach_the_run(web: WebView, connect: Callable[..., Any]) -> No
     [
         {}, [], None, 3, "x", {"cores": 9}, {"cores": True}, {"cores": 16.0}, {"cores": None}, {"cores": [8]},
         {"view": "x"}, {"view": ["labels"]}, {"view": None}, {"paused": 1}, {"paused": None}, {"quit": True},
-        {"cores": 8, "snapshot": True}, {"budgets": [1]},
+        {"cores": 8, "snapshot": True}, {"budgets": [1]}, {"view": "masks"}, {"head": "people"}, {"head": ""},
     ],
 )  # fmt: skip
 def test_controls_out_of_range(web: WebView, connect: Callable[..., Any], wishes: Any) -> None:
@@ -135,6 +135,17 @@ def test_controls_that_this_run_does_not_offer(connect: Callable[..., Any]) -> N
         assert control(connect(web), {"cores": 8}).status == 409
         assert control(connect(web), {"view": "plain"}).status == 400
         assert control(connect(web), {"paused": True}).status == 204
+
+
+def test_masks_are_offered_by_models_with_heads_only(web: WebView, connect: Callable[..., Any]) -> None:
+    client = connect(web)
+    assert "masks" not in json.loads(client.ask("/state").body)["run"]["views"]
+    chosen = ViewState(8, (8,), heads=("people", "rooms"), head="people")
+    web.board.begin(type(CHOICES)("m", "s", (8,), False, False, chosen.views, chosen.heads))
+    assert "masks" in json.loads(client.ask("/state").body)["run"]["views"]
+    assert control(client, {"view": "masks", "head": "rooms"}).status == 204
+    steered = web.board.steer(chosen, 1)
+    assert (steered.view, steered.head) == ("masks", "rooms")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 1000, b"\xff\xfe", b'{"cores": 1e999}', b"9" * 1000])
@@ -162,6 +173,17 @@ def test_other_sites_get_nothing(web: WebView, connect: Callable[..., Any]) -> N
     assert web.board.steer(STATE, 0) == STATE
     port = web.url.split(":")[-1].strip("/")
     assert connect(web).ask("/state", Origin=f"http://127.0.0.1:{port}", Sec_Fetch_Site="same-origin").status == 200
+
+
+def test_cookies_of_other_programs_and_a_proxy_with_its_own_name(connect: Callable[..., Any]) -> None:
+    with WebView(Address("127.0.0.1", 0), "a-token-for-the-tests", hosts=["board.lan"]) as web:
+        for host in ("board.lan", "board.lan:8443"):
+            origin = {"Host": host, "Origin": f"https://{host}", "Cookie": "a=" + "b" * 30_000}
+            assert connect(web).ask("/state", **origin).status == 200
+        assert connect(web).ask("/state", Host="other.lan").status == 421
+        assert connect(web).ask("/state", Host="board.lan", Origin="https://other.lan").status == 403
+    with WebView(Address("127.0.0.1", 0), hosts=["board.lan"]) as open_one:
+        assert open_one.token  # whoever has another name for this machine is on another one
 
 
 def test_nothing_without_the_token(locked: WebView, connect: Callable[..., Any]) -> None:
@@ -195,7 +217,7 @@ def test_a_network_needs_a_token_and_this_machine_does_not() -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
         (b"GET /" + b"a" * 600 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1025\r\n\r\n" + b"a" * 1025, 413),
         (b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n\r\n", 400),

@@ -15,14 +15,14 @@ from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Shown
 from veca_edge.playback.viewer import ViewState
-from veca_edge.playback.views import VIEWS
+from veca_edge.playback.views import views_for
 from veca_edge.playback.web.server import WebView
 from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.result import Prediction, Result
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
 BUDGETS = (8, 16, 32, 64)
-CHOICES = Choices("tiny", "camera 0", BUDGETS, True, False, VIEWS)
+CHOICES = Choices("tiny", "camera 0", BUDGETS, True, False, views_for(()))
 POINT = OperatingPoint(32, 64, 96, 15.0, 0.9, 0.01, 0.02, 1.0)
 DEVICE = DeviceState(1.0, battery=0.5, charging=False, thermal=ThermalLevel.FAIR)
 

@@ -109,7 +109,7 @@ def test_confidence_is_measured_on_photos_that_it_was_not_fitted_on(tmp_path: Pa
     ("given", "message"),
     [
         ({"image_size": 40}, "both sides must be multiples of 16"),
-        ({"image_size": 5000}, "image size 5000: use 1 to 4096"),
+        ({"image_size": 5000}, "image size 5000: use a whole number of pixels, 1 to 4096"),
         ({"budgets": (8, 12)}, "12 cores: use a multiple of 8 from 8 to 24"),
         ({"budgets": (32,)}, "32 cores"),
     ],

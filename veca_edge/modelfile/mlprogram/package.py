@@ -57,6 +57,7 @@ class Package:
 
     Attributes:
         path: the folder.
+        specification: the file in it that holds the program.
         version: of the specification; `target` says what it asks of the system.
         functions: by name.
         default_function: the one that runs if none is named.
@@ -69,6 +70,7 @@ class Package:
     """
 
     path: Path
+    specification: Path
     version: int
     functions: Mapping[str, Function]
     default_function: str
@@ -148,7 +150,7 @@ def open_package(path: str | Path) -> Package:
         model = parse_model(data)
         if model.WhichOneof("Type") != "mlProgram":
             raise VecaError("not an ML program: damaged, or a model of an older kind")
-        return _package(path, specification.parent, model, len(data))
+        return _package(path, specification, model, len(data))
     except VecaError as error:
         raise VecaError(f"{shortened(path)}: {error}") from None
 
@@ -192,7 +194,7 @@ def _read(path: Path, most: int, what: str) -> bytes:
     return data
 
 
-def _package(path: Path, folder: Path, model: Any, specification_size: int) -> Package:
+def _package(path: Path, specification: Path, model: Any, specification_size: int) -> Package:
     functions = read_program(model.mlProgram)
     description = model.description
     described = {entry.name: entry for entry in description.functions}
@@ -204,7 +206,7 @@ def _package(path: Path, folder: Path, model: Any, specification_size: int) -> P
     stored = [constant for function in functions.values() for constant in function.stored]
     _ = [constant.type.nbytes for constant in stored]  # all of types that are known here
     names = sorted({constant.file for constant in stored})
-    weights = {name: WeightFile.open(_weight_path(path, folder, name)) for name in names}
+    weights = {name: WeightFile.open(_weight_path(path, specification.parent, name)) for name in names}
     known = (name for name in described if name in functions)
     metadata = description.metadata
     texts = {key: getattr(metadata, key) for key in ("author", "license", "versionString", "shortDescription")}
@@ -214,6 +216,7 @@ def _package(path: Path, folder: Path, model: Any, specification_size: int) -> P
         outputs[name] = tuple(_feature(entry) for entry in described[name].output)
     return Package(
         path=path,
+        specification=specification,
         version=int(model.specificationVersion),
         functions=functions,
         default_function=default,

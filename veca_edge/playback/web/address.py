@@ -6,16 +6,20 @@ import errno
 import ipaddress
 import re
 import socket
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 32  # connections that the system holds until they are taken
 HOST_HEADER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 REASONS = {
     errno.EADDRINUSE: "it is in use: choose another port",
     errno.EACCES: "it is reserved for the administrator: choose a port from 1024 on",
+    errno.EAFNOSUPPORT: "this system has no IPv6: use 0.0.0.0",
     errno.EADDRNOTAVAIL: "this machine does not have this address: use one of its own, or 0.0.0.0 for all",
 }
 
@@ -51,6 +55,20 @@ def parse_address(text: str) -> Address:
     return Address(name if colon else LOOPBACK, int(port))
 
 
+def parse_host(text: str) -> str:
+    """A host's name, or `*.` and a domain for all names in it; as browsers send it, in lower case and ASCII.
+
+    Raises:
+        VecaError: it is neither. A `*` alone would let every page of the internet in.
+    """
+    name = text.strip().lower().removesuffix(".")
+    with suppress(UnicodeError):
+        name = name if name.isascii() else name.encode("idna").decode()
+    if HOST_NAME.fullmatch(name) is None or len(name) > 253:
+        raise VecaError(f"--allow-host {shown(text)}: use a host's name such as vm.lan, or *.example.ts.net")
+    return name
+
+
 def listen(address: Address) -> socket.socket:
     """A listening socket.
 
@@ -60,7 +78,10 @@ def listen(address: Address) -> socket.socket:
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-        return socket.create_server((str(place[0]), address.port), family=family, backlog=BACKLOG)
+        everywhere = family == socket.AF_INET6 and place[0] == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(
+            (str(place[0]), address.port), family=family, backlog=BACKLOG, dualstack_ipv6=everywhere
+        )
     except socket.gaierror:
         raise VecaError(
             f"--serve {address}: there is no host with this name: use one of this machine's addresses"
@@ -80,7 +101,9 @@ def page_url(listening: socket.socket, token: str | None) -> str:
     """What to open in a browser. The token follows a `#`: browsers send that part to nobody."""
     host, port = listening.getsockname()[:2]
     if ipaddress.ip_address(host).is_unspecified:
-        host = _outward(listening.family) or socket.gethostname()
+        families = [socket.AF_INET6, socket.AF_INET] if ":" in host else [socket.AF_INET]
+        found = (_outward(family) for family in families)
+        host = next((name for name in found if name is not None), socket.gethostname())
     return f"http://{Address(host, port)}/" + (f"#{token}" if token else "")
 
 
@@ -88,20 +111,24 @@ class HostNames:
     """The names by which a browser may call this server.
 
     A hostile page can point its own name at this machine (DNS rebinding) and would then count as the same site. It
-    cannot do so with a number or with this machine's own names.
+    cannot do so with a number, with this machine's own names, or with those that the user vouches for.
+
+    Args:
+        hosts: such names, see `parse_host`.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, hosts: Collection[str] = ()) -> None:
         own = socket.gethostname().lower()
-        self._names = {"localhost", address.host.lower(), own, f"{own.split('.')[0]}.local"}
+        self._names = {"localhost", address.host.lower(), own, f"{own.split('.')[0]}.local", *hosts}
+        self._endings = tuple(name[1:] for name in hosts if name.startswith("*."))
 
     def allow(self, header: str) -> bool:
         """Whether the value of a Host header is an IP address or one of the names; any port will do (tunnels)."""
         match = HOST_HEADER.fullmatch(header)
         if match is None:
             return False
-        name = match[1].strip("[]").lower()
-        return name in self._names or _is_number(name)
+        name = match[1].strip("[]").lower().removesuffix(".")
+        return name in self._names or name.endswith(self._endings) or _is_number(name)
 
 
 def _is_number(host: str) -> bool:

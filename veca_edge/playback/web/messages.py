@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-HEAD_LIMIT, BODY_LIMIT, TARGET_LIMIT = 8192, 1024, 512  # bytes
+# Bytes. Browsers send with every request the cookies that other programs of this host have set, on any port.
+HEAD_LIMIT, BODY_LIMIT, TARGET_LIMIT = 65536, 1024, 512
 REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.([01])")
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}):([\t -~\x80-\xff]*)")
 POLICY = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from veca_edge.playback.web.site import Site
 REQUEST_WAIT = 5.0  # seconds in which a stranger's whole request must have come
 IDLE_WAIT = 30.0  # seconds that a client who was let in may stay silent
 SEND_WAIT = 20.0  # seconds in which one answer must have been taken
-PART_WAIT, PART_BYTES = 0.5, 65536  # of what a refused client is still sending when it is told so
+PART_WAIT, PART_BYTES, PART_READS = 0.5, 8192, 32  # of what a refused client is still sending when it is told so
 LINGER = 0.8  # seconds in which viewers can still learn that the run has ended
 Say = Callable[[str], object]
 
@@ -31,20 +31,28 @@ class WebView:
     Args:
         address: where to listen. One that other machines can reach has a token, a new one if none is given.
         token: what viewers must know.
+        hosts: names by which browsers may call this machine beside its own, see `parse_host`. They are for other
+            machines, so there is a token with them.
         say: told if the server itself fails.
 
     Raises:
         VecaError: the port is taken or forbidden, the host is not one of this machine, or the token is too weak.
     """
 
-    def __init__(self, address: Address, token: str | None = None, say: Say = lambda message: None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str | None = None,
+        say: Say = lambda message: None,
+        hosts: Collection[str] = (),
+    ) -> None:
         token = None if token is None else check_token(token)
         self._socket = listen(address)
-        self.token = token if token is not None or is_local(self._socket) else new_token()
+        self.token = token if token is not None or (is_local(self._socket) and not hosts) else new_token()
         self.url = page_url(self._socket, self.token)
         self.board = Board()
         self._guard = Guard(self.token)
-        self._site = Site(self.board, self._guard, HostNames(address))
+        self._site = Site(self.board, self._guard, HostNames(address, hosts))
         self._say = say
         self._failed = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -155,6 +163,6 @@ async def _part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     """End a conversation so that the last answer arrives: to close while the client still sends would drop it."""
     writer.write_eof()
     with suppress(asyncio.TimeoutError):
-        for _ in range(PART_BYTES // HEAD_LIMIT):
-            if not await asyncio.wait_for(reader.read(HEAD_LIMIT), PART_WAIT):
+        for _ in range(PART_READS):
+            if not await asyncio.wait_for(reader.read(PART_BYTES), PART_WAIT):
                 return

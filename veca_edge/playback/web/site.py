@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
+from veca_edge.encoding import encoded
 from veca_edge.playback.web.address import HostNames
 from veca_edge.playback.web.board import Board, Picture
 from veca_edge.playback.web.guard import Guard
@@ -76,7 +77,10 @@ class Site:
         if not self._guard.may_ask(address):
             raise RequestError(429, "too many requests: slow down")
         if not self._names.allow(request.headers.get("host", "")):
-            raise RequestError(421, "open this page by the address that was printed at the device")
+            raise RequestError(
+                421,
+                "open this page by the address that was printed at the device, or run it with --allow-host",
+            )
         if request.path in self._files:
             if request.method != "GET":
                 raise RequestError(405, "use GET")
@@ -97,7 +101,11 @@ class Site:
         """Let the page itself in, and with the token only; other sites' pages are told apart by three signs."""
         host, origin = request.headers["host"], request.headers.get("origin")
         strange = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-        if HEADER not in request.headers or strange or (origin is not None and origin != f"http://{host}"):
+        if (
+            HEADER not in request.headers
+            or strange
+            or (origin is not None and origin not in (f"http://{host}", f"https://{host}"))
+        ):
             raise RequestError(403, "only the page of this server may ask for this")
         if not self._guard.may_guess(address):
             raise RequestError(429, "too many wrong tokens: wait a minute")
@@ -111,7 +119,7 @@ class Site:
         await self._until(lambda: self._board.version > after, HOLD)
         if self._board.version <= after and not self._closing:
             return Response(204, lasting=True)
-        body = json.dumps(self._board.status(after), ensure_ascii=False, allow_nan=False).encode()
+        body = encoded(json.dumps(self._board.status(after), ensure_ascii=False, allow_nan=False))
         return Response(200, body, "application/json", lasting=True)
 
     async def _frame(self, address: str, request: Request) -> Response:
@@ -175,13 +183,14 @@ class Site:
 
 
 def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
-    """Fields of a `ViewState` from a viewer's JSON: {"cores": N or "auto", "view": NAME, "paused": BOOL}.
+    """Fields of a `ViewState` from a viewer's JSON: {"cores": N or "auto", "view": NAME, "head": NAME,
+    "paused": BOOL}.
 
     Raises:
         RequestError: it is something else, or not on offer.
     """
-    if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= {"cores", "view", "paused"}:
-        raise RequestError(400, "unknown control: use cores, view or paused")
+    if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= {"cores", "view", "head", "paused"}:
+        raise RequestError(400, "unknown control: use cores, view, head or paused")
     if "cores" in wishes:
         cores = wishes["cores"]
         if choices.alternating:
@@ -192,6 +201,8 @@ def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
             )
     if "view" in wishes and wishes["view"] not in choices.views:
         raise RequestError(400, f"unknown view: use {', '.join(choices.views)}")
+    if "head" in wishes and wishes["head"] not in choices.heads:
+        raise RequestError(400, f"unknown head: use {', '.join(choices.heads) or 'none, there are none'}")
     if type(wishes.get("paused", False)) is not bool:
         raise RequestError(400, "paused must be true or false")
     return {key: None if value == "auto" else value for key, value in wishes.items()}

@@ -23,6 +23,7 @@ class Choices:
         auto: whether the model can choose the cores.
         alternating: the cores alternate by themselves and cannot be chosen.
         views: what can be drawn.
+        heads: the dense heads whose masks can be drawn.
     """
 
     model: str
@@ -31,6 +32,7 @@ class Choices:
     auto: bool
     alternating: bool
     views: tuple[str, ...]
+    heads: tuple[str, ...] = ()
 
 
 def frame_status(shown: Shown) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def frame_status(shown: Shown) -> dict[str, Any]:
             for entry in shown.labels[:LABELS]
         ],
         "device": _device(shown),
-        "chosen": {"cores": shown.state.cores, "view": shown.state.view, "paused": shown.state.paused},
+        "chosen": {"cores": shown.state.cores, "view": shown.state.view, "paused": shown.state.paused}
+        | {"head": shown.state.head},
     }
 
 

@@ -73,6 +73,7 @@ class CoreMLEngine:
             features=self._output(outputs, FEATURES, (patches, manifest.feature_dim)),
             core_attention=None,
             logits=self._logits(outputs),
+            dense={task.name: self._output(outputs, task.name, (patches, task.outputs)) for task in manifest.tasks},
         )
 
     def _output(self, outputs: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Float:

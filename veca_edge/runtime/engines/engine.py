@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from veca_edge.arrays import Float, Image
@@ -20,12 +21,14 @@ class Encoded:
         core_attention: float32 (N, C), the last layer's attention of each patch to each core, mean over heads;
             None if the model file does not compute it.
         logits: float32 (K,) if the head is in the program itself, else None.
+        dense: float32 (N, outputs) by the names of dense heads that are in the program itself.
     """
 
     embedding: Float
     features: Float
     core_attention: Float | None
     logits: Float | None = None
+    dense: Mapping[str, Float] = field(default_factory=dict)
 
 
 class Engine(Protocol):

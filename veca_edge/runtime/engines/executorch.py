@@ -12,9 +12,10 @@ from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.modelfile.manifest import Manifest
-from veca_edge.modelfile.pte import ModelFile
+from veca_edge.modelfile.pte import ModelFile, read_program
 from veca_edge.runtime.engines.binding import input_maker, load_binding
 from veca_edge.runtime.engines.engine import Encoded
+from veca_edge.runtime.engines.pool import POOL
 from veca_edge.runtime.engines.weight_cache import enable_weight_cache, warn_without_cache
 from veca_edge.runtime.native import quiet, release_freed_memory
 from veca_edge.runtime.streaming.cache import HIDE, PatchCache, Stepped
@@ -45,30 +46,35 @@ class ElasticProgram(Protocol):
 class Program:
     """A loaded ExecuTorch program: methods by name, numpy in and out. Methods load at their first call.
 
-    Not for several threads at once.
+    The bytes that are computed with are a copy in memory: whatever happens to the file changes nothing. What `run`
+    returns is for one thread at a time.
 
     Attributes:
         loaded: the methods that have been called.
+        threads: that it computes with.
     """
 
-    def __init__(self, file: ModelFile, threads: int) -> None:
-        self._path = file.path
-        with quiet():
+    def __init__(self, file: ModelFile, threads: int | None) -> None:
+        """Load the program.
+
+        Args:
+            file: the model file, already checked.
+            threads: worker threads of the whole process; None for those of the programs that are open, else one per
+                big core.
+
+        Raises:
+            VecaError: open programs have another number of threads; the file has changed; a foreign program.
+        """
+        self._path, self._data = file.path, b""
+        self._module: Any = None
+        with POOL.turns, quiet():
             binding, self._input = load_binding(), input_maker()
             # Only packed weights that the cache holds are shared between methods.
             self.shares_weights = enable_weight_cache()
-            binding._unsafe_reset_threadpool(threads)
-            try:
-                self._module: Any = binding._load_for_executorch(
-                    str(file.path), program_verification=binding.Verification.InternalConsistency
-                )
-                names = set(self._module.method_names())
-            except RuntimeError as error:
-                raise VecaError(f"{file.path}: ExecuTorch cannot load it: {error}") from None
-        if names != set(file.manifest.methods):
-            # An unknown method name crashes the runtime, so the names are settled before any is called.
-            raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
-        self._methods = names
+            with POOL.joining(self, threads, binding._unsafe_reset_threadpool) as self.threads:
+                self._data = read_program(file)
+                self._module = _loaded(binding, file, self._data)
+        self._methods = set(file.manifest.methods)
         self.loaded: set[str] = set()
         if not self.shares_weights:
             warn_without_cache()
@@ -116,18 +122,39 @@ class Program:
         return outputs
 
     def _call(self, method: str, inputs: Sequence[Float]) -> list[Float]:
-        given = [self._input(array) for array in inputs]  # kept until the call ends: it reads their memory
-        try:
-            outputs = self._module.run_method(method, given, clone_outputs=False)
-        except RuntimeError as error:
-            raise VecaError(f"ExecuTorch could not run {method}: {error}") from None
-        return [np.asarray(output) for output in outputs]
+        with POOL.turns:
+            given = [self._input(array) for array in inputs]  # kept until the call ends: it reads their memory
+            try:
+                outputs = self._module.run_method(method, given, clone_outputs=False)
+            except RuntimeError as error:
+                raise VecaError(f"ExecuTorch could not run {method}: {error}") from None
+            return [np.asarray(output) for output in outputs]
 
     def close(self) -> None:
         """Free the program and its packed weights."""
-        with quiet():
-            self._module = None
         self._methods = set()
+        with POOL.turns:
+            with quiet():
+                self._module = None
+            self._data = b""
+            POOL.leave(self)
+
+    def __del__(self) -> None:
+        self._module = None  # before the bytes that it reads
+
+
+def _loaded(binding: Any, file: ModelFile, data: bytes) -> Any:
+    """ExecuTorch's module of a program, which reads `data` as long as it lives and does not keep it alive."""
+    check = binding.Verification.InternalConsistency
+    try:
+        module = binding._load_for_executorch_from_buffer(data, program_verification=check)
+        names = set(module.method_names())
+    except RuntimeError as error:
+        raise VecaError(f"{file.path}: ExecuTorch cannot load it: {error}") from None
+    if names != set(file.manifest.methods):
+        # An unknown method name crashes the runtime, so the names are settled before any is called.
+        raise VecaError(f"{file.path}: the program's methods are not those of its manifest")
+    return module
 
 
 class ExecutorchEngine:
@@ -140,12 +167,20 @@ class ExecutorchEngine:
 
         Args:
             file: the model file, already checked.
-            threads: worker threads, shared by all ExecuTorch models of the process; None for the big cores.
+            threads: worker threads, shared by all ExecuTorch models of the process; None for those of the models
+                that are open, else one per big core.
             program: the file's program, loaded by other means than ExecuTorch's Python package.
+
+        Raises:
+            VecaError: open models have another number of threads, or the file does not fit its program.
         """
-        self.threads = check_threads(threads)
+        if program is None:
+            program = own = Program(file, threads)
+            self.threads = own.threads
+        else:
+            self.threads = check_threads(threads)
         self._file = file
-        self._program: ElasticProgram = Program(file, self.threads) if program is None else program
+        self._program: ElasticProgram = program
         self._program.check_shapes(file.manifest)
         self._buckets = {kind: file.manifest.size_buckets(kind) for kind in ("encode", "step")}
         self._centres: dict[tuple[int, int], Float] = {}

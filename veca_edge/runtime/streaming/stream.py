@@ -18,10 +18,12 @@ from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import check_image_size, check_many_images, halved
+from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, Plan
+from veca_edge.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
@@ -40,7 +42,7 @@ class StepEngine(Protocol):
 
 
 class Stream:
-    """Frames of one camera or clip through one model. Several streams may share a model, one call at a time.
+    """Frames of one camera or clip through one model. Several streams may share a model, also from several threads.
 
     Attributes:
         cache: what is remembered, or None before the first frame.
@@ -63,10 +65,12 @@ class Stream:
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
         self._logits: Float | None = None
+        self._dense: dict[str, Float] = {}
         self._anchor: Float | None = None
         self._drifted = self._moving = False
         self._remembers = True
         self.cache: PatchCache | None = None
+        self._turns = Turns()
 
     def __repr__(self) -> str:
         """<Stream of everyday, 32 cores, 128 px>"""
@@ -90,7 +94,8 @@ class Stream:
 
     @cores.setter
     def cores(self, cores: int) -> None:
-        self._cores = self._model.check_budget(cores)
+        with self._turns:
+            self._cores = self._model.check_budget(cores)
 
     @property
     def change(self) -> ChangeSettings:
@@ -99,7 +104,8 @@ class Stream:
 
     @change.setter
     def change(self, settings: ChangeSettings) -> None:
-        self._detector.settings = checked_change(settings)
+        with self._turns:
+            self._detector.settings = checked_change(settings)
 
     @property
     def noise(self) -> float:
@@ -108,10 +114,12 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next frame is a keyframe."""
-        self._state, self.cache = None, None
-        self._embedding, self._logits, self._anchor = None, None, None
-        self._drifted, self._moving, self._remembers = False, False, True
-        self._detector.reset()
+        with self._turns:
+            self._state, self.cache = None, None
+            self._embedding, self._logits, self._anchor = None, None, None
+            self._dense = {}
+            self._drifted, self._moving, self._remembers = False, False, True
+            self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
         """The results of frames, one after another.
@@ -137,6 +145,10 @@ class Stream:
         Raises:
             VecaError: not such an image: the stream goes on as if the frame had not come. Or the model is closed.
         """
+        with self._turns:
+            return self._update(frame)
+
+    def _update(self, frame: Image) -> Result:
         start = perf_counter()
         self._model.check_open()
         model, size = self._model, self._model.patch_size
@@ -152,6 +164,7 @@ class Stream:
         assert self._embedding is not None
         computed = np.zeros(grid[0] * grid[1], np.bool_)
         computed[plan.patches] = True
+        computed = computed.reshape(grid)
         return Result(
             embedding=self._embedding.copy(),
             features=self.cache.features.copy().reshape(*grid, -1),
@@ -162,7 +175,11 @@ class Stream:
             image_size=(fitted.image.shape[0], fitted.image.shape[1]),
             crop=fitted.crop,
             latency=perf_counter() - start,
-            computed=computed.reshape(grid),
+            computed=computed,
+            dense={
+                task.name: dense_result(task, self._dense[task.name], grid, fitted.crop, computed)
+                for task in model.tasks
+            },
             keyframe=plan.keyframe,
             oldest=int(self._detector.age.max()),
         )
@@ -171,10 +188,12 @@ class Stream:
         """Run the model on the planned patches and remember what it says."""
         try:
             moving = plan.changed > self.change.keyframe_share * grid[0] * grid[1]
-            if plan.keyframe and moving and self._moving and self.cache is not None:
-                embedding = self._encode(image, self.cache)
-            else:
-                embedding = self._step(image, plan, grid)
+            with self._model.turns:
+                self._model.check_open()
+                if plan.keyframe and moving and self._moving and self.cache is not None:
+                    embedding = self._encode(image, self.cache)
+                else:
+                    embedding = self._step(image, plan, grid)
             self._moving = plan.keyframe and moving and self._embedding is not None
         except BaseException:
             # The detector took these pixels as computed, and they were not.
@@ -182,7 +201,17 @@ class Stream:
             raise
         assert self.cache is not None
         self._embedding, self._logits = embedding, self._model.logits(embedding, self.cache.features)
+        self._update_dense(self.cache.features, plan)
         self._follow_drift(embedding, plan.keyframe and self._remembers)
+
+    def _update_dense(self, features: Float, plan: Plan) -> None:
+        """Dense heads read single patches, so that only those of computed ones can change."""
+        for head in self._model.dense_heads:
+            name = head.task.name
+            if plan.keyframe or name not in self._dense:
+                self._dense[name] = head.outputs(features)
+            else:
+                self._dense[name][plan.patches] = head.outputs(features[plan.patches])
 
     def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
         """Notice when the cores say something else than when most patches were computed."""

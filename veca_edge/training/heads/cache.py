@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.files import cache_folder, shortened
+from veca_edge.files import CACHE, cache_folder, shortened
 from veca_edge.image.skipping import Say
 
 FORMAT = 1
@@ -45,8 +45,13 @@ class FeatureCache:
         self._width = width
         self._say = say
         name = hashlib.sha256(f"{FORMAT} {width} {about}".encode()).hexdigest()[:24]
-        self._path = cache_folder() / "features" / f"{name}.sqlite"
-        self._file = self._open()
+        folder = cache_folder()
+        self._path = (folder or Path()) / "features" / f"{name}.sqlite"
+        self._file = None
+        if folder is None:
+            say(f"features are not kept: there is no home folder for a cache; set {CACHE} to a folder for them")
+        else:
+            self._file = self._open()
 
     def __enter__(self) -> FeatureCache:
         return self
@@ -93,7 +98,9 @@ class FeatureCache:
                 self._path.unlink()
                 return _connected(self._path)
         except (OSError, sqlite3.DatabaseError) as error:
-            self._say(f"features are not kept: cannot use {shortened(self._path)}: {error}")
+            self._say(
+                f"features are not kept: cannot use {shortened(self._path)}: {error}; {CACHE} names another folder"
+            )
             return None
 
     def _close(self) -> None:

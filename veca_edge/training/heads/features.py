@@ -12,12 +12,14 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.model.veca import VecaOutput
 from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
@@ -81,12 +83,24 @@ class Extractor:
         Raises:
             VecaError: out of memory, or values that half precision cannot hold.
         """
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+        return self._compute(
+            pixels, cores, lambda found: torch.cat((found.embedding, found.features.mean(dim=1)), dim=-1)
+        )
+
+    def dense(self, pixels: Tensor, cores: int) -> Half:
+        """The patch features of images, float32 (n, 3, H, W) in 0..1: float16 (n, N, D').
+
+        Raises:
+            VecaError: as `compute`.
+        """
+        return self._compute(pixels, cores, lambda found: found.features)
+
+    def _compute(self, pixels: Tensor, cores: int, choose: Callable[[VecaOutput], Tensor]) -> Half:
         size = self._preprocessing.image_size
         with torch.inference_mode(), _memory_errors(size):
-            pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
             output = self._model((pixels - self._mean) / self._std, cores)
-            both = torch.cat((output.embedding, output.features.mean(dim=1)), dim=-1).half()
-        vectors: Half = both.numpy()
+            vectors: Half = choose(output).half().numpy()
         if not np.isfinite(vectors).all():
             raise VecaError(
                 f"at {cores} cores and {size} px the model computes values that are not finite in half precision: "
@@ -148,7 +162,7 @@ def compute_features(
             f"the features of {len(photos)} photos at {cores.shape[1]} budgets each take {size / 2**30:.0f} GiB, "
             f"more than {MAX_BYTES >> 30}: give fewer --cores or fewer photos"
         )
-    about = f"{_identity(checkpoint)} {json.dumps(preprocessing.to_dict())}"
+    about = f"{model_identity(checkpoint)} {json.dumps(preprocessing.to_dict())}"
     with FeatureCache(about, extractor.width, say) as cache:
         return _Work(extractor, cache, photos, cores, say).run(progress)
 
@@ -168,14 +182,15 @@ class _Work:
     def run(self, progress: Progress) -> Features:
         progress(0)
         self._look_up()
-        unreadable = set(self._missing)
+        unreadable, total, done = set(self._missing), sum(map(len, self._missing.values())), 0
         for window in self._windows():
             for cores in np.unique(self._cores):
                 for batch in self._batches(window, int(cores)):
                     self._compute(batch, int(cores))
+                    done += len(batch)
+                    if done < total:
+                        progress(done / total)
             unreadable.difference_update(row for row, _ in window)
-            if unreadable:
-                progress(1 - len(unreadable) / len(self._photos))
         progress(1)
         everything = Features(self._photos, self._cores, self._values)
         if not unreadable:
@@ -217,7 +232,7 @@ class _Work:
         self._cache.write((self._keys[row], cores, v) for row, v in zip(rows, vectors, strict=True))
 
 
-def _identity(checkpoint: Checkpoint) -> str:
+def model_identity(checkpoint: Checkpoint) -> str:
     """A digest of the model without its head, which makes no difference to features."""
     digest = hashlib.sha256(json.dumps(checkpoint.config.to_published(), sort_keys=True).encode())
     for name in sorted(checkpoint.state):

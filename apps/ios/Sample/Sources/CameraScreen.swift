@@ -29,7 +29,13 @@ struct CameraScreen: View {
                 .resizable()
                 .scaledToFit()
         } else if let camera = sample.camera {
-            CameraPreview(session: camera.session).ignoresSafeArea()
+            ZStack {
+                CameraPreview(session: camera.session)
+                if let shown = sample.shown {
+                    MaskView(shown: shown)
+                }
+            }
+            .ignoresSafeArea()
         }
     }
 
@@ -41,6 +47,9 @@ struct CameraScreen: View {
             }
             if !sample.automatic, sample.budgets.count > 1 {
                 CoresSlider(budgets: sample.budgets, cores: $sample.cores)
+            }
+            if !sample.heads.isEmpty {
+                Button("Mask: \(sample.head ?? "none")") { sample.nextHead() }
             }
             Toggle("What patches look like to the model", isOn: $sample.showsFeatures)
         }
@@ -89,6 +98,9 @@ struct HUD: View {
                     Spacer()
                     Text(prediction.probability, format: .percent.precision(.fractionLength(0))).monospacedDigit()
                 }
+            }
+            if let dense = shown.dense {
+                Legend(result: dense)
             }
             Text(numbers).font(.caption).monospacedDigit().foregroundStyle(.secondary)
             if !shown.result.reason.isEmpty {

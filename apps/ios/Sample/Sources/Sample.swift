@@ -14,6 +14,10 @@ final class Sample {
     private(set) var phase = Phase.starting("Loading the model")
     private(set) var shown: Shown?
     private(set) var budgets: [Int] = []
+    /// The model's dense heads by name.
+    private(set) var heads: [String] = []
+    /// Whose mask is drawn, or nil for none.
+    private(set) var head: String?
     private(set) var camera: Camera?
     private(set) var worker: Worker?
     /// Why the device cannot decide, or nil.
@@ -30,6 +34,8 @@ final class Sample {
             let worker = try await Worker.open()
             self.worker = worker
             budgets = worker.budgets
+            heads = worker.heads
+            head = heads.first
             cores = budgets.last ?? cores
             let camera = try await Camera.open()
             self.camera = camera
@@ -46,6 +52,12 @@ final class Sample {
         }
     }
 
+    /// Draw the next head's mask; after the last one none.
+    func nextHead() {
+        let next = (head.flatMap(heads.firstIndex) ?? -1) + 1
+        head = next < heads.count ? heads[next] : nil
+    }
+
     /// The camera was stopped at critical heat, and without frames nobody decides: start it when it is over.
     func watchHeat() async {
         let changes = NotificationCenter.default.notifications(named: ProcessInfo.thermalStateDidChangeNotification)
@@ -57,7 +69,7 @@ final class Sample {
     private func follow(_ camera: Camera, _ worker: Worker) async throws {
         defer { camera.close() }
         for await frame in camera.frames where !paused {
-            let wish = Worker.Wish(cores: automatic ? nil : cores, paints: showsFeatures)
+            let wish = Worker.Wish(cores: automatic ? nil : cores, paints: showsFeatures, head: head)
             shown = try await worker.update(frame, wish)
         }
     }

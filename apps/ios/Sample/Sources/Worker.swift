@@ -8,6 +8,12 @@ struct Shown: Sendable {
     var labels: [Prediction]
     /// One pixel per patch.
     var features: RGBImage?
+    /// What the chosen head says, and its picture.
+    var dense: DenseResult?
+    var mask: RGBImage?
+    /// Of the camera's frame, pixels.
+    var frameWidth: Int
+    var frameHeight: Int
     /// Results per second, lately.
     var rate: Double
 }
@@ -18,9 +24,12 @@ actor Worker {
         /// nil: the device decides.
         var cores: Int?
         var paints: Bool
+        /// Whose mask is painted, or nil.
+        var head: String?
     }
 
     nonisolated let budgets: [Int]
+    nonisolated let heads: [String]
     private let model: Model
     private var session: Session?
     private var stream: PatchStream?
@@ -30,6 +39,7 @@ actor Worker {
     private init(_ model: Model) {
         self.model = model
         budgets = model.budgets
+        heads = model.tasks.map(\.name)
     }
 
     /// The model in the app's bundle.
@@ -60,7 +70,11 @@ actor Worker {
         let result = try await compute(frame, wish.cores)
         let features = wish.paints ? painter.paint(result) : nil
         let labels = result.logits == nil ? [] : try result.top(3)
-        return Shown(result: result, labels: labels, features: features, rate: count())
+        let dense = wish.head.flatMap { result.dense[$0] }
+        return Shown(
+            result: result, labels: labels, features: features, dense: dense,
+            mask: try dense?.paint(height: result.height / 2, width: result.width / 2), frameWidth: frame.width,
+            frameHeight: frame.height, rate: count())
     }
 
     private func compute(_ frame: RGBImage, _ cores: Int?) async throws -> Result {

@@ -48,7 +48,16 @@ final class CoreMLFunction {
         return Encoded(
             embedding: try output(outputs, "embedding", count: manifest.featureDim),
             features: try output(outputs, "features", count: patches * manifest.featureDim), coreAttention: nil,
-            logits: try logits(outputs))
+            logits: try logits(outputs), dense: try dense(outputs, patches: patches))
+    }
+
+    /// What each dense head gives for every patch, by its name, which is its output's too.
+    private func dense(_ outputs: MLFeatureProvider, patches: Int) throws -> [String: [Float]] {
+        var found: [String: [Float]] = [:]
+        for task in manifest.tasks {
+            found[task.name] = try output(outputs, task.name, count: patches * task.outputs)
+        }
+        return found
     }
 
     private func output(_ outputs: MLFeatureProvider, _ name: String, count: Int) throws -> [Float] {

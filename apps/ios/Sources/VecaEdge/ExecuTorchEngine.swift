@@ -27,7 +27,8 @@ public final class ExecuTorchEngine: StepEngine {
         guard manifest.target == "executorch" else {
             throw VecaError.badModelFile("\(file.url.lastPathComponent) is made for \(manifest.target)")
         }
-        module = Module(filePath: file.url.path)
+        // Mapped: the weights are not read into memory a second time.
+        module = Module(filePath: file.url.path, loadMode: .mmap)
         let headDim = manifest.hiddenDim / manifest.numHeads
         let hidden = Tensor<Float>([PatchCache.hide, PatchCache.hide], shape: [2])
         let rows = Tensor<Float>(

@@ -25,7 +25,7 @@ extension Model {
     #if canImport(ExecuTorch)
     private static func openProgram(_ url: URL) async throws -> Model {
         let file = try ModelFile(at: url, sha256: hexadecimalDigest)
-        return Model(manifest: file.manifest, engine: try ExecuTorchEngine(file), head: file.head)
+        return Model(manifest: file.manifest, engine: try ExecuTorchEngine(file), head: file.head, dense: file.dense)
     }
 
     private static func hexadecimalDigest(_ data: Data) -> String {

@@ -29,19 +29,19 @@ extension RGBImage {
         try self.init(width: width, height: height, pixels: pixels)
     }
 
-    /// A picture of these pixels, to show; nil if there is no memory.
-    public func makePicture() -> CGImage? {
+    /// A picture of these pixels, to show, those of the colour `clear` transparent; nil if there is no memory.
+    public func makePicture(clear: Colour? = nil) -> CGImage? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(width * height * 4)
         for place in stride(from: 0, to: pixels.count, by: 3) {
-            bytes.append(contentsOf: pixels[place..<(place + 3)])
-            bytes.append(255)
+            let colour = Colour(red: pixels[place], green: pixels[place + 1], blue: pixels[place + 2])
+            bytes += colour == clear ? [0, 0, 0, 0] : [colour.red, colour.green, colour.blue, 255]
         }
         return bytes.withUnsafeMutableBytes { memory -> CGImage? in
             guard let space = CGColorSpace(name: CGColorSpace.sRGB) else { return nil }
             let context = CGContext(
                 data: memory.baseAddress, width: width, height: height, bitsPerComponent: 8, bytesPerRow: width * 4,
-                space: space, bitmapInfo: CGImageAlphaInfo.noneSkipLast.rawValue)
+                space: space, bitmapInfo: CGImageAlphaInfo.premultipliedLast.rawValue)
             return context?.makeImage()
         }
     }

@@ -103,6 +103,9 @@ public actor Session {
         result.computed = [Bool](repeating: false, count: result.grid.count)
         result.keyframe = false
         result.latency = 0
+        for (name, said) in result.dense {
+            result.dense[name]?.computed = [Bool](repeating: false, count: said.rows * said.columns)
+        }
         result.reason = decision.reason
         result.state = state
         return result

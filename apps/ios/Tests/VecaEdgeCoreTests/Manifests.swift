@@ -24,12 +24,13 @@ enum Manifests {
 
     static func make(
         preprocessing: Golden.Record = ["image_size": 48, "fit": "crop"], patchSize: Int = 8,
-        budgets: [Int] = [8, 16], labels: [String] = []
+        budgets: [Int] = [8, 16], labels: [String] = [],
+        heads: Golden.Record = [:]
     ) throws -> Manifest {
         try read(
             record([
                 "preprocessing": preprocessing, "patch_size": patchSize, "budgets": budgets, "labels": labels,
-                "num_cores": 64,
+                "num_cores": 64, "heads": heads,
             ]))
     }
 }

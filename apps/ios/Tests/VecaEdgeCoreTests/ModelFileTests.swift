@@ -29,6 +29,11 @@ final class ModelFileTests: XCTestCase {
         XCTAssertEqual(file.coordinates, try wanted.floats("coordinates"))
         XCTAssertEqual(file.head?.weight, try wanted.floats("head_weight"))
         XCTAssertEqual(file.head?.bias, try wanted.floats("head_bias"))
+        let dense = try XCTUnwrap(file.dense.first)
+        XCTAssertEqual(file.dense.map(\.task), file.manifest.tasks)
+        XCTAssertEqual(dense.task.labels, ["background", "person"])
+        XCTAssertEqual(dense.weight, try wanted.floats("dense_weight"))
+        XCTAssertEqual(dense.bias, try wanted.floats("dense_bias"))
     }
 
     func testDamageIsOneLine() throws {

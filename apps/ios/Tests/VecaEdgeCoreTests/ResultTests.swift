@@ -31,6 +31,10 @@ final class ResultTests: XCTestCase {
         XCTAssertEqual(error(try result(logits: nil, labels: []).top()), .noHead)
     }
 
+    func testANegativeNumberOfLabels() {
+        XCTAssertNotNil(error(try result(logits: [0], labels: ["a"]).top(-1)))
+    }
+
     func testAFeatureByItsPlace() {
         let features = (0..<12).map(Float.init)
         XCTAssertEqual(Array(result(logits: nil, labels: [], features: features).feature(row: 1, column: 0)), [4, 5])

@@ -25,7 +25,9 @@ final class SessionTests: XCTestCase {
             point(16, nil, rate: 30, power: 1, quality: 1), point(8, 16, rate: 30, power: 0.45, quality: 0.9),
             point(8, 16, rate: 15, power: 0.2, quality: 0.8),
         ])
-        let model = Model(manifest: try Manifests.make(), engine: engine)
+        let manifest = try Manifests.make(heads: ["depth": ["kind": "regression"]])
+        let depth = try DenseHead(task: manifest.tasks[0], weight: [1, 1, 1, 1], bias: [0])
+        let model = Model(manifest: manifest, engine: engine, dense: [depth])
         let device = self.device
         return try Session(
             model: model, targetFPS: 30, front: front, sensors: device, onCritical: onCritical,
@@ -75,6 +77,8 @@ final class SessionTests: XCTestCase {
         let third = try await session.update(frame(60))
         XCTAssertEqual(third.latency, 0)
         XCTAssertEqual(third.computedPatches, 0)
+        XCTAssertEqual(third.dense["depth"]?.cells, second.dense["depth"]?.cells)
+        XCTAssertEqual(third.dense["depth"]?.computed, [Bool](repeating: false, count: 36))
         await fulfillment(of: [called], timeout: 1)
         let statistics = await session.statistics
         XCTAssertEqual(statistics.computed, 2)

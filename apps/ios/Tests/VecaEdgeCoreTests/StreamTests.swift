@@ -29,12 +29,16 @@ final class StreamTests: XCTestCase {
 
     private func makeModel(_ first: Golden.Record, _ engine: FormulaEngine) throws -> Model {
         let head = try first.record("head")
+        let dense = first["dense"] == nil ? [] : try first.records("dense")
+        let tables = try dense.map { (try $0.record("task").text("name"), try $0.record("task") as Any) }
         let manifest = try Manifests.make(
             preprocessing: first.record("preprocessing"), patchSize: first.integer("patch_size"),
-            budgets: first.integers("budgets"), labels: first.texts("labels"))
+            budgets: first.integers("budgets"), labels: first.texts("labels"),
+            heads: Dictionary(uniqueKeysWithValues: tables))
         return Model(
             manifest: manifest, engine: engine,
-            head: Head(weight: try head.rows("weight"), bias: try head.floats("bias")))
+            head: Head(weight: try head.rows("weight"), bias: try head.floats("bias")),
+            dense: try dense.map(Golden.denseHead))
     }
 
     private func checkCall(
@@ -65,6 +69,14 @@ final class StreamTests: XCTestCase {
         let cores = coreAttention.count / count
         assertClose((0..<count).map { result.features[$0 * 4] }, try line.floats("features"), place)
         assertClose((0..<count).map { coreAttention[$0 * cores] }, try line.floats("core_attention"), place)
+        let wanted = line["dense"] == nil ? [:] : try line.record("dense")
+        XCTAssertEqual(Set(result.dense.keys), Set(wanted.keys), place)
+        for (name, found) in result.dense {
+            assertClose(found.cells, try wanted.record(name).floats("cells"), "\(place), \(name)")
+            let cells = try XCTUnwrap(found.computed)
+            XCTAssertEqual(
+                cells.indices.filter { cells[$0] }, try wanted.record(name).integers("computed_cells"), place)
+        }
         let cache = try XCTUnwrap(stream.cache)
         // The last layer's last head, channel 0.
         assertClose((0..<count).map { cache.keys[1][(count + $0) * 2] }, try line.floats("keys"), place)

@@ -17,7 +17,12 @@ class Color {
 
 fun Color(color: Long): Color = TODO()
 
-interface ImageBitmap
+fun Color(red: Int, green: Int, blue: Int, alpha: Int = 0xFF): Color = TODO()
+
+interface ImageBitmap {
+    val width: Int
+    val height: Int
+}
 
 fun Bitmap.asImageBitmap(): ImageBitmap = TODO()
 
@@ -29,3 +34,9 @@ class FilterQuality {
 }
 
 class ColorFilter
+
+class BlendMode {
+    companion object {
+        val SrcOver: BlendMode get() = TODO()
+    }
+}

@@ -243,3 +243,13 @@ def test_images_are_uint8_of_their_size() -> None:
             _image(value, Feature("image", "image", (4, 6), "RGB", ""), tensor)
     with pytest.raises(VecaError, match="GRAYSCALE"):
         _image(image, Feature("image", "image", (4, 6), "GRAYSCALE", ""), tensor)
+
+
+def test_a_program_that_takes_hours_is_refused_before_it_starts(write: Any) -> None:
+    def build(mb: Any, x: Any) -> Any:
+        for _ in range(70):
+            x = mb.sin(x=x)
+        return x
+
+    with pytest.raises(VecaError, match="far longer to compute than a model with so few weights"):
+        Interpreter(write(build, (2**23,)))

@@ -151,7 +151,7 @@ function showPhase() {
   const phase = status.phase === "running" ? (paused ? "paused" : silent ? "waiting" : "live") : status.phase;
   setPhase(phase, { live: "live", paused: "paused", waiting: "waiting", ended: "ended", starting: "starting" }[phase]);
   const running = status.phase === "running";
-  for (const id of ["pause", "snapshot", "view-choice"]) $(id).disabled = !running;
+  for (const id of ["pause", "snapshot", "view-choice", "head-choice"]) $(id).disabled = !running;
   $("cores-choice").disabled = !running || status.run.alternating;
   if (phase === "ended") {
     const sum = status.summary;
@@ -192,7 +192,7 @@ function hideCard() {
 function lose(text, told) {
   const ended = status && status.phase === "ended" || $("phase").dataset.phase === "ended";
   status = null;
-  for (const id of ["pause", "snapshot", "cores-choice", "view-choice"]) $(id).disabled = true;
+  for (const id of ["pause", "snapshot", "cores-choice", "view-choice", "head-choice"]) $(id).disabled = true;
   if (ended && !told) return; // the server is expected to be gone
   setPhase("lost", "no connection");
   showCard(told ? "The device refused the request" : "No connection", text, true);
@@ -280,6 +280,8 @@ function offer(run) {
   document.title = `${run.source.split("/").pop()} · veca-edge`;
   fill("cores-choice", "cores", [...(run.auto ? ["auto"] : []), ...run.budgets]);
   fill("view-choice", "view", run.views);
+  fill("head-choice", "head", run.heads);
+  $("head-choice").hidden = true; // shown beside masks, if there are several
 }
 
 function fill(id, name, values) {
@@ -299,6 +301,8 @@ function showChosen(chosen) {
   if (performance.now() - wished < 1500) return; // not yet back from the run
   check("cores", chosen.cores === null ? "auto" : String(chosen.cores));
   check("view", chosen.view);
+  check("head", chosen.head);
+  $("head-choice").hidden = chosen.view !== "masks" || status.run.heads.length < 2;
   $("pause").setAttribute("aria-pressed", String(chosen.paused));
   setText("pause", chosen.paused ? "Resume" : "Pause");
 }
@@ -340,6 +344,7 @@ const KEYS = {
   "+": () => step(1), "=": () => step(1), "-": () => step(-1), "_": () => step(-1),
   "a": () => status.run.auto && choose("cores", "auto"),
   "v": () => choose("view", status.run.views[(status.run.views.indexOf(picked("view")) + 1) % status.run.views.length]),
+  "n": () => picked("view") === "masks" && choose("head", status.run.heads[(status.run.heads.indexOf(picked("head")) + 1) % status.run.heads.length]),
   " ": () => $("pause").click(),
   "s": () => $("snapshot").click(),
   "f": () => (document.fullscreenElement ? document.exitFullscreen() : $("stage").requestFullscreen()),

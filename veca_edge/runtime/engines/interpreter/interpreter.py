@@ -17,6 +17,7 @@ from veca_edge.modelfile.mlprogram.package import Feature, Package
 from veca_edge.modelfile.mlprogram.program import Operand, Operation, Reference, Stored, Variable
 from veca_edge.modelfile.mlprogram.values import Array, TensorType, element_of, round_to_half
 from veca_edge.runtime.engines.interpreter import compressed, operators
+from veca_edge.runtime.engines.interpreter.work import check_work
 
 Precision = Literal["fp32", "fp16"]
 Observer: TypeAlias = Callable[[Operation, Variable, Array], object]
@@ -60,7 +61,8 @@ class Interpreter:
             precision: "fp32" or "fp16".
 
         Raises:
-            VecaError: no such function, something in it that is not known here, or damaged weights.
+            VecaError: no such function, something in it that is not known here, damaged weights, or far more to
+                compute than there are weights.
         """
         if precision not in get_args(Precision):
             raise VecaError(f"precision {shown(precision)}: use {' or '.join(get_args(Precision))}")
@@ -71,6 +73,7 @@ class Interpreter:
         self._constants: dict[str, Array] = {}
         with self._naming():
             self._check()
+            check_work(package, self.function)
             self._steps = self._prepare()
 
     def run(self, inputs: Mapping[str, Array], observe: Observer | None = None) -> dict[str, Array]:

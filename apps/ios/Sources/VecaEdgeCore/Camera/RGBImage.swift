@@ -40,4 +40,17 @@ public struct Box: Equatable, Sendable {
         self.width = width
         self.height = height
     }
+
+    /// Where this part of a frame lies in a view that shows the frame centred, its aspect ratio kept.
+    ///
+    /// - Parameter fills: whether the frame fills the view, its edges cut off; else the whole frame is seen.
+    public func shown(frameWidth: Int, frameHeight: Int, viewWidth: Int, viewHeight: Int, fills: Bool) -> Box {
+        let (across, down) = (Double(viewWidth) / Double(frameWidth), Double(viewHeight) / Double(frameHeight))
+        let scale = fills ? max(across, down) : min(across, down)
+        func rounded(_ value: Double) -> Int { Int(value.rounded()) }
+        return Box(
+            x: rounded((Double(viewWidth) - scale * Double(frameWidth)) / 2 + scale * Double(x)),
+            y: rounded((Double(viewHeight) - scale * Double(frameHeight)) / 2 + scale * Double(y)),
+            width: rounded(scale * Double(width)), height: rounded(scale * Double(height)))
+    }
 }

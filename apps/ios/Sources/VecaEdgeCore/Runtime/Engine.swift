@@ -8,12 +8,18 @@ public struct Encoded: Sendable {
     public var coreAttention: [Float]?
     /// K values if the head is in the program itself, else nil.
     public var logits: [Float]?
+    /// N * outputs values by the names of dense heads that are in the program itself.
+    public var dense: [String: [Float]]
 
-    public init(embedding: [Float], features: [Float], coreAttention: [Float]?, logits: [Float]? = nil) {
+    public init(
+        embedding: [Float], features: [Float], coreAttention: [Float]?, logits: [Float]? = nil,
+        dense: [String: [Float]] = [:]
+    ) {
         self.embedding = embedding
         self.features = features
         self.coreAttention = coreAttention
         self.logits = logits
+        self.dense = dense
     }
 }
 

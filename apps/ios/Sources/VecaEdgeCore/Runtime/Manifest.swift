@@ -35,6 +35,8 @@ public struct Manifest: Sendable {
     public let programDigest: String
     /// What each operating point keeps of the best one's results; nil if it was not measured.
     public let quality: QualityTable?
+    /// What its dense heads say, by name; none in older files.
+    public let tasks: [DenseTask]
 
     /// Read a manifest.
     ///
@@ -77,6 +79,11 @@ public struct Manifest: Sendable {
         do {
             preprocessing = try stored.preprocessing.read()
             quality = try stored.quality?.read()
+            let heads = stored.heads ?? [:]
+            guard heads.count <= DenseTask.mostHeads else {
+                throw VecaError.badModelFile("\(heads.count) heads: a file holds at most \(DenseTask.mostHeads)")
+            }
+            tasks = try heads.sorted { $0.key < $1.key }.map { try $0.value.read(name: $0.key) }
         } catch let error as VecaError {
             throw VecaError.badModelFile(error.message)
         }

@@ -24,6 +24,10 @@ public final class Model: @unchecked Sendable {
     public let quality: QualityTable?
     /// SHA-256 of the program, hexadecimal: another model has another one.
     public let digest: String
+    /// What the dense heads say, by name: those that the engine computes as well.
+    public let tasks: [DenseTask]
+    /// The dense heads that are computed here.
+    let dense: [DenseHead]
     private let head: Head?
     private let lock = NSLock()
     let clock: () -> Double
@@ -32,10 +36,11 @@ public final class Model: @unchecked Sendable {
     ///   - manifest: of the model file.
     ///   - engine: that runs it.
     ///   - head: the classifier, if it is not in the program itself.
+    ///   - dense: the heads for every patch, if they are not in the program itself.
     ///   - budgets: those of the manifest that the engine has loaded, ascending; nil for all.
     ///   - clock: seconds that never go back.
     public init(
-        manifest: Manifest, engine: Engine, head: Head? = nil, budgets: [Int]? = nil,
+        manifest: Manifest, engine: Engine, head: Head? = nil, dense: [DenseHead] = [], budgets: [Int]? = nil,
         clock: @escaping () -> Double = monotonicSeconds
     ) {
         name = manifest.name
@@ -46,6 +51,8 @@ public final class Model: @unchecked Sendable {
         labels = manifest.labels
         quality = manifest.quality
         digest = manifest.programDigest
+        tasks = manifest.tasks
+        self.dense = dense
         self.head = head
         self.clock = clock
     }
@@ -63,11 +70,13 @@ public final class Model: @unchecked Sendable {
         let fitted = try preprocessing.resize(image, patchSize: patchSize, imageSize: imageSize)
         let encoded = try exclusively { try engine.encode(fitted.image, cores: cores) }
         let (width, height) = (fitted.image.width, fitted.image.height)
+        let grid = PatchGrid(rows: height / patchSize, columns: width / patchSize)
+        let outputs = encoded.dense.merging(denseOutputs(encoded.features)) { known, _ in known }
         return Result(
             embedding: encoded.embedding, features: encoded.features, coreAttention: encoded.coreAttention,
             logits: encoded.logits ?? logits(embedding: encoded.embedding, features: encoded.features),
-            labels: labels, cores: cores, grid: PatchGrid(rows: height / patchSize, columns: width / patchSize),
-            width: width, height: height, crop: fitted.crop, latency: clock() - start)
+            labels: labels, cores: cores, grid: grid, width: width, height: height, crop: fitted.crop,
+            latency: clock() - start, dense: said(outputs, grid, fitted.crop))
     }
 
     /// Whether it can compute some of an image's patches.
@@ -102,6 +111,22 @@ public final class Model: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         return try call()
+    }
+
+    /// What the dense heads that are computed here give for all patches, by name.
+    func denseOutputs(_ features: [Float]) -> [String: [Float]] {
+        Dictionary(uniqueKeysWithValues: dense.map { ($0.task.name, $0.outputs(features)) })
+    }
+
+    /// The dense results of these outputs, by name.
+    func said(
+        _ outputs: [String: [Float]], _ grid: PatchGrid, _ crop: Box, computed: [Bool]? = nil
+    ) -> [String: DenseResult] {
+        var results: [String: DenseResult] = [:]
+        for task in tasks {
+            results[task.name] = outputs[task.name].map { DenseResult(task, $0, grid, crop: crop, computed: computed) }
+        }
+        return results
     }
 
     func logits(embedding: [Float], features: [Float]) -> [Float]? {

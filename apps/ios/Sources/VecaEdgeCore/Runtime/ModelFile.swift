@@ -3,6 +3,7 @@ import Foundation
 /// A .pte file: an ExecuTorch program with a ZIP archive behind it that says what it is.
 ///
 ///     model.pte = program | manifest.json  cores.npy  coordinates.npy  [head_weight.npy  head_bias.npy]
+///                 [heads/NAME_weight.npy  heads/NAME_bias.npy ...]
 public struct ModelFile: Sendable {
     static let magic = Array("ET1".utf8)
 
@@ -14,6 +15,8 @@ public struct ModelFile: Sendable {
     public let coordinates: [Float]
     /// The classifier, or nil.
     public let head: Head?
+    /// The heads for every patch, by name.
+    public let dense: [DenseHead]
 
     /// Read and check a model file; the program stays on disk.
     ///
@@ -47,6 +50,12 @@ public struct ModelFile: Sendable {
         cores = try readNPY(try archive.member("cores.npy"), shape: [manifest.numCores, manifest.hiddenDim])
         coordinates = try readNPY(try archive.member("coordinates.npy"), shape: [manifest.numCores, 2])
         head = try ModelFile.head(archive, manifest)
+        dense = try manifest.tasks.map { task in
+            let weight = try archive.member("heads/\(task.name)_weight.npy")
+            return try DenseHead(
+                task: task, weight: try readNPY(weight, shape: [task.outputs, manifest.featureDim]),
+                bias: try readNPY(try archive.member("heads/\(task.name)_bias.npy"), shape: [task.outputs]))
+        }
         guard manifest.programSize <= data.count,
             sha256(data.prefix(manifest.programSize)) == manifest.programDigest
         else {

@@ -21,6 +21,8 @@ public final class PatchStream {
     private var state: (cores: Int, grid: PatchGrid)?
     private var embedding: [Float]?
     private var logits: [Float]?
+    /// Outputs of the dense heads for all patches, by name.
+    private var dense: [String: [Float]] = [:]
     /// Direction of the last keyframe's embedding.
     private var anchor: [Float]?
     private var drifted = false
@@ -57,6 +59,7 @@ public final class PatchStream {
         cache = nil
         embedding = nil
         logits = nil
+        dense = [:]
         anchor = nil
         drifted = false
         moving = false
@@ -93,7 +96,8 @@ public final class PatchStream {
             embedding: embedding, features: cache.features, coreAttention: cache.coreAttention, logits: logits,
             labels: model.labels, cores: cores, grid: grid, width: image.width, height: image.height,
             crop: fitted.crop, latency: model.clock() - start, computed: computed, keyframe: plan.keyframe,
-            oldest: detector.age.max() ?? 0)
+            oldest: detector.age.max() ?? 0,
+            dense: model.said(dense, grid, fitted.crop, computed: computed))
     }
 
     /// Run the model on the planned patches and remember what it says.
@@ -114,7 +118,19 @@ public final class PatchStream {
         }
         embedding = new
         logits = model.logits(embedding: new, features: cache?.features ?? [])
+        updateDense(cache?.features ?? [], plan)
         followDrift(new, keyframe: plan.keyframe && remembers)
+    }
+
+    /// Dense heads read single patches, so that only those of computed ones can change.
+    private func updateDense(_ features: [Float], _ plan: ChangePlan) {
+        if plan.keyframe || dense.isEmpty {
+            dense = model.denseOutputs(features)
+            return
+        }
+        for head in model.dense {
+            head.update(&dense[head.task.name, default: []], features, patches: plan.patches)
+        }
     }
 
     /// Notice when the cores say something else than when most patches were computed.

@@ -55,6 +55,8 @@ public struct Result: Sendable {
     public var reason = ""
     /// What the device said about itself then.
     public var state: DeviceState?
+    /// What each dense head says, by its name; empty without any.
+    public var dense: [String: DenseResult] = [:]
 
     /// How many patches were computed: all of them outside of a stream.
     public var computedPatches: Int {
@@ -81,10 +83,11 @@ public struct Result: Sendable {
 
     /// The k most likely labels, best first.
     ///
-    /// - Throws: `VecaError.noHead`.
+    /// - Throws: `VecaError.noHead`, or `.badSetting` for a negative number.
     public func top(_ k: Int = 5) throws -> [Prediction] {
+        guard k >= 0 else { throw VecaError.badSetting("top(\(k)): use a number of labels, 0 or more") }
         let shares = try probabilities()
         let best = shares.indices.sorted { shares[$0] != shares[$1] ? shares[$0] > shares[$1] : $0 < $1 }
-        return best.prefix(max(0, k)).map { Prediction(label: labels[$0], probability: shares[$0]) }
+        return best.prefix(k).map { Prediction(label: labels[$0], probability: shares[$0]) }
     }
 }

@@ -29,9 +29,10 @@ struct StoredManifest: Decodable {
     let programSize: Int
     let programDigest: String
     let quality: StoredQuality?
+    let heads: [String: StoredTask]?
 
     enum CodingKeys: String, CodingKey {
-        case name, target, quantization, budgets, preprocessing, labels, methods, quality
+        case name, target, quantization, budgets, preprocessing, labels, methods, quality, heads
         case hiddenDim = "hidden_dim"
         case featureDim = "feature_dim"
         case numHeads = "num_heads"
@@ -66,6 +67,46 @@ struct StoredPreprocessing: Decodable {
         return try Preprocessing(
             imageSize: imageSize ?? 256, fit: kind, mean: mean ?? Preprocessing.imagenetMean,
             std: std ?? Preprocessing.imagenetStd)
+    }
+}
+
+/// A dense head's table.
+struct StoredTask: Decodable {
+    let kind: String?
+    let cells: Int?
+    let labels: [String]?
+    let colours: [[UInt8]]?
+    let unit: String?
+    let range: [Double]?
+
+    /// - Throws: `VecaError.badSetting` for what no head can say.
+    func read(name: String) throws -> DenseTask {
+        func require(_ holds: Bool, _ what: String) throws {
+            if !holds { throw VecaError.badSetting("head \(name.prefix(40)): its \(what) cannot be read") }
+        }
+        if kind == DenseTask.Kind.regression.rawValue {
+            let (ends, unit) = (range ?? [0, 1], unit ?? "")
+            try require(ends.count == 2 && ends[0] < ends[1], "range")
+            try require(unit.count <= DenseTask.longestUnit && unit.allSatisfy(isPrintable), "unit")
+            return try DenseTask(
+                name: name, kind: .regression, cells: cells ?? 1, unit: unit, range: ends[0]...ends[1])
+        }
+        try require(kind == nil || kind == DenseTask.Kind.segmentation.rawValue, "kind")
+        let labels = labels ?? []
+        try require(labels.count <= DenseTask.mostClasses && labels.allSatisfy(isLabel), "labels")
+        let given = colours ?? []
+        try require(given.allSatisfy { $0.count == 3 }, "colours")
+        return try DenseTask(
+            name: name, kind: .segmentation, cells: cells ?? 1, labels: labels,
+            colours: given.map { Colour(red: $0[0], green: $0[1], blue: $0[2]) })
+    }
+
+    private func isLabel(_ text: String) -> Bool {
+        text.contains { !$0.isWhitespace } && text.count <= DenseTask.longestLabel && text.allSatisfy(isPrintable)
+    }
+
+    private func isPrintable(_ letter: Character) -> Bool {
+        letter.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
     }
 }
 

@@ -68,7 +68,10 @@ class VecaCheck(toga.App):
 
     def _labelled(self, image: NDArray[np.uint8]) -> str:
         result = self._model()(image, cores=CORES)
-        lines = [f"{found.label} {found.probability:.0%}" for found in result.top(3)]
+        lines = (
+            [] if result.logits is None else [f"{found.label} {found.probability:.0%}" for found in result.top(3)]
+        )
+        lines += [str(said) for said in result.dense.values()]  # the classes with the largest areas
         return "\n".join([*lines, f"{1000 * result.latency:.0f} ms", str(self._monitor.state)])
 
 

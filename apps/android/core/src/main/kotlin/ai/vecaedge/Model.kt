@@ -3,6 +3,8 @@ package ai.vecaedge
 import ai.vecaedge.camera.Preprocessing
 import ai.vecaedge.camera.RgbImage
 import ai.vecaedge.runtime.ChangeSettings
+import ai.vecaedge.runtime.DenseHead
+import ai.vecaedge.runtime.DenseTask
 import ai.vecaedge.runtime.ElasticEngine
 import ai.vecaedge.runtime.Engine
 import ai.vecaedge.runtime.Head
@@ -20,6 +22,7 @@ import java.io.Closeable
  * @property budgets core counts the model offers, ascending.
  * @property labels the head's names, empty without a head.
  * @property quality what each operating point is worth (see `Manifest.quality`); empty if unknown.
+ * @param dense the heads for every patch, by name.
  * @property digest SHA-256 of the file, hexadecimal.
  */
 class Model(
@@ -32,7 +35,11 @@ class Model(
     private val head: Head? = null,
     val quality: Map<String, Any?> = emptyMap(),
     val digest: String = "",
+    internal val dense: List<DenseHead> = emptyList(),
 ) : Closeable {
+    /** What the dense heads say; empty without any. */
+    val tasks: List<DenseTask> = dense.map { it.task }
+
     /**
      * Run the model on an image of any size.
      *
@@ -59,6 +66,9 @@ class Model(
             fitted.height,
             crop,
             secondsSince(start),
+            dense = dense.associate {
+                it.task.name to DenseResult.of(it.task, it.outputs(encoded.features), rows, columns, crop)
+            },
         )
     }
 
@@ -87,7 +97,7 @@ class Model(
             val manifest = file.manifest
             return Model(
                 manifest.name, ElasticEngine(file, program), manifest.preprocessing, manifest.patchSize,
-                manifest.budgets, manifest.labels, file.head, manifest.quality, file.digest,
+                manifest.budgets, manifest.labels, file.head, manifest.quality, file.digest, file.dense,
             )
         }
     }

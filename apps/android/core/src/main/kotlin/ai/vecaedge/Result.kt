@@ -44,6 +44,7 @@ class Grid(val rows: Int, val columns: Int, val values: FloatArray) {
  * @property point in a session, the operating point that the governor chose.
  * @property reason why, in one line.
  * @property state what the device said about itself then.
+ * @property dense what each dense head says, by its name; empty without any.
  */
 data class Result(
     val embedding: FloatArray,
@@ -62,6 +63,7 @@ data class Result(
     val point: OperatingPoint? = null,
     val reason: String = "",
     val state: DeviceState? = null,
+    val dense: Map<String, DenseResult> = emptyMap(),
 ) {
     /** Softmax of the logits (K); throws [VecaError.NoHead]. */
     val probabilities: FloatArray
@@ -72,12 +74,19 @@ data class Result(
             return FloatArray(logits.size) { (shifted[it] / shifted.sum()).toFloat() }
         }
 
-    /** The k most likely labels, best first; throws [VecaError.NoHead]. */
+    /** The k most likely labels, best first; throws [VecaError.NoHead], [VecaError.Argument] for a negative number. */
     fun top(k: Int = 5): List<Prediction> {
+        if (k < 0) throw VecaError.Argument("top($k): use a number of labels, 0 or more")
         val probabilities = probabilities
-        return probabilities.indices.sortedByDescending { probabilities[it] }.take(maxOf(0, k))
+        return probabilities.indices.sortedByDescending { probabilities[it] }.take(k)
             .map { Prediction(labels[it], probabilities[it]) }
     }
+
+    /** The same for a frame that was left out: nothing of it was computed. */
+    internal fun standing(reason: String, state: DeviceState?): Result = copy(
+        computed = BooleanArray(features.rows * features.columns), keyframe = false, latency = 0.0, reason = reason,
+        state = state, dense = dense.mapValues { (_, it) -> it.copy(computed = BooleanArray(it.rows * it.columns)) },
+    )
 
     /** How many patches were computed: all of them outside of a stream. */
     val computedPatches: Int get() = computed?.count { it } ?: (features.rows * features.columns)

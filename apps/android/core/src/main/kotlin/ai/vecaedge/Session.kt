@@ -68,10 +68,7 @@ class Session(
         val standing = last
         if (standing != null && leftOut(decision.point)) {
             account.frame(now, null, decision, state)
-            val nothing = BooleanArray(standing.features.rows * standing.features.columns)
-            return standing.copy(
-                computed = nothing, keyframe = false, latency = 0.0, reason = decision.reason, state = state,
-            )
+            return standing.standing(decision.reason, state)
         }
         val result = compute(decision.point, frame)
         skipped = 0

@@ -30,6 +30,7 @@ class Stream internal constructor(
     private var setting: Setting? = null
     private var embedding: FloatArray? = null
     private var logits: FloatArray? = null
+    private val dense = mutableMapOf<String, FloatArray>()
     private var anchor: FloatArray? = null
     private var drifted = false
     private var moving = false
@@ -57,6 +58,7 @@ class Stream internal constructor(
         cache = null
         embedding = null
         logits = null
+        dense.clear()
         anchor = null
         drifted = false
         moving = false
@@ -97,6 +99,10 @@ class Stream internal constructor(
             computed,
             plan.keyframe,
             detector.age.max(),
+            dense = model.tasks.associate {
+                val outputs = dense.getValue(it.name)
+                it.name to DenseResult.of(it, outputs, next.rows, next.columns, crop, computed)
+            },
         )
     }
 
@@ -116,7 +122,17 @@ class Stream internal constructor(
         }
         embedding = found
         logits = model.logits(found, checkNotNull(cache).features)
+        updateDense(checkNotNull(cache).features, plan)
         followDrift(found, plan.keyframe && remembers)
+    }
+
+    /** Dense heads read single patches, so that only those of computed ones can change. */
+    private fun updateDense(features: FloatArray, plan: Plan) {
+        for (head in model.dense) {
+            val known = dense[head.task.name]
+            if (plan.keyframe || known == null) dense[head.task.name] = head.outputs(features)
+            else head.update(known, features, plan.patches)
+        }
     }
 
     /** Notice when the cores say something else than when most patches were computed. */

@@ -34,8 +34,11 @@ fun Checks.clip(model: File, command: List<String>, frames: File, report: File) 
                 val bytes = ByteArray(width * height * 3).also(input::readFully)
                 val result = stream.update(RgbImage(width, height, bytes))
                 val computed = result.computed!!.indices.filter { result.computed[it] }
-                val (embedding, logits) = Pair(result.embedding.toList(), result.logits!!.toList())
-                lines += Json.write(mapOf("computed" to computed, "embedding" to embedding, "logits" to logits))
+                val said = mapOf("embedding" to result.embedding, "logits" to result.logits!!).mapValues { it.value.toList() }
+                val dense = result.dense.mapValues { (_, it) ->
+                    mapOf("cells" to it.cells.toList(), "computed" to indices(it.computed!!))
+                }
+                lines += Json.write(said + mapOf("computed" to computed, "dense" to dense))
             }
         }
         report.writeText(lines.joinToString("\n"))

@@ -15,6 +15,8 @@ fun Checks.files(model: File, folder: File) {
     same(file.cores.size, manifest.numCores * manifest.hiddenDim, "the core tokens")
     same(file.coordinates.size, manifest.numCores * 2, "the coordinates")
     same(file.head!!.bias.size, manifest.labels.size, "the head")
+    same(file.dense.map { it.task }, manifest.tasks, "the dense heads")
+    same(manifest.tasks.map { it.name }, listOf("depth", "people"), "their names")
     that(QualityTable.of(manifest.quality).rows.isNotEmpty()) { "no quality table" }
     that(manifest.sizeBuckets("encode").last().method == "encode") { "the size buckets are ${manifest.sizeBuckets("encode")}" }
     damaged(model, manifest, File(folder, "damaged.pte"))
@@ -46,6 +48,8 @@ private fun Checks.damaged(model: File, manifest: Manifest, place: File) {
     fun replaced(old: String, new: String) = text.replace(old, new).toByteArray(Charsets.ISO_8859_1)
     tried("a newer format", replaced("\"format_version\": 1", "\"format_version\": 9"))
     val cores = manifest.numCores
+    tried("another number of cells", replaced("\"cells\": 2", "\"cells\": 3"))
+    tried("a head that is not there", replaced("\"depth\": {", "\"death\": {"))
     tried("another number of cores", replaced("\"num_cores\": $cores", "\"num_cores\": ${cores + 1}"))
 }
 

@@ -19,6 +19,7 @@ fun main(arguments: Array<String>) {
         "change" to { change(golden) },
         "stream" to { stream(golden) },
         "results" to { results(golden) },
+        "dense" to { dense(golden) },
         "sensors" to { sensors() },
         "session" to { session(folder) },
     )

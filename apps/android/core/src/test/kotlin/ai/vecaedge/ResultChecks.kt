@@ -8,7 +8,7 @@ import java.io.File
 fun Checks.results(golden: File) {
     val file = Table.read(File(golden, "results.json"))
     for (case in file.tables("top")) {
-        val logits = case.numbers("logits").map { it.toFloat() }.toFloatArray()
+        val logits = floatsOf(case.numbers("logits"))
         val result = resultOf(logits, case.texts("labels"))
         near(result.probabilities, case.numbers("probabilities"), "probabilities", 0.0, 1e-6)
         val top = result.top(case.int("k"))
@@ -16,12 +16,12 @@ fun Checks.results(golden: File) {
         near(top.map { it.probability }.toFloatArray(), case.lists("top").map { it[1] as Double }, "top", 0.0, 1e-6)
     }
     for (case in file.tables("head")) {
-        fun floats(rows: List<*>) = rows.map { (it as Double).toFloat() }.toFloatArray()
-        val head = Head(floats(case.lists("weight").flatten()), floats(case.numbers("bias")))
-        val logits = head.logits(floats(case.numbers("embedding")), floats(case.lists("features").flatten()))
+        val head = Head(floatsOf(case.lists("weight").flatten()), floatsOf(case.numbers("bias")))
+        val logits = head.logits(floatsOf(case.numbers("embedding")), floatsOf(case.lists("features").flatten()))
         near(logits, case.numbers("logits"), "logits")
     }
     fails<VecaError.NoHead>("labels without a head") { resultOf(null, emptyList()).top() }
+    fails<VecaError.Argument>("a negative number of labels") { resultOf(floatArrayOf(0f), listOf("a")).top(-1) }
 }
 
 private fun resultOf(logits: FloatArray?, labels: List<String>): Result {

@@ -10,6 +10,9 @@ import ai.vecaedge.governor.RunConfiguration
 import ai.vecaedge.governor.ThermalLevel
 import ai.vecaedge.governor.Front
 import ai.vecaedge.governor.operatingPoints
+import ai.vecaedge.runtime.DenseHead
+import ai.vecaedge.runtime.DenseKind
+import ai.vecaedge.runtime.DenseTask
 import java.io.File
 
 private class FixedSensors(override var state: DeviceState = DeviceState(0.0)) : Sensors {
@@ -27,7 +30,9 @@ private class FixedSensors(override var state: DeviceState = DeviceState(0.0)) :
 /** A session at full rate, under heat, at a lower rate; the profile of a device. */
 fun Checks.session(folder: File) {
     val fit = Preprocessing(48)
-    val model = Model("formula", FormulaEngine(), fit, 8, listOf(8, 16), quality = quality(), digest = "d1")
+    val depth = DenseHead(DenseTask("depth", DenseKind.REGRESSION), FloatArray(4) { 1f }, FloatArray(1))
+    val engine = FormulaEngine()
+    val model = Model("formula", engine, fit, 8, listOf(8, 16), quality = quality(), digest = "d1", dense = listOf(depth))
     val sensors = FixedSensors()
     var now = 0.0
     var stopped = 0
@@ -46,6 +51,8 @@ fun Checks.session(folder: File) {
     // At 5 frames per second five of six are left out, this one included.
     same(hot.latency, 0.0, "the latency of a frame that was left out")
     same(hot.computedPatches, 0, "its patches")
+    same(hot.dense.getValue("depth").computed!!.count { it }, 0, "its cells")
+    same(hot.dense.getValue("depth").cells.toList(), first.dense.getValue("depth").cells.toList(), "what they say")
     val later = (1..11).map { now += 1 / 30.0; session.update(frame) }
     same(later.indices.filter { later[it].latency > 0 }, listOf(4, 10), "frames computed of eleven")
     same(later[4].point, session.decision!!.point, "their point")

@@ -86,6 +86,12 @@ private fun Checks.remembered(stream: Stream, result: Result, line: Table, place
     near(column(result.coreAttention), line.numbers("core_attention"), "$place core attention")
     near(rows(cache.keys), line.numbers("keys"), "$place keys")
     near(rows(cache.values), line.numbers("values"), "$place values")
+    val wanted = if ("dense" in line) line.table("dense") else Table(emptyMap<String, Any>())
+    same(result.dense.keys, wanted.names, "$place dense heads")
+    for ((name, found) in result.dense) {
+        near(found.cells, wanted.table(name).numbers("cells"), "$place $name")
+        same(indices(found.computed!!), wanted.table(name).ints("computed_cells"), "$place computed cells of $name")
+    }
 }
 
 /** A failed step is forgotten: the next frame is a keyframe again. */
@@ -103,11 +109,11 @@ private fun Checks.afterAnError() {
 
 fun formulaModel(engine: Engine, first: Table): Model {
     val head = first.table("head")
-    val weight = head.lists("weight").flatten().map { (it as Double).toFloat() }.toFloatArray()
-    val bias = head.numbers("bias").map { it.toFloat() }.toFloatArray()
+    val (weight, bias) = Pair(floatsOf(head.lists("weight").flatten()), floatsOf(head.numbers("bias")))
     return Model(
         "formula", engine, preprocessingOf(first), first.int("patch_size"), first.ints("budgets"),
         first.texts("labels"), Head(weight, bias),
+        dense = if ("dense" in first) first.tables("dense").map(::denseHeadOf) else emptyList(),
     )
 }
 

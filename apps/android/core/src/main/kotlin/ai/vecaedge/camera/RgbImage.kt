@@ -2,12 +2,28 @@ package ai.vecaedge.camera
 
 import ai.vecaedge.VecaError
 import java.nio.ByteBuffer
+import kotlin.math.max
+import kotlin.math.min
+import kotlin.math.roundToInt
 
 /** So many pixels are a wrong number, not a picture. */
 private const val MOST_PIXELS = 1 shl 28
 
 /** A rectangle in pixels; x and y may be negative where a picture is padded. */
-data class Box(val x: Int, val y: Int, val width: Int, val height: Int)
+data class Box(val x: Int, val y: Int, val width: Int, val height: Int) {
+    /**
+     * Where this part of a frame lies in a view that shows the frame centred, its aspect ratio kept.
+     *
+     * @param fills whether the frame fills the view, its edges cut off; else the whole frame is seen.
+     */
+    fun shown(frameWidth: Int, frameHeight: Int, viewWidth: Int, viewHeight: Int, fills: Boolean): Box {
+        val (across, down) = Pair(viewWidth.toDouble() / frameWidth, viewHeight.toDouble() / frameHeight)
+        val scale = if (fills) max(across, down) else min(across, down)
+        val left = (viewWidth - scale * frameWidth) / 2 + scale * x
+        val top = (viewHeight - scale * frameHeight) / 2 + scale * y
+        return Box(left.roundToInt(), top.roundToInt(), (scale * width).roundToInt(), (scale * height).roundToInt())
+    }
+}
 
 /**
  * A picture: 8 bits per channel, RGB, row by row without gaps.

@@ -24,6 +24,7 @@ data class SizeBucket(val patches: Int, val method: String)
  * @property programSize bytes of the program at the start of the file.
  * @property programDigest SHA-256 of those bytes, hexadecimal.
  * @property quality what each operating point keeps of the best one's results; empty if it was not measured.
+ * @property tasks what its dense heads say, by name; none in older files.
  */
 data class Manifest(
     val name: String,
@@ -44,6 +45,7 @@ data class Manifest(
     val programSize: Long,
     val programDigest: String,
     val quality: Map<String, Any?>,
+    val tasks: List<DenseTask> = emptyList(),
 ) {
     val headDim: Int get() = hiddenDim / numHeads
 
@@ -81,6 +83,7 @@ data class Manifest(
                 fields.number("program_size", fields.values["program_size"], 1e12).toLong(),
                 fields.text("program_digest"),
                 if ("quality" in fields.values) fields.table("quality") else emptyMap(),
+                if ("heads" in fields.values) DenseTask.readAll(fields.table("heads")) else emptyList(),
             )
         }
     }

@@ -17,6 +17,7 @@ private const val BLOCK = 1 shl 20
  * The contents of a model file beside the program, which stays on disk:
  *
  *     model.pte = program | manifest.json  cores.npy  coordinates.npy  [head_weight.npy  head_bias.npy]
+ *                 [heads/NAME_weight.npy  heads/NAME_bias.npy ...]
  *
  * ExecuTorch reads the program at the front; every ZIP reader finds the archive at the end.
  *
@@ -25,6 +26,7 @@ private const val BLOCK = 1 shl 20
  * @property cores (M, D), the core tokens in order.
  * @property coordinates (M, 2), their raw positions.
  * @property head the classifier, or null.
+ * @property dense the heads for every patch, by name.
  * @property digest SHA-256 of the whole file, hexadecimal.
  */
 class ModelFile(
@@ -33,6 +35,7 @@ class ModelFile(
     val cores: FloatArray,
     val coordinates: FloatArray,
     val head: Head?,
+    val dense: List<DenseHead>,
     val digest: String,
 ) {
     companion object {
@@ -63,9 +66,13 @@ class ModelFile(
                 val labels = manifest.labels.size
                 Head(array("head_weight", labels, 2 * manifest.featureDim), array("head_bias", labels))
             }
+            val dense = manifest.tasks.map {
+                val weight = array("heads/${it.name}_weight", it.outputs, manifest.featureDim)
+                DenseHead(it, weight, array("heads/${it.name}_bias", it.outputs))
+            }
             val cores = array("cores", rows, manifest.hiddenDim)
             val coordinates = array("coordinates", rows, 2)
-            return ModelFile(path, manifest, cores, coordinates, head, digest(path, manifest))
+            return ModelFile(path, manifest, cores, coordinates, head, dense, digest(path, manifest))
         }
 
         private fun checkStart(path: File) {

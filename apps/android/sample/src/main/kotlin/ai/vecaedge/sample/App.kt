@@ -1,7 +1,6 @@
 package ai.vecaedge.sample
 
 import androidx.camera.view.PreviewView
-import androidx.compose.foundation.Image
 import androidx.compose.foundation.background
 import androidx.compose.foundation.layout.Box
 import androidx.compose.foundation.layout.Column
@@ -22,8 +21,6 @@ import androidx.compose.ui.Alignment
 import androidx.compose.ui.Modifier
 import androidx.compose.ui.graphics.Color
 import androidx.compose.ui.graphics.FilterQuality
-import androidx.compose.ui.graphics.asImageBitmap
-import androidx.compose.ui.layout.ContentScale
 import androidx.compose.ui.unit.dp
 import androidx.compose.ui.viewinterop.AndroidView
 import kotlin.math.roundToInt
@@ -53,18 +50,15 @@ private fun CameraScreen(pipeline: Pipeline, onCheck: () -> Unit) {
             modifier = Modifier.fillMaxSize(),
         )
         val features = pipeline.features
-        if (paints && features != null) {
-            Image(
-                features.asImageBitmap(), "patch features as colours", Modifier.fillMaxWidth().align(Alignment.Center),
-                contentScale = ContentScale.FillWidth, alpha = 0.7f, filterQuality = FilterQuality.None,
-            )
-        }
+        if (paints && features != null) OverlayView(features, Modifier.fillMaxSize(), FilterQuality.None)
+        pipeline.mask?.takeUnless { paints }?.let { OverlayView(it, Modifier.fillMaxSize(), FilterQuality.Low) }
         Hud(pipeline, Modifier.align(Alignment.TopStart))
         Column(Modifier.fillMaxWidth().background(SHADE).padding(12.dp).align(Alignment.BottomCenter)) {
             Controls(pipeline)
             Row {
                 Text("features", color = Color.White)
                 Switch(paints, { paints = it; pipeline.paints = it })
+                if (pipeline.heads.isNotEmpty()) Button(pipeline::nextHead) { Text(pipeline.head ?: "no mask") }
                 Button(onCheck) { Text("check") }
             }
         }
@@ -82,6 +76,7 @@ private fun Hud(pipeline: Pipeline, modifier: Modifier) {
                 Text("${(100 * probability).roundToInt()} %  $label", color = Color.White)
             }
         }
+        pipeline.head?.let { result.dense[it] }?.let { Legend(it) }
         val rate = result.point?.let { ", ${it.rate.roundToInt()} fps" }.orEmpty()
         val patches = "${result.computedPatches} of ${result.features.rows * result.features.columns} patches"
         val milliseconds = (1000 * result.latency).roundToInt()

@@ -65,7 +65,19 @@ class Pipeline(private val context: Context) {
         private set
 
     /** Its features as colours, if they are asked for. */
-    var features by mutableStateOf<Bitmap?>(null)
+    var features by mutableStateOf<Overlay?>(null)
+        private set
+
+    /** Its mask of [head]; null without one. */
+    var mask by mutableStateOf<Overlay?>(null)
+        private set
+
+    /** The model's dense heads by name. */
+    var heads by mutableStateOf<List<String>>(emptyList())
+        private set
+
+    /** Whose mask is drawn; null for none. */
+    var head by mutableStateOf<String?>(null)
         private set
 
     /** The outcome of the check; null before it ran. */
@@ -94,6 +106,8 @@ class Pipeline(private val context: Context) {
             model = opened
             cores = opened.budgets.last()
             budgets = opened.budgets
+            heads = opened.tasks.map { it.name }
+            head = heads.firstOrNull()
             message = "measuring this device"
         }
     }
@@ -116,6 +130,11 @@ class Pipeline(private val context: Context) {
     /** Say why there is no picture. */
     fun refuse(why: String) {
         message = why
+    }
+
+    /** Draw the next head's mask; after the last one none. */
+    fun nextHead() {
+        head = heads.getOrNull(heads.indexOf(head) + 1)
     }
 
     /** Run the golden photos through the model. */
@@ -148,9 +167,15 @@ class Pipeline(private val context: Context) {
         val model = model ?: return
         val session = session ?: return measure(model, image)
         val next = if (auto) session.update(image) else streamOf(model).update(image)
-        if (paints) features = colours.paint(next.features).toBitmap()
+        if (paints) features = overlay(colours.paint(next.features).toBitmap(), next, image)
+        mask = head?.let { next.dense[it] }?.let {
+            overlay(it.paint(next.height / 2, next.width / 2).toBitmap(clear = it.task.background), next, image)
+        }
         result = next
     }
+
+    private fun overlay(picture: Bitmap, result: Result, frame: RgbImage) =
+        Overlay(picture, result.crop, frame.width, frame.height)
 
     /** The first frames show this device what its camera sees; then it is measured, once. */
     private fun measure(model: Model, image: RgbImage) {

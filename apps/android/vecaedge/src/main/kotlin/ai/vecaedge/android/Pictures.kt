@@ -2,6 +2,7 @@ package ai.vecaedge.android
 
 import ai.vecaedge.VecaError
 import ai.vecaedge.camera.RgbImage
+import ai.vecaedge.runtime.Colour
 import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
@@ -31,11 +32,13 @@ fun RgbImage.Companion.fromAsset(context: Context, asset: String): RgbImage {
     return fromBitmap(bitmap ?: throw VecaError.Image("$asset: not a picture"))
 }
 
-/** For showing, one pixel each. */
-fun RgbImage.toBitmap(): Bitmap {
+/** For showing, one pixel each; those of the colour [clear] are transparent. */
+fun RgbImage.toBitmap(clear: Colour? = null): Bitmap {
+    val none = clear?.let { (it.red shl 16) or (it.green shl 8) or it.blue }
     val pixels = IntArray(width * height) { i ->
         val at = 3 * i
-        (0xff shl 24) or (level(bytes, at) shl 16) or (level(bytes, at + 1) shl 8) or level(bytes, at + 2)
+        val rgb = (level(bytes, at) shl 16) or (level(bytes, at + 1) shl 8) or level(bytes, at + 2)
+        if (rgb == none) 0 else (0xff shl 24) or rgb
     }
     return Bitmap.createBitmap(pixels, width, height, Bitmap.Config.ARGB_8888)
 }

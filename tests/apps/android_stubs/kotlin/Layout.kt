@@ -1,8 +1,0 @@
-package androidx.compose.ui.layout
-
-interface ContentScale {
-    companion object {
-        val Fit: ContentScale get() = TODO()
-        val FillWidth: ContentScale get() = TODO()
-    }
-}

@@ -1,0 +1,77 @@
+"""`veca-edge evaluate`: how good a model is, on photos with right answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from veca_edge.cli.options import InputPath, path_option, threads_option
+from veca_edge.cli.parsing import parse_budgets, parse_sizes
+from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.tables import score_lines
+from veca_edge.errors import require
+
+EPILOG = """\b
+Examples:
+  veca-edge evaluate people.pt --data people/                  # a head's mean IoU at every core budget
+  veca-edge evaluate veca.pte --data photos/ --cores 8,64      # a classifier's top-1
+  veca-edge evaluate people.pte --data people/ --image-size 128,256,384 --plot people.png
+
+\b
+The folder's val/ is used if there is one, else all of it. Photos lie in folders named after their labels, or in
+images/ with masks/ or values/ beside it, as for `veca-edge fit-head`.
+"""
+
+
+@click.command("evaluate", epilog=EPILOG)
+@click.argument("model", required=False, type=InputPath())
+@path_option("--data", is_input=True, required=True, metavar="DIR", help="Evaluate on the photos in this folder.")
+@click.option(
+    "--head",
+    metavar="NAME",
+    show_default="the only one of that kind",
+    help="Evaluate this dense head, of a model that has several.",
+)
+@click.option(
+    "--cores",
+    "budgets",
+    callback=parse_budgets,
+    metavar="LIST|all",
+    show_default="all",
+    help="Evaluate at these core budgets, such as 8,64.",
+)
+@click.option(
+    "--image-size",
+    "image_sizes",
+    callback=parse_sizes,
+    metavar="LIST",
+    show_default="the model's",
+    help="Evaluate at these sizes of the model's input in pixels.",
+)
+@threads_option()
+@path_option("--plot", help="Draw the scores over core budgets and sizes (.png, .svg, .pdf).")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+def command(as_json: bool, model: Path | None, **given: Any) -> None:
+    """Evaluate a model on photos with right answers, at every core budget.
+
+    MODEL is a checkpoint, a .pte file or a Core ML package; without it the one that comes with the package is used.
+
+    Prints top-1 and calibration error of a classifier, the intersection over union of each class of a segmentation,
+    or the errors of a regression.
+    """
+    require("cv2", "run")
+    require("torch", "run")
+    from veca_edge.calibration.quality.evaluate import EvaluateRequest, evaluate
+    from veca_edge.conversion.default import default_model_path
+
+    outcome = evaluate(EvaluateRequest(model or default_model_path(say), **given), say, Stages())
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict(), indent=2))
+        return
+    click.echo(f"{outcome.what} on {outcome.photos}")
+    click.echo("\n".join(score_lines(outcome.points)))
+    if given["plot"] is not None:
+        say(f"wrote {Path(given['plot'])}")

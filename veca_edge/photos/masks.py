@@ -1,0 +1,369 @@
+"""Folders of photos with a picture of targets for each: masks of classes, or values such as depths.
+
+    people/labels.txt             a class a line, the first is number 0; a colour may follow: "person #e6194b"
+    people/train/images/*.jpg     photos
+    people/train/masks/*.png      grey or palette PNG of class numbers, as large as the photo; 255 is ignored
+    people/val/...                the same; without train and val a tenth of images/ and masks/ is held out
+
+    rooms/scale.txt               what a step of the PNGs stands for, and the unit: "0.001 m"
+    rooms/train/values/*.png      16-bit PNG (0 is unknown), or .npy of floats in the unit (NaN is unknown)
+
+PASCAL VOC's own layout (JPEGImages, SegmentationClass, ImageSets/Segmentation) is read as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.arrays import Image
+from veca_edge.errors import VecaError, require
+from veca_edge.files import expanded, shortened
+from veca_edge.image.opencv import check_pixels
+from veca_edge.image.skipping import Say, Skipped
+from veca_edge.image.stills import has_image_name, read_image
+from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colour, Kind, class_colours
+from veca_edge.modelfile.heads import IGNORE as IGNORE
+from veca_edge.numbers import counted, finite
+from veca_edge.photos.decoding import loaded
+
+HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own
+MOST_TEXT = 100_000  # bytes of labels.txt or scale.txt
+VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
+VOC_LABELS = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+_COLOUR = re.compile(r"^(.*\S)\s+#([0-9a-fA-F]{6})$")
+
+T = TypeVar("T")
+Mask = NDArray[np.uint8]
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A photo and its targets."""
+
+    image: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What masks show.
+
+    Attributes:
+        labels: K names, of the numbers 0 … K - 1.
+        colours: one per label, RGB.
+    """
+
+    labels: tuple[str, ...]
+    colours: tuple[Colour, ...]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the steps of a 16-bit PNG stand for.
+
+    Attributes:
+        step: value of one step, above 0; .npy files hold values as they are.
+        unit: such as "m"; "" if unknown.
+    """
+
+    step: float = 1.0
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class MaskedPhotos:
+    """Photos with their targets.
+
+    Attributes:
+        meaning: of the targets.
+        train, val: to learn from and to evaluate on.
+    """
+
+    meaning: Classes | Scale
+    train: tuple[Pair, ...]
+    val: tuple[Pair, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """What a head for them is."""
+        return "segmentation" if isinstance(self.meaning, Classes) else "regression"
+
+
+def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed: int = 0) -> MaskedPhotos:
+    """Find photos with targets to learn from and to evaluate on; see this module for how a folder looks.
+
+    Args:
+        folder: the set.
+        kind: what its targets are.
+        say: receives lines about what was left out and decided.
+        seed: for the photos that are held out if the folder does not divide them.
+
+    Raises:
+        VecaError: no such folder, no pair in it, or labels or a scale that cannot be read.
+    """
+    folder = _existing(folder)
+    meaning = _meaning(folder, kind, say)
+    if kind == "segmentation" and (folder / VOC_MASKS).is_dir():
+        train, val = (_voc_pairs(folder, part, say) for part in ("train", "val"))
+    elif (folder / "train").is_dir():
+        train = _pairs(folder / "train", kind, say)
+        val = _pairs(folder / "val", kind, say) if (folder / "val").is_dir() else ()
+        if not val:
+            raise VecaError(
+                f"{shortened(folder)} has a train folder, but no val: put some photos and targets there"
+            )
+    else:
+        pairs = _pairs(folder, kind, say)
+        order, count = np.random.default_rng(seed).permutation(len(pairs)), max(1, len(pairs) // HOLD_OUT)
+        train, val = (tuple(pairs[i] for i in sorted(part)) for part in (order[count:], order[:count]))
+        say(f"{shortened(folder)} has no val folder: {counted(len(val), 'photo')} of {len(pairs)} held out")
+    if not train:
+        raise VecaError(f"{shortened(folder)} has too few photos: give at least two with targets")
+    return MaskedPhotos(meaning, train, val)
+
+
+def read_masked_split(folder: Path, kind: Kind, say: Say = lambda _: None) -> MaskedPhotos:
+    """All photos of one folder with targets, as `val`: of a folder that is divided, its val folder.
+
+    Args, errors: see `read_masked_folder`; labels or a scale may also lie in the folder's parent.
+    """
+    folder = _existing(folder)
+    if (folder / "val").is_dir() or (folder / VOC_MASKS).is_dir():
+        return read_masked_folder(folder, kind, say)
+    place = folder if _meaning_file(folder, kind).is_file() else folder.parent
+    return MaskedPhotos(_meaning(place, kind, say), (), _pairs(folder, kind, say))
+
+
+def holds_masks(folder: Path) -> Kind | None:
+    """What the targets in a folder are, going by the names of the folders in it; None without any."""
+    for kind, name in FOLDERS.items():
+        if any((place / name).is_dir() for place in (folder, folder / "train", folder / "val")):
+            return kind
+    return "segmentation" if (folder / VOC_MASKS).is_dir() else None
+
+
+def decoded(
+    pairs: Sequence[Pair],
+    meaning: Classes | Scale,
+    prepare: Callable[[Image, NDArray[Any]], T],
+    say: Say = lambda _: None,
+) -> Iterator[tuple[int, T]]:
+    """Decode pairs a few ahead of what is asked for; those that cannot be used are named and skipped.
+
+    Args:
+        pairs: what to decode.
+        meaning: of the targets.
+        prepare: takes a photo, uint8 (H, W, 3) RGB, and its targets: uint8 (H, W) of class numbers (255 ignored) or
+            float32 (H, W) of values (NaN unknown). It runs in a worker thread.
+        say: receives lines about what is skipped.
+
+    Yields:
+        In the order of `pairs`: an index and what `prepare` returned.
+
+    Raises:
+        VecaError: none of them can be used.
+    """
+
+    def load(pair: Pair) -> T:
+        image, target = read_image(pair.image), read_target(pair.target, meaning)
+        if image.shape[:2] != target.shape:
+            sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in (image.shape, target.shape))
+            raise VecaError(f"{shortened(pair.image)} and {pair.target.name} differ in size: {sizes}")
+        return prepare(image, target)
+
+    none = True
+    for found in loaded(pairs, load, say):
+        none = False
+        yield found
+    if none:
+        raise VecaError(f"none of the {len(pairs)} photos can be used with its targets")
+
+
+def read_target(path: Path, meaning: Classes | Scale) -> NDArray[Any]:
+    """What `read_mask` or `read_values` reads."""
+    return read_mask(path, meaning) if isinstance(meaning, Classes) else read_values(path, meaning)
+
+
+def read_mask(path: Path, classes: Classes) -> Mask:
+    """Class numbers of a mask: uint8 (H, W); 255 where it says nothing.
+
+    Raises:
+        VecaError: it cannot be read, is a colour picture, or has a class that there is no label for.
+    """
+    with _opened(path) as picture:
+        if picture.mode not in ("P", "L", "1"):
+            raise VecaError(
+                f"{shortened(path)} is a picture of mode {picture.mode}: a mask holds class numbers, as grey or "
+                "palette PNG with 8 bits"
+            )
+        mask = np.asarray(picture, np.uint8)
+    used = np.unique(mask)
+    unknown = used[(used >= len(classes.labels)) & (used != IGNORE)]
+    if len(unknown):
+        raise VecaError(f"{shortened(path)} has class {unknown[0]}, but there are {len(classes.labels)} labels")
+    return mask
+
+
+def read_values(path: Path, scale: Scale) -> Values:
+    """Values in the unit: float32 (H, W); NaN where they are unknown.
+
+    Raises:
+        VecaError: it cannot be read, or is no picture of one channel.
+    """
+    if path.suffix == ".npy":
+        try:
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # numpy's header parser raises whatever the damage leads to
+            raise VecaError(f"cannot read {shortened(path)}: {error!r:.80}") from None
+        if values.ndim != 2 or values.dtype.kind not in "fui":
+            raise VecaError(f"{shortened(path)} has shape {values.shape}, expected numbers (height, width)")
+        check_pixels(shortened(path), values.shape[1], values.shape[0])
+        found = values.astype(np.float32)
+        return np.where(np.isfinite(found), found, np.float32(np.nan))
+    with _opened(path) as picture:
+        if picture.mode not in ("I;16", "I;16B", "I", "L"):
+            raise VecaError(f"{shortened(path)} is a picture of mode {picture.mode}: give a PNG of 16 grey bits")
+        steps = np.asarray(picture, np.float32)
+    return np.where(steps > 0, steps * np.float32(scale.step), np.float32(np.nan))
+
+
+def _existing(folder: Path) -> Path:
+    folder = expanded(folder)
+    if not folder.is_dir():
+        raise VecaError(f"{shortened(folder)}: no such folder of photos")
+    return folder
+
+
+def _meaning_file(folder: Path, kind: Kind) -> Path:
+    return folder / (LABELS if kind == "segmentation" else SCALE)
+
+
+def _meaning(folder: Path, kind: Kind, say: Say) -> Classes | Scale:
+    path = _meaning_file(folder, kind)
+    if path.is_file():
+        text = _text(path)
+        return _classes(path, text) if kind == "segmentation" else _scale(path, text)
+    if kind == "regression":
+        say(f"there is no {shortened(path)}: a step of a PNG counts as 1, without a unit")
+        return Scale()
+    if (folder / VOC_MASKS).is_dir():
+        return Classes(VOC_LABELS, class_colours(VOC_LABELS))
+    raise VecaError(f"{shortened(folder)} has no {LABELS}: write the name of a class on each line, number 0 first")
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes() if path.stat().st_size <= MOST_TEXT else b"\0"
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise VecaError(f"cannot read {shortened(path)}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise VecaError(f"{shortened(path)} is not a text in UTF-8: save it as one") from None
+
+
+def _classes(path: Path, text: str) -> Classes:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not 2 <= len(lines) <= min(MAX_CLASSES, IGNORE):
+        raise VecaError(f"{shortened(path)} has {counted(len(lines), 'label')}: give 2 to {IGNORE}, one a line")
+    labels: list[str] = []
+    given: dict[int, Colour] = {}
+    for number, line in enumerate(lines):
+        if match := _COLOUR.match(line):
+            line, value = match[1], int(match[2], 16)
+            given[number] = (value >> 16, value >> 8 & 255, value & 255)
+        if not line.isprintable() or len(line) > 200:
+            raise VecaError(f"{shortened(path)}: line {number + 1} is not a printable name")
+        if line in labels:
+            raise VecaError(f"{shortened(path)} names {line} twice: give each class a name of its own")
+        labels.append(line)
+    colours = tuple(given.get(number, colour) for number, colour in enumerate(class_colours(labels)))
+    return Classes(tuple(labels), colours)
+
+
+def _scale(path: Path, text: str) -> Scale:
+    number, _, unit = text.strip().partition(" ")
+    try:
+        step = finite(float(number), 1e-12, 1e12)
+    except ValueError:
+        step = None
+    unit = unit.strip()
+    if step is None or len(unit) > 20 or not unit.isprintable():
+        raise VecaError(f'{shortened(path)}: write what a step stands for, and the unit, such as "0.001 m"')
+    return Scale(step, unit)
+
+
+def _pairs(folder: Path, kind: Kind, say: Say) -> tuple[Pair, ...]:
+    """Photos and targets of the same name, without its ending; those without a partner are named."""
+    images, targets = folder / "images", folder / FOLDERS[kind]
+    for part in (images, targets):
+        if not part.is_dir():
+            raise VecaError(
+                f"{shortened(folder)} has no folder {part.name}: photos go into images, targets into "
+                f"{FOLDERS[kind]}, under the same names"
+            )
+    photos = {path.stem: path for path in _files(images) if has_image_name(path)}
+    partners = {path.stem: path for path in _files(targets) if path.suffix.lower() in (".png", ".npy")}
+    pairs = tuple(Pair(photos[name], partners[name]) for name in sorted(photos.keys() & partners.keys()))
+    with Skipped(say) as skipped:
+        for name in sorted(photos.keys() - partners.keys()):
+            skipped(f"{shortened(photos[name])} has no partner in {targets.name}")
+        for name in sorted(partners.keys() - photos.keys()):
+            skipped(f"{shortened(partners[name])} has no partner in {images.name}")
+    if not pairs:
+        raise VecaError(f"{shortened(folder)} has no photo whose name is also in {targets.name}")
+    return pairs
+
+
+def _voc_pairs(folder: Path, part: str, say: Say) -> tuple[Pair, ...]:
+    listed = folder / VOC_LISTS / f"{part}.txt"
+    if not listed.is_file():
+        raise VecaError(f"there is no {shortened(listed)}, which says which photos belong to {part}")
+    pairs = []
+    with Skipped(say) as skipped:
+        for name in _text(listed).split():
+            pair = Pair(folder / VOC_IMAGES / f"{name}.jpg", folder / VOC_MASKS / f"{name}.png")
+            missing = [path for path in (pair.image, pair.target) if not path.is_file()]
+            if missing:
+                skipped(f"{shortened(missing[0])}: no such file")
+            else:
+                pairs.append(pair)
+    if not pairs:
+        raise VecaError(f"none of the photos in {shortened(listed)} is there")
+    return tuple(pairs)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise VecaError(f"cannot read {shortened(folder)}: {error.strerror}") from None
+
+
+def _opened(path: Path) -> Any:
+    """A picture, its size checked, opened with Pillow, which keeps a palette's numbers (OpenCV gives colours)."""
+    require("PIL", "train")
+    from PIL import Image as pillow  # noqa: N813
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own about large pictures, of which we have a limit
+            picture = pillow.open(path, formats=["PNG"])
+            check_pixels(shortened(path), *picture.size)
+            picture.load()
+    except VecaError:
+        raise
+    except Exception as error:  # Pillow raises whatever the damage leads to
+        raise VecaError(f"cannot read {shortened(path)}: {error!r:.80}") from None
+    return picture

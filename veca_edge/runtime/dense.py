@@ -1,0 +1,150 @@
+"""What a dense head says about an image: classes or values, everywhere in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.arrays import Float
+from veca_edge.errors import VecaError
+from veca_edge.modelfile.heads import DenseTask
+from veca_edge.numbers import finite
+
+MAX_SIDE = 2**14  # pixels of an enlarged result
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DenseResult:
+    """A head's results for one image.
+
+    Attributes:
+        task: which head, its classes and colours, or its unit.
+        cells: float32 (rows * k, columns * k, K), one vector of logits, or one value, per cell of the image that
+            the model saw.
+        crop: (x, y, width, height) of it in pixels of the given image.
+        computed: bool (rows * k, columns * k), the cells that were computed for this frame of a stream; else None.
+    """
+
+    task: DenseTask
+    cells: Float
+    crop: tuple[int, int, int, int]
+    computed: NDArray[np.bool_] | None = None
+
+    def __repr__(self) -> str:
+        """<DenseResult people, 64 x 64 cells: background 81 %, top 11 %>"""
+        height, width = self.cells.shape[:2]
+        return f"<DenseResult {self.task.name}, {width} x {height} cells: {self._summary()}>"
+
+    def _summary(self) -> str:
+        if self.task.kind == "regression":
+            low, high = float(self.cells.min()), float(self.cells.max())
+            return f"{low:.3g} to {high:.3g} {self.task.unit}".rstrip()
+        most = sorted(self.areas().items(), key=lambda item: -item[1])[:2]
+        return ", ".join(f"{label} {100 * share:.0f} %" for label, share in most)
+
+    def at(self, height: int, width: int) -> Float:
+        """The cells enlarged bilinearly to an image of this size: float32 (height, width, K).
+
+        Each cell's value stands in its middle; beyond the outermost middles values go on as they are, as in
+        PyTorch's `interpolate(mode="bilinear", align_corners=False)`.
+
+        Args:
+            height, width: pixels, 1 to 16384; the part `crop` of the given image, at any scale.
+
+        Raises:
+            VecaError: another size.
+        """
+        return _enlarged(_enlarged(self.cells, _side(height), 0), _side(width), 1)
+
+    def classes(self, height: int | None = None, width: int | None = None) -> NDArray[np.uint8]:
+        """The likeliest class of every cell, or of every pixel of an image of this size: uint8 (height, width).
+
+        Raises:
+            VecaError: a regression, or an impossible size.
+        """
+        self._check_kind("segmentation")
+        cells = self.cells if height is None or width is None else self.at(height, width)
+        return np.asarray(cells.argmax(axis=2), np.uint8)
+
+    def probabilities(self) -> Float:
+        """Softmax of the logits: float32 (rows * k, columns * k, K).
+
+        Raises:
+            VecaError: a regression.
+        """
+        self._check_kind("segmentation")
+        powers = np.exp(self.cells - self.cells.max(axis=2, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=2, keepdims=True), np.float32)
+
+    def areas(self) -> dict[str, float]:
+        """The share of cells in which each class is the likeliest, 0..1, by label.
+
+        Raises:
+            VecaError: a regression.
+        """
+        counts = np.bincount(self.classes().ravel(), minlength=self.task.values)
+        return {label: float(count / counts.sum()) for label, count in zip(self.task.labels, counts, strict=True)}
+
+    def summary(self) -> dict[str, Any]:
+        """A few numbers, ready for JSON: {"areas": shares by label}, or {"min", "median", "max", "unit"}."""
+        if self.task.kind == "segmentation":
+            return {"areas": {label: round(share, 4) for label, share in self.areas().items()}}
+        told = zip(("min", "median", "max"), np.percentile(self.values(), (0, 50, 100)), strict=True)
+        return {name: finite(float(f"{value:.5g}")) for name, value in told} | {"unit": self.task.unit}
+
+    def values(self) -> Float:
+        """A regression's values: float32 (rows * k, columns * k).
+
+        Raises:
+            VecaError: a segmentation.
+        """
+        self._check_kind("regression")
+        return self.cells[..., 0]
+
+    def _check_kind(self, kind: str) -> None:
+        if self.task.kind != kind:
+            raise VecaError(f"{self.task.name} is a {self.task.kind}, not a {kind}")
+
+
+def dense_result(
+    task: DenseTask,
+    outputs: Float,
+    grid: tuple[int, int],
+    crop: tuple[int, int, int, int],
+    computed: NDArray[np.bool_] | None = None,
+) -> DenseResult:
+    """What a head's outputs say.
+
+    Args:
+        task: which head's they are.
+        outputs: float32 (rows * columns, K * k * k).
+        grid: rows and columns of patches.
+        crop: as in `DenseResult`.
+        computed: bool (rows, columns), the patches that were computed for this frame, or None.
+    """
+    k = task.cells
+    cells = None if computed is None else computed.repeat(k, axis=0).repeat(k, axis=1)
+    return DenseResult(task, task.grid(outputs, *grid), crop, cells)
+
+
+def _side(pixels: int) -> int:
+    if isinstance(pixels, bool) or not isinstance(pixels, (int, np.integer)) or not 1 <= pixels <= MAX_SIDE:
+        raise VecaError(f"cannot enlarge a result to {pixels!r:.40} pixels: use 1 to {MAX_SIDE}")
+    return int(pixels)
+
+
+def _enlarged(values: Float, size: int, axis: int) -> Float:
+    """Linear interpolation along one axis of (height, width, K)."""
+    count = values.shape[axis]
+    place = np.clip((np.arange(size, dtype=np.float32) + 0.5) * np.float32(count / size) - 0.5, 0, count - 1)
+    before = place.astype(np.int64)
+    share = (place - before).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+    first: Float = values.take(before, axis)
+    second: Float = values.take(np.minimum(before + 1, count - 1), axis)
+    second -= first
+    second *= share
+    second += first
+    return second
