@@ -63,7 +63,7 @@ def test_the_terminal_stays_clean(both: tuple[Path, subprocess.CompletedProcess[
     assert [line.split()[0] for line in lines][-7:] == [
         *("verifying", "evaluating", "compressing", "writing", "verifying", "next:", "next:")
     ]
-    assert lines[-2].endswith("in an app: apps/android, apps/ios, apps/python-mobile, apps/desktop")
+    assert lines[-2].endswith("in an app: apps/android, apps/ios, apps/python-mobile, apps/desktop)")
     assert lines[-1].endswith("in an app: apps/ios")
     assert "\r" not in told  # no moving figures when nobody watches
     for noise in ("Warning", "warn", "coremltools", "torchao", "Failed"):
