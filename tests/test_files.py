@@ -19,6 +19,7 @@ from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import (
     LineWriter,
     cache_folder,
+    check_checkpoint_target,
     check_package_target,
     check_target,
     is_folder,
@@ -315,3 +316,25 @@ def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: py
         assert path.read_text() == '{"n": 0}\n'
         with pytest.raises(StreamError, match="closed"):
             writer.write({"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "taken"),
+    [
+        (b"", True),
+        (b"PK\3\4 an archive", True),
+        (b"\x80\x02 a pickle", True),
+        (b"\xff\xd8 a photo", False),
+        (b"text", False),
+    ],
+)
+def test_a_checkpoint_replaces_nothing_but_a_checkpoint(tmp_path: Path, content: bytes, taken: bool) -> None:
+    path = tmp_path / "mine.pt"
+    assert check_checkpoint_target(path) == path
+    path.write_bytes(content)
+    if taken:
+        assert check_checkpoint_target(path) == path
+    else:
+        with pytest.raises(VecaError, match="is there and no checkpoint"):
+            check_checkpoint_target(path)
+    assert path.read_bytes() == content

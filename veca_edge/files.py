@@ -23,6 +23,7 @@ ZIP_ERRORS = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
     *(RuntimeError, ValueError, OverflowError, IndexError, KeyError),
 )
+CHECKPOINT_STARTS = (b"PK", b"\x80\x02")  # of an archive, and of a pickle as PyTorch wrote it before
 PACKAGE_MANIFEST = "Manifest.json"
 LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
@@ -128,11 +129,24 @@ def check_checkpoint_target(path: str | Path) -> Path:
     """`check_target` for a checkpoint, which must not look like a file of another kind.
 
     Raises:
-        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage.
+        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage, or a file that is there and begins
+            unlike any checkpoint: a photo, say.
     """
     if Path(path).suffix.lower() in (".pte", ".safetensors", PACKAGE_SUFFIX):
         raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
-    return check_target(path)
+    target = check_target(path)
+    if is_regular(target) and _start(target) not in (b"", *CHECKPOINT_STARTS):
+        raise VecaError(f"{shortened(target)} is there and no checkpoint: give another name, or remove it first")
+    return target
+
+
+def _start(path: Path) -> bytes:
+    """The first two bytes of a file; b"" of an empty one, or one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2)
+    except OSError:
+        return b""
 
 
 def check_package_target(path: str | Path) -> Path:
