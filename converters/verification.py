@@ -19,6 +19,7 @@ from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.photos.samples import read_images, sample_images
 from veca_edge.runtime.child import answer, run_child
+from veca_edge.runtime.result import softmax
 
 Measure = Literal["max_error", "norm_error", "feature_cosine"]
 Float = NDArray[np.float32]
@@ -64,6 +65,7 @@ TOLERANCES = {
     ("coreml", "palette4"): Tolerance("feature_cosine", 0.95),
 }
 DENSE_AGREEMENT = 0.97  # of every dense head, see `Row.dense`
+DECIDED = 0.5  # probability of a class above which a cell counts: elsewhere any rounding may turn the choice
 RARE = 0.01  # of all cells: a class in fewer is not in these pictures, and where it is seen is chance
 TOLERANCE = Tolerance("feature_cosine", 0.99)  # int8, and what is not named above
 
@@ -88,8 +90,8 @@ class Row:
         norm_error: length of the difference over length of the expected, the worse of embedding and features, the
             worst image; 0 in files from before it was measured.
         dense: of a method with dense heads, by name: over all images, the mean IoU of its classes with the
-            reference's, of classes in at least a hundredth of the cells; for a regression 1 - root mean square
-            difference / spread of the reference's values.
+            reference's, in cells where that gives one class more than half, of classes in at least a hundredth of
+            those; for a regression 1 - root mean square difference / spread of the reference's values.
         sums: of one image, what `dense` is made of, see `dense_sums`; {} over all images.
         largest: of Core ML functions, the largest absolute value that was computed, float32's largest if that was
             infinite or not a number; None if it was not measured.
@@ -252,14 +254,15 @@ def dense_sums(task: DenseTask, found: Float, expected: Float) -> NDArray[np.flo
     """Of a dense head's outputs (N, K k k) for one image, what can be added up over images.
 
     Returns:
-        (K, K), cells by found and expected class; for a regression (4,): cells, the sum of the expected values, of
-        their squares, and of the squared differences.
+        (K, K), cells by found and expected class, of those where one is expected with some certainty; for a
+        regression (4,): cells, the sum of the expected values, of their squares, and of the squared differences.
     """
     a, b = (values.reshape(len(values), task.values, -1).transpose(0, 2, 1) for values in (found, expected))
     if task.kind == "regression":
         wide = b.astype(np.float64)
         return np.array([wide.size, wide.sum(), np.square(wide).sum(), np.square(a - wide).sum()])
-    pairs = a.argmax(axis=2).ravel() * task.values + b.argmax(axis=2).ravel()
+    decided = softmax(b).max(axis=2) > DECIDED
+    pairs = a.argmax(axis=2)[decided] * task.values + b.argmax(axis=2)[decided]
     return np.bincount(pairs, minlength=task.values**2).reshape(task.values, -1).astype(np.float64)
 
 
@@ -271,8 +274,8 @@ def _agreement(sums: NDArray[np.float64]) -> float:
         return float(1 - (errors / count / spread) ** 0.5)
     both = np.diag(sums)
     either = sums.sum(axis=0) + sums.sum(axis=1) - both
-    shown = either >= RARE * sums.sum()
-    return float(np.mean(both[shown] / either[shown]))
+    shown = (either >= RARE * sums.sum()) & (either > 0)
+    return float(np.mean(both[shown] / either[shown])) if shown.any() else 1.0
 
 
 def cosines(a: Float, b: Float) -> NDArray[np.float64]:
