@@ -10,11 +10,13 @@ DEMO := .demo
 
 $(VENV)/demo: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@echo 'installing PyTorch, ExecuTorch and what they need: minutes, without a word'
 	$(INSTALL) --editable '.[run,convert]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@echo 'installing PyTorch, ExecuTorch and what they need: minutes, without a word'
 	$(INSTALL) --editable '.[all,dev]'
 	@touch $@
 

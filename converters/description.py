@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from veca_edge.errors import VecaError
-from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.image.preprocessing import Preprocessing, check_whole_patches
 from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.pte import Head
 
@@ -50,8 +49,6 @@ def check_image_size(checkpoint: Checkpoint, size: int | None) -> int:
         VecaError: the size is not made of whole patches, or out of range.
     """
     size, patch = int(size or checkpoint.preprocessing["image_size"]), checkpoint.config.patch_size
-    if size < 1 or size % patch:
-        near = max(1, round(size / patch)) * patch
-        raise VecaError(f"image size {size} is not a multiple of the patch size {patch}: use {near}, for example")
     Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": size})
+    check_whole_patches(size, patch)
     return size

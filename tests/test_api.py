@@ -174,7 +174,7 @@ def test_odd_values_are_refused_in_one_line(desk: Desk, name: str) -> None:
 def test_everything_that_takes_a_value_is_in_the_table() -> None:
     """So that a new name is thought of here: these only carry what veca-edge gives, or take nothing."""
     plain = {"Decision", "DeviceState", "Frame", "Matches", "OperatingPoint", "Prediction", "Source", "__version__"}
-    plain |= {"StreamError", "VecaError", "VecaWarning", "device_sensors"}
+    plain |= {"DenseResult", "DenseTask", "StreamError", "VecaError", "VecaWarning", "device_sensors"}
     tried = {"ChangeSettings", "Model", "OverriddenSensors", "Result", "Session", "Stream", "ThermalLevel"}
     tried |= {"load", "match_patches", "open_source"}
     assert set(veca_edge.__all__) == plain | tried

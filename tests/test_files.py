@@ -19,6 +19,8 @@ from veca_edge.errors import StreamError, VecaError
 from veca_edge.files import (
     LineWriter,
     cache_folder,
+    check_checkpoint_target,
+    check_package_target,
     check_target,
     is_folder,
     is_package,
@@ -213,11 +215,21 @@ def test_long_names(tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == [name]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(VecaError, match="cannot write"):
-        LineWriter(tmp_path / "a.jsonl")
+@pytest.mark.parametrize("check", [check_target, check_package_target, LineWriter, PendingFile])
+def test_a_read_only_folder_is_noticed_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(VecaError, match=r"cannot write .*a\.mlpackage: .* is read-only: choose another folder"):
+        check(tmp_path / "a.mlpackage")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs names of open pipes")
+def test_standard_output_is_no_target_where_it_is_a_pipe() -> None:
+    for pipe in os.pipe():
+        with pytest.raises(VecaError, match="not a regular file"):
+            check_target(f"/proc/self/fd/{pipe}")
+        os.close(pipe)
 
 
 def test_link_is_followed(tmp_path: Path) -> None:
@@ -304,3 +316,25 @@ def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: py
         assert path.read_text() == '{"n": 0}\n'
         with pytest.raises(StreamError, match="closed"):
             writer.write({"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "taken"),
+    [
+        (b"", True),
+        (b"PK\3\4 an archive", True),
+        (b"\x80\x02 a pickle", True),
+        (b"\xff\xd8 a photo", False),
+        (b"text", False),
+    ],
+)
+def test_a_checkpoint_replaces_nothing_but_a_checkpoint(tmp_path: Path, content: bytes, taken: bool) -> None:
+    path = tmp_path / "mine.pt"
+    assert check_checkpoint_target(path) == path
+    path.write_bytes(content)
+    if taken:
+        assert check_checkpoint_target(path) == path
+    else:
+        with pytest.raises(VecaError, match="is there and no checkpoint"):
+            check_checkpoint_target(path)
+    assert path.read_bytes() == content

@@ -23,6 +23,7 @@ ZIP_ERRORS = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
     *(RuntimeError, ValueError, OverflowError, IndexError, KeyError),
 )
+CHECKPOINT_STARTS = (b"PK", b"\x80\x02")  # of an archive, and of a pickle as PyTorch wrote it before
 PACKAGE_MANIFEST = "Manifest.json"
 LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
@@ -88,16 +89,30 @@ def existing(path: str | Path, advice: str = "check the path", name: str | None 
     return found
 
 
+def photo_folder(path: str | Path) -> Path:
+    """The path of a folder of photos, `~` expanded.
+
+    Raises:
+        VecaError: there is no such folder, or this is a file.
+    """
+    folder = expanded(path)
+    if is_folder(folder):
+        return folder
+    if is_there(folder):
+        raise VecaError(f"{shortened(folder)} is a file: give the folder of the photos")
+    raise VecaError(f"{shortened(folder)}: no such folder of photos: check the path")
+
+
 def check_target(path: str | Path) -> Path:
     """Where a file of this name would be written: `~` expanded, and of a link the file it points to.
 
     Raises:
-        VecaError: the folder is missing, or the target is a folder, a device or the like, or a bad name.
+        VecaError: the folder is missing or read-only; the target is a folder, a device or the like, or a bad name.
     """
     name = shortened(Path(path))
     try:
         target = expanded(path).resolve()
-        mode = _mode(target)
+        mode = _mode(expanded(path))  # of /dev/stdout: of what it points to, which may have no name
         folder = _mode(target.parent)
     except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
         reason = error.strerror if isinstance(error, OSError) else error
@@ -106,6 +121,7 @@ def check_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: it is {_kind(mode)}, not a regular file")
     if folder is None or not stat.S_ISDIR(folder):
         raise VecaError(f"cannot write {name}: there is no folder {shortened(target.parent)}")
+    _check_writable(target, name)
     return target
 
 
@@ -113,18 +129,31 @@ def check_checkpoint_target(path: str | Path) -> Path:
     """`check_target` for a checkpoint, which must not look like a file of another kind.
 
     Raises:
-        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage.
+        VecaError: also for a name that ends in .pte, .safetensors or .mlpackage, or a file that is there and begins
+            unlike any checkpoint: a photo, say.
     """
     if Path(path).suffix.lower() in (".pte", ".safetensors", PACKAGE_SUFFIX):
         raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
-    return check_target(path)
+    target = check_target(path)
+    if is_regular(target) and _start(target) not in (b"", *CHECKPOINT_STARTS):
+        raise VecaError(f"{shortened(target)} is there and no checkpoint: give another name, or remove it first")
+    return target
+
+
+def _start(path: Path) -> bytes:
+    """The first two bytes of a file; b"" of an empty one, or one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2)
+    except OSError:
+        return b""
 
 
 def check_package_target(path: str | Path) -> Path:
     """Where a package of this name would be written: `~` expanded, and of a link the folder it points to.
 
     Raises:
-        VecaError: the ending is not .mlpackage, the folder above is missing, or something else bears the name.
+        VecaError: the ending is not .mlpackage, the folder above is missing or read-only, or the name is taken.
     """
     name = shortened(Path(path))
     try:
@@ -139,7 +168,14 @@ def check_package_target(path: str | Path) -> Path:
         raise VecaError(f"cannot write {name}: a file has this name: choose another")
     if is_folder(target) and not is_regular(target / PACKAGE_MANIFEST) and any(target.iterdir()):
         raise VecaError(f"cannot write {name}: it is a folder that is not a Core ML package: choose another name")
+    _check_writable(target, name)
     return target
+
+
+def _check_writable(target: Path, name: str) -> None:
+    """Raise a VecaError before the work rather than after it; an older file in a locked folder may do for a log."""
+    if not os.access(target.parent, os.W_OK) and not os.access(target, os.W_OK):
+        raise VecaError(f"cannot write {name}: {shortened(target.parent)} is read-only: choose another folder")
 
 
 def same_file(a: Path, b: Path) -> bool:

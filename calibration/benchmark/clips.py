@@ -13,7 +13,7 @@ from veca_edge.arrays import Image
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, find_scene, synthetic_frames
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
-from veca_edge.files import existing, expanded, regular_file, shortened
+from veca_edge.files import existing, expanded, is_folder, regular_file, shortened
 
 SYNTHETIC = "synthetic"
 
@@ -75,6 +75,8 @@ def _synthetic_clip(name: str, frames: int) -> Clip:
 
 def _file_clip(spec: str, name: str, limit: int | None, say: Say) -> Clip:
     existing(spec, f"--stream takes video files, {SYNTHETIC} or {SYNTHETIC}:NAME")
+    if is_folder(expanded(spec)):
+        raise VecaError(f"{shortened(Path(spec))} is a folder: give a video file")
     with open_source(spec) as source:
         if source.live:
             raise VecaError(f"{shortened(Path(spec))} is a camera: --stream needs a recording")

@@ -62,6 +62,8 @@ class BenchRequest:
         self._refuse_idle_options()
         if self.checkpoint is not None and self.model is None:
             raise VecaError("--checkpoint needs a model file: leave it out, or name the file made from it")
+        if self.checkpoint is not None and not self.against:
+            raise VecaError("--checkpoint has an effect with --against only: leave it out")
         if self.stream and self.image_size is not None and len(self.image_size) > 1:
             raise VecaError("--stream measures one image size at a time: give one --image-size")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +98,25 @@ def measure_quality(
         advance: called with how much is done, 0..1.
     """
     cores, size = max(reference.budgets), configurations[0].image_size
-    clip = [look(reference(frame, cores=cores, image_size=size)) for frame in frames[::STRIDE]]
-    stills = [look(reference(photo, cores=cores, image_size=size)) for photo in photos.images]
+    compared = frames[::STRIDE]
+    steps, done = len(compared) + len(photos.images) + len(configurations), count(1)
+
+    def referred(image: Image) -> Look:
+        found = look(reference(image, cores=cores, image_size=size))
+        advance(next(done) / steps)
+        return found
+
+    clip, stills = [referred(frame) for frame in compared], [referred(photo) for photo in photos.images]
     targets = photos.targets(model.labels)
     open_run, scores, alone = opener(model), list[_Score](), dict[tuple[int, int], list[Look]]()
-    for done, one in enumerate(configurations):
+    for one in configurations:
         run, still = open_run(one), (one.cores, one.image_size)
         seen = agreement([look(run(frame)) for frame in frames][::STRIDE], clip)
         if still not in alone:  # one photo after another are keyframes: the budget says nothing
             alone[still] = [look(model(photo, *still)) for photo in photos.images]
         looks = alone[still]
         scores.append(_Score(one, seen, agreement(looks, stills), _right(looks, targets)))
-        advance((done + 1) / len(configurations))
+        advance(next(done) / steps)
     rows, changed, beyond = _smoothed(scores)
     table = QualityTable(rows, _falling(freshness_of(clip, CLIP_RATE / STRIDE)))
     right = _right(stills, targets)

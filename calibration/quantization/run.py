@@ -65,6 +65,8 @@ class CalibrateRequest:
             VecaError: one of them cannot be written, or would overwrite something else.
         """
         output = None if self.output is None else check_target(self.output)
+        if output is not None and output.suffix.lower() != ".json":
+            raise VecaError(f"cannot write a recipe to {output}: let its name end in .json")
         plot = None if self.plot is None else check_picture(self.plot)
         if output is not None and self.checkpoint is not None and same_file(output, self.checkpoint):
             raise VecaError(f"{output} is the checkpoint itself: name another --output")

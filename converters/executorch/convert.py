@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import torch
 
@@ -115,6 +117,9 @@ def _built(
         program, coverage = build_program(checkpoint, folded, plan, report)
     except OSError as error:  # the schema compiler works in the temporary folder
         raise VecaError(f"cannot write temporary files: {error.strerror or error}: set TMPDIR") from None
+    except CalledProcessError:
+        where = tempfile.gettempdir()
+        raise VecaError(f"the schema compiler failed in {where}: make room there, or set TMPDIR") from None
     manifest = Manifest(
         **model_facts(checkpoint, plan.image_size),
         target=TARGET,

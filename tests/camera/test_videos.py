@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,31 @@ def test_closing_early_ends_the_thread() -> None:
     source.close()
     assert source.read() is None
     assert not [t for t in threading.enumerate() if t.name == "veca-capture"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_close_that_ctrl_c_interrupts_can_be_repeated() -> None:
+    """A thread that is in the decoder when Python ends would abort the process."""
+
+    def slow() -> Iterator[Any]:
+        yield picture(0, 24, 32)
+        time.sleep(1.0)
+        yield picture(0, 24, 32)
+
+    capture = FakeCapture(slow())
+    source = _video(capture)
+    assert source.read() is not None
+    interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            source.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not capture.released
+    source.close()
+    assert capture.released
 
 
 def test_pictures_in_grey_or_with_alpha() -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from tests.calibration.benchmark.small_models import write_tiny
 from veca_edge.cli.main import main
 
+WHOLE_PATCHES = "image size 70 is not a multiple of the patch size 16: use 64, for example"
 PICTURE_NAMES = "--plot streams.txt: use a name that ends in .png, .svg or .pdf"
 FRESH_PROCESS = {
     "load_ms": 5.0,
@@ -140,7 +141,10 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         (["--random", "tiny"], "unknown model family 'tiny': use one of small, splus, base, large"),
         (["{pte}", "--cores", "24"], "24 cores: this model offers 8, 16"),
-        (["{pte}", "--image-size", "70"], "image size 70 is not a multiple of the patch size 16"),
+        (
+            ["{pte}", "--image-size", "70"],
+            WHOLE_PATCHES,
+        ),
         (
             ["{pte}", "--image-size", "64,512"],
             "512 px are 1024 patches, {pte} was made for 256: use a smaller --image-size, or convert with "
@@ -160,6 +164,7 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ),
         (["{pte}", "--random", "small"], "give a model or --random, not both"),
         (["--checkpoint", "{pt}"], "--checkpoint needs a model file: leave it out, or name the file made from it"),
+        (["{pte}", "--checkpoint", "{pt}"], "--checkpoint has an effect with --against only: leave it out"),
         (["{pt}x"], "{pt}x: no such file or folder: check the path"),
         (["--json", "--markdown"], "give --json or --markdown, not both"),
         (["--stream", "synthetic", "--against", "torch"], "--against has no effect with --stream: leave it out"),
@@ -178,6 +183,7 @@ def test_a_picture_needs_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             ["--stream", "{pt}.mp4"],
             "{pt}.mp4: no such file or folder: --stream takes video files, synthetic or synthetic:NAME",
         ),
+        (["--stream", "."], ". is a folder: give a video file"),
         (
             ["--stream", "synthetic:zoom"],
             "unknown synthetic stream 'zoom': use one of static, object, pan, cut, fade, flicker",

@@ -88,6 +88,7 @@ def test_calibration_makes_int4_better(photos: Path, tmp_path: Path) -> None:
         (["calibrate", "nowhere.pt"], "nowhere.pt"),
         (["calibrate", "--cores", "all"], "'all': give core counts such as 8,64"),
         (["calibrate", GOLDEN, "--data", "nowhere"], "no such file or folder"),
+        (["calibrate", GOLDEN, "--max-drop", "1%", "--output", "a.jpg"], "let its name end in .json"),
         (["calibrate", GOLDEN, "--output", "x.json"], "give --max-drop or --max-size"),
         (["calibrate", GOLDEN, "--max-drop", "1%", "--max-size", "1MB"], "give one of them"),
         (["calibrate", GOLDEN, "--plot", "x.txt"], "ends in .png, .svg or .pdf"),

@@ -29,7 +29,8 @@ COMMAND = [sys.executable, "-m", "veca_edge.cli.main"]
         (VecaError("this is\nwrong"), 2, "veca-edge: this is wrong"),
         (StreamError("it went away"), 1, "veca-edge: it went away"),
         (MemoryError(), 1, "veca-edge: out of memory: use a smaller image size or model"),
-        (OSError(28, "No space left on device"), 1, "veca-edge: [Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), 1, "veca-edge: No space left on device"),
+        (OSError(5, "Input/output error", "a.pt"), 1, "veca-edge: a.pt: Input/output error"),
         (KeyboardInterrupt(), 130, "veca-edge: interrupted"),
         (TypeError("odd"), 1, "veca-edge: internal error: TypeError: odd (set VECA_EDGE_DEBUG=1 to see where)"),
     ],
@@ -129,6 +130,27 @@ def test_closed_streams_do_no_harm(default_model_file: Path, tmp_path: Path, clo
     command = f"'{sys.executable}' -m veca_edge.cli.main {run} {closed}"
     assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
     assert len(log.read_text().splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    ("arguments", "full", "status"),
+    [
+        *(("--version", 1, 1), ("--help", 1, 1), ("sensors", 1, 1), ("sensors --help", 1, 1)),
+        *(("inspect missing", 1, 2), ("inspect missing", 2, 2), ("--no-such", 2, 2), ("sensors", 2, 0)),
+    ],
+)
+def test_output_that_does_not_fit_is_one_line(arguments: str, full: int, status: int) -> None:
+    """Also where Python keeps what is written until its end."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as device:
+        out, err = (device if number == full else subprocess.PIPE for number in (1, 2))
+        command = [*COMMAND, *arguments.split()]
+        done = subprocess.run(command, stdout=out, stderr=err, text=True, check=False, env=environment)
+    assert done.returncode == status
+    if full == 1:
+        end = "No space left on device" if status == 1 else "check the path"
+        assert re.fullmatch(f"veca-edge: .*{end}\n", done.stderr)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -59,6 +59,7 @@ def test_a_model_can_be_named_first(pictures: tuple[Any, ...], default_model_fil
         (("{a}", "{b}", "--cores", "7"), "7 cores"),
         (("{a}", "{b}", "--image-size", "100"), "not a multiple"),
         (("{a}", "{b}", "--save", "m.gif"), "use a name that ends in .png"),
+        (("{a}", "{b}", "--save", "{b}"), "would overwrite an input"),
     ],
 )
 def test_bad_usage_is_one_line(pictures: Any, arguments: tuple[Any, ...], said: str) -> None:

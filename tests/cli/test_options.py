@@ -6,7 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from veca_edge.cli.options import RenamedOption
+from veca_edge.cli.main import COMMANDS, main
+from veca_edge.cli.options import NamedPath, RenamedOption
 
 
 @click.command()
@@ -41,3 +42,13 @@ def test_help_and_errors_speak_of_the_new_spelling() -> None:
         result = CliRunner().invoke(command, arguments)
         assert result.exit_code == 2
         assert "'--evaluate'" in result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_paths_of_every_command_have_names(name: str) -> None:
+    """An empty one would mean the folder that one is in."""
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    paths = [parameter for parameter in found.params if isinstance(parameter.type, click.Path)]
+    assert [parameter.name for parameter in paths if not isinstance(parameter.type, NamedPath)] == []
+    assert paths

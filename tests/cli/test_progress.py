@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
-from veca_edge.cli.progress import Stages, next_step
+from veca_edge.cli.progress import Stages, command_line, next_step
 
 
 def test_a_stage_is_one_line_with_its_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,5 +36,5 @@ def test_a_silent_stage_shows_that_it_goes_on(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_next_step_is_beside_the_result(capsys: pytest.CaptureFixture[str]) -> None:
-    next_step("veca-edge run veca.pte")
-    assert capsys.readouterr() == ("", "next: veca-edge run veca.pte\n")
+    next_step(command_line("run", Path("my model.pte"), None, "--cores", 8))
+    assert capsys.readouterr() == ("", "next: veca-edge run 'my model.pte' --cores 8\n")

@@ -5,7 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from signal import Signals
 from subprocess import Popen
 from typing import Any
@@ -18,8 +21,10 @@ from click.testing import CliRunner, Result
 from tests.fakes import RUN_SCRIPT, FakeModel, names
 from tests.known import known
 from tests.paths import ASSETS, CLIP, GOLDEN
+from veca_edge.cli import run as command
 from veca_edge.cli.main import main
 from veca_edge.errors import VecaError
+from veca_edge.reminder import Reminder
 
 MODEL = str(GOLDEN / "made-by-0.2.0.pte")  # is there, and that is all
 
@@ -86,8 +91,10 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", CLIP, "--frames", "0"), "--frames"),
         (("--source", CLIP, "--battery", "nan"), "'nan' is not a finite number"),
         (("--source", ""), "the source has an empty name"),
-        (("--source", CLIP, "--log", ""), "it is a folder"),
-        (("--source", CLIP, "--fps-limit", "0"), "--fps-limit"),
+        (("--source", CLIP, "--log", ""), "has an empty name"),
+        (("--source", CLIP, "--log", "-"), "- is no name for a file"),
+        (("--source", CLIP, "--fps-limit", "1e-300"), "--fps-limit"),
+        (("--source", CLIP, "--sensitivity", "1e308"), "--sensitivity"),
         (("--source", ASSETS / "photos", "--target-fps", "5"), "--target-fps works with a video or a camera only"),
         (("--source", CLIP, "--governor", "saver"), "--governor works with --cores auto only: leave it out"),
     ],
@@ -130,6 +137,22 @@ def test_a_source_in_the_place_of_the_model(model: str, message: str, loaded: li
     assert loaded == []
 
 
+@pytest.mark.parametrize("kind", ["checkpoint", "model file", "package"])
+def test_a_model_in_the_place_of_the_source(kind: str, tmp_path: Path, loaded: list[Any]) -> None:
+    files = {
+        "checkpoint": ASSETS / "everyday.pt",
+        "model file": tmp_path / "a model.pte",
+        "package": tmp_path / "m",
+    }
+    files["model file"].write_bytes(bytes(4) + b"ET12")
+    files["package"].mkdir()
+    (files["package"] / "Manifest.json").write_text("{}")
+    done = run("--source", files[kind], "--headless")
+    assert done.exit_code == 2
+    assert f"holds a model, not pictures: did you mean `veca-edge run {quote(str(files[kind]))}`?" in done.stderr
+    assert loaded == []
+
+
 def test_without_a_camera_the_other_sources_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("veca_edge.camera.sources.LiveSource", missing_camera)
     done = run("--headless")
@@ -140,6 +163,18 @@ def test_without_a_camera_the_other_sources_are_named(monkeypatch: pytest.Monkey
 
 def missing_camera(*_: object, **__: object) -> None:
     raise VecaError("cannot open camera 0")
+
+
+def test_a_film_that_nobody_watches_shows_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "Reminder", partial(Reminder, interval=0.02))
+    with command._progress_bar("a.mp4", 4) as advance:
+        advance()
+        time.sleep(0.2)
+    assert "  a.mp4                 25 % after 0 s\n" in capsys.readouterr().err
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
 
 
 def test_all_budgets_alternate() -> None:

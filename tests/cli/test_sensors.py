@@ -176,6 +176,7 @@ def test_warnings_are_told_once(phone: Path) -> None:
     "arguments",
     [
         ["--samples", 2],
+        ["--interval", 2],
         ["--interval", 0],
         ["--interval", "nan", "--watch", "--samples", 1],
         ["--watch", "--samples", 0],

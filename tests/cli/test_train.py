@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.paths import GOLDEN
 from tests.training.training_sets import as_options, write_set
 from veca_edge.cli.main import main
 from veca_edge.errors import VecaError
@@ -21,6 +22,8 @@ from veca_edge.training.state import read_log
 LABELS = ("dunkel grün", "苹果", "светлый")
 SETTINGS = as_options("epochs=16", "phases=[{sizes=[32]}]", "augment.mixup=0", "augment.cutmix=0", "log_every=2")
 Trained = tuple[Path, Result]
+
+CHECKPOINT = str(GOLDEN / "published-96.pt")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,7 @@ def test_says_what_it_made(trained: Trained) -> None:
     assert "skipped: " in result.stderr
     assert "broken.jpg" in result.stderr
     assert "no val folder: one photo in 10" in result.stderr
+    assert "training on cpu: 44 steps of " in result.stderr
     assert "44 of 44 steps" in result.stdout
     assert "32     24  100.0 %" in result.stdout
     assert "\r" not in result.stderr
@@ -124,6 +128,13 @@ def test_print_config_explains_every_setting() -> None:
         (["--data", ".", "--output", "x.pt", "--config", "evryday"], "one of everyday-cpu"),
         (["--data", ".", "--output", "x.pt", "--device", "quantum"], "device quantum cannot be used"),
         (["--data", ".", "--output", "x.pt", "--device", "cuda:77"], "device cuda:77 cannot be used"),
+        (["--data", ".", "--output", "x.pt", "--device", "meta"], "device meta cannot be used"),
+        (
+            ["--data", ".", "--output", CHECKPOINT, "--init", CHECKPOINT],
+            "would overwrite --init",
+        ),
+        (["--data", ".", "--output", "x.pt", "--teacher", ""], "--teacher has an empty value"),
+        (["--data", ".", "--output", "x.pt", "--config", ""], "--config has an empty value"),
     ],
 )
 def test_bad_requests_are_one_line(

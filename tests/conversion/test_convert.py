@@ -113,7 +113,7 @@ def test_an_output_is_replaced_whole_or_stays(
     ("options", "message"),
     [
         ({"target": "coreml", "max_patches": 64}, "--max-patches works with --target executorch only"),
-        ({"target": "coreml", "evaluate": False}, "--evaluate works with --target executorch only"),
+        ({"target": "coreml", "evaluate": False}, "--no-evaluate works with --target executorch only"),
         ({"target": "coreml", "data": Path("photos")}, "--data works with --target executorch only"),
         ({"minimum_target": "iOS17"}, "--minimum-target works with --target coreml only"),
         ({"classifier": True}, "--classifier works with --target coreml only"),

@@ -52,6 +52,13 @@ def test_serious_heat_halves_the_power_and_says_so(front: Front) -> None:
     assert re.match(r"serious heat: (C \d+ → \d+|patches all → \d+)", glitch.reason)
 
 
+def test_rates_are_said_with_a_decimal_at_most(points: list[OperatingPoint]) -> None:
+    front = Front.of([replace(point, rate=point.rate * 29.97 / 30) for point in points])
+    critical = replace(COOL, time=1.0, thermal=ThermalLevel.CRITICAL)
+    assert run(front, [COOL, critical])[-1].reason.endswith("30 → 5 fps")
+    assert run(front, [critical])[0].reason.endswith(" 5 fps")
+
+
 @pytest.mark.parametrize("settings", [BALANCED, QUALITY, SAVER])
 def test_critical_heat_acts_in_the_same_decision(front: Front, settings: Settings) -> None:
     critical = replace(COOL, time=1.0, thermal=ThermalLevel.CRITICAL)

@@ -181,6 +181,10 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "random bytes": (lambda: random.Random(0).randbytes(5000), "not a PyTorch checkpoint"),
     "zeros": (lambda: bytes(5000), "not a PyTorch checkpoint"),
     "text": (lambda: b"hello, world\n" * 50, "not a PyTorch checkpoint"),
+    "film": (
+        lambda: b"\0\0\0\x18ftypisom" + bytes(5000),
+        "a film, not a PyTorch checkpoint; give the weights' file",
+    ),
     "zip of something else": (lambda: b"PK\x05\x06" + bytes(18), "not a PyTorch checkpoint"),
     "cut to half": (lambda: student()[: len(student()) // 2], "cut short or damaged; copy it again"),
     "old format cut": (lambda: saved(STATE, _use_new_zipfile_serialization=False)[:9000], "cut short"),

@@ -147,3 +147,9 @@ def test_sets_from_which_nothing_can_be_learned_are_refused(
         write_folders(tmp_path / "photos", counts)
     with pytest.raises(VecaError, match=message):
         read_folder(tmp_path / "photos")
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    with pytest.raises(VecaError, match=r"photo\.jpg is a file: give the folder of the photos"):
+        read_folder(tmp_path / "photo.jpg")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -198,6 +199,14 @@ def test_full_disk(tmp_path: Path, kind: str) -> None:
         parts = [name for name in names(tmp_path) if ".part-" in name]
         assert len(parts) == (kind not in ("mp4", "mov"))
         assert all(name in done.stdout for name in parts)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+def test_a_disk_that_is_full_from_the_start_is_not_taken_for_a_missing_encoder(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK.replace("30_000", "0"), "mp4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert re.fullmatch(r"cannot write .*a\.mp4: .*\n", done.stdout), done.stderr
+    assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills")

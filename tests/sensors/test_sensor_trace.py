@@ -58,7 +58,7 @@ def test_written_by_hand(tmp_path: Path) -> None:
         ('{"time": NaN}\n', "time must be a number of seconds"),
         ('{"time": 1e999}\n', "time must be a number of seconds"),
         ('{"time": 0.5}\n', "time goes back from 1 to 0.5"),
-        ('{"time": 2, "batery": 1}\n', "unknown field 'batery'"),
+        ('{"time": 2, "batery": 1}\n', "unknown field 'batery': give a recording of"),
         ('{"time": 2, "battery": 1.5}\n', "battery is 1.5"),
         ('{"time": 2, "battery": "full"}\n', "battery is 'full'"),
         ('{"time": 2, "charging": 1}\n', "charging is 1"),

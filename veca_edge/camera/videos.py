@@ -38,6 +38,9 @@ class ThreadedSource(Source):
         self._mailbox: Mailbox[Frame] = Mailbox(1 if newest_only else READ_AHEAD, newest_only)
         self._halt = threading.Event()
         self._thread: threading.Thread | None = None
+        # Until Python 3.13 a thread whose `join` Ctrl-C interrupts counts as ended; and one that is still in the
+        # decoder when Python ends takes the process down with it.
+        self._ended = threading.Event()
         self._capture = factory(spec)
         if not self._capture.isOpened():
             self._capture.release()
@@ -76,7 +79,7 @@ class ThreadedSource(Source):
         if self._thread is None:
             self._capture.release()
         else:
-            self._thread.join(CLOSE_WAIT)
+            self._ended.wait(CLOSE_WAIT)
 
     def _run(self) -> None:
         """The thread owns the capture: releasing it elsewhere while it reads would crash the process."""
@@ -92,6 +95,7 @@ class ThreadedSource(Source):
         finally:
             self._capture.release()
             self._mailbox.finish(failure)
+            self._ended.set()
 
     def _grab(self, capture: Capture) -> tuple[bool, Frame | None]:
         """Read one picture; (went well, frame without its number and time)."""

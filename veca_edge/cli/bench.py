@@ -10,7 +10,7 @@ from veca_edge.calibration.benchmark.against.runtimes import RUNTIMES
 from veca_edge.calibration.benchmark.request import ROUNDS, STREAM_SIZE, BenchRequest
 from veca_edge.cli.options import Count, InputPath, Number, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.converters.recipes import PRECISIONS
 from veca_edge.errors import VecaError
 
@@ -134,10 +134,13 @@ def command(as_json: bool, markdown: bool, **given: Any) -> None:
     request = BenchRequest(**given)
     from veca_edge.calibration.benchmark.run import bench
     from veca_edge.conversion.default import default_model_path
+    from veca_edge.modelfile.pte import is_model_file
 
     report = bench(request, default_model_path, say, Stages())
     click.echo(report.json() if as_json else report.markdown() if markdown else report.text())
     if request.plot is not None:
         say(f"wrote {request.plot}")
-    if not as_json and not markdown:
-        next_step("veca-edge profile --target-fps 15 recommends one operating point for a frame rate")
+    profiled = request.random is None and (request.model is None or is_model_file(request.model))
+    if profiled and not as_json and not markdown:
+        command = command_line("profile", request.model, "--target-fps", 15)
+        next_step(f"{command} recommends one operating point for a frame rate")

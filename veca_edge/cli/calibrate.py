@@ -13,7 +13,7 @@ import click
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
 from veca_edge.cli.options import Count, InputPath, RenamedOption, images_option, path_option
 from veca_edge.cli.parsing import parse_some_budgets
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.photos.calibration import FEWEST, LEARN, MOST
 from veca_edge.tables import Table, number
@@ -86,8 +86,7 @@ def command(as_json: bool, **given: Any) -> None:
     if request.plot is not None:
         say(f"wrote {request.plot}")
     if output is not None:
-        source = "" if request.checkpoint is None else f" {request.checkpoint}"
-        next_step(f"veca-edge convert{source} --recipe {output}")
+        next_step(command_line("convert", request.checkpoint, "--recipe", output))
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from shlex import quote
 from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, RenamedOption
+from veca_edge.cli.options import Count, InputPath, RenamedOption, path_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
@@ -22,7 +22,7 @@ from veca_edge.modelfile.mlpackage import MinimumTarget
 
 PTE_APPS = "apps/android, apps/ios, apps/python-mobile, apps/desktop"
 AFTER = {
-    "executorch": f"veca-edge run {{}} --source clip.mp4, or embed it in an app: {PTE_APPS}",
+    "executorch": f"veca-edge run {{}} --source clip.mp4 (or embed it in an app: {PTE_APPS})",
     "coreml": "embed {} in an app: apps/ios",
 }
 EPILOG = """\b
@@ -68,11 +68,9 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     expose_value=False,
     hidden=True,
 )
-@click.option(
+@path_option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     show_default="NAME-PRECISION.pte or NAME-PRECISION.mlpackage in this folder",
     help="Write to this file or package.",
 )
@@ -159,7 +157,7 @@ def command(as_json: bool, **given: Any) -> None:
         return
     for conversion in made:
         click.echo("\n".join(_lines(conversion)))
-        next_step(AFTER[conversion.target].format(conversion.outputs[0].path))
+        next_step(AFTER[conversion.target].format(quote(str(conversion.outputs[0].path))))
 
 
 def _lines(conversion: Conversion) -> Iterator[str]:

@@ -39,7 +39,7 @@ images/ with masks/ or values/ beside it, as for `veca-edge fit-head`.
     "--cores",
     "budgets",
     callback=parse_budgets,
-    metavar="LIST|all",
+    metavar="N[,N…]|all",
     show_default="all",
     help="Evaluate at these core budgets, such as 8,64.",
 )
@@ -47,7 +47,7 @@ images/ with masks/ or values/ beside it, as for `veca-edge fit-head`.
     "--image-size",
     "image_sizes",
     callback=parse_sizes,
-    metavar="LIST",
+    metavar="N[,N…]",
     show_default="the model's",
     help="Evaluate at these sizes of the model's input in pixels.",
 )

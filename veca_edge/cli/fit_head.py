@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument
+from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument, path_option
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.cli.tables import score_lines
 from veca_edge.errors import VecaError, require
 from veca_edge.numbers import counted
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from veca_edge.training.heads.fitting import FittedHead
     from veca_edge.training.heads.metrics import Scores
 
-PATH = click.Path(path_type=Path)
 TOP = 5
 FEW = 100  # photos: with fewer, an expected calibration error over ten bins is mostly chance
 EPILOG = f"""\b
@@ -70,7 +69,7 @@ the command continues where it was, and a second run takes seconds.
     help="Give a segmentation or regression K x K results per patch; 1 is the linear probe of the literature.",
 )
 @moved_to_argument("--checkpoint", "CHECKPOINT")
-@click.option("--output", "-o", required=True, type=PATH, metavar="FILE", help="Write the checkpoint here.")
+@path_option("--output", "-o", required=True, help="Write the checkpoint here.")
 @click.option(
     "--image-size",
     type=Count(min=1),
@@ -87,10 +86,8 @@ the command continues where it was, and a second run takes seconds.
     show_default="all",
     help="Fit the head to these core budgets, such as 8,16,64.",
 )
-@click.option(
+@path_option(
     "--plot",
-    type=PATH,
-    metavar="FILE",
     help="Draw how often each label is mistaken for each other label (.png, .svg, .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
@@ -118,7 +115,7 @@ def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | 
         click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
         if given["plot"] is not None:
             say(f"wrote {given['plot']}")
-        next_step(f"veca-edge convert {outcome.output}")
+        next_step(command_line("convert", outcome.output))
 
 
 def dense_lines(fitted: FittedDense) -> Iterator[str]:

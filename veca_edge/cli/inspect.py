@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, images_option, path_option
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
@@ -111,7 +111,8 @@ def command(as_json: bool, **given: Any) -> None:
     else:
         click.echo("\n".join(found.lines))
         if given["quality"]:
-            next_step(f"veca-edge profile {given['path']} --target-fps 15 recommends one for this device")
+            command = command_line("profile", given["path"], "--target-fps", 15)
+            next_step(f"{command} recommends one for this device")
 
 
 def inspect(request: InspectRequest, stages: Stages | None = None) -> Findings:

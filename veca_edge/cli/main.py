@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -65,10 +67,8 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """The group's own options; without any argument this shows the help, which is no failure."""
-        try:
+        with _failures_in_one_line():
             return super().parse_args(ctx, args)
-        except (click.NoSuchOption, click.BadOptionUsage) as error:
-            _fail_usage(error)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -86,33 +86,46 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name.ljust(width), summary) for name, summary in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _failures_in_one_line():
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+
+
+@contextmanager
+def _failures_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError, click.Abort, BrokenPipeError):
+        raise
+    except click.ClickException as error:
+        _fail_usage(error)
+    except VecaError as error:
+        _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        _fail("interrupted", 128 + signal.SIGINT)
+    except MemoryError:
+        _fail("out of memory: use a smaller image size or model", 1)
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        _fail(f"{where}{error.strerror or error}", 1)
+    except ModuleNotFoundError as error:
+        if error.name not in LINKED:
             raise
-        except click.ClickException as error:
-            _fail_usage(error)
-        except VecaError as error:
-            _fail(str(error), error.exit_status)
-        except KeyboardInterrupt:
-            _fail("interrupted", 128 + signal.SIGINT)
-        except MemoryError:
-            _fail("out of memory: use a smaller image size or model", 1)
-        except OSError as error:
-            _fail(str(error), 1)
-        except ModuleNotFoundError as error:
-            if error.name not in LINKED:
-                raise
-            _fail(UNLINKED.format(error.name.replace(".", "/")), 2)
-        except Exception as error:
-            if os.environ.get(DEBUG):
-                raise
-            _fail(f"internal error: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)", 1)
+        _fail(UNLINKED.format(error.name.replace(".", "/")), 2)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        _fail(f"internal error: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)", 1)
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    """Print one line and exit."""
-    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+    """Print one line and exit, whatever has become of the streams."""
+    with suppress(OSError):
+        click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # on a full disk, say: Python would try again at its end, and exit with another status
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
 
 

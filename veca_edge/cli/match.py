@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument
+from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument, path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
-from veca_edge.files import check_target
+from veca_edge.files import check_target, same_file
 from veca_edge.numbers import counted
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MatchRequest:
     show_default=True,
     help="Leave out matches with a smaller cosine similarity.",
 )
-@click.option("--save", type=click.Path(path_type=Path), metavar="PNG", help="Draw the matches to a PNG file.")
+@path_option("--save", metavar="PNG", help="Draw the matches to a PNG file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the matches as JSON.")
 def command(as_json: bool, paths: tuple[Path, ...], formerly_model: Path | None, **given: Any) -> None:
     """Find places in two pictures that look alike.
@@ -88,6 +88,8 @@ def command(as_json: bool, paths: tuple[Path, ...], formerly_model: Path | None,
     request = MatchRequest(paths[-2], paths[-1], model, **given)
     if request.save is not None and check_target(request.save).suffix.lower() != ".png":
         raise VecaError(f"cannot draw to {request.save.name}: use a name that ends in .png")
+    if request.save is not None and any(same_file(request.save, path) for path in paths):
+        raise VecaError(f"--save {request.save} would overwrite an input: choose another name")
     matches = _match(request)
     click.echo(_as_json(matches, request.most) if as_json else _as_text(matches, request))
 

@@ -74,11 +74,25 @@ class Number(click.FloatRange):
         return number
 
 
-class InputPath(click.Path):
-    """A file or folder that must be there: said before anything else, such as a package that is not installed."""
+class NamedPath(click.Path):
+    """A path. An empty one, such as a shell makes of a variable that is not set, would mean this folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.
+
+        Raises:
+            VecaError: it is empty.
+        """
+        if not str(value):
+            raise VecaError("a file or folder has an empty name: name one, or leave it out")
+        return super().convert(value, param, ctx)
+
+
+class InputPath(NamedPath):
+    """A file or folder that must be there: said before anything else, such as a package that is not installed."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, `~` expanded.
@@ -86,16 +100,28 @@ class InputPath(click.Path):
         Raises:
             VecaError: nothing bears this name.
         """
-        if not str(value):
-            raise VecaError("a file or folder has an empty name: name one, or leave it out")
-        return existing(str(super().convert(value, param, ctx)))
+        return existing(super().convert(value, param, ctx))
+
+
+class OutputPath(NamedPath):
+    """A file to write. Whether that can be done, says whoever writes it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.
+
+        Raises:
+            VecaError: it is "-", which means standard output to many programs, and a file here.
+        """
+        if str(value) == "-":
+            raise VecaError("- is no name for a file: name one, or ./- if it shall be called so")
+        return super().convert(value, param, ctx)
 
 
 def path_option(
     *names: str, metavar: str = "FILE", is_input: bool = False, **given: Any
 ) -> Callable[[Command], Command]:
     """An option that takes the path of a file, or of what `metavar` says; an input must be there."""
-    kind = InputPath() if is_input else click.Path(path_type=Path)
+    kind = InputPath() if is_input else OutputPath()
     return click.option(*names, type=kind, metavar=metavar, **given)
 
 

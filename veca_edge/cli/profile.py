@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, Number, threads_option
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
 from veca_edge.tables import Table, number
@@ -104,7 +104,8 @@ def command(as_json: bool, **given: Any) -> None:
     if advice is not None and advice.point is not None:
         next_step(_command(request, advice.point))
     elif advice is None:
-        next_step("veca-edge profile --target-fps 15 recommends one of these for a frame rate")
+        command = command_line("profile", request.model, "--target-fps", 15)
+        next_step(f"{command} recommends one of these for a frame rate")
 
 
 def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _: None) -> Profiled:
@@ -183,10 +184,9 @@ def _point(point: OperatingPoint) -> str:
 
 def _command(request: ProfileRequest, point: OperatingPoint) -> str:
     """The run that uses a point."""
-    model = "" if request.model is None else f" {request.model}"
-    budget = "" if point.patch_budget is None else f" --patch-budget {point.patch_budget}"
-    size = f"--cores {point.cores} --image-size {point.image_size}"
-    return f"veca-edge run{model} {size}{budget} --target-fps {point.rate:g}"
+    budget = () if point.patch_budget is None else ("--patch-budget", point.patch_budget)
+    size = ("--cores", point.cores, "--image-size", point.image_size)
+    return command_line("run", request.model, *size, *budget, "--target-fps", f"{point.rate:g}")
 
 
 def _lines(profiled: Profiled) -> Iterator[str]:

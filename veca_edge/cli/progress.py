@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from shlex import join
 
 import click
 
@@ -19,7 +20,7 @@ class Stages:
 
     def __init__(self, interval: float = INTERVAL) -> None:
         self._watched = sys.stderr.isatty()
-        self._reminder = Reminder(_remind, None if self._watched else interval)
+        self._reminder = Reminder(remind, None if self._watched else interval)
         context = click.get_current_context(silent=True)
         if context is not None:  # a command that fails in the midst of a stage
             context.call_on_close(self._reminder.end)
@@ -35,7 +36,8 @@ class Stages:
             click.echo(f"\r  {stage:<18} {100 * done:5.0f} %", err=True, nl=False)
 
 
-def _remind(stage: str, done: float, seconds: float) -> None:
+def remind(stage: str, done: float, seconds: float) -> None:
+    """A line of a `Reminder`, on standard error."""
     click.echo(f"  {stage:<18} {100 * done:5.0f} % after {seconds:.0f} s", err=True)
 
 
@@ -43,6 +45,11 @@ def say(message: str) -> None:
     """A line beside the work, on standard error."""
     clear = "\r" if sys.stderr.isatty() else ""
     click.echo(f"{clear}veca-edge: {visible(message)}", err=True)
+
+
+def command_line(*words: object) -> str:
+    """A command of veca-edge to copy, quoted for a shell; None is left out."""
+    return join(["veca-edge", *(str(word) for word in words if word is not None)])
 
 
 def next_step(text: str) -> None:

@@ -9,14 +9,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from itertools import count
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from veca_edge.cli.options import Count, Number, threads_option
+from veca_edge.cli.options import Count, NamedPath, Number, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets
+from veca_edge.cli.progress import remind
 from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.files import expanded
@@ -26,10 +27,12 @@ from veca_edge.playback.request import RunRequest
 from veca_edge.playback.run import run
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address, parse_address, parse_host
+from veca_edge.reminder import Reminder
 from veca_edge.runtime.model import Model
-from veca_edge.runtime.streaming.change import ChangeSettings
+from veca_edge.runtime.streaming.change import SENSITIVITIES, ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
+SLOWEST = 1e-5  # frames per second: about one a day
 EPILOG = """\b
 Examples:
   veca-edge run                                     # camera 0 in a window
@@ -73,7 +76,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=NamedPath())
 @click.option(
     "--camera", type=Count(min=0), show_default="0 without --source", help="Use the camera of this index."
 )
@@ -146,21 +149,17 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     help="Let browsers call this machine by this name with --serve, such as vm.lan or *.example.ts.net, beside its "
     "numbers and its own name. Can be given several times.",
 )
-@click.option(
+@path_option(
     "--save",
-    type=click.Path(path_type=Path),
     metavar="VIDEO",
     help="Save what is shown as a video (.mp4, .mov, .webm, .mkv, .avi).",
 )
-@click.option(
+@path_option(
     "--log",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     help="Write one JSON line per frame. An older log is replaced, any other file is not.",
 )
-@click.option(
+@path_option(
     "--save-masks",
-    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Save what the head says of each frame: PNGs of class numbers in DIR/masks with DIR/labels.txt, or of "
     "values in DIR/values with DIR/scale.txt, as `veca-edge fit-head` reads them.",
@@ -168,7 +167,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 @click.option("--frames", type=Count(min=1), show_default="all", help="Stop after this many frames.")
 @click.option(
     "--fps-limit",
-    type=Number(min=0, min_open=True),
+    type=Number(min=SLOWEST),
     show_default="no limit",
     help="Process at most this many frames per second.",
 )
@@ -180,7 +179,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 )
 @click.option(
     "--sensitivity",
-    type=Number(min=0, min_open=True),
+    type=Number(*SENSITIVITIES),
     show_default=f"{ChangeSettings.sensitivity:g}",
     help="Recompute a patch whose pixels changed by more than this: root mean square in grey levels (0 to 255), "
     "beyond the camera's noise.",
@@ -238,9 +237,15 @@ def _load(request: RunRequest, say: Say) -> Model:
 
 @contextmanager
 def _progress_bar(name: str, total: int | None) -> Iterator[Callable[[], object]]:
-    """A bar on stderr if someone is watching and the number of frames is known."""
-    if total is None or not sys.stderr.isatty():
+    """If the number of frames is known: a bar on stderr where someone is watching, else a line every 10 seconds."""
+    if total is None:
         yield lambda: None
+        return
+    if not sys.stderr.isatty():
+        frames = count(1)
+        with Reminder(remind) as reminder:
+            reminder(name, 0.0)
+            yield lambda: reminder(name, next(frames) / total)
         return
     with click.progressbar(length=total, label=name, file=sys.stderr, show_pos=True) as bar:
         yield lambda: bar.update(1)

@@ -19,6 +19,7 @@ from veca_edge.cli.options import Count, Number, path_option
 from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
+from veca_edge.requests import given_options
 from veca_edge.sensors.monitor import Look, Monitor
 from veca_edge.sensors.platforms import detect
 from veca_edge.sensors.report import json_record, one_line, table_lines
@@ -64,8 +65,8 @@ class SensorsRequest:
     def __post_init__(self) -> None:
         if self.interval != self.interval:
             raise VecaError("--interval must be a number of seconds")
-        if self.samples is not None and not self.goes_on:
-            raise VecaError("--samples works with --watch or --record only: leave it out")
+        if not self.goes_on and (idle := given_options(self, ("samples", "interval"))):
+            raise VecaError(f"{idle[0]} works with --watch or --record only: leave it out")
 
     @property
     def goes_on(self) -> bool:

@@ -6,14 +6,13 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from veca_edge.cli.options import InputPath, Number, path_option
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
     from veca_edge.training.trainer import Progress
 
-PATH = click.Path(path_type=Path)
 EPILOG = f"""\b
 The folder of --data holds train/LABEL/*.jpg and val/LABEL/*.jpg, or just LABEL/*.jpg: then one photo in {HOLD_OUT}
 is held out for validation. It may also hold unlabelled/, photos that only a teacher describes.
@@ -50,7 +48,7 @@ EARLY = 0.05  # of the steps
 
 @click.command("train", epilog=EPILOG)
 @click.option("--data", type=InputPath(), metavar="DIR", help="Train on the photos in this folder.")
-@click.option("--output", "-o", type=PATH, metavar="FILE", help="Write the checkpoint here.")
+@path_option("--output", "-o", help="Write the checkpoint here.")
 @click.option(
     "--config",
     metavar="FILE|NAME",
@@ -103,7 +101,7 @@ EARLY = 0.05  # of the steps
     show_default=True,
     help="Train on this device: cpu, cuda or cuda:1, for example; auto uses a GPU if there is one.",
 )
-@click.option("--plot", type=PATH, metavar="FILE", help="Draw loss and accuracy (.png, .svg, .pdf).")
+@path_option("--plot", help="Draw loss and accuracy (.png, .svg, .pdf).")
 @click.option("--print-config", is_flag=True, help="Print the recipe with every setting explained, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
@@ -120,6 +118,9 @@ def command(
     The model learns from labels, from a teacher's features, or from both. The result is a checkpoint for
     `veca-edge convert`.
     """
+    for name, named in (("config", config), ("teacher", teacher)):
+        if named == "":
+            raise VecaError(f"--{name} has an empty value: name one, or leave it out")
     if teacher is not None and teacher.endswith((".npz", ".pt2")):
         existing(teacher)
     source = [f"teacher.source={json.dumps(teacher)}"] if teacher else []
@@ -147,7 +148,7 @@ def command(
     if given["plot"] is not None:
         say(f"wrote {given['plot']}")
     if not as_json and outcome.stopped not in signal.Signals.__members__:
-        next_step(f"veca-edge convert {given['output']}")
+        next_step(command_line("convert", given["output"]))
     if outcome.stopped in signal.Signals.__members__:
         click.get_current_context().exit(128 + signal.Signals[outcome.stopped])
 

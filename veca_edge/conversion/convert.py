@@ -18,6 +18,7 @@ from veca_edge.files import PACKAGE_SUFFIX, check_package_target, check_target, 
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.mlpackage import MinimumTarget
 from veca_edge.modelfile.pte import read_model_file
+from veca_edge.requests import given_options
 from veca_edge.runtime.native import quiet
 from veca_edge.runtime.trust import remember
 
@@ -92,12 +93,12 @@ class ConvertRequest:
 
     def __post_init__(self) -> None:
         for target, names in ONLY_FOR.items():
-            if target not in self.targets and (given := self._given(*names)):
+            if target not in self.targets and (given := given_options(self, names)):
                 raise VecaError(f"{given[0]} works with --target {target} only: leave it out")
-        goals = self._given("max_drop", "max_size")
+        goals = given_options(self, ("max_drop", "max_size"))
         if goals and self.data is None:
             raise VecaError(f"{goals[0]} needs photos to measure on: name a folder of them with --data")
-        if len(chosen := [*goals, *self._given("recipe", "quantize")]) > 1:
+        if len(chosen := [*goals, *given_options(self, ("recipe", "quantize"))]) > 1:
             raise VecaError(f"{chosen[0]} and {chosen[1]} both say how layers are stored: give one of them")
         if "executorch" in self.targets and self.quantize not in (None, *PRECISIONS):
             raise VecaError(f"--quantize {self.quantize} is for Core ML: a .pte takes {', '.join(PRECISIONS)}")
@@ -111,11 +112,6 @@ class ConvertRequest:
             (name for name, ending in ENDINGS.items() if self.output and self.output.suffix == ending), None
         )
         return TARGETS[self.target or named or "executorch"]
-
-    def _given(self, *names: str) -> list[str]:
-        """Those of these options that differ from their defaults, as they are spelled."""
-        changed = (name for name in names if getattr(self, name) != getattr(type(self), name))
-        return [f"--{name.replace('_', '-')}" for name in changed]
 
 
 @dataclass(frozen=True)

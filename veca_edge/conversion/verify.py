@@ -52,6 +52,7 @@ def verify(request: VerifyRequest, progress: Callable[[float], None] = lambda _:
 
     source = request.checkpoint or default_checkpoint_path()
     if read_checkpoint(source).digest != manifest.source_digest:
-        hint = "" if request.checkpoint else ": name the right one with --checkpoint"
-        raise VecaError(f"{request.path} was made from another checkpoint than {source}{hint}")
+        raise VecaError(
+            f"{request.path} was made from another checkpoint than {source}: name the right one with --checkpoint"
+        )
     return verify_in_child(request.path, source, progress, request.images)

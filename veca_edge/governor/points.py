@@ -73,9 +73,14 @@ class OperatingPoint:
             raise VecaError(f"{shown(computed)} computed patches: use a number, 0 or more, or None")
         return self.latency if computed is None or not self.base else self.base + self.patch_time * patches
 
+    @property
+    def fps(self) -> str:
+        """The rate for people: "30", "29.8"."""
+        return f"{round(self.rate, 1):g}"
+
     def __str__(self) -> str:
         patches = "all" if self.patch_budget is None else str(self.patch_budget)
-        return f"C {self.cores}, {self.image_size} px, {patches} patches, {round(self.rate, 1):g} fps"
+        return f"C {self.cores}, {self.image_size} px, {patches} patches, {self.fps} fps"
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,7 @@ def _difference(old: OperatingPoint, new: OperatingPoint) -> str:
     if old.patch_budget != new.patch_budget:
         parts.append(f"patches {old.patch_budget or 'all'} → {new.patch_budget or 'all'}")
     if old.rate != new.rate:
-        parts.append(f"{old.rate:g} → {new.rate:g} fps")
+        parts.append(f"{old.fps} → {new.fps} fps")
     return ", ".join(parts)
 
 

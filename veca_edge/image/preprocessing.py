@@ -184,7 +184,10 @@ def check_image_size(size: int, patch_size: int) -> int:
 def check_whole_patches(size: int, patch_size: int) -> None:
     """Raise a VecaError unless an image of `size` pixels is made of whole patches."""
     if size % patch_size:
-        raise VecaError(f"image size {size} is not a multiple of the patch size {patch_size}")
+        near = max(1, round(size / patch_size)) * patch_size
+        raise VecaError(
+            f"image size {size} is not a multiple of the patch size {patch_size}: use {near}, for example"
+        )
 
 
 def centre_square(width: int, height: int) -> Box:

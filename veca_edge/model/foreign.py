@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from veca_edge.errors import VecaError, shown
+from veca_edge.image.formats import recognised
 
 HEAD = 4096  # bytes from the beginning that tell the kind
 _SAVE = "save the model's state dict with torch.save"
 _UNPACK = "unpack it, and give the checkpoint inside"
-_PICTURE = ("a picture", "give the weights' file")
+_PICTURES = {"image": "a picture", "film": "a film"}
 _WEB = ("a web page (HTML)", "the download went wrong, perhaps for want of a login: download the file itself again")
 # How a file begins, what it is, and what to do.
 _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
@@ -28,9 +29,6 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"Rar!", "a RAR archive", _UNPACK),
-    (b"\x89PNG", *_PICTURE),
-    (b"\xff\xd8\xff", *_PICTURE),
-    (b"GIF8", *_PICTURE),
     (b"%PDF", "a PDF document", "give the weights' file"),
     (b"\x7fELF", "a program for Linux", "give the weights' file"),
     (b"MZ", "a program for Windows", "give the weights' file"),
@@ -76,6 +74,8 @@ def check_beginning(path: Path, head: bytes) -> None:
     for beginning, kind, remedy in _TEXTS:
         if text.startswith(beginning):
             raise not_a_checkpoint(kind, remedy)
+    if (found := recognised(head)) and found.kind in _PICTURES:
+        raise not_a_checkpoint(_PICTURES[found.kind], "give the weights' file")
     if head[4:6] == b"ET":
         raise VecaError("an ExecuTorch program; give the checkpoint that it was made from")
     if head[4:8] == b"TFL3":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
-from veca_edge.files import expanded, is_folder, is_regular, shortened
+from veca_edge.files import is_folder, is_regular, photo_folder, shortened
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import check_header, has_image_name, images_in
 
@@ -94,7 +94,7 @@ def read_folder(folder: Path, say: Say = lambda _: None, seed: int = 0) -> Split
         VecaError: no such folder, fewer than two labels with photos, an empty val, a val label that train lacks, or
             a folder name that cannot be printed.
     """
-    folder = _existing(folder)
+    folder = photo_folder(folder)
     with Skipped(say) as skipped:
         splits, held_out = _read_labelled(folder, say, skipped, seed)
     if held_out:
@@ -115,7 +115,7 @@ def read_any_folder(folder: Path, say: Say, seed: int) -> tuple[Photos, Photos]:
     Raises:
         VecaError: as `read_folder` does for folders of folders; no such folder, or fewer than two images in it.
     """
-    folder = _existing(folder)
+    folder = photo_folder(folder)
     if not _has_folders(folder):
         return _halves(Photos.unlabelled(images_in(folder)), seed)
     with Skipped(say) as skipped:
@@ -130,7 +130,7 @@ def read_labelled(folder: Path, say: Say = lambda _: None) -> Photos:
 
     Args, errors: as for `read_folder`; one label is enough.
     """
-    folder = _existing(folder)
+    folder = photo_folder(folder)
     place = folder / "val" if _has_folders(folder / "val") else folder
     with Skipped(say) as skipped:
         found = _labelled(place, say, skipped, leave_out=("unlabelled",))
@@ -143,13 +143,6 @@ def joined(parts: Sequence[Photos]) -> Photos:
     """Several lists with the same labels, one after the other."""
     paths = tuple(path for part in parts for path in part.paths)
     return Photos(paths, np.concatenate([part.targets for part in parts]), parts[0].labels)
-
-
-def _existing(folder: Path) -> Path:
-    folder = expanded(folder)
-    if not is_folder(folder):
-        raise VecaError(f"{shortened(folder)}: no such folder of photos")
-    return folder
 
 
 def _read_labelled(folder: Path, say: Say, skipped: Skipped, seed: int) -> tuple[Splits, bool]:

@@ -7,8 +7,8 @@ from importlib import resources
 from pathlib import Path
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError, require
-from veca_edge.files import is_folder
+from veca_edge.errors import require
+from veca_edge.files import photo_folder
 from veca_edge.image.stills import images_in, read_image
 
 
@@ -30,6 +30,4 @@ def read_images(folder: Path) -> list[Image]:
         VecaError: no such folder, no image in it, or one that cannot be read.
     """
     require("cv2", "run")
-    if not is_folder(folder):
-        raise VecaError(f"{folder}: no such folder of photos")
-    return [read_image(path) for path in images_in(folder)]
+    return [read_image(path) for path in images_in(photo_folder(folder))]

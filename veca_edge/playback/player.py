@@ -365,7 +365,7 @@ def hud_lines(result: Result) -> tuple[str, ...]:
     if state is not None and state.low_power:
         words.append("low-power mode")
     device = ", ".join(words) or "no sensors"
-    return (f"auto, {round(result.point.rate, 1):g} fps: {device}", result.reason)
+    return (f"auto, {result.point.fps} fps: {device}", result.reason)
 
 
 @contextmanager

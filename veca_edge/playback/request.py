@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from veca_edge.camera.addresses import masked
@@ -18,7 +19,8 @@ from veca_edge.playback.target_files import check_mask_folder, check_saved
 from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
-from veca_edge.runtime.model import Model, checked_budget
+from veca_edge.requests import given_options
+from veca_edge.runtime.model import Model, checked_budget, looks_like_model
 from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
@@ -119,20 +121,26 @@ class RunRequest:
         """Whether frames of a source with this rate (None: unknown) are left out for the target."""
         return self.target_fps is not None and (fps is None or fps > FASTER * self.target_fps)
 
-    def check_model(self) -> None:
+    def check_kinds(self) -> None:
+        """Raise a VecaError if model and source are taken for each other."""
+        if self.source is not None and looks_like_model(expanded(self.source)):
+            name = quote(shortened(Path(self.source)))
+            raise VecaError(f"{name} holds a model, not pictures: did you mean `veca-edge run {name}`?")
+        if self.model is not None:
+            self._check_model(self.model)
+
+    def _check_model(self, model: Path) -> None:
         """Raise a VecaError if what was given as model names pictures or a film."""
-        if self.model is None:
-            return
-        text = str(self.model)
+        text = str(model)
         given = re.fullmatch(r"(?:--)?(source|camera)=(.*)", text)
-        if given and not is_there(self.model):
+        if given and not is_there(model):
             raise VecaError(f"there is no model {masked(text)}: did you mean --{given[1]} {masked(given[2])}?")
-        if text.isdecimal() and not is_there(self.model):
+        if text.isdecimal() and not is_there(model):
             raise VecaError(f"there is no model {text}: did you mean --camera {text}?")
         if "://" in text or ":/" in text:
             raise VecaError(f"{masked(text)} is an address, not a model: did you mean --source?")
-        if looks_like_source(expanded(self.model)):
-            name = shortened(self.model)
+        if looks_like_source(expanded(model)):
+            name = quote(shortened(model))
             raise VecaError(f"{name} holds pictures, not a model: did you mean --source {name}?")
 
     def check_there(self) -> None:
@@ -220,7 +228,4 @@ class RunRequest:
 
     def given(self, names: tuple[str, ...]) -> str:
         """The first of these options that differs from its default, as it is spelled; "" if none does."""
-        changed = next((name for name in names if getattr(self, name) != getattr(type(self), name)), None)
-        if changed is None:
-            return ""
-        return f"--{'no-' if getattr(type(self), changed) is True else ''}{changed.replace('_', '-')}"
+        return next(iter(given_options(self, names)), "")

@@ -47,7 +47,7 @@ def run(
         VecaError: something in the request cannot be had.
         StreamError: the source went away, or a file could not be written.
     """
-    request.check_model()
+    request.check_kinds()
     request.check_outputs()
     request.check_there()  # said before a package that is missing
     require("cv2", "run")

@@ -43,6 +43,13 @@ class PendingFile:
         except OSError as error:
             raise VecaError(f"cannot write {shortened(Path(path))}: {error.strerror}") from None
 
+    def check_room(self) -> None:
+        """Raise a StreamError if nothing can be written to it, for an encoder that does not say why it failed."""
+        try:
+            self.path.write_bytes(bytes(4096))
+        except OSError as error:
+            raise StreamError(f"cannot write {shortened(self.target)}: {error.strerror}") from None
+
     def keep(self) -> None:
         """Give the file its real name; a StreamError if that fails."""
         try:
@@ -127,6 +134,7 @@ class VideoWriter:
         with text_name(str(self._file.path)) as name:
             encoder = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self.fps, size)
         if not encoder.isOpened():
+            self._file.check_room()
             raise VecaError(f"this OpenCV cannot encode {suffix} at {size[0]}x{size[1]} pixels")
         return encoder
 

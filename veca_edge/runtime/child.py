@@ -69,6 +69,7 @@ def run_child(
     program = python()
     if program is None:
         raise VecaError(f"{path}: this app cannot start Python for it: use the veca-edge command in a terminal")
+    progress(0)  # the child's imports take seconds
     command = [program, "-c", _BOOT, module, str(path.resolve()), *arguments]
     last: dict[str, Any] = {}
     late = Event()

@@ -6,10 +6,11 @@ import warnings
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, cast, get_args
+from zipfile import ZipFile
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require, shown
-from veca_edge.files import is_package, is_there
+from veca_edge.files import ZIP_ERRORS, is_package, is_regular, is_there
 from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Box, Preprocessing
 from veca_edge.modelfile.heads import DenseHead, DenseTask
@@ -228,6 +229,21 @@ def load(path: str | Path, *, threads: int | None = None, compute_units: Compute
     if not isinstance(compute_units, str) or compute_units != "all":
         raise VecaError(f"{path}: compute units are for Core ML packages: leave them out")
     return _from_file(read_model_file(path), threads) if is_model_file(path) else _from_checkpoint(path, threads)
+
+
+def looks_like_model(path: Path) -> bool:
+    """Whether a path names what `load` opens: a model file, a package, or a checkpoint (a zip archive)."""
+    if not is_there(path):
+        return False
+    return is_package(path) or is_model_file(path) or (is_regular(path) and _is_checkpoint(path))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        with ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, *ZIP_ERRORS):
+        return False
 
 
 def assembled(

@@ -56,7 +56,7 @@ def _state(line: bytes, where: str, before: list[DeviceState]) -> DeviceState:
     record = _parsed(line, where)
     strange = [key for key in record if key not in ("time", *FIELDS, *IGNORED)]
     if strange:
-        raise VecaError(f"{where}: unknown field {strange[0]!r:.80}")
+        raise VecaError(f"{where}: unknown field {strange[0]!r:.80}: give a recording of `veca-edge sensors`")
     time = finite(record.get("time"), -LATEST, LATEST)
     if time is None:
         raise VecaError(f"{where}: time must be a number of seconds")

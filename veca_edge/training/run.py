@@ -10,10 +10,11 @@ from time import monotonic
 from typing import Any
 
 from veca_edge.errors import VecaError
-from veca_edge.files import check_checkpoint_target, expanded, shortened
+from veca_edge.files import check_checkpoint_target, expanded, same_file, shortened
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
 from veca_edge.modelfile.heads import head_name
+from veca_edge.numbers import counted
 from veca_edge.photos.folders import read_folder
 from veca_edge.photos.masks import holds_masks, read_masked_folder
 from veca_edge.photos.store import load_photos
@@ -99,6 +100,8 @@ def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | 
         VecaError: one line about what is wrong with the photos, the recipe, the teacher, the state or a file.
     """
     files, stop = RunFiles(check_checkpoint_target(request.output)), _Stop(request.minutes)
+    if request.init is not None and same_file(files.output, request.init):
+        raise VecaError(f"--output {files.output} would overwrite --init: choose another name")
     plot = None if request.plot is None else check_picture(request.plot)
     with stop_on_signals(stop.ask), joined_world(request.device) as world:
         heard = listener if listener is not None and world.first else Listener()
@@ -129,7 +132,12 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
     trainer = Trainer(task, files, world)
     if resumes and trainer.restore(changed=request.resume == "changed"):
         listener.say(f"continuing after step {trainer.step} of {trainer.schedule.steps}")
+    if trainer.step < trainer.schedule.steps:
+        batch = request.recipe.batch_size
+        listener.say(f"training on {world.device}: {counted(trainer.schedule.steps, 'step')} of {batch} photos")
     finished = trainer.run(stop, listener.report)
+    if not finished:
+        listener.say("stopping: the state is saved, the checkpoint so far is validated and written")
     checkpoint = trainer.export()
     head = sum(value.numel() for value in (checkpoint.head or {}).values())
     head += sum(dense.weight.size + dense.bias.size for dense in checkpoint.dense)

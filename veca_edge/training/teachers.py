@@ -222,6 +222,8 @@ def _array(value: Any, name: str, shape: tuple[int, ...], path: Path) -> Tensor:
 
 def _load_program(source: str, device: torch.device) -> Teacher:
     try:
+        if not zipfile.is_zipfile(source):  # torch writes pages about it to standard error
+            raise VecaError("it is no archive")
         program = torch.export.load(source)
         module: Teacher = program.module().to(device)
     except Exception as error:

@@ -131,7 +131,7 @@ def _device(name: str, local: int) -> torch.device:
         name = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # which the device called meta cannot
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise VecaError(f"device {name} cannot be used ({reason}): give cpu, cuda, cuda:1 or auto") from None

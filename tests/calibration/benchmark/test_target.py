@@ -36,7 +36,10 @@ def test_cores(asked: tuple[int, ...] | None, minutes: float | None, chosen: tup
     [
         (BenchRequest(random="tiny"), "unknown model family 'tiny': use one of small, splus, base, large"),
         (BenchRequest(random="small", cores=(12,)), "12 cores: this model offers 8, 16, 24, 32, 40, 48, 56, 64"),
-        (BenchRequest(random="small", image_size=(100,)), "image size 100 is not a multiple of the patch size 16"),
+        (
+            BenchRequest(random="small", image_size=(100,)),
+            "image size 100 is not a multiple of the patch size 16: use 96, for example",
+        ),
     ],
 )
 def test_impossible_requests_are_refused_before_any_conversion(

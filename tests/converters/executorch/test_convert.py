@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_one_delegate_per_method_and_nothing_outside(default_model_file: Path) -
     for method in coverage.methods.values():
         assert method.delegates == ("XnnpackBackend",)
         assert method.operators == ()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), CalledProcessError(1, "flatc")], ids=str)
+def test_a_full_temporary_folder_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def build(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("veca_edge.converters.executorch.convert.build_program", build)
+    with pytest.raises(VecaError, match="set TMPDIR"):
+        convert(random_checkpoint(), tmp_path / "a.pte")
 
 
 def test_weights_are_stored_once(default_model_file: Path) -> None:

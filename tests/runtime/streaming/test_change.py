@@ -180,7 +180,8 @@ def test_more_sensitive_computes_more() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"sensitivity": 0}, {"sensitivity": float("nan")}, {"patch_budget": 1}, {"patience": -1}]
+    [{"sensitivity": value} for value in (0, float("nan"), 1e-308, 1e308)]
+    + [{"patch_budget": 1}, {"patience": -1}]
     + [{"refresh_frames": 0}]
     + [{"keyframe_share": value} for value in (0, 1.5, float("nan"))],
     ids=str,

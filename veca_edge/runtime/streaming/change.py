@@ -36,6 +36,7 @@ ROTATION_FRAMES = 8
 STEP = 8
 # A patch that changed by this many times the sensitivity does not wait.
 STRONG = 2.0
+SENSITIVITIES = (0.01, 255.0)  # grey levels: the range of sensitivities, up to never
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class ChangeSettings:
     """What counts as change, and how much may be computed for it.
 
     Attributes:
-        sensitivity: root mean square change of a patch's pixels, in grey levels (0..255) beyond the sensor's noise,
-            above which it is computed again. Smaller follows fainter changes and computes more.
+        sensitivity: root mean square change of a patch's pixels, in grey levels (0.01..255) beyond the sensor's
+            noise, above which it is computed again. Smaller follows fainter changes and computes more.
         patience: frames that faint changes (all below twice the sensitivity) may wait so that one step computes
             several of them; 0 computes them at once.
         patch_budget: most patches computed per frame (keyframes apart), 2 or more, or None for no limit.
@@ -63,8 +64,9 @@ class ChangeSettings:
     drift: float = 0.95
 
     def __post_init__(self) -> None:
-        if not finite(self.sensitivity, 0):
-            raise VecaError(f"sensitivity {shown(self.sensitivity)}: use grey levels above 0")
+        if finite(self.sensitivity, *SENSITIVITIES) is None:
+            low, high = SENSITIVITIES
+            raise VecaError(f"sensitivity {shown(self.sensitivity)}: use grey levels from {low:g} to {high:g}")
         if whole(self.patience, 0) is None:
             raise VecaError(f"patience {shown(self.patience)}: use a whole number of frames, 0 or more")
         if self.patch_budget is not None and whole(self.patch_budget, 2) is None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veca_edge.plotting import FAINT, INK, figure, title
+from veca_edge.plotting import FAINT, INK, figure
 from veca_edge.training.heads.metrics import Targets
 
 MOST_LABELS = 80  # in one picture: more cannot be read
 INCHES_PER_LABEL = 0.17
+LEAST_INCHES = 4.4  # room for the title above a few labels
 
 
 def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple[str, ...], about: str) -> None:
@@ -33,13 +34,14 @@ def draw_confusion(path: Path, answers: Targets, targets: Targets, labels: tuple
     """
     shown = _shown(answers, targets, len(labels))
     shares = confusion_shares(answers, targets, shown)
-    side = 2.6 + INCHES_PER_LABEL * len(shown)
+    side = max(LEAST_INCHES, 2.6 + INCHES_PER_LABEL * len(shown))
     with warnings.catch_warnings():
         # Labels are arbitrary text: letters that the font lacks are no reason for a warning.
         warnings.filterwarnings("ignore", message="Glyph")
-        with figure(path, size=(side, side), font=8) as (_, ((axis,),)):
+        with figure(path, size=(side, side), font=8) as (drawn, ((axis,),)):
             _paint(axis, shares, [labels[i] for i in shown])
-            title(axis, about)
+            # Over the whole picture: beside long names the axes are narrower than the title.
+            drawn.suptitle(about, x=0.02, ha="left", color=INK, fontsize=11, parse_math=False)
 
 
 def confusion_shares(answers: Targets, targets: Targets, shown: NDArray[np.int64]) -> NDArray[np.float64]:

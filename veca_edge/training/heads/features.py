@@ -182,14 +182,15 @@ class _Work:
     def run(self, progress: Progress) -> Features:
         progress(0)
         self._look_up()
-        unreadable = set(self._missing)
+        unreadable, total, done = set(self._missing), sum(map(len, self._missing.values())), 0
         for window in self._windows():
             for cores in np.unique(self._cores):
                 for batch in self._batches(window, int(cores)):
                     self._compute(batch, int(cores))
+                    done += len(batch)
+                    if done < total:
+                        progress(done / total)
             unreadable.difference_update(row for row, _ in window)
-            if unreadable:
-                progress(1 - len(unreadable) / len(self._photos))
         progress(1)
         everything = Features(self._photos, self._cores, self._values)
         if not unreadable:

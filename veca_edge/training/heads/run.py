@@ -150,6 +150,6 @@ def _draw(path: Path, fitted: FittedHead) -> None:
     largest = fitted.budgets[-1]
     title = (
         f"{len(fitted.val)} photos, {largest.cores} cores, {fitted.checkpoint.preprocessing['image_size']} px: "
-        f"{100 * largest.scores.top1:.1f} % correct (shares per row in %)"
+        f"{100 * largest.scores.top1:.1f} % correct\n(shares per row in %)"
     )
     draw_confusion(path, largest.scores.answers, fitted.val.targets, fitted.val.labels, title)

@@ -63,7 +63,11 @@ public struct OperatingPoint: Hashable, Sendable, CustomStringConvertible {
     /// "C 64, 256 px, 96 patches, 30 fps"
     public var description: String {
         let patches = patchBudget.map(String.init) ?? "all"
-        let rounded = Double(String(format: "%.1f", rate)) ?? rate
-        return "C \(cores), \(imageSize) px, \(patches) patches, \(plain(rounded)) fps"
+        return "C \(cores), \(imageSize) px, \(patches) patches, \(fps) fps"
+    }
+
+    /// The rate for people: "30", "29.8".
+    var fps: String {
+        plain(Double(String(format: "%.1f", rate)) ?? rate)
     }
 }

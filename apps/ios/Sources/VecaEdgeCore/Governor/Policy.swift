@@ -246,6 +246,6 @@ private func difference(_ old: OperatingPoint, _ new: OperatingPoint) -> String 
     if old.cores != new.cores { parts.append("C \(old.cores) → \(new.cores)") }
     if old.imageSize != new.imageSize { parts.append("\(old.imageSize) → \(new.imageSize) px") }
     if old.patchBudget != new.patchBudget { parts.append("patches \(budget(old)) → \(budget(new))") }
-    if old.rate != new.rate { parts.append("\(plain(old.rate)) → \(plain(new.rate)) fps") }
+    if old.rate != new.rate { parts.append("\(old.fps) → \(new.fps) fps") }
     return parts.joined(separator: ", ")
 }

@@ -24,8 +24,8 @@ public struct ChangeSettings: Equatable, Sendable {
         sensitivity: Double = 4.5, patience: Int = 3, patchBudget: Int? = nil, refreshFrames: Int = 64,
         keyframeShare: Double = 0.6, drift: Double = 0.95
     ) throws {
-        guard sensitivity > 0, sensitivity.isFinite else {
-            throw VecaError.badSetting("sensitivity \(sensitivity): use grey levels above 0")
+        guard (0.01...255).contains(sensitivity) else {
+            throw VecaError.badSetting("sensitivity \(sensitivity): use grey levels from 0.01 to 255")
         }
         guard patience >= 0 else {
             throw VecaError.badSetting("patience of \(patience) frames: use 0 or more")

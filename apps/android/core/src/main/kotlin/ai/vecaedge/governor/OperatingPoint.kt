@@ -34,5 +34,8 @@ data class OperatingPoint(
         if (computed == null || base == 0.0) latency else base + patchTime * computed
 
     override fun toString(): String =
-        "C $cores, $imageSize px, ${patchBudget ?: "all"} patches, ${short(fixed(rate, 1).toDouble())} fps"
+        "C $cores, $imageSize px, ${patchBudget ?: "all"} patches, $fps fps"
+
+    /** The rate for people: "30", "29.8". */
+    internal val fps: String get() = short(fixed(rate, 1).toDouble())
 }

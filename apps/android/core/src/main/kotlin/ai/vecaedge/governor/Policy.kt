@@ -154,5 +154,5 @@ private fun difference(old: OperatingPoint, new: OperatingPoint): String = listO
     "C ${old.cores} → ${new.cores}".takeIf { old.cores != new.cores },
     "${old.imageSize} → ${new.imageSize} px".takeIf { old.imageSize != new.imageSize },
     "patches ${old.patchBudget ?: "all"} → ${new.patchBudget ?: "all"}".takeIf { old.patchBudget != new.patchBudget },
-    "${short(old.rate)} → ${short(new.rate)} fps".takeIf { old.rate != new.rate },
+    "${old.fps} → ${new.fps} fps".takeIf { old.rate != new.rate },
 ).joinToString(", ")

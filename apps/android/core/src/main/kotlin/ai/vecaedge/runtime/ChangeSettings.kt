@@ -24,7 +24,9 @@ data class ChangeSettings(
     val drift: Double = 0.95,
 ) {
     init {
-        if (!(sensitivity > 0)) throw VecaError.Argument("sensitivity $sensitivity: use grey levels above 0")
+        if (sensitivity !in 0.01..255.0) {
+            throw VecaError.Argument("sensitivity $sensitivity: use grey levels from 0.01 to 255")
+        }
         if (patience < 0) throw VecaError.Argument("patience of $patience frames: use 0 or more")
         if (patchBudget != null && patchBudget < 2) {
             throw VecaError.Argument("patch budget $patchBudget: use 2 or more, one for change and one to refresh")
