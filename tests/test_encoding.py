@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.paths import CLIP
-from veca_edge.encoding import ESCAPED, encoded, printable
+from veca_edge.encoding import ESCAPED, encoded, printable, visible
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
 from veca_edge.model.checkpoint import default_checkpoint_path
@@ -27,6 +27,24 @@ def test_whatever_is_escaped_is_json(text: str) -> None:
     assert json.loads(line) == text
     assert json.loads(json.dumps(text, ensure_ascii=False).encode("cp1252", ESCAPED).decode("cp1252")) == text
     assert str(VecaError(text)) == printable(text) == encoded(text).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b.png", "a b.png"),
+        ("苹果.png", "苹果.png"),
+        ("a\nb", "a\\u000ab"),
+        ("\x1b[2J", "\\u001b[2J"),
+        ("\x9b1m", "\\u009b1m"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\u2066x", "\\u2066x"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_names_cannot_steer_a_screen(name: str, shown: str) -> None:
+    assert visible(name) == shown
+    assert visible(shown) == shown
 
 
 def test_a_log_holds_any_name(tmp_path: Path) -> None:

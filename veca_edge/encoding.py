@@ -8,6 +8,9 @@ from __future__ import annotations
 import codecs
 import sys
 
+# What moves a terminal's cursor or turns the direction of reading: a name with these shows as another one.
+_UNSEEN = [*range(32), *range(127, 160), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {number: f"\\u{number:04x}" for number in _UNSEEN}
 ESCAPED = "veca_edge.escaped"  # the name of this way among Python's error handlers
 
 
@@ -29,6 +32,11 @@ def encoded(text: str) -> bytes:
 def printable(text: str) -> str:
     """The text with what cannot be encoded escaped, so that it can be printed and kept."""
     return text if text.isascii() else encoded(text).decode()
+
+
+def visible(text: str) -> str:
+    """One line for a screen: what is not printable, or would show the rest as something else, is escaped."""
+    return text if text.isascii() and text.isprintable() else printable(text.translate(_ESCAPES))
 
 
 def escape_streams() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import chain, islice
 from numbers import Number
 
-from veca_edge.encoding import printable
+from veca_edge.encoding import visible
 
 # The Python from which on there is no such package, and its extra leaves it out.
 _ENDS = {"coremltools": (3, 14)}
@@ -31,14 +31,14 @@ class VecaError(Exception):
         text = str(message)
         if len(text) > LONGEST:
             text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 + 3 :]}"
-        super().__init__(printable(text.translate(_CONTROL)))  # paths may hold bytes that are no text
+        super().__init__(visible(text.translate(_CONTROL)))  # paths may hold bytes that are no text
 
 
 class VecaWarning(UserWarning):
     """Something works, but not as well as it could: one line that says what to do. The command line prints it."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return visible(super().__str__())
 
 
 class StreamError(VecaError):

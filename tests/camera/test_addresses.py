@@ -21,6 +21,16 @@ from veca_edge.camera.addresses import masked
         "http://host/film.mp4?access_token=s3cret#end",
         "http://host/a;PWD=s3cret;b",
         "http://host/a?api-key=s3cret",
+        "http://host/a?password=x/s3cret&channel=1",
+        "http://host/a?pwd=x,s3cret;s3cret",
+        "http://host/a?%70assword=s3cret",
+        "http://host/a?pass[]=s3cret",
+        'http://host/a?q={"password":"s3cret"}',
+        "http://host/a?code=s3cret",
+        "http://host/a?s3cret",
+        "http://host/a#id_token=s3cret",
+        "rtsp://host/user=admin&password=x/s3cret&channel=1",
+        "rtsp://host/user=admin_psw=s3cret_channel=1",
     ],
 )
 def test_passwords_are_masked(address: str) -> None:
@@ -30,7 +40,14 @@ def test_passwords_are_masked(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["http://[::1]:8080/film.mp4?start=3", "films/a@b.mp4", "a=1/password=2.png", "/dev/video0"]
+    "address",
+    [
+        "http://[::1]:8080/film.mp4?start=3",
+        "rtsp://host/live?channel=1&subtype=0",
+        "films/a@b.mp4",
+        "a=1/password=2.png",
+        "/dev/video0",
+    ],
 )
 def test_other_names_stay(address: str) -> None:
     assert masked(address) == address

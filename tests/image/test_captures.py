@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import FakeCapture, picture
 from tests.image.made import animation
 from veca_edge.image.captures import AnimationCapture, TimedCapture, opened_animation
-from veca_edge.image.opencv import FPS, POSITION_MS, to_rgb
+from veca_edge.image.opencv import FPS, FRAME_COUNT, POSITION_MS, to_rgb
 
 
 class StampedCapture(FakeCapture):
@@ -40,7 +40,6 @@ ABSURD = [1000.0, 0.0, -1.0, math.nan, math.inf, 90000.0, 0.001]
         (PAUSED, 30),
         ([round(stamp) for stamp in EVEN], 30),
         ([4000.0 * index for index in range(9)], 0.25),
-        ([0.1 * index for index in range(9)], 0),
         ([0.0] * 9, 0),
         ([5.0], 0),
         ([], 0),
@@ -57,6 +56,21 @@ def test_absurd_rate_is_taken_from_time_stamps(stated: float, stamps: list[float
         read.append(int(image[0, 0, 0]))
     assert read == list(range(len(stamps)))
     assert not capture.read()[0]
+
+
+@pytest.mark.parametrize("step", [1 / 30, 2e12])  # of 30000 frames per second, and of 68 years
+def test_absurd_time_stamps_are_left_out(step: float) -> None:
+    capture = TimedCapture(StampedCapture(0.0, [step * index for index in range(40)]))
+    assert capture.get(FPS) == 0
+    while capture.read()[0]:
+        assert capture.get(POSITION_MS) == 0
+
+
+@pytest.mark.parametrize(("stated", "count"), [(25.0, 40), (1000.0, 0), (math.nan, 0)])
+def test_count_made_with_an_absurd_rate_is_unknown(stated: float, count: int) -> None:
+    capture = StampedCapture(stated, EVEN)
+    capture.values[FRAME_COUNT] = 40
+    assert TimedCapture(capture).get(FRAME_COUNT) == count
 
 
 def test_sensible_rate_is_believed() -> None:

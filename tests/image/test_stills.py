@@ -138,6 +138,64 @@ def test_formats_that_opencv_reads(tmp_path: Path, suffix: str) -> None:
     assert np.abs(found - image).mean() < 12
 
 
+RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
+
+
+def _avif(bits: int) -> bytes:
+    levels = np.round(RAMP * (2**bits - 1)).astype(np.uint16)
+    return encoded(".avif", np.dstack([levels] * 3), cv2.IMWRITE_AVIF_DEPTH, bits)
+
+
+def _pnm(kind: bytes, most: int) -> bytes:
+    levels = np.round(RAMP * most).astype(">u2" if most > 255 else np.uint8)
+    text = " ".join(map(str, levels.ravel())).encode()
+    return b"%s\n64 48\n%d\n" % (kind, most) + (text + b"\n" if kind == b"P2" else levels.tobytes())
+
+
+def _jpeg2000(bits: int) -> bytes:
+    """Of 16 bits, made into fewer: the numbers are kept as differences from the middle of the range."""
+    levels = np.round(RAMP * (2**bits - 1)) + 2**15 - 2 ** (bits - 1)
+    whole = encoded(".jp2", np.dstack([levels.astype(np.uint16)] * 3))
+    data = bytearray(whole[whole.index(b"\xff\x4f\xff\x51") :])
+    for component in range(3):
+        data[42 + 3 * component] = bits - 1
+    return bytes(data)
+
+
+DEPTHS = {
+    "avif 10": _avif(10),
+    "avif 12": _avif(12),
+    "jpeg 2000 12": _jpeg2000(12),
+    "jpeg 2000 16": _jpeg2000(16),
+    "pgm 100": _pnm(b"P5", 100),
+    "pgm 255": _pnm(b"P5", 255),
+    "pgm 1023": _pnm(b"P5", 1023),
+    "pgm 65535": _pnm(b"P5", 65535),
+    "text 15": _pnm(b"P2", 15),
+    "text 1000": _pnm(b"P2", 1000),
+    "tiff 16": tiff(np.round(RAMP * 65535).astype(np.uint16)[..., None]),
+    "tiff 16, white is 0": tiff(np.round((1 - RAMP) * 65535).astype(np.uint16)[..., None]).replace(
+        struct.pack("<HHIH", 262, 3, 1, 1), struct.pack("<HHIH", 262, 3, 1, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DEPTHS)
+def test_white_is_white_at_every_depth(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_bytes(DEPTHS[kind])
+    off = np.abs(read_image(tmp_path / "a")[..., 1] - RAMP * 255)
+    assert off.max() <= (9 if kind == "text 15" else 6)
+
+
+def test_image_without_pixels(tmp_path: Path) -> None:
+    data = bytearray(encoded(".png", four_colours()))
+    data[16:20] = bytes(4)
+    (tmp_path / "a.png").write_bytes(data)
+    for read in (read_image, check_header):
+        with pytest.raises(VecaError, match=r"a\.png is damaged: its header says 0x32 pixels"):
+            read(tmp_path / "a.png")
+
+
 def test_tiff_with_its_directory_behind_large_pixels(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
     (tmp_path / "a.tif").write_bytes(tiff(image, at_end=True))

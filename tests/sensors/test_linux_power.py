@@ -103,6 +103,7 @@ def test_mice_and_empty_bays_do_not_count(grow: Grow) -> None:
         ({}, "Discharging", False),
         ({}, "Unknown", None),
         ({"AC": ("Mains", 1)}, None, True),
+        ({"AC": ("Mains", 1)}, "discharging", False),
     ],
 )
 def test_external_power(grow: Grow, supplies: dict[str, Any], status: str | None, charging: bool | None) -> None:
@@ -131,7 +132,7 @@ OFF, ON = 0, 1
     [
         ("Discharging", False),
         ("Charging", True),
-        ("Full", True),
+        ("Full", None),  # with 9 % it is not
         ("Not charging", True),
         ("Unknown", None),
         ("\x07broken", None),

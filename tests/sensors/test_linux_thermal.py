@@ -246,6 +246,13 @@ def test_a_hot_zone_that_never_moves_is_doubted_in_the_end(grow: Grow, clock: Cl
     assert values(reader)["thermal"] is SERIOUS
 
 
+@pytest.mark.parametrize("celsius", [100, 115, 127])  # round, or the largest number of a byte
+def test_a_constant_stops_nothing_from_the_start(grow: Grow, clock: Clock, celsius: int) -> None:
+    zone(grow, 0, "cpu", 41000, ("passive", 97000))
+    reader = ThermalReader(zone(grow, 4, "acpitz", celsius * 1000, ("critical", celsius * 1000 + 1000)), clock)
+    assert values(reader)["thermal"] is NOMINAL
+
+
 def test_a_cool_zone_may_rest(grow: Grow, clock: Clock) -> None:
     reader = ThermalReader(zone(grow, 0, "battery", 30000, ("passive", 45000)), clock)
     reader.read()

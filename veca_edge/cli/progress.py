@@ -7,6 +7,7 @@ from shlex import join
 
 import click
 
+from veca_edge.encoding import visible
 from veca_edge.reminder import INTERVAL, Reminder
 
 
@@ -43,7 +44,7 @@ def remind(stage: str, done: float, seconds: float) -> None:
 def say(message: str) -> None:
     """A line beside the work, on standard error."""
     clear = "\r" if sys.stderr.isatty() else ""
-    click.echo(f"{clear}veca-edge: {message}", err=True)
+    click.echo(f"{clear}veca-edge: {visible(message)}", err=True)
 
 
 def command_line(*words: object) -> str:
@@ -53,4 +54,4 @@ def command_line(*words: object) -> str:
 
 def next_step(text: str) -> None:
     """The command that most people want after this one, on standard error."""
-    click.echo(f"next: {text}", err=True)
+    click.echo(f"next: {visible(text)}", err=True)

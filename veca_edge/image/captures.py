@@ -10,12 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.image.headers import image_size, is_animated, is_torn
-from veca_edge.image.opencv import FPS, HEIGHT, MAX_PIXELS, POSITION_MS, WIDTH, Capture, quiet_opencv
+from veca_edge.image.headers import image_size, is_animated, is_torn, white
+from veca_edge.image.opencv import (
+    FPS,
+    FRAME_COUNT,
+    HEIGHT,
+    MAX_PIXELS,
+    POSITION_MS,
+    WIDTH,
+    Capture,
+    full_range,
+    quiet_opencv,
+)
 from veca_edge.image.stills import read_whole
 
 LOWEST, HIGHEST = 1.0, 240.0  # frames per second that are believed without looking at time stamps
-FASTEST = 1000.0  # frames per second that time stamps may tell
+SLOWEST, FASTEST = 1 / 3600, 1000.0  # frames per second that time stamps may tell
 MEASURED = 30  # frames whose time stamps tell the rate
 HELD = 64_000_000  # bytes of frames that are decoded for that
 AT_ONCE = MAX_PIXELS // 2  # pixels of an animation that are decoded together
@@ -31,7 +41,8 @@ def frame_rate(capture: Capture) -> float | None:
 class TimedCapture:
     """A film whose rate is taken from its time stamps where the stated one is absurd.
 
-    Films from browsers state 1000 frames per second (their clock's ticks), others 0, 90000 or no number.
+    Films from browsers state 1000 frames per second (their clock's ticks), others 0, 90000 or no number. Then their
+    count of frames, which is the length times that rate, is unknown. Time stamps that are absurd as well are 0.
     """
 
     def __init__(self, capture: Capture) -> None:
@@ -40,6 +51,7 @@ class TimedCapture:
         self._position: float | None = None
         self._failure: Exception | None = None
         self._rate = frame_rate(capture)
+        self._stated, self._stamped = self._rate is not None, True
         if self._rate is None and capture.isOpened():
             self._rate = self._measured()
 
@@ -55,7 +67,9 @@ class TimedCapture:
                 break
             held += picture.nbytes
             self._ahead.append((good, picture, self._capture.get(POSITION_MS)))
-        return _rate_of([stamp for _, _, stamp in self._ahead])
+        rate = _rate_of([stamp for _, _, stamp in self._ahead])
+        self._stamped = rate is None or SLOWEST <= rate <= FASTEST * 1.001
+        return rate if self._stamped else None
 
     def isOpened(self) -> bool:  # noqa: N802
         return self._capture.isOpened()
@@ -72,6 +86,10 @@ class TimedCapture:
     def get(self, property_id: int) -> float:
         if property_id == FPS:
             return self._rate or 0.0
+        if property_id == FRAME_COUNT and not self._stated:
+            return 0.0
+        if property_id == POSITION_MS and not self._stamped:
+            return 0.0
         if property_id == POSITION_MS and self._position is not None:
             return self._position
         return self._capture.get(property_id)
@@ -82,13 +100,12 @@ class TimedCapture:
 
 
 def _rate_of(stamps: list[float]) -> float | None:
-    """Frames per second from time stamps in ms, None if they do not tell; pauses between frames are left out."""
+    """Frames per second from time stamps in ms, None without any; pauses between frames are left out."""
     steps = [step for step in np.diff(stamps) if step > 0]
     if not steps:
         return None
     usual = float(np.median(steps))
-    rate = 1000 / float(np.mean([step for step in steps if step < 4 * usual]))
-    return rate if rate <= FASTEST else None
+    return 1000 / float(np.mean([step for step in steps if step < 4 * usual]))
 
 
 class PacedCapture:
@@ -126,6 +143,7 @@ class AnimationCapture:
         quiet_opencv()
         self._data: Any = np.frombuffer(read_whole(path), np.uint8)[None]
         self._size = image_size(self._data.tobytes()) or (0, 0)
+        self._white = white(self._data.tobytes())
         self._many = max(2, AT_ONCE // max(1, self._size[0] * self._size[1]))
         self._frames: deque[tuple[Any, float]] = deque()
         self._decoded = 0
@@ -155,7 +173,7 @@ class AnimationCapture:
             return False, None
         picture, length = self._frames.popleft()
         self._position, self._end = self._end, self._end + length
-        return True, picture
+        return True, full_range(picture, self._white)
 
     def get(self, property_id: int) -> float:
         known = {FPS: self._fps, POSITION_MS: self._position, WIDTH: self._size[0], HEIGHT: self._size[1]}

@@ -93,6 +93,28 @@ def grey_key(data: bytes) -> int | None:
     return None
 
 
+def white(data: bytes) -> int | None:
+    """What the decoder shows for white where that is not its type's largest number; None for all other images.
+
+    It leaves the numbers of 10 and 12 bits as they are, and those of a PNM file whose header names another largest
+    one, unless they are written as text and fit into a byte.
+    """
+    found = recognised(data)
+    try:
+        if found == AVIF:
+            bits = data[data.index(b"av1C", 0, SNIFF) + 6]
+            return (4095 if bits & 0x20 else 1023) if bits & 0x40 else None
+        if found == JPEG2000:
+            depth = (data[data.index(b"\xff\x4f\xff\x51") + 42] & 0x7F) + 1
+            return 2**depth - 1 if 8 < depth < 16 else None
+    except (ValueError, IndexError):
+        return None
+    told = re.match(rb"P[2356]" + _NUMBER * 3, data) if found == PNM else None
+    most = int(told[3]) if told else 255
+    unchanged = most in (255, 65535) or (data[1:2] in b"23" and most < 255)
+    return None if unchanged or not 0 < most < 65535 else most
+
+
 def is_animated(data: bytes) -> bool:
     """Whether an image may hold several pictures over time; of a GIF only its decoding tells."""
     found = recognised(data)

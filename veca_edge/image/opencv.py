@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
 from veca_edge.encoding import printable
@@ -141,6 +142,17 @@ def check_pixels(name: str, width: float, height: float) -> None:
         raise VecaError(
             f"{name} is {int(width)}x{int(height)} pixels: use at most {MAX_PIXELS // 1_000_000} megapixels"
         )
+
+
+def full_range(image: NDArray[Any], white: int | None) -> NDArray[Any]:
+    """A decoder's picture in which `white` becomes the largest number of its type; None leaves it alone."""
+    if white is None:
+        return image
+    import cv2
+
+    # A sum of one picture: it rounds and saturates, and keeps the type.
+    stretched: NDArray[Any] = cv2.addWeighted(image, np.iinfo(image.dtype).max / white, image, 0, 0)
+    return stretched
 
 
 def to_rgb(image: Any, *, premultiplied: bool = False) -> Image:

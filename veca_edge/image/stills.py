@@ -13,9 +13,9 @@ from veca_edge.arrays import Image
 from veca_edge.errors import VecaError
 from veca_edge.files import is_regular, is_there
 from veca_edge.image.formats import BMP, FILM_SUFFIXES, IMAGE_SUFFIXES, READ, SNIFF, TIFF, UNREAD_SUFFIXES
-from veca_edge.image.headers import grey_key, image_size, is_torn, orientation, still_format
-from veca_edge.image.opencv import check_pixels, to_rgb
-from veca_edge.image.tags import EXTRA_SAMPLES, ORIENTATION, PREMULTIPLIED, tiff_tags, with_value
+from veca_edge.image.headers import grey_key, image_size, is_torn, orientation, still_format, white
+from veca_edge.image.opencv import check_pixels, full_range, to_rgb
+from veca_edge.image.tags import EXTRA_SAMPLES, ORIENTATION, PREMULTIPLIED, is_negative, tiff_tags, with_value
 
 MAX_BYTES = 2**29  # of an image file
 
@@ -32,7 +32,7 @@ def read_image(path: Path) -> Image:
     data = read_whole(path)
     _check(path, data)
     decoded, premultiplied = _decoded(data)
-    if decoded is None or decoded.dtype not in (np.uint8, np.uint16):
+    if decoded is None:
         raise VecaError(f"{path} is {_fault(data)}")
     return upright(to_rgb(decoded, premultiplied=premultiplied), orientation(data))
 
@@ -82,6 +82,8 @@ def _check(path: Path, data: bytes) -> None:
     size = image_size(data)
     if size is None:
         raise VecaError(f"cannot read {path}: it is not {READ}")
+    if not all(size):
+        raise VecaError(f"{path} is damaged: its header says {size[0]}x{size[1]} pixels")
     check_pixels(str(path), *size)
 
 
@@ -106,8 +108,11 @@ def _decoded(data: bytes) -> tuple[NDArray[Any] | None, bool]:
         image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         image = None
-    if image is None:
+    if image is None or image.dtype not in (np.uint8, np.uint16):
         return None, False
+    image = full_range(image, white(data))
+    if kind == TIFF and image.dtype == np.uint16 and is_negative(data):  # of 8 bits it turns them by itself
+        image = ~image
     if kind == BMP and image.ndim == 3 and image.shape[2] == 4 and not image[..., 3].any():
         return image[..., :3], False  # many programs leave those bytes at 0
     key = grey_key(data) if image.ndim == 2 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-KIND, WIDTH, HEIGHT, ORIENTATION, SAMPLES, EXTRA_SAMPLES = 254, 256, 257, 274, 277, 338
+KIND, WIDTH, HEIGHT, MEANING, ORIENTATION, SAMPLES, EXTRA_SAMPLES = 254, 256, 257, 262, 274, 277, 338
 PREMULTIPLIED = 1  # the value of EXTRA_SAMPLES for colours that are multiplied with alpha already
 _FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # whole numbers, as `struct` names them
 
@@ -43,6 +43,12 @@ def tiff_tags(data: bytes) -> dict[int, Tag]:
         number, kind, length = struct.unpack_from(order + "HHI", data, entry)
         found.setdefault(number, _tag(data, order, kind, length, entry + 8))
     return {number: tag for number, tag in found.items() if tag is not None}
+
+
+def is_negative(data: bytes) -> bool:
+    """Whether 0 means white in a TIFF."""
+    meaning = tiff_tags(data).get(MEANING)
+    return meaning is not None and meaning.value == 0
 
 
 def with_value(data: bytes, tag: Tag, value: int) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame, Source
+from veca_edge.encoding import visible
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
 from veca_edge.governor.points import OperatingPoint
@@ -190,7 +191,7 @@ class Player:
     def _tell(self, frame: Frame, result: Result, top: Sequence[Prediction]) -> None:
         """A line for a single image; in a film a line for each decision, where no window shows it."""
         if not self._source.continuous:
-            self._show(f"{frame.name}: {said_of(top)}")
+            self._show(f"{visible(frame.name)}: {said_of(top)}")
         elif self._window is None and result.point is not None and result.point != self._point:
             begin = "starting at" if self._point is None else "now"
             self._point = result.point

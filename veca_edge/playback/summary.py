@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from veca_edge.encoding import visible
 from veca_edge.numbers import counted
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 from veca_edge.session import SessionStatistics
@@ -124,7 +125,7 @@ class Summary:
         if self.labels and self.continuous:  # separate images have a line each
             shares = (f"{entry.label} in {100 * entry.share:.0f} % of frames" for entry in self.labels)
             lines.append(f"first label: {', '.join(shares)}")
-        lines += [f"wrote {path}" for path in self.paths]
+        lines += [f"wrote {visible(str(path))}" for path in self.paths]
         return lines
 
 

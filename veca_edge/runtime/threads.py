@@ -18,6 +18,7 @@ from veca_edge.sensors.sysfs import parse_int, read_int, read_text, under
 
 MOST = 64  # threads on a machine with fewer processors; XNNPACK would start any number
 BIG = 0.75  # of the fastest core's capacity; little cores have half of it or less
+USUAL = ("max", "100000")  # what the kernel takes for a quota and a period, the latter in microseconds
 GROUPS = "/proc/self/cgroup"
 # Where systems mount the groups: of version 2, and of version 1 with its processor controller.
 UNIFIED = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
@@ -86,8 +87,8 @@ def _group_quota(folder: str) -> int | None:
     """Whole processors' worth of time of one group, of either version; None without a limit that makes sense."""
     text = read_text(f"{folder}/cpu.max")
     if text is not None:
-        quota, _, period = text.partition(" ")
-        return _processors(parse_int(quota), parse_int(period or "100000"))
+        quota, period, *_ = *text.split(), *USUAL[len(text.split()) :]
+        return _processors(parse_int(quota), parse_int(period))
     return _processors(read_int(f"{folder}/cpu.cfs_quota_us"), read_int(f"{folder}/cpu.cfs_period_us"))
 
 

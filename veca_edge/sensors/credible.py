@@ -14,6 +14,7 @@ from veca_edge.sensors.plausible import TEMPERATURE
 HOT = 85.0  # degrees from which a sensor that does not move is doubted whatever its trip points say
 STILL = 60.0  # seconds without any change: real heat moves by tenths of a degree every few seconds
 ROUND = 5.0  # degrees: values that people write into drivers are whole multiples of it
+BEYOND = 115.0  # degrees at which hardly a chip still runs: 127 is the largest number of a byte
 ALONE = 30.0  # degrees above every other sensor of the same small board
 PMIC = "pmic"  # power controllers whose sensor was never wired up are common (NVIDIA documents its own)
 
@@ -86,7 +87,8 @@ class Stillness:
         if now - since >= STILL:
             return f"it has not moved for {now - since:.0f} s"
         near = max(filter(_possible, others), default=celsius)
-        alone = celsius % ROUND == 0 and celsius >= HOT and near <= celsius - ALONE
+        written = celsius % ROUND == 0 or celsius >= BEYOND
+        alone = written and celsius >= HOT and near <= celsius - ALONE
         if not moved and (alone or PMIC in name.lower()):
             return "it has not moved yet and nothing else is near as hot" if alone else "it has not moved yet"
         return None

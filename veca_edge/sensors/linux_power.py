@@ -23,6 +23,7 @@ SELDOM = 60.0  # seconds, while there is nothing
 EXTERNAL = ("Mains", "USB", "Wireless", "BMS Charger")
 TYPE_C = "/sys/class/typec"
 AGREE = 0.2  # of the whole charge: what sources of one battery's level may differ by (worn cells, rounding, delays)
+HALF = 0.5  # of the whole charge
 LEAST_WATTS, MOST_WATTS = 0.05, 500.0  # of a running device from its batteries: a sensor board to a workstation
 FACTOR = 10.0  # between two sources of one power: means over other spans explain less
 
@@ -53,6 +54,11 @@ class Battery:
         """Its charge, 0..1, from whatever it tells."""
         found = (_ratio(self.energy), _ratio(self.charge), None if self.percent is None else self.percent / 100)
         return next((share for share in found if share is not None), None)
+
+    @property
+    def half_empty(self) -> bool:
+        """Whether it has less charge than any limit of charging that people set."""
+        return self.share is not None and self.share < HALF
 
 
 class PowerSupplyReader(PlainReader):
@@ -125,11 +131,12 @@ def on_external_power(batteries: Iterable[Battery], online: Iterable[bool]) -> b
     """Whether something else than the batteries powers the device; the first of these that applies:
 
     1. A battery discharges: no, unless another one charges while a supply is on (they take turns).
-    2. A battery charges, is full, or is said not to charge: yes, for many boards do not show their charger.
+    2. A battery charges, is full (not with half of its charge: that word is stuck), or is said not to charge: yes,
+       for many boards do not show their charger.
     3. A supply is on: yes. All are off: no. Nothing of this is known: unknown.
     """
     online = list(online)
-    states = {battery.status for battery in batteries}
+    states = {battery.status for battery in batteries if battery.status != "Full" or not battery.half_empty}
     if "Discharging" in states:
         return "Charging" in states and any(online)
     if states & {"Charging", "Full", "Not charging"}:
@@ -160,7 +167,7 @@ def _battery(name: str, path: str) -> Battery:
         energy=energy if "energy" in believed else None,
         charge=charge if "charge" in believed else None,
         percent=percent if "capacity" in believed else None,
-        status=read_label(f"{path}/status"),
+        status=(read_label(f"{path}/status") or "").capitalize() or None,
         watts=_watts(path),
         doubt=_contradiction({name: share for name, share in said.items() if name not in believed}, bool(believed)),
     )

@@ -18,7 +18,7 @@ def read_text(path: str) -> str | None:
     """A file's text without white space around it, None if it cannot be read."""
     try:
         descriptor = os.open(path, FLAGS)
-    except OSError:
+    except (OSError, ValueError):  # Value: a name with a NUL byte, from another file
         return None
     try:
         return os.read(descriptor, LENGTH).decode("utf-8", "replace").strip("\0 \t\n")

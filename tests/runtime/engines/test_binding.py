@@ -98,3 +98,12 @@ def test_what_cannot_be_loaded_is_one_line(
     monkeypatch.setattr(binding, "import_module", fails)
     with pytest.raises(VecaError, match=rf"^executorch [\d.]+ (does not load )?{expected}: pip install 'veca-edge"):
         _encode()
+
+
+def test_loading_while_the_program_ends_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str) -> None:
+        raise RuntimeError("can't register atexit after shutdown")  # Python's own word, of PyTorch's import
+
+    monkeypatch.setattr(binding, "import_module", fails)
+    with pytest.raises(VecaError, match="the program is ending"):
+        binding.load_binding()

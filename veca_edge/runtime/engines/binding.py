@@ -39,6 +39,10 @@ def load_binding() -> Any:
         beside = f"beside torch {torch}" if torch else "without torch"
         reason = str(error).partition("\n")[0][:200]
         raise VecaError(f"executorch {executorch_version()} does not load {beside} ({reason}): {PAIRS}") from None
+    except RuntimeError as error:
+        if "shutdown" not in str(error):
+            raise
+        raise VecaError("the program is ending, which is too late to load ExecuTorch: open models before") from None
     raise VecaError(f"executorch {executorch_version()} comes without a runtime for Python: {PAIRS}")
 
 
