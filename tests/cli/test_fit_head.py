@@ -101,7 +101,7 @@ def test_interrupting_it_leaves_the_output_alone(
         raise KeyboardInterrupt
 
     output = tmp_path / "mine.pt"
-    output.write_bytes(b"what was there before")
+    output.write_bytes(b"PK what was there before")
     monkeypatch.setattr("veca_edge.training.heads.features.Extractor.compute", interrupt)
     given = (model, "--data", photos, "--output", output, "--image-size", 48)
     result = fit_head(*given)
@@ -111,7 +111,7 @@ def test_interrupting_it_leaves_the_output_alone(
         "veca-edge: features computed so far are kept: the same command continues from there",
         "veca-edge: interrupted",
     ]
-    assert output.read_bytes() == b"what was there before"
+    assert output.read_bytes() == b"PK what was there before"
 
 
 @pytest.mark.parametrize(
