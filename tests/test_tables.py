@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from veca_edge.tables import Table, count, milliseconds, number
+from veca_edge.numbers import counted
+from veca_edge.tables import Table, milliseconds, number
 
 TABLE = Table(("name", "ms"), (("a", "1.00"), ("longer", "100")), words=1)
 
@@ -23,4 +24,4 @@ def test_markdown_is_a_whole_table() -> None:
 def test_numbers_read_well() -> None:
     assert [milliseconds(value) for value in (1.234, 12.34, 123.4)] == ["1.23", "12.3", "123"]
     assert [number(None), number(0.5), number(50.0, ".1f", " %")] == ["-", "0.5000", "50.0 %"]
-    assert [count(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
+    assert [counted(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]

@@ -63,8 +63,3 @@ def number(value: float | None, form: str = ".4f", unit: str = "") -> str:
 def milliseconds(value: float) -> str:
     """Milliseconds as text. Three figures are what a timing is worth; below 10 two decimals, above 100 none."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things, such as "1 frame" or "30 frames"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

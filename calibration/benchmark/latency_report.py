@@ -14,7 +14,8 @@ from veca_edge.calibration.benchmark.report import (
     report,
     surroundings,
 )
-from veca_edge.tables import Table, count, milliseconds, number
+from veca_edge.numbers import counted
+from veca_edge.tables import Table, milliseconds, number
 
 SWITCH_TARGET_MS = 2.0
 FEW_ROUNDS = 100  # below, p99 is hardly more than the slowest call
@@ -113,8 +114,8 @@ def _memory_table(result: Benchmark) -> Table:
 def _method(result: Benchmark) -> Iterator[str]:
     """How it was measured, point by point."""
     yield (
-        f"{count(result.rounds, 'round')} after a warm-up; in each round every configuration is timed once, after "
-        "untimed calls of the same kind."
+        f"{counted(result.rounds, 'round')} after a warm-up; in each round every configuration is timed once, "
+        "after untimed calls of the same kind."
     )
     close = "; with so few, p99 is close to the slowest call" if result.rounds < FEW_ROUNDS else ""
     yield f"Input: {result.picture}. Percentiles are over rounds{close}."

@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
+from veca_edge.numbers import counted
 from veca_edge.runtime.machine import BUSY_LOAD, BUSY_OTHERS, Machine
-from veca_edge.tables import Table, count
+from veca_edge.tables import Table
 
 MEGA = 1_000_000
 WIDTH = 100
@@ -93,8 +94,8 @@ def _headline(result: Measured) -> Iterator[str]:
     size += f", for up to {result.max_patches} patches"
     yield f"{result.name}, {result.quantization}: {size}"
     machine = result.machine
-    processors = count(machine.usable_cores, "logical processor")
-    yield f"{machine.processor}, {processors}, {count(result.threads, 'thread')} used; {machine.system}"
+    processors = counted(machine.usable_cores, "logical processor")
+    yield f"{machine.processor}, {processors}, {counted(result.threads, 'thread')} used; {machine.system}"
     yield ", ".join(f"{name} {number}" for name, number in machine.versions.items())
 
 

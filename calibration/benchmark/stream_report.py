@@ -8,7 +8,8 @@ from veca_edge.calibration.benchmark.report import Report, disturbances, report,
 from veca_edge.calibration.benchmark.stream_rows import StreamBenchmark, StreamRow
 from veca_edge.calibration.benchmark.streams import BLOCK_FRAMES
 from veca_edge.calibration.benchmark.synthetic import SCENES
-from veca_edge.tables import Table, count, milliseconds, number
+from veca_edge.numbers import counted
+from veca_edge.tables import Table, milliseconds, number
 
 HARMFUL = 1.1  # streamed / full from which streaming does harm
 BUDGETS = ("cores", "budget")
@@ -23,7 +24,7 @@ def _tables(result: StreamBenchmark) -> Iterator[Table]:
     """Per clip, the pool first: time, and what it buys."""
     for clip in dict.fromkeys(row.clip for row in result.rows):
         rows = [row for row in result.rows if row.clip == clip]
-        yield _time_table(f"{clip}, {count(rows[0].frames, 'frame')}: time per frame, ms", rows)
+        yield _time_table(f"{clip}, {counted(rows[0].frames, 'frame')}: time per frame, ms", rows)
         yield _work_table(f"{clip}: patches computed, and fidelity to full computation", rows)
 
 

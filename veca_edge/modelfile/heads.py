@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.numbers import finite
 
 Kind = Literal["segmentation", "regression"]
@@ -61,9 +61,9 @@ class DenseTask:
     def __post_init__(self) -> None:
         check_head_name(self.name)
         if self.kind not in get_args(Kind):
-            raise VecaError(f"head {self.name}: kind is {self.kind!r:.40}, expected {' or '.join(get_args(Kind))}")
+            raise VecaError(f"head {self.name}: kind is {shown(self.kind)}, expected {' or '.join(get_args(Kind))}")
         if type(self.cells) is not int or not 1 <= self.cells <= MAX_CELLS:
-            raise VecaError(f"head {self.name}: {self.cells!r:.40} cells a patch: use 1 to {MAX_CELLS}")
+            raise VecaError(f"head {self.name}: {shown(self.cells)} cells a patch: use 1 to {MAX_CELLS}")
         if self.kind == "segmentation":
             self._check_classes()
         elif self.labels or self.colours:
@@ -161,7 +161,7 @@ class DenseHead:
 def check_head_name(name: object) -> str:
     """A name for a head, or VecaError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise VecaError(f"{name!r:.60} cannot name a head: use lower-case letters, digits and _, such as people")
+        raise VecaError(f"{shown(name)} cannot name a head: use lower-case letters, digits and _, such as people")
     if name in TAKEN:
         raise VecaError(f"a head cannot be called {name}: another output of a model file has that name")
     return name

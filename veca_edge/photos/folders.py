@@ -180,10 +180,10 @@ def _check_labels(labels: Sequence[str], folder: Path) -> None:
 def _labelled(folder: Path, say: Say, skipped: Skipped, leave_out: Sequence[str] = ()) -> dict[str, list[Path]]:
     """The readable photos of each label that has any."""
     found: dict[str, list[Path]] = {}
-    for entry in _entries(folder):
+    for entry in entries(folder):
         if entry.name in leave_out or not is_folder(entry):
             continue
-        paths = list(_usable(_entries(entry), skipped))
+        paths = list(_usable(entries(entry), skipped))
         if not paths:
             say(f"{shortened(entry)} has no photos: left out")
             continue
@@ -246,10 +246,10 @@ def _usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
 
 def _has_folders(folder: Path) -> bool:
     """Whether this is a folder with folders in it, hidden ones aside; VecaError if it cannot be read."""
-    return is_folder(folder) and any(is_folder(entry) for entry in _entries(folder))
+    return is_folder(folder) and any(is_folder(entry) for entry in entries(folder))
 
 
-def _entries(folder: Path) -> list[Path]:
+def entries(folder: Path) -> list[Path]:
     """What lies directly in a folder, by name, without hidden entries."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
-from veca_edge.files import expanded, shortened
+from veca_edge.files import is_folder, is_regular, photo_folder, shortened
 from veca_edge.image.opencv import check_pixels
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import has_image_name, read_image
@@ -33,8 +33,8 @@ from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colou
 from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
 from veca_edge.photos.decoding import loaded
+from veca_edge.photos.folders import HOLD_OUT, entries
 
-HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own
 MOST_TEXT = 100_000  # bytes of labels.txt or scale.txt
 VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
 VOC_LABELS = (
@@ -113,13 +113,13 @@ def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed
     Raises:
         VecaError: no such folder, no pair in it, or labels or a scale that cannot be read.
     """
-    folder = _existing(folder)
+    folder = photo_folder(folder)
     meaning = _meaning(folder, kind, say)
-    if kind == "segmentation" and (folder / VOC_MASKS).is_dir():
+    if kind == "segmentation" and is_folder(folder / VOC_MASKS):
         train, val = (_voc_pairs(folder, part, say) for part in ("train", "val"))
-    elif (folder / "train").is_dir():
+    elif is_folder(folder / "train"):
         train = _pairs(folder / "train", kind, say)
-        val = _pairs(folder / "val", kind, say) if (folder / "val").is_dir() else ()
+        val = _pairs(folder / "val", kind, say) if is_folder(folder / "val") else ()
         if not val:
             raise VecaError(
                 f"{shortened(folder)} has a train folder, but no val: put some photos and targets there"
@@ -139,19 +139,19 @@ def read_masked_split(folder: Path, kind: Kind, say: Say = lambda _: None) -> Ma
 
     Args, errors: see `read_masked_folder`; labels or a scale may also lie in the folder's parent.
     """
-    folder = _existing(folder)
-    if (folder / "val").is_dir() or (folder / VOC_MASKS).is_dir():
+    folder = photo_folder(folder)
+    if is_folder(folder / "val") or is_folder(folder / VOC_MASKS):
         return read_masked_folder(folder, kind, say)
-    place = folder if _meaning_file(folder, kind).is_file() else folder.parent
+    place = folder if is_regular(_meaning_file(folder, kind)) else folder.parent
     return MaskedPhotos(_meaning(place, kind, say), (), _pairs(folder, kind, say))
 
 
 def holds_masks(folder: Path) -> Kind | None:
     """What the targets in a folder are, going by the names of the folders in it; None without any."""
     for kind, name in FOLDERS.items():
-        if any((place / name).is_dir() for place in (folder, folder / "train", folder / "val")):
+        if any(is_folder(place / name) for place in (folder, folder / "train", folder / "val")):
             return kind
-    return "segmentation" if (folder / VOC_MASKS).is_dir() else None
+    return "segmentation" if is_folder(folder / VOC_MASKS) else None
 
 
 def decoded(
@@ -239,26 +239,19 @@ def read_values(path: Path, scale: Scale) -> Values:
     return np.where(steps > 0, steps * np.float32(scale.step), np.float32(np.nan))
 
 
-def _existing(folder: Path) -> Path:
-    folder = expanded(folder)
-    if not folder.is_dir():
-        raise VecaError(f"{shortened(folder)}: no such folder of photos")
-    return folder
-
-
 def _meaning_file(folder: Path, kind: Kind) -> Path:
     return folder / (LABELS if kind == "segmentation" else SCALE)
 
 
 def _meaning(folder: Path, kind: Kind, say: Say) -> Classes | Scale:
     path = _meaning_file(folder, kind)
-    if path.is_file():
+    if is_regular(path):
         text = _text(path)
         return _classes(path, text) if kind == "segmentation" else _scale(path, text)
     if kind == "regression":
         say(f"there is no {shortened(path)}: a step of a PNG counts as 1, without a unit")
         return Scale()
-    if (folder / VOC_MASKS).is_dir():
+    if is_folder(folder / VOC_MASKS):
         return Classes(VOC_LABELS, class_colours(VOC_LABELS))
     raise VecaError(f"{shortened(folder)} has no {LABELS}: write the name of a class on each line, number 0 first")
 
@@ -308,7 +301,7 @@ def _pairs(folder: Path, kind: Kind, say: Say) -> tuple[Pair, ...]:
     """Photos and targets of the same name, without its ending; those without a partner are named."""
     images, targets = folder / "images", folder / FOLDERS[kind]
     for part in (images, targets):
-        if not part.is_dir():
+        if not is_folder(part):
             raise VecaError(
                 f"{shortened(folder)} has no folder {part.name}: photos go into images, targets into "
                 f"{FOLDERS[kind]}, under the same names"
@@ -328,13 +321,13 @@ def _pairs(folder: Path, kind: Kind, say: Say) -> tuple[Pair, ...]:
 
 def _voc_pairs(folder: Path, part: str, say: Say) -> tuple[Pair, ...]:
     listed = folder / VOC_LISTS / f"{part}.txt"
-    if not listed.is_file():
+    if not is_regular(listed):
         raise VecaError(f"there is no {shortened(listed)}, which says which photos belong to {part}")
     pairs = []
     with Skipped(say) as skipped:
         for name in _text(listed).split():
             pair = Pair(folder / VOC_IMAGES / f"{name}.jpg", folder / VOC_MASKS / f"{name}.png")
-            missing = [path for path in (pair.image, pair.target) if not path.is_file()]
+            missing = [path for path in (pair.image, pair.target) if not is_regular(path)]
             if missing:
                 skipped(f"{shortened(missing[0])}: no such file")
             else:
@@ -345,10 +338,7 @@ def _voc_pairs(folder: Path, part: str, say: Say) -> tuple[Pair, ...]:
 
 
 def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    except OSError as error:
-        raise VecaError(f"cannot read {shortened(folder)}: {error.strerror}") from None
+    return [path for path in entries(folder) if is_regular(path)]
 
 
 def _opened(path: Path) -> Any:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.modelfile.heads import DenseTask
-from veca_edge.numbers import finite
+from veca_edge.numbers import finite, whole
+from veca_edge.runtime.result import softmax
 
 MAX_SIDE = 2**14  # pixels of an enlarged result
 
@@ -76,8 +77,7 @@ class DenseResult:
             VecaError: a regression.
         """
         self._check_kind("segmentation")
-        powers = np.exp(self.cells - self.cells.max(axis=2, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=2, keepdims=True), np.float32)
+        return np.asarray(softmax(self.cells), np.float32)
 
     def areas(self) -> dict[str, float]:
         """The share of cells in which each class is the likeliest, 0..1, by label.
@@ -131,9 +131,10 @@ def dense_result(
 
 
 def _side(pixels: int) -> int:
-    if isinstance(pixels, bool) or not isinstance(pixels, (int, np.integer)) or not 1 <= pixels <= MAX_SIDE:
-        raise VecaError(f"cannot enlarge a result to {pixels!r:.40} pixels: use 1 to {MAX_SIDE}")
-    return int(pixels)
+    side = whole(pixels, 1, MAX_SIDE)
+    if side is None:
+        raise VecaError(f"cannot enlarge a result to {shown(pixels)} pixels: use 1 to {MAX_SIDE}")
+    return side
 
 
 def _enlarged(values: Float, size: int, axis: int) -> Float:

@@ -58,6 +58,7 @@ class CoreMLEngine:
         if not isinstance(compute_units, str) or compute_units not in get_args(ComputeUnits):
             raise VecaError(f"compute units {shown(compute_units)}: use {', '.join(get_args(ComputeUnits))}")
         self._file, self._path = file, file.package.path
+        self._tasks = file.manifest.tasks  # parsed once, not for every frame
         self.interprets = runner is None and sys.platform != "darwin"
         if runner is None:
             runner = Interpreted(file) if self.interprets else Device(file, compute_units)
@@ -73,7 +74,7 @@ class CoreMLEngine:
             features=self._output(outputs, FEATURES, (patches, manifest.feature_dim)),
             core_attention=None,
             logits=self._logits(outputs),
-            dense={task.name: self._output(outputs, task.name, (patches, task.outputs)) for task in manifest.tasks},
+            dense={task.name: self._output(outputs, task.name, (patches, task.outputs)) for task in self._tasks},
         )
 
     def _output(self, outputs: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Float:

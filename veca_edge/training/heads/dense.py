@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
@@ -23,7 +22,7 @@ from veca_edge.model.checkpoint import Checkpoint
 from veca_edge.modelfile.heads import DenseHead, DenseTask, check_head_name
 from veca_edge.photos.masks import MaskedPhotos, Pair
 from veca_edge.runtime.model import of_checkpoint
-from veca_edge.training.dense import as_picture, dense_loss, detail, new_task
+from veca_edge.training.dense import DenseLayer, detail, new_task
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 from veca_edge.training.heads.evaluation import Point, PointScores, evaluate_dense
 from veca_edge.training.heads.features import MAX_BYTES, Extractor, model_identity
@@ -227,31 +226,25 @@ def _fit(
     torch.manual_seed(0)
     sample = torch.from_numpy(features[:: max(1, len(features) // 500)]).float().flatten(0, 1)
     mean, deviation = sample.mean(0), sample.std(0) + 1e-6
-    loss = dense_loss(task, store)
-    weight = torch.zeros(task.outputs, features.shape[2], requires_grad=True)
-    bias = loss.start.repeat_interleave(task.cells**2).requires_grad_()
-    optimizer = torch.optim.AdamW([weight, bias], lr=RATE, weight_decay=DECAY)
+    layer = DenseLayer(features.shape[2], task, store)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=DECAY)
     batch = min(BATCH, len(features))
     steps = min(MOST_STEPS, EPOCHS * (len(features) // batch))
-    side = detail(task, round(features.shape[1] ** 0.5))
-    targets = sample_targets(store, views.rows, views.boxes, side)
+    targets = sample_targets(store, views.rows, views.boxes, detail(task, round(features.shape[1] ** 0.5)))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARM_UP)
     for step, rows in enumerate(islice(_shuffled(len(features), batch, EPOCHS), steps)):
         x = (torch.from_numpy(features[rows]).float() - mean) / deviation
-        found = as_picture(F.linear(x, weight, bias), task)
-        if found.shape[-1] != side:
-            found = F.interpolate(found, (side, side), mode="bilinear", align_corners=False)
         optimizer.zero_grad()
-        loss(found, targets[rows]).backward()
+        layer.loss(x, targets[rows]).backward()
         optimizer.step()
         schedule.step()
         progress((step + 1) / steps)
-    with torch.no_grad():
-        folded = loss.spread * weight / deviation
-        offset = loss.spread * bias + loss.centre - folded @ mean
-        if not bool(folded.isfinite().all() and offset.isfinite().all()):
-            raise VecaError("no finite weights were found for the head: are the targets those of these photos?")
-        return DenseHead(task, *(part.half().float().numpy() for part in (folded, offset)))
+    head = layer.head()
+    folded = torch.from_numpy(head.weight) / deviation
+    offset = torch.from_numpy(head.bias) - folded @ mean
+    if not bool(folded.isfinite().all() and offset.isfinite().all()):
+        raise VecaError("no finite weights were found for the head: are the targets those of these photos?")
+    return DenseHead(task, *(part.half().float().numpy() for part in (folded, offset)))
 
 
 def _shuffled(count: int, batch: int, epochs: int) -> Iterator[NDArray[np.int64]]:

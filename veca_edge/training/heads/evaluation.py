@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
-from veca_edge.errors import VecaError
+from veca_edge.errors import VecaError, shown
 from veca_edge.image.skipping import Say
 from veca_edge.modelfile.heads import DenseTask
 from veca_edge.photos.decoding import readable
@@ -131,7 +131,7 @@ def find_task(model: Model, name: str) -> DenseTask:
         ", ".join(task.name for task in model.tasks)
         or "none: fit one with `veca-edge fit-head --task segmentation`"
     )
-    raise VecaError(f"{model.name} has no head {name!r:.60}, its dense heads: {have}")
+    raise VecaError(f"{model.name} has no head {shown(name)}, its dense heads: {have}")
 
 
 def seen(target: Target, result: Result) -> Target:
