@@ -33,7 +33,7 @@ from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colou
 from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
 from veca_edge.photos.decoding import loaded
-from veca_edge.photos.folders import HOLD_OUT, entries
+from veca_edge.photos.folders import HOLD_OUT, Photos, entries
 
 MOST_TEXT = 100_000  # bytes of labels.txt or scale.txt
 VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
@@ -100,6 +100,11 @@ class MaskedPhotos:
         """What a head for them is."""
         return "segmentation" if isinstance(self.meaning, Classes) else "regression"
 
+    def photos(self, seed: int) -> tuple[Photos, Photos]:
+        """Those of train and of val in random order, without their targets."""
+        train, val = (Photos.unlabelled(pair.image for pair in part) for part in (self.train, self.val))
+        return train.shuffled(seed), val.shuffled(seed)
+
 
 def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed: int = 0) -> MaskedPhotos:
     """Find photos with targets to learn from and to evaluate on; see this module for how a folder looks.
@@ -132,6 +137,12 @@ def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed
     if not train:
         raise VecaError(f"{shortened(folder)} has too few photos: give at least two with targets")
     return MaskedPhotos(meaning, train, val)
+
+
+def read_if_masked(folder: Path, say: Say, seed: int) -> MaskedPhotos | None:
+    """What `read_masked_folder` finds, None in a folder without targets."""
+    kind = holds_masks(folder)
+    return None if kind is None else read_masked_folder(folder, kind, say, seed)
 
 
 def read_masked_split(folder: Path, kind: Kind, say: Say = lambda _: None) -> MaskedPhotos:
