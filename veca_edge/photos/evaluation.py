@@ -15,7 +15,8 @@ from veca_edge.image.scaling import averaged
 from veca_edge.image.stills import images_in
 from veca_edge.photos.calibration import SEED
 from veca_edge.photos.decoding import readable
-from veca_edge.photos.folders import Photos, read_any_folder
+from veca_edge.photos.folders import Photos
+from veca_edge.photos.masks import read_any_photos
 from veca_edge.photos.samples import packaged_folder
 
 SIDE = 768  # pixels; larger photos are averaged by whole factors, so that all of them fit into memory
@@ -51,7 +52,7 @@ def read_photos(folder: Path | None, most: int) -> EvaluationPhotos:
     """Read photos to evaluate on.
 
     Args:
-        folder: as `read_any_folder` takes it; the photos that calibration learns from are left out, because a file
+        folder: as `read_any_photos` takes it; the photos that calibration learns from are left out, because a file
             must not be evaluated on them. None for the packaged ones.
         most: photos that are taken at most.
 
@@ -62,7 +63,7 @@ def read_photos(folder: Path | None, most: int) -> EvaluationPhotos:
     if folder is None:
         with packaged_folder() as packaged:
             return _read(Photos.unlabelled(images_in(packaged)), most)
-    return _read(read_any_folder(folder, lambda line: None, SEED)[1], most)
+    return _read(read_any_photos(folder, lambda line: None, SEED)[1], most)
 
 
 def _read(photos: Photos, most: int) -> EvaluationPhotos:
