@@ -35,7 +35,7 @@ from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
 from veca_edge.photos.coco import Outlines, instance_files, read_instances
 from veca_edge.photos.decoding import loaded
-from veca_edge.photos.folders import HOLD_OUT, Photos, entries, read_any_folder, small_text
+from veca_edge.photos.folders import HOLD_OUT, Photos, entries, small_text
 from veca_edge.photos.voc import VOC_LABELS, is_voc, read_voc
 
 _COLOUR = re.compile(r"^(.*\S)\s+#([0-9a-fA-F]{6})$")
@@ -97,6 +97,11 @@ class MaskedPhotos:
         """What a head for them is."""
         return "segmentation" if isinstance(self.meaning, Classes) else "regression"
 
+    def photos(self, seed: int) -> tuple[Photos, Photos]:
+        """Those of train and of val in random order, without their targets."""
+        train, val = (Photos.unlabelled(pair.image for pair in part) for part in (self.train, self.val))
+        return train.shuffled(seed), val.shuffled(seed)
+
 
 def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed: int = 0) -> MaskedPhotos:
     """Find photos with targets to learn from and to evaluate on; see this module for how a folder looks.
@@ -122,6 +127,12 @@ def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed
     return MaskedPhotos(meaning, train, val)
 
 
+def read_if_masked(folder: Path, say: Say, seed: int) -> MaskedPhotos | None:
+    """What `read_masked_folder` finds, None in a folder without targets."""
+    kind = holds_masks(folder)
+    return None if kind is None else read_masked_folder(folder, kind, say, seed)
+
+
 def read_masked_split(folder: Path, kind: Kind, say: Say = lambda _: None) -> MaskedPhotos:
     """All photos of one folder with targets, as `val`: of a folder that is divided, its val folder.
 
@@ -143,16 +154,6 @@ def holds_masks(folder: Path) -> Kind | None:
         if any(is_folder(place / name) for place in (folder, folder / "train", folder / "val")):
             return kind
     return "segmentation" if is_voc(folder) or instance_files(folder) else None
-
-
-def read_any_photos(folder: Path, say: Say, seed: int) -> tuple[Photos, Photos]:
-    """Photos to learn from and to evaluate on, as `read_any_folder` finds them; also of a set with targets."""
-    kind = holds_masks(photo_folder(folder))
-    if kind is None:
-        return read_any_folder(folder, say, seed)
-    found = read_masked_folder(folder, kind, say, seed)
-    train, val = (Photos.unlabelled(pair.image for pair in part) for part in (found.train, found.val))
-    return train.shuffled(seed), val.shuffled(seed)
 
 
 def decoded(

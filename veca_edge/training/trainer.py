@@ -232,9 +232,8 @@ class Trainer:
     def _mask_gradients(self, masks: DenseData, plan: StepPlan) -> Tensor:
         """Add those of the dense head's loss; returns its terms as `_gradients` does."""
         recipe, config = self._task.recipe, self._learner.classifier.veca.config
-        count, generator = recipe.masks.batch_size, self.schedule.draws(MASKS, self.step)
-        part, size = self._world.share(count), recipe.masks.size
-        images, targets = masks.batch(count, part, size, config.patch_size, recipe.augment, generator)
+        generator, part = self.schedule.draws(MASKS, self.step), self._world.share(recipe.masks.batch_size)
+        images, targets = masks.batch(part, config.patch_size, recipe.masks, recipe.augment, generator)
         images, targets = images.to(self._world.device), targets.to(self._world.device)
         with self.autocast():
             terms = self._model(normalise(images), plan.cores, None, None, None, targets)
