@@ -60,7 +60,8 @@ class ConvertRequest:
             NAME-PRECISION.mlpackage in the current folder.
         quantize: how weights are stored; None for `DEFAULT`. A .pte takes "int8", "int4" or "fp32".
         recipe: a file that says how each layer is stored, in place of `quantize`.
-        data: a folder of photos: weights are rounded to serve them, and the .pte is evaluated on them.
+        data: a folder of photos: weights are rounded to serve them, and what is made is verified and evaluated on
+            others of them.
         max_drop: find the smallest recipe that loses at most this much, 0..1; needs `data`.
         max_size: find the best recipe for a .pte of this many bytes; needs `data`.
         cores: budgets to offer; None for all.
@@ -330,7 +331,7 @@ def _verify(draft: Draft, request: ConvertRequest, source: Path, progress: Calla
     from veca_edge.converters.verification import verify_in_child
 
     progress(0.0)  # the child starts and reads photos before it reports
-    outcome = verify_in_child(draft.path, source, progress)
+    outcome = verify_in_child(draft.path, source, progress, data=request.data)
     if not outcome.passed and not request.force:
         raise VecaError(f"{draft.target} was not written: {outcome.complaint()}; --force writes it anyway")
     draft.describe(replace(draft.manifest, verification=outcome.to_dict()))
