@@ -109,6 +109,24 @@ def test_photos_that_are_given_are_verified_on(
     assert seen == [None, people]
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "seconds"),
+    [
+        ("executorch", {"evaluate": False}, 10),
+        ("coreml", {}, 20),
+        ("all", {"evaluate": False}, 31),  # a package is not evaluated in any case
+    ],
+)
+def test_the_time_that_is_announced_is_that_of_what_is_done(
+    checkpoint: Path, target: Any, options: dict[str, Any], seconds: int, tmp_path: Path, cosine: list[float]
+) -> None:
+    cosine.append(1.0)
+    said: list[str] = []
+    request = ConvertRequest(checkpoint, target, tmp_path / OUTPUTS.get(target, "m"), cores=(8,), **options)
+    convert(request, say=said.append)
+    assert f"takes about {seconds} s" in said[0]  # 20.3 s for a tiny model that is evaluated
+
+
 @pytest.mark.parametrize("target", OUTPUTS)
 def test_an_output_is_replaced_whole_or_stays(
     checkpoint: Path, target: Any, tmp_path: Path, cosine: list[float]
