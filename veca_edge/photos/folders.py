@@ -166,7 +166,7 @@ def _read_labelled(folder: Path, say: Say, skipped: Skipped, seed: int) -> tuple
         raise VecaError(
             f"{shortened(folder)} has no photo to evaluate on: put some in val, or two or more in each label"
         )
-    unlabelled = Photos.unlabelled(_usable(_all_below(folder / "unlabelled"), skipped), labels)
+    unlabelled = Photos.unlabelled(usable(all_below(folder / "unlabelled"), skipped), labels)
     return Splits(_photos(train, labels), _photos(val, labels), unlabelled), held_out
 
 
@@ -183,7 +183,7 @@ def _labelled(folder: Path, say: Say, skipped: Skipped, leave_out: Sequence[str]
     for entry in entries(folder):
         if entry.name in leave_out or not is_folder(entry):
             continue
-        paths = list(_usable(entries(entry), skipped))
+        paths = list(usable(entries(entry), skipped))
         if not paths:
             say(f"{shortened(entry)} has no photos: left out")
             continue
@@ -230,7 +230,7 @@ def _photos(found: dict[str, list[Path]], labels: tuple[str, ...]) -> Photos:
     return Photos(paths, np.repeat(np.arange(len(labels), dtype=np.int64), counts), labels)
 
 
-def _usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
+def usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
     """Those whose header is a photo's; what is inside shows when they are decoded."""
     for path in paths:
         # Folders, pipes and leftovers ("Thumbs.db") are no photos, and nobody needs to be told.
@@ -257,6 +257,6 @@ def entries(folder: Path) -> list[Path]:
         raise VecaError(f"cannot read {shortened(folder)}: {error.strerror}") from None
 
 
-def _all_below(folder: Path) -> list[Path]:
+def all_below(folder: Path) -> list[Path]:
     """Every file below a folder, by path; links to folders are not followed, so there are no circles."""
     return sorted(Path(place) / name for place, _, names in os.walk(folder) for name in names)

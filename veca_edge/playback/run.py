@@ -60,6 +60,8 @@ def run(
         check_effects(request, source)
         model = load(tell)
         request.check_sizes(model.budgets, model.patch_size)
+        if request.min_confidence is not None:
+            model.certainty = model.certainty.at(request.min_confidence)
         if request.cores == "all":
             request = replace(request, cores=model.budgets)
         summary = _play(request, model, source, show, tell, meter, web, stack)

@@ -61,7 +61,7 @@ class Renderer:
         if view == "masks" and dense is None:
             draw_lines(picture, NO_MASKS, self._pen)
         if view == "labels" and result.logits is not None:
-            draw_labels(picture, result.top(LABELS_SHOWN), self._pen)
+            draw_labels(picture, result.top(LABELS_SHOWN) if result.sure else (), self._pen)
         if hud is not None:
             draw_hud(picture, hud, self._pen)
         return picture
