@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,13 @@ class MaskStore:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def digest(self) -> str:
+        """A fingerprint of the targets and the sizes of photos; not of pixels, which decoders round differently."""
+        found = hashlib.sha256(f"{self.classes} {tuple(self.targets.shape)}".encode())
+        found.update(self.sizes.tobytes())
+        found.update(self.targets.numpy())
+        return found.hexdigest()
 
     def crop(self, rows: NDArray[np.int64], boxes: Float, size: int) -> Tensor:
         """Views of some photos: float32 (b, 3, size, size) in 0..1; boxes as those of `draw_squares`."""
