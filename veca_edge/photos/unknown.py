@@ -10,10 +10,10 @@ from veca_edge.files import photo_folder, shortened
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.modelfile.heads import FOLDERS
 from veca_edge.numbers import counted
+from veca_edge.photos import voc
 from veca_edge.photos.folders import Photos, all_below, usable
-from veca_edge.photos.masks import VOC_MASKS
 
-_TARGETS = frozenset((*FOLDERS.values(), VOC_MASKS))  # pictures in folders of these names are masks or values
+_TARGETS = frozenset((*FOLDERS.values(), voc.MASKS))  # pictures in folders of these names are masks or values
 
 
 def read_unknown(folder: Path, labels: Collection[str], say: Say = lambda _: None) -> Photos:
