@@ -223,6 +223,13 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     show_default=True,
     help="Wait this many seconds for a camera that stopped sending frames.",
 )
+@click.option(
+    "--min-confidence",
+    type=Number(0, 1),
+    metavar="N",
+    show_default="what the model file says",
+    help='Show a label from this confidence on, such as 0.8 for 80 %, and "not sure" below it. 0 always shows one.',
+)
 @threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(as_json: bool, **given: Any) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from veca_edge.arrays import Image
+from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.drawing import Box, bar, brackets, clip_box, fill_rounded, panel
 from veca_edge.playback.recording import Graph
 from veca_edge.playback.text import BOLD, REGULAR, Pen
@@ -108,18 +109,22 @@ def _budget_bar(image: Image, hud: Hud, x: int, y: int, width: int, height: int)
 def draw_labels(image: Image, predictions: Sequence[Prediction], pen: Pen, above: Box | None = None) -> None:
     """Draw labels with bars at the bottom left, in place; the first prediction is set off from the rest.
 
+    Without any, the model is not sure, and that is said.
+
     Args:
         above: a pane (x, y, width, height) to stand on, as wide as that; None for the bottom.
     """
-    if not predictions or image.shape[1] < NARROWEST:
+    if image.shape[1] < NARROWEST:
         return
     size = text_size(image)
     gap, row = round(size * 0.7), round(size * 2.0)
-    rows = max(1, min(len(predictions), (image.shape[0] // 2 - 2 * gap) // row))
+    rows = max(1, min(max(1, len(predictions)), (image.shape[0] // 2 - 2 * gap) // row))
     width = min(image.shape[1] - 2 * gap, round(size * 17)) if above is None else above[2]
     height = rows * row + round(1.2 * gap)
     top = (image.shape[0] if above is None else above[1]) - gap - height
     panel(image, (gap, top, width, height), size * 0.6, GLASS, OPACITY)
+    if not predictions:
+        pen.draw(image, NOT_SURE, (2 * gap, top + gap + round(size * 0.82)), size, DIM, REGULAR)
     for number, prediction in enumerate(predictions[:rows]):
         _label_row(image, prediction, (2 * gap, top + gap + number * row), width - 2 * gap, size, number == 0, pen)
 

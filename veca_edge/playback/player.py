@@ -18,6 +18,7 @@ from veca_edge.encoding import visible
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
 from veca_edge.governor.points import OperatingPoint
+from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
 from veca_edge.playback.recording import Recording
@@ -190,15 +191,15 @@ class Player:
             self._log.write(log_record(frame, result))
         if self._masks is not None:
             self._masks.write(frame, result.dense[self._head])
-        self._tell(frame, result, top)
+        self._tell(frame, result)
         if self._renderer is not None:
             self._present(self._renderer, frame, result, top)
         self._progress()
 
-    def _tell(self, frame: Frame, result: Result, top: Sequence[Prediction]) -> None:
+    def _tell(self, frame: Frame, result: Result) -> None:
         """A line for a single image; in a film a line for each decision, where no window shows it."""
         if not self._source.continuous:
-            self._show(f"{visible(frame.name)}: {said_of(top)}")
+            self._show(f"{visible(frame.name)}: {said_of(result)}")
         elif self._window is None and result.point is not None and result.point != self._point:
             begin = "starting at" if self._point is None else "now"
             self._point = result.point
@@ -313,6 +314,7 @@ class Player:
             self._tally.left_out,
             self._runner.statistics,
             self._source.continuous,
+            self._tally.unsure,
         )
 
 
@@ -321,9 +323,12 @@ def labels_of(result: Result) -> list[Prediction]:
     return result.top(LOGGED_LABELS) if result.logits is not None else []
 
 
-def said_of(top: Sequence[Prediction]) -> str:
-    """The most likely label with its probability, or that there are none."""
-    return f"{top[0].label} {100 * top[0].probability:.0f} %" if top else "no labels (the model has no head)"
+def said_of(result: Result) -> str:
+    """The most likely label with its probability, that the model is not sure of it, or that there are none."""
+    if result.logits is None:
+        return "no labels (the model has no head)"
+    best = result.top(1)[0]
+    return f"{best.label} {100 * best.probability:.0f} %" if result.sure else NOT_SURE
 
 
 def log_record(frame: Frame, result: Result) -> dict[str, Any]:
@@ -340,6 +345,7 @@ def log_record(frame: Frame, result: Result) -> dict[str, Any]:
         "keyframe": result.keyframe,
         "oldest": result.oldest,
         "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
+        "sure": result.sure,
     } | (dense_record(result) | governed(result))
 
 

@@ -57,6 +57,7 @@ class RunRequest:
         sensitivity, patch_budget: as in `ChangeSettings`; None for its defaults.
         loop: start files over at their end.
         retry: seconds to wait for a camera that went away.
+        min_confidence: show labels from this confidence on, 0..1; None for what the model says.
         threads: for the model; None for the number of big cores.
         snapshots: the folder for snapshots.
 
@@ -93,6 +94,7 @@ class RunRequest:
     patch_budget: int | None = None
     loop: bool = False
     retry: float = 10.0
+    min_confidence: float | None = None
     threads: int | None = None
     snapshots: Path = Path()
 

@@ -68,6 +68,8 @@ def run(
         if request.fit is not None:
             model.preprocessing = replace(model.preprocessing, fit=request.fit)
         request.check_sizes(model.budgets, model.patch_size)
+        if request.min_confidence is not None:
+            model.certainty = model.certainty.at(request.min_confidence)
         if request.cores == "all":
             request = replace(request, cores=model.budgets)
         summary = _play(request, model, source, show, tell, meter, web, stack, recording)

@@ -60,7 +60,7 @@ class Renderer:
             picture = masks_view(image, dense)
             pane = draw_legend(picture, dense, dense.task.name if len(result.dense) > 1 else "", self._pen)
             if pane is not None and result.logits is not None:
-                draw_labels(picture, result.top(1), self._pen, above=pane)
+                draw_labels(picture, result.top(1) if result.sure else (), self._pen, above=pane)
         else:
             picture = image.copy()
         if view == "labels":
@@ -70,7 +70,7 @@ class Renderer:
         if view == "masks" and dense is None:
             draw_lines(picture, NO_MASKS, self._pen)
         if view == "labels" and result.logits is not None:
-            draw_labels(picture, result.top(LABELS_SHOWN), self._pen)
+            draw_labels(picture, result.top(LABELS_SHOWN) if result.sure else (), self._pen)
         if hud is not None:
             below = draw_hud(picture, hud, self._pen)
             if hud.graph is not None:
