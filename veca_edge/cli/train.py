@@ -18,7 +18,8 @@ from veca_edge.files import existing
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
-from veca_edge.training.settings import Recipe, load_recipe, render
+from veca_edge.training.settings import Recipe, load_recipe
+from veca_edge.training.tables import render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome

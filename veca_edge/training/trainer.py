@@ -26,8 +26,9 @@ from veca_edge.training.dense import DenseData
 from veca_edge.training.learner import Average, Classifier, Learner, make_optimizer
 from veca_edge.training.losses import TERMS, Distillation, total
 from veca_edge.training.schedule import MASKS, PATCHES, PICKS, POSITIONS, VIEWS, Schedule, StepPlan
-from veca_edge.training.settings import Recipe, differences, plain, read_table
+from veca_edge.training.settings import Recipe, differences
 from veca_edge.training.state import RunFiles, RunLog, read_state, write_state
+from veca_edge.training.tables import plain, read_table
 from veca_edge.training.teachers import TeacherOutput, checked_labels
 from veca_edge.training.validation import Figures, validate, validate_masks
 from veca_edge.training.views import Views, draw_views, mixed_labels, normalise, render
