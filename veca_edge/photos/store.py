@@ -38,6 +38,10 @@ class PhotoStore:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def first(self, count: int) -> PhotoStore:
+        """The first photos, all if there are no more."""
+        return PhotoStore(self.pixels[:count], self.targets[:count], self.digest)
+
     def to(self, device: torch.device) -> PhotoStore:
         """Where batches are made: on an accelerator if it has room to spare, else where they are."""
         if device.type == "cuda" and self.pixels.numel() < MOST_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:

@@ -40,6 +40,12 @@ class MaskStore:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def first(self, count: int) -> MaskStore:
+        """The first photos, all if there are no more."""
+        return MaskStore(
+            self.pixels[:count], self.targets[:count], self.sizes[:count], self.kept[:count], self.classes
+        )
+
     def crop(self, rows: NDArray[np.int64], boxes: Float, size: int) -> Tensor:
         """Views of some photos: float32 (b, 3, size, size) in 0..1; boxes as those of `draw_squares`."""
         return crop(self.pixels[torch.from_numpy(rows)], boxes, size)
