@@ -14,7 +14,7 @@ from veca_edge.arrays import Float, Image
 from veca_edge.image.skipping import Say
 from veca_edge.photos.masks import IGNORE, Classes, Pair, Scale, decoded
 from veca_edge.photos.store import check_memory
-from veca_edge.training.views import crop
+from veca_edge.training.views import crop, turned_grid
 
 Progress = Callable[[float], None]
 
@@ -46,9 +46,9 @@ class MaskStore:
             self.pixels[:count], self.targets[:count], self.sizes[:count], self.kept[:count], self.classes
         )
 
-    def crop(self, rows: NDArray[np.int64], boxes: Float, size: int) -> Tensor:
-        """Views of some photos: float32 (b, 3, size, size) in 0..1; boxes as those of `draw_squares`."""
-        return crop(self.pixels[torch.from_numpy(rows)], boxes, size)
+    def crop(self, rows: NDArray[np.int64], boxes: Float, size: int, angles: Float | None = None) -> Tensor:
+        """Views of some photos, see `crop`: float32 (b, 3, size, size) in 0..1; boxes as of `draw_squares`."""
+        return crop(self.pixels[torch.from_numpy(rows)], boxes, size, angles)
 
 
 def load_masked(
@@ -144,7 +144,12 @@ def centre_squares(sizes: Float) -> Float:
 
 
 def sample_targets(
-    store: MaskStore, rows: NDArray[np.int64], boxes: Float, side: int, outside: float = 0
+    store: MaskStore,
+    rows: NDArray[np.int64],
+    boxes: Float,
+    side: int,
+    outside: float = 0,
+    angles: Float | None = None,
 ) -> Tensor:
     """What views show, at the middles of their cells.
 
@@ -154,21 +159,25 @@ def sample_targets(
         boxes: (b, 4), the views.
         side: cells along a view's side.
         outside: what stands for places beyond the photo.
+        angles: (b,), by which the views are turned, radians; None for not at all.
 
     Returns:
         (b, side, side), uint8 class numbers, 255 ignored; or float32 values, NaN unknown.
     """
     middles = (np.arange(side) + 0.5) / side
+    across, down = middles[None, None], middles[None, :, None]
+    if angles is not None and angles.any():
+        across, down = ((1 + turned_grid(angles, side)) / 2).numpy().transpose(3, 0, 1, 2)
     last = store.targets.shape[-1] - 1
 
-    def places(low: Float, high: Float) -> tuple[Tensor, Tensor]:
-        where = (low[:, None] + (high - low)[:, None] * middles) * (last + 1)
+    def places(low: Float, high: Float, cells: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
+        where = (low[:, None, None] + (high - low)[:, None, None] * cells) * (last + 1)
         inside = (where >= 0) & (where < last + 1)
         return torch.from_numpy(np.clip(where, 0, last).astype(np.int64)), torch.from_numpy(inside)
 
-    (x, beside), (y, above) = places(boxes[:, 0], boxes[:, 2]), places(boxes[:, 1], boxes[:, 3])
-    found = store.targets[torch.from_numpy(rows)[:, None, None], y[:, :, None], x[:, None, :]]
-    return torch.where(above[:, :, None] & beside[:, None, :], found, outside)
+    (x, beside), (y, above) = places(boxes[:, 0], boxes[:, 2], across), places(boxes[:, 1], boxes[:, 3], down)
+    found = store.targets[torch.from_numpy(rows)[:, None, None], y, x]
+    return torch.where(above & beside, found, outside)
 
 
 def class_shares(store: MaskStore) -> NDArray[np.float64]:

@@ -48,6 +48,9 @@ class ModelSettings:
     rope_shift: float = setting(0.08, "positions are shifted by up to this; 0 for never", 0, 2)
     rope_jitter: float = setting(1.0, "positions are scaled per axis by up to this factor; 1 for never", 1, 8)
     rope_rescale: float = setting(2.0, "positions are scaled by up to this factor; 1 for never", 1, 8)
+    stochastic_depth: float = setting(
+        0.0, "share of views that skip the last block, also with --init; fewer skip those before", 0, 0.9
+    )
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class AugmentSettings:
     mixup: float = setting(0.0, "share of views that are blended with another photo's", 0, 1)
     mixup_alpha: float = setting(0.8, "parameter of the Beta distribution of the blend", 0.01, 10)
     cutmix: float = setting(0.0, "share of views in which a rectangle comes from another photo", 0, 1)
+    rotate: float = setting(0.0, "views are turned by up to so many degrees, either way", 0, 180)
+    blur: float = setting(0.0, "largest deviation of a Gaussian blur, pixels of the view", 0, 100)
+    noise: float = setting(0.0, "largest deviation of Gaussian noise, of a range of 0..1", 0, 1)
+    erase: float = setting(0.0, "share of views in which a rectangle of 2 to 25 % is erased", 0, 1)
 
     def unmixed(self) -> AugmentSettings:
         """The same, every view of one photo alone."""

@@ -98,6 +98,7 @@ class Trainer:
             classifier = Classifier(config, len(task.labels), task.masks)
         else:
             classifier = Classifier.from_checkpoint(task.start, task.labels, task.masks)
+        classifier.veca.stochastic_depth = recipe.model.stochastic_depth
         self._learner = Learner(classifier, _distillation(task, config.feature_dim), recipe.loss).to(world.device)
         self._gradients = Gradients(task, self._learner, self.schedule, world)
         self._validation = Validation(task, world)

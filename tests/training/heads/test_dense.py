@@ -95,6 +95,12 @@ def test_a_dense_head_learns_along_with_the_model(masks: Path, tmp_path: Path) -
     losses = [line["masks"] for line in lines if "masks" in line]
     assert losses
     assert np.isfinite(losses).all()
+    assert outcome["masks_per_second"] > 0
     (head,) = read_checkpoint(tmp_path / "m.pt").dense
     assert head.task.labels == LABELS
     assert np.abs(head.weight).max() > 0
+    refused = CliRunner().invoke(main, [*command, *options, "--set", "masks.paste=0.5"])
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1].startswith(
+        "veca-edge: masks.paste puts things on other photos: it needs"
+    )
