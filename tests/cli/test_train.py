@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def test_says_what_it_made(trained: Trained) -> None:
     assert "skipped: " in result.stderr
     assert "broken.jpg" in result.stderr
     assert "no val folder: one photo in 10" in result.stderr
+    assert re.search(r"read 36 photos in [0-9.]+ s: [0-9,]+ a second, \d+ threads?\n", result.stderr)
     assert "training on cpu: 44 steps of " in result.stderr
     assert "44 of 44 steps" in result.stdout
     assert "32     24  100.0 %" in result.stdout

@@ -66,7 +66,7 @@ class DenseData:
         if settings.paste:
             pasted = (generator.random(settings.batch_size) < settings.paste)[part]
             things = self._draw(settings, augment, generator, wide=True)[part][pasted]
-            rows = torch.from_numpy(np.flatnonzero(pasted))
+            rows = torch.from_numpy(np.flatnonzero(pasted)).to(images.device)
             images[rows], targets[rows] = self._paste(things, images[rows], targets[rows])
         flaws = draw_flaws(settings.batch_size, augment, generator)[part]
         return flawed(images, flaws), torch.where(flaws.inside(side, targets.device), self._unknown, targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from veca_edge.arrays import Float, Image
 from veca_edge.image.skipping import Say
 from veca_edge.photos.masks import IGNORE, Classes, Pair, Scale, decoded
-from veca_edge.photos.store import check_memory
+from veca_edge.photos.store import check_memory, has_room, planes
 from veca_edge.training.views import crop, turned_grid
 
 Progress = Callable[[float], None]
@@ -46,9 +46,15 @@ class MaskStore:
             self.pixels[:count], self.targets[:count], self.sizes[:count], self.kept[:count], self.classes
         )
 
+    def to(self, device: torch.device) -> MaskStore:
+        """Where batches are made: on an accelerator if it has room to spare, else where they are."""
+        if not has_room(device, self.pixels.nbytes + self.targets.nbytes):
+            return self
+        return replace(self, pixels=self.pixels.to(device), targets=self.targets.to(device))
+
     def crop(self, rows: NDArray[np.int64], boxes: Float, size: int, angles: Float | None = None) -> Tensor:
         """Views of some photos, see `crop`: float32 (b, 3, size, size) in 0..1; boxes as of `draw_squares`."""
-        return crop(self.pixels[torch.from_numpy(rows)], boxes, size, angles)
+        return crop(self.pixels[torch.from_numpy(rows).to(self.pixels.device)], boxes, size, angles)
 
 
 def load_masked(
@@ -82,14 +88,14 @@ def load_masked(
         small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
         return (
             (image.shape[1], image.shape[0]),
-            small,
+            planes(small),
             cv2.resize(target, (side, side), interpolation=cv2.INTER_NEAREST),
         )
 
     for index, (size, photo, target) in decoded(pairs, meaning, prepare, say):
         progress(index / len(pairs))
         row = len(kept)
-        pixels[row], targets[row] = torch.from_numpy(photo).permute(2, 0, 1), torch.from_numpy(target)
+        pixels[row], targets[row] = torch.from_numpy(photo), torch.from_numpy(target)
         sizes[row] = size
         kept.append(index)
     progress(1)
@@ -168,19 +174,20 @@ def sample_targets(
     across, down = middles[None, None], middles[None, :, None]
     if angles is not None and angles.any():
         across, down = ((1 + turned_grid(angles, side)) / 2).numpy().transpose(3, 0, 1, 2)
-    last = store.targets.shape[-1] - 1
+    last, device = store.targets.shape[-1] - 1, store.targets.device
 
     def places(low: Float, high: Float, cells: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         where = (low[:, None, None] + (high - low)[:, None, None] * cells) * (last + 1)
         inside = (where >= 0) & (where < last + 1)
-        return torch.from_numpy(np.clip(where, 0, last).astype(np.int64)), torch.from_numpy(inside)
+        cells = np.clip(where, 0, last).astype(np.int64)
+        return torch.from_numpy(cells).to(device), torch.from_numpy(inside).to(device)
 
     (x, beside), (y, above) = places(boxes[:, 0], boxes[:, 2], across), places(boxes[:, 1], boxes[:, 3], down)
-    found = store.targets[torch.from_numpy(rows)[:, None, None], y, x]
+    found = store.targets[torch.from_numpy(rows).to(device)[:, None, None], y, x]
     return torch.where(above & beside, found, outside)
 
 
 def class_shares(store: MaskStore) -> NDArray[np.float64]:
     """The share of each class among all pixels that say something: float64 (K,)."""
-    counts = np.bincount(store.targets.numpy().ravel(), minlength=IGNORE + 1)[: store.classes]
+    counts = np.bincount(store.targets.cpu().numpy().ravel(), minlength=IGNORE + 1)[: store.classes]
     return np.asarray(counts / max(counts.sum(), 1), np.float64)

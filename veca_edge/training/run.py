@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import torch
+
 from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, expanded, same_file, shortened
 from veca_edge.model.checkpoint import read_checkpoint
@@ -20,6 +22,7 @@ from veca_edge.photos.masks import Classes, holds_masks, read_masked_folder
 from veca_edge.photos.store import load_photos
 from veca_edge.playback.player import stop_on_signals
 from veca_edge.plotting import check_picture
+from veca_edge.runtime.threads import default_threads
 from veca_edge.training.curve import draw
 from veca_edge.training.dense import DenseData, new_task
 from veca_edge.training.gradients import Task
@@ -142,12 +145,13 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
     splits = read_folder(request.data, listener.say, request.recipe.seed)
     start = read_checkpoint(request.init) if request.init else None
     side = request.recipe.photo_size
-    photos = [splits.train, splits.unlabelled]
+    photos, began = [splits.train, splits.unlabelled], monotonic()
     train = load_photos(photos, side, listener.say, lambda done: listener.stage("photos", done)).to(world.device)
     val = load_photos([splits.val], side, listener.say).to(world.device)
+    _say_rate(listener, len(train) + len(val), monotonic() - began)
     labels, resumes = splits.train.labels, request.resume != "never"
     preparation = Preparation(request.recipe, files, train, val, labels, resumes, listener, stop)
-    masks = None if request.masks is None else _masks(request.masks, request.recipe.masks, listener)
+    masks = None if request.masks is None else _masks(request.masks, request.recipe.masks, world.device, listener)
     task = Task(request.recipe, train, val, labels, preparation.answers(world), start, masks)
     limit = None if request.minutes is None else Plan(request.minutes, max(0.0, stop.left or 0.0))
     trainer = Trainer(task, files, world, limit)
@@ -187,7 +191,12 @@ def _extent(trainer: Trainer) -> str:
     return f"as many steps as {plan.minutes:g} min have time for, each"
 
 
-def _masks(folder: Path, settings: MaskSettings, listener: Listener) -> DenseData:
+def _say_rate(listener: Listener, photos: int, seconds: float) -> None:
+    threads = counted(default_threads(), "thread")
+    listener.say(f"read {counted(photos, 'photo')} in {seconds:.1f} s: {photos / seconds:,.0f} a second, {threads}")
+
+
+def _masks(folder: Path, settings: MaskSettings, device: torch.device, listener: Listener) -> DenseData:
     """What a dense head learns from a folder."""
     kind = holds_masks(expanded(folder))
     if kind is None:
@@ -196,9 +205,12 @@ def _masks(folder: Path, settings: MaskSettings, listener: Listener) -> DenseDat
     meaning = photos.meaning
     if settings.paste and not (isinstance(meaning, Classes) and is_background(meaning.labels[0])):
         raise VecaError("masks.paste puts things on other photos: it needs masks whose class 0 is background")
+    began = monotonic()
     train, val = (
         load_masked(pairs, meaning, settings.photo_size, listener.say, partial(listener.stage, "masks"))
         for pairs in (photos.train, photos.val)
     )
+    _say_rate(listener, len(train) + len(val), monotonic() - began)
     name = settings.name or head_name(expanded(folder).resolve().name)
-    return DenseData(new_task(name, settings.cells, meaning, train), train, val)
+    task = new_task(name, settings.cells, meaning, train)
+    return DenseData(task, train.to(device), val.to(device))

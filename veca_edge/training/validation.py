@@ -120,7 +120,7 @@ def validate_masks(
     for rows in np.array_split(np.arange(len(store)), -(-len(store) // MASK_BATCH)):
         boxes = centre_squares(store.sizes[rows])
         images = normalise(store.crop(rows, boxes, size).to(world.device))
-        targets = sample_targets(store, rows, boxes, size).numpy()
+        targets = sample_targets(store, rows, boxes, size).cpu().numpy()
         for cores, tally in tallies.items():
             with torch.no_grad(), autocast():
                 found = layer(classifier.veca(images, cores).features).float().permute(0, 2, 3, 1).cpu().numpy()

@@ -87,6 +87,7 @@ def test_a_dense_head_learns_along_with_the_model(masks: Path, tmp_path: Path) -
                 "optimizer.lr=3e-3", "optimizer.ema=0.9")  # fmt: skip
     options = [part for setting in settings for part in ("--set", setting)]
     command = ["train", "--data", str(photos), "--masks", str(masks), "--output", str(tmp_path / "m.pt"), "--json"]
+    command += ["--plot", str(tmp_path / "m.png")]
     found = CliRunner().invoke(main, [*command, *options], catch_exceptions=False)
     assert found.exit_code == 0, found.output
     outcome = json.loads(found.stdout)
