@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,13 @@ class MaskStore:
         if not has_room(device, self.pixels.nbytes + self.targets.nbytes):
             return self
         return replace(self, pixels=self.pixels.to(device), targets=self.targets.to(device))
+
+    def digest(self) -> str:
+        """A fingerprint of the targets and the sizes of photos; not of pixels, which decoders round differently."""
+        found = hashlib.sha256(f"{self.classes} {tuple(self.targets.shape)}".encode())
+        found.update(self.sizes.tobytes())
+        found.update(self.targets.cpu().numpy())
+        return found.hexdigest()
 
     def crop(self, rows: NDArray[np.int64], boxes: Float, size: int, angles: Float | None = None) -> Tensor:
         """Views of some photos, see `crop`: float32 (b, 3, size, size) in 0..1; boxes as of `draw_squares`."""

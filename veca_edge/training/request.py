@@ -21,7 +21,7 @@ class TrainRequest:
         recipe: how to train.
         init: a checkpoint to start from, or None.
         resume: "auto" continues the run of this output if there is one, "never" starts over, "changed" continues
-            although settings or photos are others.
+            although settings, photos or masks are others.
         minutes: fit the schedule into this time, from the first photo that is read to the last validation, whatever
             the recipe's epochs; see `pace`. None for the epochs.
         device: such as "cpu" or "cuda:1"; "auto" for a GPU where there is one.

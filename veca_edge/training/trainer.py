@@ -93,6 +93,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         config = recipe.model_config() if task.start is None else task.start.config
         recipe.check_model(config)
+        self._digests = {"data": task.train.digest, "masks": task.masks and task.masks.train.digest()}
         self.schedule = Schedule(recipe, config, len(task.train))
         if task.start is None:
             classifier = Classifier(config, len(task.labels), task.masks)
@@ -312,7 +313,7 @@ class Trainer:
             return
         state = {
             "recipe": plain(self._task.recipe),
-            "data": self._task.train.digest,
+            **self._digests,
             "step": self.step,
             "seconds": self.seconds,
             "learner": self._learner.state_dict(),
@@ -328,13 +329,13 @@ class Trainer:
         """Continue from the state of an earlier run, if there is one.
 
         Args:
-            changed: continue although the recipe or the photos have changed.
+            changed: continue although the recipe, the limit, the photos or the masks have changed.
 
         Returns:
             Whether there was one.
 
         Raises:
-            VecaError: the state is damaged, or belongs to other photos or another recipe.
+            VecaError: the state is damaged, or belongs to other photos or masks, or another recipe or limit.
         """
         state = read_state(self._files.state)
         if state is None:
@@ -356,8 +357,8 @@ class Trainer:
     def _check_same(self, state: dict[str, Any], changed: bool) -> None:
         """Raise a VecaError if a state belongs to another run, unless that may be; else go by its plan."""
         other = differences(read_table(Recipe, state["recipe"]), self._task.recipe)
-        if state["data"] != self._task.train.digest:
-            other.append("the photos")
+        names = {"data": "the photos", "masks": "the masks"}
+        other += [name for key, name in names.items() if state.get(key) != self._digests[key]]
         plan = None if state.get("plan") is None else read_table(Plan, state["plan"])
         same_limit = (plan and plan.minutes) == (self.plan and self.plan.minutes)
         if state["step"] and not same_limit:
