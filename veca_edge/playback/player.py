@@ -20,6 +20,7 @@ from veca_edge.files import LineWriter
 from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
+from veca_edge.playback.recording import Recording
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary, Tally, ms
 from veca_edge.playback.target_files import MaskWriter
@@ -93,6 +94,7 @@ class Player:
         say: prints a line about the run.
         progress: called after every frame.
         remote: shows pictures elsewhere, beside a window or instead of one; None for nowhere.
+        recording: of a device's state, to go along with the film; None for none.
     """
 
     def __init__(
@@ -106,12 +108,13 @@ class Player:
         say: Say = print,
         progress: Callable[[], object] = lambda: None,
         remote: Remote | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._runner, self._source, self._request = runner, source, request
         self._state, self._window, self._progress = state, window, progress
         self._show, self._say = show, say
         self._thinner = Thinner(request.target_fps if request.thins(source.fps) else None)
-        self._remote = remote
+        self._remote, self._recording = remote, recording
         self._tally = Tally()
         self._stopped = False
         self._ended = "end"
@@ -124,7 +127,7 @@ class Player:
         self._masks: MaskWriter | None = None
         self._head = state.head  # of the masks that are saved: those of one head, whichever is on show
         self._always_drawn = window is not None or request.save is not None
-        self._renderer = Renderer() if self._always_drawn or remote is not None else None
+        self._renderer = Renderer(source.continuous) if self._always_drawn or remote is not None else None
 
     def stop(self, reason: str) -> None:
         """End the run after the frame in work. Safe in a signal handler."""
@@ -176,7 +179,11 @@ class Player:
         self._measure(time.monotonic())
         if self._request.alternating:
             self._state = replace(self._state, cores=self._alternate(frame))
+        if self._recording is not None:
+            self._recording.move(frame.time)
         result = self._runner(frame.image, cores=self._state.cores, image_size=self._request.image_size)
+        if self._recording is not None:
+            self._recording.choose(result.cores)
         top = labels_of(result)
         self._tally.add(result, top[0] if top else None)
         if self._log is not None:
@@ -234,11 +241,12 @@ class Player:
             timed.cores,
             self._runner.budgets,
             timed.latency,
-            1 / self._period if self._period else None,
+            1 / self._period if self._period and self._recording is None else None,
             timed.image_size,
             None if timed.computed is None else (int(timed.computed.sum()), timed.computed.size),
             "paused" if self._state.paused else "",
-            hud_lines(result),
+            hud_lines(result, self._recording is not None),
+            None if self._recording is None else self._recording.graph(max(self._runner.budgets)),
         )
 
     def _interact(self, window: Screen, renderer: Renderer, picture: Image) -> None:
@@ -353,10 +361,12 @@ def governed(result: Result) -> dict[str, Any]:
     }
 
 
-def hud_lines(result: Result) -> tuple[str, ...]:
-    """The device's state and the governor's reason, for the panel."""
+def hud_lines(result: Result, graphed: bool = False) -> tuple[str, ...]:
+    """The device's state, unless a graph shows it, and the governor's reason, for the panel."""
     if result.point is None:
         return ()
+    if graphed:
+        return (result.reason,)
     state, words = result.state, []
     if state is not None and state.battery is not None:
         words.append(f"battery {state.battery:.0%}{', charging' if state.charging else ''}")
