@@ -145,4 +145,4 @@ def sample_targets(store: MaskStore, rows: NDArray[np.int64], boxes: Float, side
 def class_shares(store: MaskStore) -> NDArray[np.float64]:
     """The share of each class among all pixels that say something: float64 (K,)."""
     counts = np.bincount(store.targets.numpy().ravel(), minlength=IGNORE + 1)[: store.classes]
-    return np.asarray(counts / max(counts.sum(), 1), np.float64)
+    return np.asarray(counts / max(int(counts.sum()), 1), np.float64)
