@@ -17,6 +17,7 @@ from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.manifest import Manifest
+from veca_edge.photos.evaluation import read_photos
 from veca_edge.photos.samples import read_images, sample_images
 from veca_edge.runtime.child import answer, run_child
 from veca_edge.runtime.result import softmax
@@ -298,6 +299,7 @@ def verify_in_child(
     source: Path,
     progress: Progress = lambda _: None,
     images: Path | None = None,
+    data: Path | None = None,
 ) -> Verification:
     """Compare a model file or package with its checkpoint in a child process, which a bad program may crash.
 
@@ -305,14 +307,17 @@ def verify_in_child(
         path: the model file or package.
         source: the checkpoint's file.
         progress: called with how much is done, 0..1.
-        images: a folder of images; None for some of the packaged samples.
+        images: a folder of images, all of which are taken; None for some of the packaged samples.
+        data: in place of `images` a photo set in any layout, of which some are taken that calibration does not
+            learn from; packaged samples join them if they are few. Dense heads are compared on what they show.
 
     Raises:
         VecaError: the child refused the file or the images, or the program crashed it.
     """
     kind = "coreml" if is_package(path) else "executorch"
     module = f"veca_edge.converters.{kind}.verification"
-    named = [] if images is None else [str(images.resolve())]
+    chosen = {"images": images, "data": data}
+    named = [word for kind, folder in chosen.items() if folder for word in (kind, str(folder.resolve()))]
     return Verification.from_dict(run_child(module, path, str(source.resolve()), *named, progress=progress))
 
 
@@ -321,11 +326,16 @@ def answer_with(compare: Compare, samples: int) -> None:
 
     Args:
         compare: model file, checkpoint, images and progress to the outcome.
-        samples: how many of the packaged images to compare on if no folder is named.
+        samples: how many images to compare on, unless a folder of them is named.
     """
 
-    def work(path: str, source: str, *folder: str, progress: Progress) -> dict[str, Any]:
-        images = read_images(Path(folder[0])) if folder else sample_images()[:samples]
+    def work(path: str, source: str, kind: str = "", folder: str = "", *, progress: Progress) -> dict[str, Any]:
+        images: list[Image]
+        if kind == "images":
+            images = read_images(Path(folder))
+        else:
+            own = read_photos(Path(folder), samples).images if kind == "data" else ()
+            images = [*own, *sample_images()][:samples]
         return compare(Path(path), read_checkpoint(source), images, progress).to_dict()
 
     answer(work)

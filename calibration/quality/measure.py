@@ -1,10 +1,10 @@
 """What each operating point keeps of the best result: the table that the governor chooses by.
 
 The reference is the checkpoint in float32 with all cores at the largest image size, every frame in full. Streams
-see a clip frame by frame; photos count as much as the clip. A share of a few dozen images is a rough number, and
-the governor would take its noise for a reason, so what it reads is smoothed where theory knows the order: more
-cores, a larger image, and a larger patch budget never take a result further away from the reference. Accuracy has
-no such order (a model may be best at the size that it was trained at) and stays as it was measured.
+see a clip frame by frame; photos count as much as the clip. A few dozen images give rough numbers, and the governor
+would take their noise for a reason, so what it reads is smoothed where theory knows the order: more cores, a larger
+image, and a larger patch budget never take a result further away from the reference. Accuracy and mIoU have no such
+order (a model may be best at the size that it was trained at) and stay as they were measured.
 """
 
 from __future__ import annotations
@@ -12,17 +12,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import cached_property
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
-from veca_edge.calibration.quality.agreement import Agreement, Look, Means, agreement, freshness_of, look, mean_of
+from veca_edge.calibration.quality.agreement import (
+    Agreement,
+    Counts,
+    Estimate,
+    Look,
+    agreement,
+    estimate_of_both,
+    freshness_of,
+    look,
+    measure_of,
+    stacked,
+)
+from veca_edge.calibration.quality.answers import RightAnswers, estimate_right
 from veca_edge.calibration.quality.monotone import ascending, monotone
-from veca_edge.governor.quality import MEASURES, Freshness, QualityRow, QualityTable, RunConfiguration
+from veca_edge.governor.quality import FIGURES, MEASURES, Freshness, QualityRow, QualityTable, RunConfiguration
 from veca_edge.image.clip import clip_frames
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
@@ -30,6 +42,7 @@ from veca_edge.photos.evaluation import EvaluationPhotos, read_photos
 from veca_edge.runtime.child import answer, run_child
 from veca_edge.runtime.machine import read_machine
 from veca_edge.runtime.model import Model, load
+from veca_edge.runtime.result import Result
 from veca_edge.runtime.timing import START, opener
 
 CORES = (8, 16, 32, 64)
@@ -69,14 +82,16 @@ class Evaluation:
         values: measured values that theory orders.
         changed: of them, those that were moved.
         beyond: of these, those that contradict theory by more than their standard error and still do a little.
-        reference_accuracy: of the reference on the labelled photos, 0..1, or None without labels.
+        answered: by "accuracy" and "miou", of how many photos the right answers are known; neither without any.
+        reference: the accuracy and mIoU of the reference on these, 0..1.
     """
 
     table: QualityTable
     values: int
     changed: int
     beyond: int
-    reference_accuracy: float | None
+    answered: Mapping[str, int]
+    reference: Mapping[str, float]
 
 
 def measure_quality(
@@ -97,101 +112,90 @@ def measure_quality(
         photos: single images.
         advance: called with how much is done, 0..1.
     """
-    cores, size = max(reference.budgets), configurations[0].image_size
-    compared = frames[::STRIDE]
-    steps, done = len(compared) + len(photos.images) + len(configurations), count(1)
+    cores, size, compared = max(reference.budgets), configurations[0].image_size, frames[::STRIDE]
+    answers, done = RightAnswers(model, photos), count(1)
 
-    def referred(image: Image) -> Look:
-        found = look(reference(image, cores=cores, image_size=size))
-        advance(next(done) / steps)
+    def tick() -> None:
+        advance(next(done) / (len(compared) + len(photos.images) + len(configurations)))
+
+    def kept(result: Result) -> Look:
+        found = look(result)
+        tick()
         return found
 
-    clip, stills = [referred(frame) for frame in compared], [referred(photo) for photo in photos.images]
-    targets = photos.targets(model.labels)
-    open_run, scores, alone = opener(model), list[_Score](), dict[tuple[int, int], list[Look]]()
+    clip = [kept(reference(frame, cores, size)) for frame in compared]
+    best, best_right = _stills(reference, cores, size, photos, answers, kept)
+    open_run, scores, alone = opener(model), list[_Score](), dict[tuple[int, int], tuple[Agreement, Agreement]]()
     for one in configurations:
         run, still = open_run(one), (one.cores, one.image_size)
-        seen = agreement([look(run(frame)) for frame in frames][::STRIDE], clip)
+        seen = agreement([look(result) for result in islice(map(run, frames), 0, None, STRIDE)], clip)
         if still not in alone:  # one photo after another are keyframes: the budget says nothing
-            alone[still] = [look(model(photo, *still)) for photo in photos.images]
-        looks = alone[still]
-        scores.append(_Score(one, seen, agreement(looks, stills), _right(looks, targets)))
-        advance(next(done) / steps)
+            looks, right = _stills(model, *still, photos, answers)
+            alone[still] = agreement(looks, best), right
+        scores.append(_Score(one, seen, *alone[still]))
+        tick()
     rows, changed, beyond = _smoothed(scores)
     table = QualityTable(rows, _falling(freshness_of(clip, CLIP_RATE / STRIDE)))
-    right = _right(stills, targets)
-    best = None if right is None else round(float(right.mean()), DECIMALS)
-    return Evaluation(table, len(rows) * (2 + (rows[0].top1_agreement is not None)), changed, beyond, best)
+    return Evaluation(
+        table,
+        values=sum(len(row.measures) for row in rows),
+        changed=changed,
+        beyond=beyond,
+        answered={name: len(counts) for name, counts in best_right.items()},
+        reference={name: round(estimate_right(name, n)[0], DECIMALS) for name, n in best_right.items()},
+    )
+
+
+def _stills(
+    model: Model,
+    cores: int,
+    size: int,
+    photos: EvaluationPhotos,
+    answers: RightAnswers,
+    kept: Callable[[Result], Look] = look,
+) -> tuple[list[Look], Agreement]:
+    """A model's results on photos: what is kept of them, and what is right."""
+    looks, right = list[Look](), list[Mapping[str, Counts]]()
+    for index, photo in enumerate(photos.images):
+        result = model(photo, cores, size)
+        looks.append(kept(result))
+        right.append(answers.counts(index, result))
+    return looks, stacked(right)
 
 
 @dataclass(frozen=True, eq=False)
 class _Score:
-    """What one configuration keeps: on the clip, on photos, and float64 (n,) of right labels, None without any."""
+    """What one configuration keeps on the clip and on photos, and what it says right about photos."""
 
     configuration: RunConfiguration
     clip: Agreement
     photos: Agreement
-    right: NDArray[np.float64] | None
+    right: Agreement
 
-    @property
-    def means(self) -> Means:
-        return mean_of(self.clip.means, self.photos.means)
-
-    @property
-    def errors(self) -> Means:
-        """Standard errors of the means."""
-
-        def both(clip: float, photos: float) -> float:
-            return float(np.hypot(clip, photos) / 2)
-
-        a, b = self.clip, self.photos
-        same = None
-        if a.same is not None and b.same is not None:
-            same = both(share_error(a.same.mean(), len(a.same) / BLOCK), share_error(b.same.mean(), len(b.same)))
-        return (
-            both(_error(a.embedding, BLOCK), _error(b.embedding)),
-            both(_error(a.pooled, BLOCK), _error(b.pooled)),
-            same,
-        )
+    @cached_property
+    def measures(self) -> dict[str, Estimate]:
+        """What the governor reads, as measured."""
+        return {name: estimate_of_both(self.clip[name], self.photos[name], BLOCK) for name in self.clip}
 
     def row(self, smoothed: Mapping[str, float]) -> QualityRow:
         """The row for a table, with values in place of some measures."""
-        measured = dict(zip(MEASURES, self.means, strict=True))
-        right = self.right
+        estimates = self.measures | {name: estimate_right(name, counts) for name, counts in self.right.items()}
+        errors = {f"{name}_error": error for name, (_, error) in estimates.items()}
         values = {
-            **measured,
+            **{name: value for name, (value, _) in estimates.items()},
             **smoothed,
-            "embedding_p5": _low(self.clip.embedding, self.photos.embedding),
-            "feature_p5": _low(self.clip.pooled, self.photos.pooled),
-            "top1_error": self.errors[2],
-            "accuracy": None if right is None else float(right.mean()),
-            "accuracy_error": None if right is None else share_error(right.mean(), len(right)),
+            **{name: error for name, error in errors.items() if name in FIGURES},
+            "embedding_p5": self._low("embedding_cosine"),
+            "feature_p5": self._low("feature_cosine"),
         }
-        raw = {name: round(measured[name] or 0.0, DECIMALS) for name in smoothed}
-        rounded: dict[str, Any] = {k: None if v is None else round(v, DECIMALS) for k, v in values.items()}
+        rounded: dict[str, Any] = {name: round(value, DECIMALS) for name, value in values.items()}
+        raw = {name: round(self.measures[name][0], DECIMALS) for name in smoothed}
         return QualityRow(*self.configuration, **rounded, raw=raw)
 
-
-def _right(looks: Sequence[Look], targets: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """1 where the first label is the photo's own, else 0, of the photos that have one."""
-    found = [one.label == target for one, target in zip(looks, targets, strict=True) if target >= 0]
-    return np.array(found, np.float64) if found else None
-
-
-def _low(*values: NDArray[np.float64]) -> float:
-    return float(np.percentile(np.concatenate(values), 5))
-
-
-def _error(values: NDArray[np.float64], block: int = 1) -> float:
-    """Standard error of a mean, whole blocks of neighbours counted as one value; 1 if nothing can be said."""
-    blocks = [values[start : start + block].mean() for start in range(0, len(values), block)]
-    return float(np.std(blocks, ddof=1) / np.sqrt(len(blocks))) if len(blocks) > 1 else 1.0
-
-
-def share_error(share: float, count: float) -> float:
-    """Standard error of a share of `count` images, one more of each kind assumed: never 0, however few agree."""
-    likely = (share * count + 1) / (count + 2)
-    return float(np.sqrt(likely * (1 - likely) / count))
+    def _low(self, name: str) -> float:
+        """What one image in twenty falls below."""
+        images = [measure_of(part[name]) for part in (self.clip, self.photos)]
+        return float(np.percentile(np.concatenate(images), 5))
 
 
 def _smoothed(scores: Sequence[_Score]) -> tuple[tuple[QualityRow, ...], int, int]:
@@ -199,11 +203,10 @@ def _smoothed(scores: Sequence[_Score]) -> tuple[tuple[QualityRow, ...], int, in
     families = chains([score.configuration for score in scores])
     new: list[dict[str, float]] = [{} for _ in scores]
     beyond = 0
-    for place, name in enumerate(MEASURES):
-        means, errors = ([getattr(score, kind)[place] for score in scores] for kind in ("means", "errors"))
-        if None in means:
+    for name in MEASURES:
+        if name not in scores[0].measures:
             continue
-        values, spreads = np.array(means, np.float64), np.array(errors, np.float64)
+        values, spreads = np.array([score.measures[name] for score in scores]).T
         fit = monotone(values, spreads, families)
         for index in np.flatnonzero(fit.round(DECIMALS) != values.round(DECIMALS)):
             new[index][name] = float(fit[index])
@@ -281,7 +284,6 @@ def _main(
     frames, photos = clip_frames(START, FRAMES), read_photos(None if images is None else Path(images), PHOTOS)
     model, reference = load(path), load(source)
     found = measure_quality(model, reference, configurations_of(file.manifest), frames, photos, progress)
-    labelled = int((photos.targets(model.labels) >= 0).sum())
     facts = {
         "about": f"{len(frames)} frames of a clip and {len(photos.images)} photos, against the checkpoint in fp32",
         "sample": {
@@ -289,10 +291,11 @@ def _main(
             "photos": len(photos.images),
             "found": photos.found,
             "skipped": photos.skipped,
-            "labelled": labelled,
+            "labelled": found.answered.get("accuracy", 0),
+            "masked": found.answered.get("miou", 0),
             "digest": photos.digest,
             "seed": photos.seed,
-            "reference_accuracy": found.reference_accuracy,
+            **{f"reference_{name}": value for name, value in found.reference.items()},
         },
         "smoothed": {"values": found.values, "changed": found.changed, "beyond_error": found.beyond},
         "made_with": {"processor": machine.processor, "threads": model.engine.threads} | machine.versions,

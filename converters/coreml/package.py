@@ -84,7 +84,8 @@ def staging(target: Path) -> Iterator[Path]:
         folder.mkdir()
         yield folder
     except OSError as error:
-        raise VecaError(f"cannot write {shortened(target)}: {error.strerror or error}") from None
+        place = f" ({error.filename})" if error.filename else ""  # coremltools has temporary files elsewhere
+        raise VecaError(f"cannot write {shortened(target)}: {error.strerror or error}{place}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +36,7 @@ FIRST_PLAN = Sizes(cores=8, patches=16, remembered=16)
 # A method's outputs are reserved for the most patches it takes. Beside --max-patches there are methods for these
 # numbers and for the image's own: the same graph, stored once, with less reserved.
 SIZE_BUCKETS = (64, 256)
+LITTLE_ROOM = 1 << 26  # bytes: with less the schema compiler may have failed for want of it
 
 Progress = Callable[[str, float], None]
 
@@ -115,11 +118,8 @@ def _built(
     report("folding weights", 1.0)
     try:
         program, coverage = build_program(checkpoint, folded, plan, report)
-    except OSError as error:  # the schema compiler works in the temporary folder
-        raise VecaError(f"cannot write temporary files: {error.strerror or error}: set TMPDIR") from None
-    except CalledProcessError:
-        where = tempfile.gettempdir()
-        raise VecaError(f"the schema compiler failed in {where}: make room there, or set TMPDIR") from None
+    except (OSError, CalledProcessError) as error:
+        raise _failure(error) from None
     manifest = Manifest(
         **model_facts(checkpoint, plan.image_size),
         target=TARGET,
@@ -142,6 +142,19 @@ def _built(
     head, dense = classifier_of(checkpoint), checkpoint.dense
     file = ModelFile(output, manifest, folded.core_tokens, folded.coordinates, head, dense)
     return file, program, coverage
+
+
+def _failure(error: OSError | CalledProcessError) -> VecaError:
+    """What stopped the program from being built; the schema compiler, another program, works in temporary files."""
+    if isinstance(error, CalledProcessError):
+        reason = f"the schema compiler ended with status {error.returncode}"
+        full = shutil.disk_usage(tempfile.gettempdir()).free < LITTLE_ROOM  # it does not say why
+    else:
+        reason = error.strerror or str(error)
+        reason += f" ({error.filename})" if error.filename else ""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = f": make room in {tempfile.gettempdir()}, or set TMPDIR to another folder" if full else ""
+    return VecaError(f"cannot build the program: {reason}{advice}")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.kotlin
 ANDROID = ROOT / "apps" / "android"
 STUBS = Path(__file__).parent / "android_stubs"
 SERVER = Path(__file__).parent / "program_server.py"
-NEWEST_STUBBED = 30  # the API level that the stand-in for PowerManager has
+NEWEST_STUBBED = 36  # the API level that the stand-ins for android.os have
 # Facts that each suite must have checked at least: a suite that reads an empty folder must not pass.
 PURE = {
     "governor": 13000,
@@ -43,7 +43,7 @@ PURE = {
     "stream": 8000,
     "results": 50,
     "dense": 700,
-    "sensors": 10,
+    "sensors": 70,
     "session": 20,
 }
 REAL = {"files": 30, "photos": 9, "clip": 2}
@@ -192,7 +192,7 @@ def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
     if found is None:
         pytest.skip("no android.jar: set ANDROID_HOME, or install a package with one (libandroid-23-java)")
     jar, level = found
-    stubs = [STUBS / "java", STUBS / "kotlin", *([STUBS / "api30"] if level < NEWEST_STUBBED else [])]
+    stubs = [STUBS / "java", STUBS / "kotlin", *([STUBS / "api36"] if level < NEWEST_STUBBED else [])]
     sources = kotlin_files("vecaedge", "sample")
     assert len(sources) >= 8
     (example,) = re.findall(r"^```kotlin\n(.*?)^```", (ANDROID / "README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -203,6 +203,17 @@ def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
 def test_the_pure_part_knows_no_android() -> None:
     for path in kotlin_files("core/src/main"):
         assert not re.search(r"^import (android|androidx|org\.pytorch)\.", path.read_text(), re.MULTILINE), path
+
+
+def test_a_program_is_mapped_into_memory() -> None:
+    """ExecuTorch reads the whole file where nobody asks for anything else."""
+    text = "\n".join(path.read_text() for path in kotlin_files("vecaedge", "sample"))
+    assert re.findall(r"\bModule\.load\(.*\)", text) == ["Module.load(file.path, Module.LOAD_MODE_MMAP, threads)"]
+
+
+def test_no_source_is_long() -> None:
+    for path in kotlin_files("core", "vecaedge", "sample"):
+        assert len(path.read_text().splitlines()) < 400, path
 
 
 def test_every_public_error_is_documented() -> None:

@@ -198,6 +198,12 @@ def test_words_are_pythons() -> None:
     )
 
 
+def test_a_program_is_mapped_into_memory() -> None:
+    """ExecuTorch reads the whole file where nobody asks for anything else."""
+    text = "\n".join(path.read_text("utf-8") for path in sources(PLATFORM))
+    assert re.findall(r"\bModule\(filePath: .*\)", text) == ["Module(filePath: file.url.path, loadMode: .mmap)"]
+
+
 def test_nothing_crashes_on_purpose() -> None:
     """A phone must not end because a file or a camera is odd: no forced unwrap, no `try!`, no fatalError."""
     for path in sources(CORE, PLATFORM):

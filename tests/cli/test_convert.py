@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -60,9 +61,10 @@ def test_the_terminal_stays_clean(both: tuple[Path, subprocess.CompletedProcess[
     told = both[1].stderr
     lines = told.splitlines()
     assert " takes about " in lines[0]
-    assert [line.split()[0] for line in lines][-7:] == [
-        *("verifying", "evaluating", "compressing", "writing", "verifying", "next:", "next:")
-    ]
+    # On a busy machine a stage says every 10 s that it goes on.
+    stages = [stage for stage, _ in itertools.groupby(line.split()[0] for line in lines[:-2])]
+    assert stages[-5:] == ["verifying", "evaluating", "compressing", "writing", "verifying"]
+    assert all(line.startswith("next: ") for line in lines[-2:])
     assert lines[-2].endswith("in an app: apps/android, apps/ios, apps/python-mobile, apps/desktop)")
     assert lines[-1].endswith("in an app: apps/ios")
     assert "\r" not in told  # no moving figures when nobody watches

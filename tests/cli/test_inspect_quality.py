@@ -59,15 +59,35 @@ def test_a_name_is_no_formula(tmp_path: Path) -> None:
 
 def test_files_of_earlier_versions_read_well() -> None:
     lines = list(quality_lines(QualityTable.from_rows([ROW])))
-    assert lines[1].split() == ["128", "8", "-", "0.849", "0.9000", "-", "0.8000", "-", "-"]
+    assert lines[1].split() == ["128", "8", "-", "0.849", "0.9000", "0.8000"]
+    assert lines[-1] == "Fidelity: the geometric mean of embedding cosine and feature cosine."
+    lines = list(quality_lines(QualityTable.from_rows([ROW | {"top1_agreement": 0.7, "top1_error": 0.02}])))
+    assert lines[0].endswith("same top-1")
+    assert lines[1].endswith("70.0 ± 2.0 %")
+    assert lines[-1].endswith("feature cosine and top1 agreement.")
 
 
-def test_labels_add_a_column_and_smoothed_values_are_marked() -> None:
-    row = ROW | {"accuracy": 0.6, "accuracy_error": 0.043, "raw": {"feature_cosine": 0.79}}
-    lines = list(quality_lines(QualityTable.from_rows([row])))
-    assert lines[0].endswith("accuracy")
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("label_overlap", "label overlap"),
+        ("dense_agreement", "dense agreement"),
+        ("accuracy", "accuracy"),
+        ("miou", "mIoU"),
+    ],
+)
+def test_what_there_is_adds_a_column_and_smoothed_values_are_marked(name: str, heading: str) -> None:
+    row = ROW | {name: 0.6, f"{name}_error": 0.043, "raw": {"feature_cosine": 0.79}}
+    facts = {"sample": {"masked": 3, f"reference_{name}": 0.61}}
+    table = QualityTable.from_dict({"rows": [row, ROW], **facts})
+    lines = list(quality_lines(table))
+    assert lines[0].split("features")[1].strip() == heading
     assert lines[1].endswith("60.0 ± 4.3 %")
     assert "~0.8000" in lines[1]
+    assert lines[2].split()[-2:] == ["0.8000", "-"]
+    assert "and 3 with masks of the model" in "\n".join(lines)
+    told = f"{heading} of the checkpoint in fp32, all cores, largest size: 61.0 %"
+    assert any(line.lower() == told.lower() for line in lines) == (name in ("accuracy", "miou"))
 
 
 @pytest.mark.parametrize(

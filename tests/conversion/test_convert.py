@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
 from tests.converters.checkpoints import random_checkpoint
+from tests.dense_sets import write_masks
 from tests.known import known
 from veca_edge.conversion.convert import Conversion, ConvertRequest, convert
 from veca_edge.converters import verification
@@ -45,7 +46,7 @@ def cosine(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What every verification finds, instead of running one; KeyboardInterrupt if it is empty."""
     found: list[float] = []
 
-    def verify_in_child(path: Path, *rest: Any) -> Verification:
+    def verify_in_child(path: Path, *rest: Any, **named: Any) -> Verification:
         if not found:
             raise KeyboardInterrupt
         row = Row("cores_8", 8, found[0], found[0], 0.5, None, 0.4)
@@ -90,6 +91,40 @@ def test_what_is_outside_the_tolerance_is_not_written(
     options = {"evaluate": False} if target == "executorch" else {}
     assert made(force=True, **options)[0].outputs[0].manifest.verification["passed"] is False
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_photos_that_are_given_are_verified_on(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path | None] = []
+
+    def verify_in_child(*_: object, data: Path | None = None) -> Verification:
+        seen.append(data)
+        return Verification("int8", 1, ())
+
+    monkeypatch.setattr(verification, "verify_in_child", verify_in_child)
+    people = write_masks(tmp_path, train=2, val=1)
+    for data in (None, people):
+        convert(ConvertRequest(checkpoint, output=tmp_path / "m.pte", data=data, cores=(8,), evaluate=False))
+    assert seen == [None, people]
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "seconds"),
+    [
+        ("executorch", {"evaluate": False}, 10),
+        ("coreml", {}, 20),
+        ("all", {"evaluate": False}, 31),  # a package is not evaluated in any case
+    ],
+)
+def test_the_time_that_is_announced_is_that_of_what_is_done(
+    checkpoint: Path, target: Any, options: dict[str, Any], seconds: int, tmp_path: Path, cosine: list[float]
+) -> None:
+    cosine.append(1.0)
+    said: list[str] = []
+    request = ConvertRequest(checkpoint, target, tmp_path / OUTPUTS.get(target, "m"), cores=(8,), **options)
+    convert(request, say=said.append)
+    assert f"takes about {seconds} s" in said[0]  # 20.3 s for a tiny model that is evaluated
 
 
 @pytest.mark.parametrize("target", OUTPUTS)

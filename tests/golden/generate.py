@@ -11,6 +11,7 @@ from typing import Any
 from tests.golden import change_traces, stream_traces
 from tests.golden.dense_vectors import dense_vectors
 from tests.golden.preprocessing_vectors import frame_vectors, patch_vectors, preprocessing_vectors
+from tests.golden.quality_vectors import quality_vectors
 from tests.golden.result_vectors import result_vectors
 
 FOLDER = Path(__file__).parent
@@ -53,6 +54,7 @@ def files() -> Iterator[tuple[str, str]]:
     yield "patches.json", table(patch_vectors())
     yield "results.json", table(result_vectors())
     yield "dense.json", table(dense_vectors())
+    yield "quality.json", table(quality_vectors())
     for name, watched in change_traces.TRACES.items():
         yield f"change/{name}.jsonl", lines(change_traces.change_trace(watched))
     for name, streamed in stream_traces.TRACES.items():

@@ -14,6 +14,7 @@ from tests.golden.preprocessing_vectors import TOLERANCE
 from tests.golden.result_vectors import result_of
 from tests.known import known
 from veca_edge.errors import VecaError
+from veca_edge.governor.quality import QualityTable
 from veca_edge.image import scaling
 from veca_edge.image.patches import cell_centres, cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import Preprocessing, halved
@@ -26,7 +27,7 @@ from veca_edge.runtime.streaming.stream import _compared
 LARGEST = 300_000  # bytes, all together
 CHANGE = [f"change/{name}.jsonl" for name in change_traces.TRACES]
 STREAM = [f"stream/{name}.jsonl" for name in stream_traces.TRACES]
-TABLES = ["frames.json", "preprocessing.json", "patches.json", "results.json", "dense.json"]
+TABLES = ["frames.json", "preprocessing.json", "patches.json", "results.json", "dense.json", "quality.json"]
 
 
 def read(name: str) -> Any:
@@ -293,6 +294,16 @@ def test_dense_vectors_show_every_rule() -> None:
 def test_a_dense_task_that_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(VecaError):
         DenseTask.from_dict(case["name"], case["table"])
+
+
+def test_the_fidelity_of_rows_of_a_quality_table() -> None:
+    vectors = read("quality.json")
+    for case in vectors["rows"]:
+        (row,) = QualityTable.from_rows([case["row"]]).rows
+        assert row.fidelity == pytest.approx(case["fidelity"], rel=1e-6), case
+    for case in vectors["refused"]:
+        with pytest.raises(VecaError):
+            QualityTable.from_rows([case["row"]])
 
 
 def task_of(told: dict[str, Any]) -> DenseTask:

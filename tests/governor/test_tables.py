@@ -36,11 +36,11 @@ def test_a_table_as_a_manifest_holds_it() -> None:
 
 
 def test_spreads_and_raw_values_travel_and_old_tables_have_none() -> None:
-    more = {"top1_agreement": 0.7, "embedding_p5": 0.85, "top1_error": 0.1, "raw": {"feature_cosine": 0.79}}
+    more = {"label_overlap": 0.7, "embedding_p5": 0.85, "miou": 0.1, "raw": {"feature_cosine": 0.79}}
     table = QualityTable.from_rows([{**QUALITY, **more}])
     assert table.to_dict()["rows"] == [{**QUALITY, **more}]
     assert QualityTable.from_dict(json.loads(json.dumps(table.to_dict()))) == table
-    assert table.rows[0].fidelity == QualityTable.from_rows([{**QUALITY, "top1_agreement": 0.7}]).rows[0].fidelity
+    assert table.rows[0].fidelity == QualityTable.from_rows([{**QUALITY, "label_overlap": 0.7}]).rows[0].fidelity
     old = QualityTable.from_rows([QUALITY]).rows[0]
     assert (old.embedding_p5, old.accuracy, dict(old.raw)) == (None, None, {})
 
@@ -55,6 +55,9 @@ def test_spreads_and_raw_values_travel_and_old_tables_have_none() -> None:
         ({"feature_cosine": 1.5}, "feature_cosine 1.5"),
         ({"top1_agreement": True}, "top1_agreement True"),
         ({"patch_budget": 0}, "patch_budget 0"),
+        ({"label_overlap": -0.1}, "label_overlap -0.1"),
+        ({"dense_agreement": 1.1}, "dense_agreement 1.1"),
+        ({"miou_error": []}, r"miou_error \[\]"),
         ({"embedding_p5": "low"}, "embedding_p5 'low'"),
         ({"accuracy": 1.5}, "accuracy 1.5"),
         ({"raw": {"feature_cosine": 7}}, "feature_cosine 7"),
@@ -90,7 +93,7 @@ def test_points_of_one_way_differ_in_rate() -> None:
     tables = QualityTable.from_rows([QUALITY]), LatencyTable.from_rows([LATENCY])
     points = operating_points(*tables, 30)
     assert [point.rate for point in points] == [30, 15, 10, 5]
-    assert points[0].quality == pytest.approx(fidelity(0.9, 0.8, None))
+    assert points[0].quality == pytest.approx(fidelity([0.9, 0.8]))
     assert points[1].quality == pytest.approx(points[0].quality * smoothness(0.5))
     assert [point.power for point in points] == pytest.approx([0.33, 0.165, 0.11, 0.055])
     assert str(points[1]) == "C 8, 128 px, all patches, 15 fps"

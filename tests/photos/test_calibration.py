@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.calibration.benchmark.small_models import small_checkpoint
+from tests.dense_sets import write_masks
 from tests.photos.labelled_photos import cut, write_folders
 from veca_edge.errors import VecaError
 from veca_edge.photos.calibration import read_calibration
@@ -35,6 +36,13 @@ def test_train_is_learned_from_and_val_evaluated_on(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.learn.pixels, found.learn.pixels)
     others = replace(small_checkpoint(), labels=("a", "c"))  # which do not include all of the folder's
     assert read_calibration(others, tmp_path, 9).evaluate.targets is None
+
+
+def test_masks_are_no_photos(tmp_path: Path) -> None:
+    found = read_calibration(small_checkpoint(), write_masks(tmp_path, train=3, val=2), 9)
+    assert (len(found.learn), len(found.evaluate)) == (3, 2)
+    assert found.evaluate.targets is None
+    assert all(image.mean() > 50 for image in (*found.learn.pixels, *found.evaluate.pixels))  # masks are dark
 
 
 def test_a_damaged_photo_is_named_and_skipped(tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from tests.dense_sets import LABELS, scene, write_masks, write_values
+from tests.known import known
 from tests.photos.labelled_photos import cut, packaged, write_folders
 from veca_edge.errors import VecaError
 from veca_edge.photos.evaluation import read_photos
@@ -47,6 +50,34 @@ def test_large_photos_are_reduced(tmp_path: Path) -> None:
     (image,) = read_photos(tmp_path, 1).images
     assert image.shape == (600, 800, 3)
     assert abs(image.mean(axis=(0, 1)) - small.mean(axis=(0, 1))).max() < 2
+
+
+def test_masks_are_read_with_their_photos(tmp_path: Path) -> None:
+    write_masks(tmp_path, train=2, val=4)
+    cut(tmp_path / "val" / "images" / "101.png")
+    photos = read_photos(tmp_path, 128)
+    assert (photos.found, photos.skipped, known(photos.classes).labels) == (4, 1, LABELS)
+    given = {mask.tobytes(): image for image, mask in map(scene, (100, 102, 103))}
+    for image, mask in zip(photos.images, photos.masks, strict=True):
+        assert np.array_equal(given.pop(mask.tobytes()), image)
+    assert not given
+    assert photos.targets(LABELS).tolist() == [-1] * 3
+
+
+def test_a_large_mask_is_reduced_as_its_photo(tmp_path: Path) -> None:
+    write_masks(tmp_path, train=1, val=1)
+    (image, mask), val = scene(7, (60, 80)), tmp_path / "val"
+    big, large = (np.ascontiguousarray(part.repeat(30, 0).repeat(30, 1)[:1790]) for part in (image, mask))
+    save_png(val / "images" / "100.png", big)
+    cv2.imwrite(str(val / "masks" / "100.png"), large)
+    photos = read_photos(tmp_path, 1)
+    assert photos.images[0].shape == (596, 800, 3)
+    assert np.array_equal(photos.masks[0], mask.repeat(10, 0).repeat(10, 1)[:596])
+
+
+def test_values_are_photos_alone(tmp_path: Path) -> None:
+    photos = read_photos(write_values(tmp_path, train=1, val=2), 9)
+    assert (len(photos.images), photos.masks, photos.classes) == (2, (), None)
 
 
 def test_what_cannot_be_evaluated_on_is_refused(tmp_path: Path) -> None:

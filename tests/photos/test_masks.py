@@ -13,7 +13,6 @@ from PIL import Image as pillow  # noqa: N813
 from tests.dense_sets import LABELS, scene, write_masks, write_values
 from veca_edge.errors import VecaError
 from veca_edge.photos.masks import (
-    VOC_LABELS,
     Classes,
     MaskedPhotos,
     Scale,
@@ -22,6 +21,7 @@ from veca_edge.photos.masks import (
     read_masked_folder,
     read_masked_split,
 )
+from veca_edge.photos.voc import VOC_LABELS
 
 
 def masks_of(photos: MaskedPhotos) -> list[np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:

@@ -12,11 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.dense_sets import write_masks
 from tests.training.training_sets import ALONE, LABELS, store, tiny_recipe
 from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import read_checkpoint
+from veca_edge.photos.masks import read_masked_folder
 from veca_edge.training.answers import LiveAnswers
+from veca_edge.training.dense import DenseData, new_task
 from veca_edge.training.learner import Average, Classifier, make_optimizer
+from veca_edge.training.masks import load_masked
 from veca_edge.training.settings import OptimizerSettings
 from veca_edge.training.state import RunFiles, read_log, read_state
 from veca_edge.training.trainer import Progress, Task, Trainer, TrainingError
@@ -165,6 +169,24 @@ def test_other_photos_and_other_sizes_are_refused(whole: Whole) -> None:
     with pytest.raises(VecaError, match=r"does not fit: .*start over with --resume never"):
         trainer(whole[0], *SAME, "model.num_layers=3").restore(changed=True)
     trainer(whole[0], *SAME, "log_every=5", "save_minutes=1").restore()
+
+
+def test_other_masks_are_refused(tmp_path: Path) -> None:
+    folder = write_masks(tmp_path, train=3, val=1)
+
+    def learning_masks() -> Trainer:
+        photos = read_masked_folder(folder, "segmentation")
+        train, val = (load_masked(pairs, photos.meaning, 32) for pairs in (photos.train, photos.val))
+        masks = DenseData(new_task("things", 1, photos.meaning, train), train, val)
+        return trainer(tmp_path, "epochs=20", "masks.size=64", "masks.batch_size=2", teacher=None, masks=masks)
+
+    learning_masks().run(stopping_after(1))
+    assert learning_masks().restore()
+    mask = folder / "train" / "masks" / "001.png"
+    mask.write_bytes((folder / "train" / "masks" / "002.png").read_bytes())  # mended meanwhile
+    with pytest.raises(VecaError, match=r"other settings \(the masks\)"):
+        learning_masks().restore()
+    assert learning_masks().restore(changed=True)
 
 
 class Evil:

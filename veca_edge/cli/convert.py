@@ -87,7 +87,8 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     was="--calibration",
     type=InputPath(),
     metavar="DIR",
-    help="Round the weights for the photos in this folder, and evaluate the .pte on them.",
+    help="Round the weights for photos in this folder, and verify and evaluate the result on others of them: its "
+    "accuracy too if they lie in folders named after labels, its mean IoU if they have masks.",
 )
 @click.option(
     "--recipe",

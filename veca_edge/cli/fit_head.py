@@ -35,8 +35,11 @@ Examples:
 photos/ holds train/LABEL/ and val/LABEL/, or just LABEL/: then one photo in {HOLD_OUT} is held out for
 evaluation. people/ holds labels.txt (a class a line), and below train/ and val/ images/ and masks/ of the same
 names (grey or palette PNG of class numbers, 255 ignored). For values such as depths it holds scale.txt ("0.001 m")
-and values/ (16-bit PNG or .npy) in place of masks/. Features are kept in the cache folder: after an interruption
-the command continues where it was, and a second run takes seconds.
+and values/ (16-bit PNG or .npy) in place of masks/. Folders of PASCAL VOC and COCO are read as they are.
+
+\b
+Features are kept in the cache folder: after an interruption the command continues where it was, and a second run
+takes seconds.
 """
 
 

@@ -14,10 +14,19 @@ from veca_edge.modelfile.pte import is_model_file, read_model_file
 from veca_edge.tables import Table, number
 
 SMOOTHED = "~"  # before a value that is not as it was measured
-COLUMNS = (
-    *("size", "cores", "patch budget", "fidelity", "embedding", "5th pct.", "features", "5th pct.", "same top-1"),
-    "accuracy",
-)
+# Headings of the columns, by what they show of a row; a column without a value is left out.
+COLUMNS = {
+    "embedding_cosine": "embedding",
+    "embedding_p5": "5th pct.",
+    "feature_cosine": "features",
+    "feature_p5": "5th pct.",
+    "label_overlap": "label overlap",
+    "top1_agreement": "same top-1",
+    "dense_agreement": "dense agreement",
+    "accuracy": "accuracy",
+    "miou": "mIoU",
+}
+RIGHT = {"accuracy": "Accuracy", "miou": "mIoU"}  # what photos with right answers are for
 
 
 def read_quality(path: Path) -> tuple[Manifest, QualityTable]:
@@ -45,43 +54,45 @@ def read_quality(path: Path) -> tuple[Manifest, QualityTable]:
 
 def quality_lines(table: QualityTable) -> Iterator[str]:
     """The table for a terminal, the best configuration first, and what it was measured on."""
-    columns = COLUMNS if any(row.accuracy is not None for row in table.rows) else COLUMNS[:-1]
-    yield from Table(columns, tuple(tuple(_cells(row))[: len(columns)] for row in table.rows)).lines()
+    names = [name for name in COLUMNS if any(getattr(row, name) is not None for row in table.rows)]
+    rows = tuple((*_place(row), *(_cell(row, name) for name in names)) for row in table.rows)
+    columns = ("size", "cores", "patch budget", "fidelity", *(COLUMNS[name] for name in names))
+    yield from Table(columns, rows).lines()
     yield ""
-    yield from _notes(table.facts)
+    yield from _notes(table)
 
 
-def _cells(row: QualityRow) -> Iterator[str]:
-    def marked(name: str, text: str) -> str:
-        return (SMOOTHED if name in row.raw else "") + text
-
-    yield from (str(row.image_size), str(row.cores), number(row.patch_budget, "d"), f"{row.fidelity:.3f}")
-    yield from (marked("embedding_cosine", number(row.embedding_cosine)), number(row.embedding_p5))
-    yield from (marked("feature_cosine", number(row.feature_cosine)), number(row.feature_p5))
-    yield marked("top1_agreement", _share(row.top1_agreement, row.top1_error))
-    yield _share(row.accuracy, row.accuracy_error)
+def _place(row: QualityRow) -> tuple[str, ...]:
+    return str(row.image_size), str(row.cores), number(row.patch_budget, "d"), f"{row.fidelity:.3f}"
 
 
-def _share(value: float | None, error: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{100 * value:.1f}" + ("" if error is None else f" ± {100 * error:.1f}") + " %"
+def _cell(row: QualityRow, name: str) -> str:
+    """A value, as a share with its standard error if it is one."""
+    value = getattr(row, name)
+    text = number(value)
+    if value is not None and not name.endswith(("_cosine", "_p5")):
+        error = getattr(row, "top1_error" if name == "top1_agreement" else f"{name}_error")
+        text = f"{100 * value:.1f}" + ("" if error is None else f" ± {100 * error:.1f}") + " %"
+    return (SMOOTHED if name in row.raw else "") + text
 
 
-def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
+def _notes(table: QualityTable) -> Iterator[str]:
     """What it was measured on. Files of earlier versions say less."""
+    facts = table.facts
     if facts.get("about"):
         yield f"Measured on {facts['about']}."
-    yield "Fidelity: the geometric mean of embedding cosine, feature cosine and share of same top-1."
+    *most, last = (name.replace("_", " ") for name in table.rows[0].measures)
+    yield f"Fidelity: the geometric mean of {', '.join(most)} and {last}."
     sample, smoothed, made_with = (_mapping(facts, name) for name in ("sample", "smoothed", "made_with"))
     if sample:
         yield (
-            f"Photos: {sample.get('photos')} of {sample.get('found')}, {sample.get('labelled')} with labels of the "
-            f"model, {sample.get('skipped')} unreadable, seed {sample.get('seed')}, "
-            f"sha256 {str(sample.get('digest'))[:16]}"
+            f"Photos: {sample.get('photos')} of {sample.get('found')}, {sample.get('labelled')} with labels and "
+            f"{sample.get('masked', 0)} with masks of the model, {sample.get('skipped')} unreadable, "
+            f"seed {sample.get('seed')}, sha256 {str(sample.get('digest'))[:16]}"
         )
-    if isinstance(best := sample.get("reference_accuracy"), (int, float)):
-        yield f"Accuracy of the checkpoint in fp32, all cores, largest size: {100 * best:.1f} %"
+    for name, words in RIGHT.items():
+        if isinstance(best := sample.get(f"reference_{name}"), (int, float)):
+            yield f"{words} of the checkpoint in fp32, all cores, largest size: {100 * best:.1f} %"
     if smoothed:
         yield (
             f"{SMOOTHED} {smoothed.get('changed')} of {smoothed.get('values')} values were smoothed so that more "

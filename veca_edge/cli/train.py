@@ -86,7 +86,7 @@ EARLY = 0.05  # of the steps
     default=TrainRequest.resume,
     show_default=True,
     help="Continue the run that wrote --output if there is one (auto), start over (never), or continue although "
-    "settings or photos have changed (changed).",
+    "settings, photos or masks have changed (changed).",
 )
 @click.option(
     "--minutes",

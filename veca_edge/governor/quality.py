@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -13,14 +13,21 @@ from veca_edge.errors import VecaError, shown
 from veca_edge.numbers import finite
 
 MOST_ROWS = 1000  # more is damage or malice: every row is a run configuration that a device is measured in
-# The least and the most that each number of a row may be: what the governor reads, and what may be absent.
-MEASURES = {"embedding_cosine": (-1, 1), "feature_cosine": (-1, 1), "top1_agreement": (0, 1)}
-SPREADS = {
-    "embedding_p5": (-1, 1),
-    "feature_p5": (-1, 1),
-    "top1_error": (0, 1),
-    "accuracy": (0, 1),
-    "accuracy_error": (0, 1),
+# The least that each number of a row may be; the most is 1. The governor reads the measures, of which a table has
+# always the cosines; figures are for people.
+COSINES = {"embedding_cosine": -1, "feature_cosine": -1}
+MEASURES = {**COSINES, "label_overlap": 0, "dense_agreement": 0}
+FIGURES = {
+    "embedding_p5": -1,
+    "feature_p5": -1,
+    "label_overlap_error": 0,
+    "dense_agreement_error": 0,
+    "accuracy": 0,
+    "accuracy_error": 0,
+    "miou": 0,
+    "miou_error": 0,
+    "top1_agreement": 0,
+    "top1_error": 0,
 }
 
 
@@ -42,18 +49,23 @@ class RunConfiguration(NamedTuple):
 class QualityRow:
     """How close one run configuration stays to the best one (all cores, largest image, every patch).
 
-    The governor reads the first three measures; the others are for people.
+    The governor reads the first four; the others are for people. An error is a standard error over images, 0..1.
 
     Attributes:
         cores, image_size, patch_budget: the configuration.
         embedding_cosine: mean cosine of the image embeddings, -1..1.
         feature_cosine: mean cosine of the patch features, pooled over the image where the sizes differ, -1..1.
-        top1_agreement: share of images with the same first label, 0..1, or None for a model without a head.
+        label_overlap: what the classes' probabilities have in common, 1 - total variation, mean over images, 0..1;
+            None for a model without a classifier.
+        dense_agreement: how far dense heads draw the same, 0..1, mean over heads: mean IoU of a segmentation's
+            classes, 1 - relative error of a regression's values; None without heads.
         embedding_p5, feature_p5: the cosine that one image in twenty falls below (5th percentile), -1..1.
-        top1_error: standard error of the share, 0..1.
-        accuracy, accuracy_error: share of the labelled photos whose first label is right and its standard error,
-            0..1; None without labels.
-        raw: what was measured, by name, where one of the first three was smoothed.
+        label_overlap_error, dense_agreement_error: their errors.
+        accuracy, accuracy_error: share of the labelled photos whose first label is right, 0..1; None without any.
+        miou, miou_error: mean IoU with the masks of photos that have some, 0..1; None without any.
+        top1_agreement, top1_error: share of images with the same first label, 0..1, in tables of versions before
+            the label overlap, where the governor reads it in its place.
+        raw: what was measured, by name, where a measure was smoothed.
     """
 
     cores: int
@@ -61,12 +73,18 @@ class QualityRow:
     patch_budget: int | None
     embedding_cosine: float
     feature_cosine: float
-    top1_agreement: float | None = None
+    label_overlap: float | None = None
+    dense_agreement: float | None = None
     embedding_p5: float | None = None
     feature_p5: float | None = None
-    top1_error: float | None = None
+    label_overlap_error: float | None = None
+    dense_agreement_error: float | None = None
     accuracy: float | None = None
     accuracy_error: float | None = None
+    miou: float | None = None
+    miou_error: float | None = None
+    top1_agreement: float | None = None
+    top1_error: float | None = None
     raw: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -74,19 +92,24 @@ class QualityRow:
         return RunConfiguration(self.cores, self.image_size, self.patch_budget)
 
     @property
+    def measures(self) -> dict[str, float]:
+        """What the governor reads, by name: the measures that exist."""
+        labels = "top1_agreement" if self.label_overlap is None else "label_overlap"
+        names = (*COSINES, labels, "dense_agreement")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @property
     def fidelity(self) -> float:
         """The measures as one number, 0..1: `fidelity`."""
-        return fidelity(self.embedding_cosine, self.feature_cosine, self.top1_agreement)
+        return fidelity(self.measures.values())
 
 
-def fidelity(embedding_cosine: float, feature_cosine: float, top1_agreement: float | None) -> float:
-    """The geometric mean of the measures that exist, 0..1.
+def fidelity(measures: Collection[float]) -> float:
+    """The geometric mean of measures, each cut to 0..1; at least one.
 
-    Geometric, because an app uses one of the outputs: two good ones must not hide that the third is useless.
+    Geometric, because an app uses one of the outputs: good ones must not hide that another is useless.
     """
-    measures = [embedding_cosine, feature_cosine] + ([] if top1_agreement is None else [top1_agreement])
-    clipped = [min(1.0, max(0.0, measure)) for measure in measures]
-    return float(math.prod(clipped) ** (1 / len(clipped)))
+    return float(math.prod(min(1.0, max(0.0, measure)) for measure in measures) ** (1 / len(measures)))
 
 
 @dataclass(frozen=True)
@@ -284,23 +307,19 @@ def _mappings(rows: Iterable[Any], kind: str) -> list[Mapping[str, Any]]:
 
 
 def _plain(row: QualityRow) -> dict[str, Any]:
-    optional = (*SPREADS, "raw")
-    return {name: value for name, value in asdict(row).items() if name not in optional or value not in (None, {})}
+    """What there is; a patch budget of None says something."""
+    values = asdict(row).items()
+    return {name: value for name, value in values if name == "patch_budget" or value not in (None, {})}
 
 
 def _quality_row(row: Mapping[str, Any]) -> QualityRow:
-    raw = row.get("raw", {})
+    raw, least = row.get("raw", {}), MEASURES | FIGURES
     if not isinstance(raw, Mapping):
         raise VecaError("raw in the quality table is damaged: it must be names with numbers")
-    spans = {"top1_agreement": MEASURES["top1_agreement"], **SPREADS}
-    optional: dict[str, Any] = {n: _number(row, n, *span) for n, span in spans.items() if row.get(n) is not None}
-    return QualityRow(
-        *_configuration(row),
-        _number(row, "embedding_cosine", -1, 1),
-        _number(row, "feature_cosine", -1, 1),
-        **optional,
-        raw={name: _number(raw, name, *span) for name, span in MEASURES.items() if name in raw},
-    )
+    names = [name for name in least if name in COSINES or row.get(name) is not None]
+    numbers: dict[str, Any] = {name: _number(row, name, least[name], 1) for name in names}
+    measured = {name: _number(raw, name, low, 1) for name, low in least.items() if name in raw}
+    return QualityRow(*_configuration(row), **numbers, raw=measured)
 
 
 def _latency_row(row: Mapping[str, Any]) -> LatencyRow:

@@ -19,6 +19,7 @@ from veca_edge.image.skipping import Say
 from veca_edge.model.flops import model_gflops
 from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos, read_any_folder
+from veca_edge.photos.masks import read_if_masked
 from veca_edge.photos.samples import packaged_folder
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def read_calibration(
     """Read calibration images.
 
     A folder of images, or of folders of images named after labels, or with `train` and `val` folders of those: then
-    train is learned from, and val evaluated on. Otherwise half of the images are for each. A seeded draw picks.
+    train is learned from, and val evaluated on. Otherwise half of the images are for each. A seeded draw picks. Of
+    a folder with targets (`photos.masks`) the photos are read.
 
     Args:
         checkpoint: says how images are fitted, and which labels the model knows.
@@ -99,9 +101,11 @@ def read_calibration(
         preprocessing = replace(preprocessing, fit="crop")
     most_of_each = (LEARN, _evaluation_photos(checkpoint)) if count is None else (count, count)
     with packaged_folder() if folder is None else nullcontext(folder) as place:
+        masked = read_if_masked(place, say, SEED)
+        parts = read_any_folder(place, say, SEED) if masked is None else masked.photos(SEED)
         learn, evaluate = (
             _read(photos, checkpoint, preprocessing, most, say)
-            for photos, most in zip(read_any_folder(place, say, SEED), most_of_each, strict=True)
+            for photos, most in zip(parts, most_of_each, strict=True)
         )
     return Calibration(learn, evaluate, "packaged samples" if folder is None else shortened(folder))
 

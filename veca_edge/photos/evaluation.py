@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from veca_edge.image.stills import images_in
 from veca_edge.photos.calibration import SEED
 from veca_edge.photos.decoding import readable
 from veca_edge.photos.folders import Photos, read_any_folder
+from veca_edge.photos.masks import Classes, Mask, MaskedPhotos, Pair, decoded, read_if_masked
 from veca_edge.photos.samples import packaged_folder
 
 SIDE = 768  # pixels; larger photos are averaged by whole factors, so that all of them fit into memory
@@ -31,6 +33,8 @@ class EvaluationPhotos:
         found: photos that could be evaluated on; a seeded sample of them was taken.
         skipped: of the sample, those that could not be read.
         digest: SHA-256 over names and contents of the n files, hexadecimal.
+        masks: n pictures of class numbers, uint8 (H, W) as large as their photos; () for photos without masks.
+        classes: what the masks show, None without masks.
         seed: of the sample.
     """
 
@@ -39,6 +43,8 @@ class EvaluationPhotos:
     found: int
     skipped: int
     digest: str
+    masks: tuple[Mask, ...] = ()
+    classes: Classes | None = None
     seed: int = SEED
 
     def targets(self, labels: tuple[str, ...]) -> NDArray[np.int64]:
@@ -51,8 +57,9 @@ def read_photos(folder: Path | None, most: int) -> EvaluationPhotos:
     """Read photos to evaluate on.
 
     Args:
-        folder: as `read_any_folder` takes it; the photos that calibration learns from are left out, because a file
-            must not be evaluated on them. None for the packaged ones.
+        folder: as `read_any_folder` takes it, or with targets (`photos.masks`), of which masks are read too; the
+            photos that calibration learns from are left out, because a file must not be evaluated on them. None for
+            the packaged ones.
         most: photos that are taken at most.
 
     Raises:
@@ -62,28 +69,66 @@ def read_photos(folder: Path | None, most: int) -> EvaluationPhotos:
     if folder is None:
         with packaged_folder() as packaged:
             return _read(Photos.unlabelled(images_in(packaged)), most)
-    return _read(read_any_folder(folder, lambda line: None, SEED)[1], most)
+    masked = read_if_masked(folder, _unsaid, SEED)
+    if masked is None:
+        return _read(read_any_folder(folder, _unsaid, SEED)[1], most)
+    return _read(masked.photos(SEED)[1], most, masked)
 
 
-def _read(photos: Photos, most: int) -> EvaluationPhotos:
+def _read(photos: Photos, most: int, masked: MaskedPhotos | None = None) -> EvaluationPhotos:
     """The first so many of the photos, less those that cannot be read."""
-    taken, digest, images, kept = photos.select(range(min(most, len(photos)))), hashlib.sha256(), [], []
-    for index, image in readable(taken.paths, _reduced, lambda line: None):
+    taken, digest, images, masks, kept = photos.select(range(min(most, len(photos)))), hashlib.sha256(), [], [], []
+    for index, (image, mask) in _decoded(taken, masked):
         path = taken.paths[index]
         images.append(image)
+        masks.extend(mask)
         kept.append(index)
         digest.update("/".join(path.parts[-2:]).encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     if not images:
         raise VecaError(f"none of the {len(taken)} photos to evaluate on can be read")
-    labels = taken.select(kept).label_names()
-    return EvaluationPhotos(tuple(images), labels, len(photos), len(taken) - len(images), digest.hexdigest())
+    return EvaluationPhotos(
+        tuple(images),
+        taken.select(kept).label_names(),
+        found=len(photos),
+        skipped=len(taken) - len(images),
+        digest=digest.hexdigest(),
+        masks=tuple(masks),
+        classes=_classes(masked),
+    )
+
+
+def _decoded(photos: Photos, masked: MaskedPhotos | None) -> Iterator[tuple[int, tuple[Image, list[Mask]]]]:
+    """Index, photo, and its mask if it has one."""
+    if masked is None or (classes := _classes(masked)) is None:
+        return readable(photos.paths, lambda image: (_reduced(image), list[Mask]()), _unsaid)
+    targets = {pair.image: pair.target for pair in masked.val}
+    pairs = [Pair(path, targets[path]) for path in photos.paths]
+    return decoded(pairs, classes, lambda image, mask: (_reduced(image), [_thinned(mask)]), _unsaid)
+
+
+def _classes(masked: MaskedPhotos | None) -> Classes | None:
+    return masked.meaning if masked is not None and isinstance(masked.meaning, Classes) else None
+
+
+def _unsaid(line: str) -> None:
+    """Calibration has said it of the same folder."""
+
+
+def _factor(height: int, width: int) -> int:
+    """By which a photo is reduced, so that its longer side is below twice `SIDE`; 1 if it is or cannot be."""
+    factor = max(height, width) // SIDE
+    return factor if 2 <= factor <= min(height, width) else 1
 
 
 def _reduced(image: Image) -> Image:
-    """A photo whose longer side is below twice `SIDE`."""
-    factor = max(image.shape[:2]) // SIDE
-    if factor < 2:
-        return image
+    factor = _factor(*image.shape[:2])
     height, width = (side // factor * factor for side in image.shape[:2])
-    return image if not height or not width else averaged(image[:height, :width], factor, factor)
+    return image if factor == 1 else averaged(image[:height, :width], factor, factor)
+
+
+def _thinned(mask: Mask) -> Mask:
+    """A mask, as its photo is reduced: classes have no mean."""
+    factor = _factor(*mask.shape)
+    height, width = (side // factor for side in mask.shape)
+    return mask[factor // 2 :: factor, factor // 2 :: factor][:height, :width]

@@ -17,6 +17,7 @@ from veca_edge.files import is_folder, is_regular, photo_folder, shortened
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import check_header, has_image_name, images_in
 
+MOST_TEXT = 1 << 20  # bytes of labels or of a list of photos
 UNLABELLED = -1  # the target of a photo without a label
 HOLD_OUT = 10  # one photo in so many is held out where the folder has no val of its own
 
@@ -255,6 +256,24 @@ def entries(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise VecaError(f"cannot read {shortened(folder)}: {error.strerror}") from None
+
+
+def small_text(path: Path) -> str:
+    """A text of a photo set, such as its labels.
+
+    Raises:
+        VecaError: it cannot be read, or is too large or no text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_TEXT + 1)
+        if len(data) > MOST_TEXT:
+            raise VecaError(f"{shortened(path)} is larger than {MOST_TEXT >> 20} MB: expected a few lines")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise VecaError(f"cannot read {shortened(path)}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise VecaError(f"{shortened(path)} is not a text in UTF-8: save it as one") from None
 
 
 def _all_below(folder: Path) -> list[Path]:

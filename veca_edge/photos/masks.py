@@ -8,14 +8,15 @@
     rooms/scale.txt               what a step of the PNGs stands for, and the unit: "0.001 m"
     rooms/train/values/*.png      16-bit PNG (0 is unknown), or .npy of floats in the unit (NaN is unknown)
 
-PASCAL VOC's own layout (JPEGImages, SegmentationClass, ImageSets/Segmentation) is read as it is.
+The layouts of PASCAL VOC (see `photos.voc`) and COCO (see `photos.coco`) are read as they are, COCO's where
+there is no labels.txt.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,15 +33,11 @@ from veca_edge.image.stills import has_image_name, read_image
 from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colour, Kind, class_colours
 from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
+from veca_edge.photos.coco import Outlines, instance_files, read_instances
 from veca_edge.photos.decoding import loaded
-from veca_edge.photos.folders import HOLD_OUT, entries
+from veca_edge.photos.folders import HOLD_OUT, Photos, entries, small_text
+from veca_edge.photos.voc import VOC_LABELS, is_voc, read_voc
 
-MOST_TEXT = 100_000  # bytes of labels.txt or scale.txt
-VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets", "Segmentation")
-VOC_LABELS = (
-    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
 _COLOUR = re.compile(r"^(.*\S)\s+#([0-9a-fA-F]{6})$")
 
 T = TypeVar("T")
@@ -50,10 +47,10 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pair:
-    """A photo and its targets."""
+    """A photo and its targets: a file, or outlines from which a mask is drawn."""
 
     image: Path
-    target: Path
+    target: Path | Outlines
 
 
 @dataclass(frozen=True)
@@ -100,6 +97,11 @@ class MaskedPhotos:
         """What a head for them is."""
         return "segmentation" if isinstance(self.meaning, Classes) else "regression"
 
+    def photos(self, seed: int) -> tuple[Photos, Photos]:
+        """Those of train and of val in random order, without their targets."""
+        train, val = (Photos.unlabelled(pair.image for pair in part) for part in (self.train, self.val))
+        return train.shuffled(seed), val.shuffled(seed)
+
 
 def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed: int = 0) -> MaskedPhotos:
     """Find photos with targets to learn from and to evaluate on; see this module for how a folder looks.
@@ -114,24 +116,21 @@ def read_masked_folder(folder: Path, kind: Kind, say: Say = lambda _: None, seed
         VecaError: no such folder, no pair in it, or labels or a scale that cannot be read.
     """
     folder = photo_folder(folder)
-    meaning = _meaning(folder, kind, say)
-    if kind == "segmentation" and is_folder(folder / VOC_MASKS):
-        train, val = (_voc_pairs(folder, part, say) for part in ("train", "val"))
-    elif is_folder(folder / "train"):
-        train = _pairs(folder / "train", kind, say)
-        val = _pairs(folder / "val", kind, say) if is_folder(folder / "val") else ()
-        if not val:
-            raise VecaError(
-                f"{shortened(folder)} has a train folder, but no val: put some photos and targets there"
-            )
+    meaning: Classes | Scale
+    if files := _coco_files(folder, kind):
+        meaning, parts = _read_coco(folder, files, say)
     else:
-        pairs = _pairs(folder, kind, say)
-        order, count = np.random.default_rng(seed).permutation(len(pairs)), max(1, len(pairs) // HOLD_OUT)
-        train, val = (tuple(pairs[i] for i in sorted(part)) for part in (order[count:], order[:count]))
-        say(f"{shortened(folder)} has no val folder: {counted(len(val), 'photo')} of {len(pairs)} held out")
+        meaning, parts = _meaning(folder, kind, say), _read_parts(folder, kind, say)
+    train, val = parts if len(parts) == 2 else _held_out(folder, parts[0], say, seed)
     if not train:
         raise VecaError(f"{shortened(folder)} has too few photos: give at least two with targets")
     return MaskedPhotos(meaning, train, val)
+
+
+def read_if_masked(folder: Path, say: Say, seed: int) -> MaskedPhotos | None:
+    """What `read_masked_folder` finds, None in a folder without targets."""
+    kind = holds_masks(folder)
+    return None if kind is None else read_masked_folder(folder, kind, say, seed)
 
 
 def read_masked_split(folder: Path, kind: Kind, say: Say = lambda _: None) -> MaskedPhotos:
@@ -140,7 +139,10 @@ def read_masked_split(folder: Path, kind: Kind, say: Say = lambda _: None) -> Ma
     Args, errors: see `read_masked_folder`; labels or a scale may also lie in the folder's parent.
     """
     folder = photo_folder(folder)
-    if is_folder(folder / "val") or is_folder(folder / VOC_MASKS):
+    if files := _coco_files(folder, kind):
+        meaning, (pairs,) = _read_coco(folder, files[-1:], say)
+        return MaskedPhotos(meaning, (), pairs)
+    if is_folder(folder / "val") or is_voc(folder):
         return read_masked_folder(folder, kind, say)
     place = folder if is_regular(_meaning_file(folder, kind)) else folder.parent
     return MaskedPhotos(_meaning(place, kind, say), (), _pairs(folder, kind, say))
@@ -151,7 +153,7 @@ def holds_masks(folder: Path) -> Kind | None:
     for kind, name in FOLDERS.items():
         if any(is_folder(place / name) for place in (folder, folder / "train", folder / "val")):
             return kind
-    return "segmentation" if is_folder(folder / VOC_MASKS) else None
+    return "segmentation" if is_voc(folder) or instance_files(folder) else None
 
 
 def decoded(
@@ -191,9 +193,11 @@ def decoded(
         raise VecaError(f"none of the {len(pairs)} photos can be used with its targets")
 
 
-def read_target(path: Path, meaning: Classes | Scale) -> NDArray[Any]:
-    """What `read_mask` or `read_values` reads."""
-    return read_mask(path, meaning) if isinstance(meaning, Classes) else read_values(path, meaning)
+def read_target(target: Path | Outlines, meaning: Classes | Scale) -> NDArray[Any]:
+    """What `read_mask` or `read_values` reads, or `Outlines.mask` draws."""
+    if isinstance(target, Outlines):
+        return target.mask()
+    return read_mask(target, meaning) if isinstance(meaning, Classes) else read_values(target, meaning)
 
 
 def read_mask(path: Path, classes: Classes) -> Mask:
@@ -239,6 +243,48 @@ def read_values(path: Path, scale: Scale) -> Values:
     return np.where(steps > 0, steps * np.float32(scale.step), np.float32(np.nan))
 
 
+def _read_parts(folder: Path, kind: Kind, say: Say) -> list[tuple[Pair, ...]]:
+    """What a folder divides into train and val; all that it has if it does not."""
+    if kind == "segmentation" and is_voc(folder):
+        return [_pairs_of(read_voc(folder, part, say)) for part in ("train", "val")]
+    if not is_folder(folder / "train"):
+        return [_pairs(folder, kind, say)]
+    if not is_folder(folder / "val"):
+        raise VecaError(f"{shortened(folder)} has a train folder, but no val: put some photos and targets there")
+    return [_pairs(folder / part, kind, say) for part in ("train", "val")]
+
+
+def _pairs_of(found: Iterable[tuple[Path, Path | Outlines]]) -> tuple[Pair, ...]:
+    return tuple(Pair(*pair) for pair in found)
+
+
+def _held_out(
+    folder: Path, pairs: tuple[Pair, ...], say: Say, seed: int
+) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    order, count = np.random.default_rng(seed).permutation(len(pairs)), max(1, len(pairs) // HOLD_OUT)
+    train, val = (tuple(pairs[i] for i in sorted(part)) for part in (order[count:], order[:count]))
+    say(f"{shortened(folder)} has no part for val: {counted(len(val), 'photo')} of {len(pairs)} held out")
+    return train, val
+
+
+def _coco_files(folder: Path, kind: Kind) -> list[Path]:
+    """The files of a folder in COCO's layout, one or train and val; none of another folder."""
+    ours = kind == "regression" or is_regular(_meaning_file(folder, kind))
+    return [] if ours else instance_files(folder)
+
+
+def _read_coco(folder: Path, files: list[Path], say: Say) -> tuple[Classes, list[tuple[Pair, ...]]]:
+    """The classes, and the pairs of each file."""
+    read = [read_instances(folder, file, say) for file in files]
+    if read[0].labels != read[-1].labels:
+        raise VecaError(f"{files[0].name} and {files[-1].name} in {shortened(folder)} list other categories")
+    pairs = [_pairs_of(part.photos) for part in read]
+    for file, part in zip(files, pairs, strict=True):
+        if not part:
+            raise VecaError(f"none of the photos in {shortened(file)} is there")
+    return _named(files[0], read[0].labels), pairs
+
+
 def _meaning_file(folder: Path, kind: Kind) -> Path:
     return folder / (LABELS if kind == "segmentation" else SCALE)
 
@@ -246,42 +292,39 @@ def _meaning_file(folder: Path, kind: Kind) -> Path:
 def _meaning(folder: Path, kind: Kind, say: Say) -> Classes | Scale:
     path = _meaning_file(folder, kind)
     if is_regular(path):
-        text = _text(path)
+        text = small_text(path)
         return _classes(path, text) if kind == "segmentation" else _scale(path, text)
     if kind == "regression":
         say(f"there is no {shortened(path)}: a step of a PNG counts as 1, without a unit")
         return Scale()
-    if is_folder(folder / VOC_MASKS):
+    if is_voc(folder):
         return Classes(VOC_LABELS, class_colours(VOC_LABELS))
     raise VecaError(f"{shortened(folder)} has no {LABELS}: write the name of a class on each line, number 0 first")
 
 
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes() if path.stat().st_size <= MOST_TEXT else b"\0"
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise VecaError(f"cannot read {shortened(path)}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise VecaError(f"{shortened(path)} is not a text in UTF-8: save it as one") from None
-
-
 def _classes(path: Path, text: str) -> Classes:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not 2 <= len(lines) <= min(MAX_CLASSES, IGNORE):
-        raise VecaError(f"{shortened(path)} has {counted(len(lines), 'label')}: give 2 to {IGNORE}, one a line")
     labels: list[str] = []
     given: dict[int, Colour] = {}
-    for number, line in enumerate(lines):
+    for number, line in enumerate(line.strip() for line in text.splitlines() if line.strip()):
         if match := _COLOUR.match(line):
             line, value = match[1], int(match[2], 16)
             given[number] = (value >> 16, value >> 8 & 255, value & 255)
-        if not line.isprintable() or len(line) > 200:
-            raise VecaError(f"{shortened(path)}: line {number + 1} is not a printable name")
-        if line in labels:
-            raise VecaError(f"{shortened(path)} names {line} twice: give each class a name of its own")
         labels.append(line)
-    colours = tuple(given.get(number, colour) for number, colour in enumerate(class_colours(labels)))
+    return _named(path, labels, given)
+
+
+def _named(path: Path, labels: Sequence[str], given: Mapping[int, Colour] | None = None) -> Classes:
+    """Classes with the labels of a file, and colours for those to which it gives none."""
+    if not 2 <= len(labels) <= min(MAX_CLASSES, IGNORE):
+        raise VecaError(f"{shortened(path)} has {counted(len(labels), 'label')}: give 2 to {IGNORE}")
+    seen = set[str]()
+    for number, label in enumerate(labels):
+        if not label or not label.isprintable() or len(label) > 200:
+            raise VecaError(f"{shortened(path)}: label {number} is not a printable name")
+        if label in seen:
+            raise VecaError(f"{shortened(path)} names {label} twice: give each class a name of its own")
+        seen.add(label)
+    colours = tuple((given or {}).get(number, colour) for number, colour in enumerate(class_colours(labels)))
     return Classes(tuple(labels), colours)
 
 
@@ -317,24 +360,6 @@ def _pairs(folder: Path, kind: Kind, say: Say) -> tuple[Pair, ...]:
     if not pairs:
         raise VecaError(f"{shortened(folder)} has no photo whose name is also in {targets.name}")
     return pairs
-
-
-def _voc_pairs(folder: Path, part: str, say: Say) -> tuple[Pair, ...]:
-    listed = folder / VOC_LISTS / f"{part}.txt"
-    if not is_regular(listed):
-        raise VecaError(f"there is no {shortened(listed)}, which says which photos belong to {part}")
-    pairs = []
-    with Skipped(say) as skipped:
-        for name in _text(listed).split():
-            pair = Pair(folder / VOC_IMAGES / f"{name}.jpg", folder / VOC_MASKS / f"{name}.png")
-            missing = [path for path in (pair.image, pair.target) if not is_regular(path)]
-            if missing:
-                skipped(f"{shortened(missing[0])}: no such file")
-            else:
-                pairs.append(pair)
-    if not pairs:
-        raise VecaError(f"none of the photos in {shortened(listed)} is there")
-    return tuple(pairs)
 
 
 def _files(folder: Path) -> list[Path]:

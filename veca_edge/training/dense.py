@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,13 +15,14 @@ from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.photos.masks import IGNORE, Classes, Scale
-from veca_edge.training.masks import MaskStore, class_shares, draw_squares, sample_targets
-from veca_edge.training.settings import AugmentSettings
+from veca_edge.training.masks import MaskStore, class_shares, draw_squares, draw_wide, sample_targets
+from veca_edge.training.settings import AugmentSettings, MaskSettings
 from veca_edge.training.views import colour_factors, coloured
 
 # Rare classes count more, by share ** -RARE; and of the loss so much is 1 - IoU, which weighs all classes equally.
 RARE, OVERLAP = 0.25, 0.8
 ROBUST = 0.2  # errors of values above so many deviations count linearly
+BACKGROUND = 0  # the class of what is not a thing, where it is called so
 DETAIL = 4  # targets are compared at so many places along a patch's side, however few cells there are
 
 
@@ -39,32 +41,79 @@ class DenseData:
 
     def batch(
         self,
-        count: int,
         part: slice,
-        size: int,
         patch_size: int,
-        settings: AugmentSettings,
+        settings: MaskSettings,
+        augment: AugmentSettings,
         generator: np.random.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """A part of a batch of `count` views of random photos.
+        """A part of a batch of views of random photos.
 
         Args:
-            count: views in the whole batch.
-            part: those that are made.
-            size: pixels.
+            part: those that are made of the `settings.batch_size` views.
             patch_size: pixels.
-            settings: how small a view may be, and how its colours change.
+            settings: how many views, how large, and how many get another photo's things.
+            augment: how small a view may be, and how its colours change.
             generator: of the draws for the whole batch.
 
         Returns:
             Images float32 (b, 3, size, size) in 0..1, and targets (b, s, s) as `sample_targets` takes them.
         """
-        rows = generator.integers(len(self.train), size=count)
-        boxes = draw_squares(self.train.sizes[rows], settings.crop_area, generator)
-        factors = colour_factors(count, settings, generator)
-        images = coloured(self.train.crop(rows[part], boxes[part], size), torch.from_numpy(factors[part]))
-        side = detail(self.task, size // patch_size)
-        return images, sample_targets(self.train, rows[part], boxes[part], side)
+        side = detail(self.task, settings.size // patch_size)
+        views = self._draw(settings, augment, generator)
+        images, targets = self._seen(views[part], settings.size, side)
+        if settings.paste:
+            pasted = (generator.random(settings.batch_size) < settings.paste)[part]
+            things = self._draw(settings, augment, generator, wide=True)[part][pasted]
+            rows = torch.from_numpy(np.flatnonzero(pasted))
+            images[rows], targets[rows] = self._paste(things, images[rows], targets[rows])
+        return images, targets
+
+    def _draw(
+        self,
+        settings: MaskSettings,
+        augment: AugmentSettings,
+        generator: np.random.Generator,
+        wide: bool = False,
+    ) -> _Views:
+        rows = generator.integers(len(self.train), size=settings.batch_size)
+        sizes = self.train.sizes[rows]
+        if wide:
+            boxes = draw_wide(sizes, settings.paste_scale, generator)
+        else:
+            boxes = draw_squares(sizes, augment.crop_area, generator)
+        return _Views(rows, boxes, colour_factors(len(rows), augment, generator))
+
+    def _seen(self, views: _Views, size: int, side: int) -> tuple[Tensor, Tensor]:
+        images = coloured(self.train.crop(views.rows, views.boxes, size), torch.from_numpy(views.colours))
+        return images, sample_targets(self.train, views.rows, views.boxes, side)
+
+    def _paste(self, views: _Views, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and targets, with what these views show that is not background on top."""
+        size, side = images.shape[-1], targets.shape[-1]
+        above, wanted = self._seen(views, size, side)
+        cut = (sample_targets(self.train, views.rows, views.boxes, size) != BACKGROUND).float()
+        # A soft edge: a hard one would be learned as the sign of a thing.
+        share = F.avg_pool2d(cut[:, None], 3, stride=1, padding=1)
+        return images + share * (above - images), torch.where(wanted != BACKGROUND, wanted, targets)
+
+
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """Views of photos.
+
+    Attributes:
+        rows: int64 (b,), the photos.
+        boxes: float32 (b, 4), as those of `draw_squares` and `draw_wide`.
+        colours: float32 (b, 3), as those of `colour_factors`.
+    """
+
+    rows: NDArray[np.int64]
+    boxes: Float
+    colours: Float
+
+    def __getitem__(self, chosen: slice | NDArray[np.bool_]) -> _Views:
+        return _Views(self.rows[chosen], self.boxes[chosen], self.colours[chosen])
 
 
 def new_task(name: str, cells: int, meaning: Classes | Scale, store: MaskStore) -> DenseTask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,13 @@ class MaskStore:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def digest(self) -> str:
+        """A fingerprint of the targets and the sizes of photos; not of pixels, which decoders round differently."""
+        found = hashlib.sha256(f"{self.classes} {tuple(self.targets.shape)}".encode())
+        found.update(self.sizes.tobytes())
+        found.update(self.targets.numpy())
+        return found.hexdigest()
 
     def crop(self, rows: NDArray[np.int64], boxes: Float, size: int) -> Tensor:
         """Views of some photos: float32 (b, 3, size, size) in 0..1; boxes as those of `draw_squares`."""
@@ -103,8 +111,26 @@ def draw_squares(sizes: Float, least: float, generator: np.random.Generator) -> 
     Returns:
         float32 (n, 4): left, top, right, bottom in 0..1 of the photo; left > right where mirrored.
     """
+    return _placed(np.sqrt(generator.uniform(least, 1, len(sizes))) * sizes.min(axis=1), sizes, generator)
+
+
+def draw_wide(sizes: Float, scale: float, generator: np.random.Generator) -> Float:
+    """Random squares as wide as a photo's shorter side or wider, in which it is seen small; some lie beyond it.
+
+    Args:
+        sizes: (n, 2), width and height of each photo.
+        scale: the smallest at which its shorter side is seen, of the square's.
+        generator: of the draws.
+
+    Returns:
+        Boxes like those of `draw_squares`.
+    """
+    return _placed(sizes.min(axis=1) / scale ** generator.random(len(sizes)), sizes, generator)
+
+
+def _placed(side: Float, sizes: Float, generator: np.random.Generator) -> Float:
+    """Squares of these sides in pixels, somewhere on their photos, half of them mirrored."""
     count = len(sizes)
-    side = np.sqrt(generator.uniform(least, 1, count)) * sizes.min(axis=1)
     extent = side[:, None] / sizes
     start = generator.random((count, 2)) * (1 - extent)
     boxes = np.concatenate([start, start + extent], axis=1).astype(np.float32)
@@ -119,7 +145,9 @@ def centre_squares(sizes: Float) -> Float:
     return np.asarray(np.concatenate([(1 - extent) / 2, (1 + extent) / 2], axis=1), np.float32)
 
 
-def sample_targets(store: MaskStore, rows: NDArray[np.int64], boxes: Float, side: int) -> Tensor:
+def sample_targets(
+    store: MaskStore, rows: NDArray[np.int64], boxes: Float, side: int, outside: float = 0
+) -> Tensor:
     """What views show, at the middles of their cells.
 
     Args:
@@ -127,6 +155,7 @@ def sample_targets(store: MaskStore, rows: NDArray[np.int64], boxes: Float, side
         rows: (b,), which of them.
         boxes: (b, 4), the views.
         side: cells along a view's side.
+        outside: what stands for places beyond the photo.
 
     Returns:
         (b, side, side), uint8 class numbers, 255 ignored; or float32 values, NaN unknown.
@@ -134,12 +163,14 @@ def sample_targets(store: MaskStore, rows: NDArray[np.int64], boxes: Float, side
     middles = (np.arange(side) + 0.5) / side
     last = store.targets.shape[-1] - 1
 
-    def places(low: Float, high: Float) -> Tensor:
+    def places(low: Float, high: Float) -> tuple[Tensor, Tensor]:
         where = (low[:, None] + (high - low)[:, None] * middles) * (last + 1)
-        return torch.from_numpy(np.clip(where, 0, last).astype(np.int64))
+        inside = (where >= 0) & (where < last + 1)
+        return torch.from_numpy(np.clip(where, 0, last).astype(np.int64)), torch.from_numpy(inside)
 
-    x, y = places(boxes[:, 0], boxes[:, 2]), places(boxes[:, 1], boxes[:, 3])
-    return store.targets[torch.from_numpy(rows)[:, None, None], y[:, :, None], x[:, None, :]]
+    (x, beside), (y, above) = places(boxes[:, 0], boxes[:, 2]), places(boxes[:, 1], boxes[:, 3])
+    found = store.targets[torch.from_numpy(rows)[:, None, None], y[:, :, None], x[:, None, :]]
+    return torch.where(above[:, :, None] & beside[:, None, :], found, outside)
 
 
 def class_shares(store: MaskStore) -> NDArray[np.float64]:

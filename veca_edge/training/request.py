@@ -21,7 +21,7 @@ class TrainRequest:
         recipe: how to train.
         init: a checkpoint to start from, or None.
         resume: "auto" continues the run of this output if there is one, "never" starts over, "changed" continues
-            although settings or photos are others.
+            although settings, photos or masks are others.
         minutes: save and stop after this time, None for no limit.
         device: such as "cpu" or "cuda:1"; "auto" for a GPU where there is one.
         plot: a picture of the loss and the accuracy, or None.

@@ -13,10 +13,10 @@ from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, expanded, same_file, shortened
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
-from veca_edge.modelfile.heads import head_name
+from veca_edge.modelfile.heads import head_name, is_background
 from veca_edge.numbers import counted
 from veca_edge.photos.folders import read_folder
-from veca_edge.photos.masks import holds_masks, read_masked_folder
+from veca_edge.photos.masks import Classes, holds_masks, read_masked_folder
 from veca_edge.photos.store import load_photos
 from veca_edge.playback.player import stop_on_signals
 from veca_edge.plotting import check_picture
@@ -161,9 +161,12 @@ def _masks(folder: Path, settings: MaskSettings, listener: Listener) -> DenseDat
     if kind is None:
         raise VecaError(f"{shortened(folder)} has no folder of masks or values: see `veca-edge fit-head --help`")
     photos = read_masked_folder(folder, kind, listener.say)
+    meaning = photos.meaning
+    if settings.paste and not (isinstance(meaning, Classes) and is_background(meaning.labels[0])):
+        raise VecaError("masks.paste puts things on other photos: it needs masks whose class 0 is background")
     train, val = (
-        load_masked(pairs, photos.meaning, settings.photo_size, listener.say, partial(listener.stage, "masks"))
+        load_masked(pairs, meaning, settings.photo_size, listener.say, partial(listener.stage, "masks"))
         for pairs in (photos.train, photos.val)
     )
     name = settings.name or head_name(expanded(folder).resolve().name)
-    return DenseData(new_task(name, settings.cells, photos.meaning, train), train, val)
+    return DenseData(new_task(name, settings.cells, meaning, train), train, val)

@@ -99,6 +99,10 @@ class MaskSettings:
     name: str = setting("", "of the head; empty for the name of the folder")
     cells: int = setting(2, "results along a patch's side", 1, 16)
     batch_size: int = setting(16, "views per step, over all processes", 1)
+    paste: float = setting(
+        0.0, "share of views whose things, all but the class background, are cut out and put on another photo", 0, 1
+    )
+    paste_scale: float = setting(0.3, "smallest scale of a photo whose things are put on another", 0.05, 1)
     rate: float = setting(10.0, "learning rate of the head, relative to the model's", 0, 1000)
     photo_size: int = setting(384, "side of the squares of pixels in which they are kept in memory", 8, 4096)
     size: int = setting(256, "pixels of their views, a multiple of the patch size", 1, 4096)

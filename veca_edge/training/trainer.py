@@ -107,6 +107,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         config = recipe.model_config() if task.start is None else task.start.config
         recipe.check_model(config)
+        self._digests = {"data": task.train.digest, "masks": task.masks and task.masks.train.digest()}
         self._part = world.share(recipe.batch_size)
         self.schedule = Schedule(recipe, config, len(task.train))
         if task.start is None:
@@ -231,9 +232,8 @@ class Trainer:
     def _mask_gradients(self, masks: DenseData, plan: StepPlan) -> Tensor:
         """Add those of the dense head's loss; returns its terms as `_gradients` does."""
         recipe, config = self._task.recipe, self._learner.classifier.veca.config
-        count, generator = recipe.masks.batch_size, self.schedule.draws(MASKS, self.step)
-        part, size = self._world.share(count), recipe.masks.size
-        images, targets = masks.batch(count, part, size, config.patch_size, recipe.augment, generator)
+        generator, part = self.schedule.draws(MASKS, self.step), self._world.share(recipe.masks.batch_size)
+        images, targets = masks.batch(part, config.patch_size, recipe.masks, recipe.augment, generator)
         images, targets = images.to(self._world.device), targets.to(self._world.device)
         with self.autocast():
             terms = self._model(normalise(images), plan.cores, None, None, None, targets)
@@ -323,7 +323,7 @@ class Trainer:
             return
         state = {
             "recipe": plain(self._task.recipe),
-            "data": self._task.train.digest,
+            **self._digests,
             "step": self.step,
             "seconds": self.seconds,
             "learner": self._learner.state_dict(),
@@ -338,13 +338,13 @@ class Trainer:
         """Continue from the state of an earlier run, if there is one.
 
         Args:
-            changed: continue although the recipe or the photos have changed.
+            changed: continue although the recipe, the photos or the masks have changed.
 
         Returns:
             Whether there was one.
 
         Raises:
-            VecaError: the state is damaged, or belongs to other photos or another recipe.
+            VecaError: the state is damaged, or belongs to other photos or masks, or another recipe.
         """
         state = read_state(self._files.state)
         if state is None:
@@ -365,8 +365,8 @@ class Trainer:
 
     def _check_same(self, state: dict[str, Any], changed: bool) -> None:
         other = differences(read_table(Recipe, state["recipe"]), self._task.recipe)
-        if state["data"] != self._task.train.digest:
-            other.append("the photos")
+        names = {"data": "the photos", "masks": "the masks"}
+        other += [name for key, name in names.items() if state.get(key) != self._digests[key]]
         if other and not changed:
             raise VecaError(
                 f"{self._files.state} belongs to a run with other settings ({', '.join(other[:5])}): start over "

@@ -140,7 +140,7 @@ def crop(photos: Tensor, boxes: Float, size: int) -> Tensor:
 
     Args:
         photos: uint8 (b, 3, S, S).
-        boxes: (b, 4): left, top, right, bottom in 0..1.
+        boxes: (b, 4): left, top, right, bottom in 0..1 of the photo; beyond it its edge goes on.
         size: pixels.
 
     Returns:
@@ -172,7 +172,7 @@ def resized(images: Tensor, side: int) -> Tensor:
 def _filters(low: Tensor, high: Tensor, size: int, pixels: int) -> Tensor:
     """(b, size, pixels): each output pixel's weights of the input pixels between two edges in 0..1."""
     steps = (torch.arange(size, device=low.device) + 0.5) / size
-    centres = (low[:, None] + (high - low)[:, None] * steps) * pixels
+    centres = ((low[:, None] + (high - low)[:, None] * steps) * pixels).clamp(0.5, pixels - 0.5)
     reach = ((high - low).abs() * pixels / size).clamp(min=1)[:, None, None]
     sources = torch.arange(pixels, device=low.device) + 0.5
     weights = (1 - (sources - centres[..., None]).abs() / reach).clamp(min=0)

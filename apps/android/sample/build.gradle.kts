@@ -6,7 +6,7 @@ plugins {
 
 android {
     namespace = "ai.vecaedge.sample"
-    compileSdk = 35
+    compileSdk = 36
     defaultConfig {
         applicationId = "ai.vecaedge.sample"
         minSdk = 24

@@ -5,7 +5,7 @@ plugins {
 
 android {
     namespace = "ai.vecaedge.android"
-    compileSdk = 35
+    compileSdk = 36
     defaultConfig { minSdk = 24 }
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_17

@@ -6,13 +6,19 @@ import itertools
 import json
 import math
 import shutil
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import veca_edge
+from tests.dense_sets import LABELS, write_masks
 from tests.known import known
+from tests.paths import GOLDEN
+from veca_edge.calibration.quality.answers import share_error
+from veca_edge.calibration.quality.evaluate import EvaluateRequest, evaluate
 from veca_edge.calibration.quality.measure import (
     CORES,
     DECIMALS,
@@ -21,13 +27,13 @@ from veca_edge.calibration.quality.measure import (
     configurations_of,
     measure_quality,
     quality_in_child,
-    share_error,
 )
 from veca_edge.errors import VecaError
 from veca_edge.governor.quality import QualityRow, QualityTable, RunConfiguration
 from veca_edge.image.clip import clip_frames
 from veca_edge.image.stills import read_image
-from veca_edge.model.checkpoint import default_checkpoint_path
+from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint, write_checkpoint
+from veca_edge.modelfile.heads import DenseHead, DenseTask, class_colours
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.photos.evaluation import read_photos
@@ -75,13 +81,14 @@ def test_more_is_never_worse_where_theory_says_so(manifest: Manifest, rows: Rows
     contradictions = 0
     for chain in itertools.chain(*chains(configurations)):
         for low, high in itertools.pairwise(rows[configurations[index]] for index in chain):
-            for name in ("embedding_cosine", "feature_cosine", "top1_agreement"):
+            for name in low.measures:
                 contradictions += getattr(low, name) > getattr(high, name) + 2 * 10**-DECIMALS
     assert bool(contradictions) <= bool(smoothed["beyond_error"])
     assert smoothed["values"] == 3 * len(rows)
     assert smoothed["changed"] == sum(len(row.raw) for row in rows.values())
     for row in rows.values():
-        assert row.top1_error is not None
+        assert row.measures.keys() == {"embedding_cosine", "feature_cosine", "label_overlap"}
+        assert 0 < known(row.label_overlap_error) < 0.1
         for name, value in row.raw.items():
             assert value != getattr(row, name)
 
@@ -90,9 +97,9 @@ def test_the_spread_and_the_sample_are_told(manifest: Manifest, rows: Rows) -> N
     for row in rows.values():
         assert row.embedding_p5 is not None
         assert row.embedding_p5 <= row.embedding_cosine + 0.01
-        assert row.accuracy is None
+        assert row.accuracy is row.miou is row.dense_agreement is row.top1_agreement is None
     sample = manifest.quality["sample"]
-    assert (sample["compared_frames"], sample["photos"], sample["labelled"]) == (24, 16, 0)
+    assert [sample[name] for name in ("compared_frames", "photos", "labelled", "masked")] == [24, 16, 0, 0]
     assert sample["digest"] == read_photos(None, 16).digest
     assert {"processor", "torch", "executorch", "veca-edge"} <= set(manifest.quality["made_with"])
 
@@ -127,12 +134,46 @@ def test_labelled_photos_give_accuracy(default_model_file: Path, tmp_path: Path)
     configurations = [RunConfiguration(*one) for one in ((64, 128, 64), (8, 128, 64), (8, 128, 16))]
     found = measure_quality(model, reference, configurations, clip_frames(START, 14), read_photos(tmp_path, 16))
     right = [reference(read_image(path), image_size=128).top(1)[0].label == "apple" for path in photos[::2]]
-    assert found.reference_accuracy == pytest.approx(sum(right) / 4, abs=1e-5)
+    assert found.answered == {"accuracy": 4}
+    assert found.reference["accuracy"] == pytest.approx(sum(right) / 4, abs=1e-5)
     for row in found.table.rows:
         assert row.accuracy is not None
         assert math.isclose(row.accuracy * 4, round(row.accuracy * 4), abs_tol=1e-3)
         assert row.accuracy_error is not None
     assert found.table.rows[0].embedding_cosine > found.table.rows[1].embedding_cosine
+
+
+def test_masks_give_miou_and_heads_agree_with_themselves(tmp_path: Path) -> None:
+    """On a checkpoint, which is its own reference, with two heads: of the masks' classes, and of depth."""
+    random, checkpoint = np.random.default_rng(0), read_checkpoint(GOLDEN / "published-96.pt")
+    tasks = (
+        DenseTask("things", "segmentation", 2, LABELS, class_colours(LABELS)),
+        DenseTask("depth", "regression", 1, unit="m", range=(0.0, 10.0)),
+    )
+    shapes = [(task.outputs, checkpoint.config.feature_dim) for task in tasks]
+    heads = tuple(
+        DenseHead(task, random.normal(size=shape).astype(np.float32), np.zeros(shape[0], np.float32))
+        for task, shape in zip(tasks, shapes, strict=True)
+    )
+    write_checkpoint(replace(checkpoint, dense=heads), tmp_path / "dense.pt", half=False)
+    write_masks(tmp_path, train=1, val=5)
+    model, photos = veca_edge.load(tmp_path / "dense.pt", threads=1), read_photos(tmp_path, 4)
+    configurations = [RunConfiguration(64, 96, None), RunConfiguration(8, 96, None), RunConfiguration(8, 64, None)]
+    found = measure_quality(model, model, configurations, clip_frames(START, 14), photos)
+    best, fewer, smaller = found.table.rows
+    assert best.dense_agreement == best.fidelity == 1
+    assert 1 > known(fewer.dense_agreement) > known(smaller.dense_agreement) > 0.2
+    assert 0 < known(fewer.dense_agreement_error) < 0.2
+    assert found.values == 9
+    assert found.answered == {"miou": 4}
+
+    photos = read_photos(tmp_path, 9)
+    found = measure_quality(model, model, configurations[:2], clip_frames(START, 3), photos)
+    request = EvaluateRequest(tmp_path / "dense.pt", tmp_path, "things", (64, 8), (96,))
+    wanted = {point.point.cores: point.to_dict()["miou"] for point in evaluate(request).points}
+    assert {row.cores: row.miou for row in found.table.rows} == pytest.approx(wanted, abs=2e-5)
+    assert found.reference["miou"] == pytest.approx(wanted[64], abs=2e-5)
+    assert all(0 < known(row.miou_error) < 0.2 for row in found.table.rows)
 
 
 def test_a_folder_that_is_not_there_is_one_line(default_model_file: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CalledProcessError
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,27 @@ def test_one_delegate_per_method_and_nothing_outside(default_model_file: Path) -
         assert method.operators == ()
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), CalledProcessError(1, "flatc")], ids=str)
-def test_a_full_temporary_folder_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize(
+    ("error", "free", "message"),
+    [
+        (OSError(28, "No space left on device"), 0, r"No space left on device: make room in .* set TMPDIR"),
+        (CalledProcessError(1, "flatc"), 1000, "schema compiler ended with status 1: make room in .* set TMPDIR"),
+        (CalledProcessError(1, "flatc"), 10**9, "schema compiler ended with status 1$"),
+        (FileNotFoundError(2, "No such file or directory", "flatc"), 0, r"No such file or directory \(flatc\)$"),
+        (OSError("odd"), 0, "cannot build the program: odd$"),
+    ],
+    ids=str,
+)
+def test_what_the_system_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, free: int, message: str
 ) -> None:
     def build(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("veca_edge.converters.executorch.convert.build_program", build)
-    with pytest.raises(VecaError, match="set TMPDIR"):
+    place = "veca_edge.converters.executorch.convert"
+    monkeypatch.setattr(f"{place}.build_program", build)
+    monkeypatch.setattr(f"{place}.shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(VecaError, match=message):
         convert(random_checkpoint(), tmp_path / "a.pte")
 
 

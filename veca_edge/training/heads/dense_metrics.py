@@ -86,10 +86,13 @@ class Confusions:
         pairs = target[there].astype(np.int64) * len(self._labels) + found[there]
         self._counts += np.bincount(pairs, minlength=self._counts.size).reshape(self._counts.shape)
 
+    def overlaps(self) -> NDArray[np.int64]:
+        """Intersection and union of each class, whose ratio is its IoU: int64 (2, K), pixels."""
+        both = np.diag(self._counts)
+        return np.stack([both, self._counts.sum(axis=0) + self._counts.sum(axis=1) - both])
+
     def scores(self) -> SegmentationScores:
-        counts = self._counts
-        both = np.diag(counts)
-        either = counts.sum(axis=0) + counts.sum(axis=1) - both
+        counts, (both, either) = self._counts, self.overlaps()
         iou = [float(b / e) if e else None for b, e in zip(both, either, strict=True)]
         shown = [value for value in iou if value is not None]
         missed, outside = int(counts[1:, 0].sum() + counts[0, 1:].sum()), int(counts[1:, 1:].sum())

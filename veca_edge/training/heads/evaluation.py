@@ -108,7 +108,9 @@ def evaluate_dense(
             be used.
     """
     task = find_task(model, name)
-    numbers = _numbers(task, photos)
+    if task.kind != photos.kind:
+        raise VecaError(f"head {name} is a {task.kind}, but the targets are those of a {photos.kind}")
+    numbers = class_numbers(task, photos.meaning) if isinstance(photos.meaning, Classes) else None
     tallies = {point: new_tally(task) for point in points}
 
     def pair(image: Image, target: Target) -> tuple[Image, Target]:
@@ -145,14 +147,14 @@ def seen(target: Target, result: Result) -> Target:
     return np.where(inside, cut, IGNORE if target.dtype == np.uint8 else np.nan).astype(target.dtype)
 
 
-def _numbers(task: DenseTask, photos: MaskedPhotos) -> NDArray[np.uint8] | None:
-    """A table from a mask's class numbers to the head's; None for values."""
-    if task.kind != photos.kind:
-        raise VecaError(f"head {task.name} is a {task.kind}, but the targets are those of a {photos.kind}")
-    if not isinstance(photos.meaning, Classes):
-        return None
+def class_numbers(task: DenseTask, classes: Classes) -> NDArray[np.uint8]:
+    """A table from a mask's class numbers to a segmentation head's: uint8 (256,), `IGNORE` where there is no class.
+
+    Raises:
+        VecaError: the head does not know a class.
+    """
     table = np.full(256, IGNORE, np.uint8)
-    for number, label in enumerate(photos.meaning.labels):
+    for number, label in enumerate(classes.labels):
         if label not in task.labels:
             raise VecaError(f"head {task.name} has no class {label}: it has {', '.join(task.labels)[:200]}")
         table[number] = task.labels.index(label)

@@ -15,7 +15,7 @@ final class ManifestTests: XCTestCase {
     func testAQualityTable() throws {
         let row: Golden.Record = [
             "cores": 8, "image_size": 48, "patch_budget": NSNull(), "embedding_cosine": 1.000001,
-            "feature_cosine": 0.81, "top1_agreement": NSNull(), "something newer": [1, 2],
+            "feature_cosine": 0.81, "label_overlap": NSNull(), "something newer": [1, 2],
         ]
         let table: Golden.Record = ["rows": [row], "freshness": ["ages": [0, 0.1], "worth": [1, 0.5]], "about": ""]
         let quality = try XCTUnwrap(Manifests.read(Manifests.record(["quality": table])).quality)
@@ -23,6 +23,20 @@ final class ManifestTests: XCTestCase {
         XCTAssertEqual(quality.rows[0].fidelity, 0.9, accuracy: 1e-6)
         // From age 0 to 0.2: 1 falls to 0.5 in the first half, and stays there.
         XCTAssertEqual(quality.freshness.at(5), 0.625, accuracy: 1e-9)
+    }
+
+    func testRowsOfAQualityTable() throws {
+        let golden = try Golden.json("quality.json")
+        func table(_ record: Golden.Record) throws -> QualityTable {
+            let rows = [try record.record("row")]
+            return try XCTUnwrap(Manifests.read(Manifests.record(["quality": ["rows": rows]])).quality)
+        }
+        for record in try golden.records("rows") {
+            XCTAssertEqual(try table(record).rows[0].fidelity, try record.number("fidelity"), accuracy: 1e-6)
+        }
+        for record in try golden.records("refused") {
+            XCTAssertNotNil(error(try table(record)), "\(record)")
+        }
     }
 
     func testWhatIsRefused() {

@@ -12,23 +12,28 @@ public struct QualityRow: Equatable, Sendable {
     public var embeddingCosine: Double
     /// Mean cosine of the patch features, -1..1.
     public var featureCosine: Double
-    /// Share of images with the same first label, 0..1, or nil for a model without a head.
-    public var top1Agreement: Double?
+    /// What the classes' probabilities have in common, 1 - total variation, mean over images, 0..1; nil for a model
+    /// without a classifier. Of files from before it was measured: the share of images with the same first label.
+    public var labelOverlap: Double?
+    /// How far dense heads draw the same, mean over heads, 0..1; nil for a model without any.
+    public var denseAgreement: Double?
 
     public init(
-        configuration: RunConfiguration, embeddingCosine: Double, featureCosine: Double, top1Agreement: Double? = nil
+        configuration: RunConfiguration, embeddingCosine: Double, featureCosine: Double, labelOverlap: Double? = nil,
+        denseAgreement: Double? = nil
     ) {
         self.configuration = configuration
         self.embeddingCosine = embeddingCosine
         self.featureCosine = featureCosine
-        self.top1Agreement = top1Agreement
+        self.labelOverlap = labelOverlap
+        self.denseAgreement = denseAgreement
     }
 
     /// The geometric mean of the measures that exist, 0..1.
     ///
-    /// Geometric, because an app uses one of the outputs: two good ones must not hide that the third is useless.
+    /// Geometric, because an app uses one of the outputs: good ones must not hide that another is useless.
     public var fidelity: Double {
-        let measures = [embeddingCosine, featureCosine] + (top1Agreement.map { [$0] } ?? [])
+        let measures = [embeddingCosine, featureCosine, labelOverlap, denseAgreement].compactMap { $0 }
         let product = measures.reduce(1) { $0 * clamped($1, 0, 1) }
         return pow(product, 1 / Double(measures.count))
     }

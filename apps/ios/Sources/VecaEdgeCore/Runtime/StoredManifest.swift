@@ -118,6 +118,8 @@ struct StoredQuality: Decodable {
         let patchBudget: Int?
         let embeddingCosine: Double
         let featureCosine: Double
+        let labelOverlap: Double?
+        let denseAgreement: Double?
         let top1Agreement: Double?
 
         enum CodingKeys: String, CodingKey {
@@ -126,6 +128,8 @@ struct StoredQuality: Decodable {
             case patchBudget = "patch_budget"
             case embeddingCosine = "embedding_cosine"
             case featureCosine = "feature_cosine"
+            case labelOverlap = "label_overlap"
+            case denseAgreement = "dense_agreement"
             case top1Agreement = "top1_agreement"
         }
     }
@@ -143,11 +147,12 @@ struct StoredQuality: Decodable {
         guard let rows else { return nil }
         let evaluated = try rows.map { row in
             let cosines = [row.embeddingCosine, row.featureCosine]
+            let shares = [row.labelOverlap, row.denseAgreement, row.top1Agreement].compactMap { $0 }
             let counts = [row.cores, row.imageSize, row.patchBudget ?? 1]
             // Cosines may exceed 1 by rounding.
             guard cosines.allSatisfy({ $0 >= -1 - 1e-5 && $0 <= 1 + 1e-5 }),
                 counts.allSatisfy({ $0 >= 1 && $0 <= 1_000_000 }),
-                row.top1Agreement.map({ $0 >= -1e-5 && $0 <= 1 + 1e-5 }) ?? true
+                shares.allSatisfy({ $0 >= -1e-5 && $0 <= 1 + 1e-5 })
             else {
                 throw VecaError.badTable("the quality table has a value out of its range")
             }
@@ -155,7 +160,7 @@ struct StoredQuality: Decodable {
                 configuration: RunConfiguration(
                     cores: row.cores, imageSize: row.imageSize, patchBudget: row.patchBudget),
                 embeddingCosine: row.embeddingCosine, featureCosine: row.featureCosine,
-                top1Agreement: row.top1Agreement)
+                labelOverlap: row.labelOverlap ?? row.top1Agreement, denseAgreement: row.denseAgreement)
         }
         guard !evaluated.isEmpty else { throw VecaError.badTable("the quality table is empty") }
         let fresh = try freshness.map { try Freshness(ages: $0.ages, worth: $0.worth) } ?? Freshness()

@@ -7,6 +7,7 @@ import ai.vecaedge.governor.Front
 import ai.vecaedge.governor.Governor
 import ai.vecaedge.governor.Memory
 import ai.vecaedge.governor.OperatingPoint
+import ai.vecaedge.governor.QualityTable
 import ai.vecaedge.governor.Settings
 import ai.vecaedge.governor.Temperature
 import ai.vecaedge.governor.ThermalLevel
@@ -23,10 +24,20 @@ fun Checks.governor(golden: File) {
     same(front.ladders.map { it.indices }, ladders, "the ladders")
     traces(File(golden, "governor")).forEach { governorTrace(it, front) }
     governorObject(front)
+    qualityRows(Table.read(File(golden, "quality.json")))
     fails<VecaError.Argument>("no points") { Front.of(emptyList()) }
     fails<VecaError.Argument>("a point without power") { Front.of(listOf(points[0].copy(power = 0.0))) }
     fails<VecaError.Argument>("settings") { Settings(heatTarget = 1.5) }
     fails<VecaError.Argument>("another preset") { Settings.preset("fast") }
+}
+
+/** What rows of a quality table are worth, and which are refused. */
+private fun Checks.qualityRows(file: Table) {
+    fun table(case: Table) = QualityTable.of(mapOf("rows" to listOf(case.plain("row"))))
+    for (case in file.tables("rows")) {
+        near(table(case).rows[0].fidelity, case.number("fidelity"), "fidelity of ${case["row"]}", 1e-6, 1e-6)
+    }
+    for (case in file.tables("refused")) fails<VecaError.File>("${case["row"]}") { table(case) }
 }
 
 private fun Checks.governorTrace(file: File, front: Front) {

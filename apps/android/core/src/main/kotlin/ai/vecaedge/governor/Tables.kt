@@ -14,19 +14,23 @@ data class RunConfiguration(val cores: Int, val imageSize: Int, val patchBudget:
  *
  * @property embeddingCosine mean cosine of the image embeddings, -1..1.
  * @property featureCosine mean cosine of the patch features, -1..1.
- * @property top1Agreement share of images with the same first label, 0..1, or null for a model without a head.
+ * @property labelOverlap what the classes' probabilities have in common, 1 - total variation, mean over images, 0..1;
+ *   null for a model without a classifier. Of files from before it was measured: the share with the same first label.
+ * @property denseAgreement how far dense heads draw the same, mean over heads, 0..1; null for a model without any.
  */
 data class QualityRow(
     val configuration: RunConfiguration,
-    val embeddingCosine: Double, val featureCosine: Double, val top1Agreement: Double?,
+    val embeddingCosine: Double, val featureCosine: Double,
+    val labelOverlap: Double? = null, val denseAgreement: Double? = null,
 ) {
     /**
-     * The geometric mean of the measures that exist, 0..1. Geometric, because an app uses one of the outputs: two
-     * good ones must not hide that the third is useless.
+     * The geometric mean of the measures that exist, 0..1. Geometric, because an app uses one of the outputs: good
+     * ones must not hide that another is useless.
      */
     val fidelity: Double
         get() {
-            val measures = listOfNotNull(embeddingCosine, featureCosine, top1Agreement).map { it.coerceIn(0.0, 1.0) }
+            val there = listOfNotNull(embeddingCosine, featureCosine, labelOverlap, denseAgreement)
+            val measures = there.map { it.coerceIn(0.0, 1.0) }
             return measures.reduce(Double::times).pow(1.0 / measures.size)
         }
 }
@@ -58,13 +62,15 @@ data class Freshness(val ages: List<Double> = listOf(0.0), val worth: List<Doubl
 /** Quality of every run configuration, from the model file. */
 data class QualityTable(val rows: List<QualityRow>, val freshness: Freshness = Freshness()) {
     companion object {
+        private val SHARES = listOf("label_overlap", "dense_agreement", "top1_agreement")
+
         /** Read `quality` of a manifest; throws [VecaError.File] if a value is missing or is not valid. */
         fun of(values: Map<String, Any?>): QualityTable {
             val rows = rowsOf(values["rows"]).map { row ->
-                val top1 = row["top1_agreement"]?.let { number(row, "top1_agreement", 0.0, 1.0) }
+                val (overlap, dense, top1) = SHARES.map { name -> row[name]?.let { number(row, name, 0.0, 1.0) } }
                 val embedding = number(row, "embedding_cosine", -1.0, 1.0)
                 val feature = number(row, "feature_cosine", -1.0, 1.0)
-                QualityRow(configuration(row), embedding, feature, top1)
+                QualityRow(configuration(row), embedding, feature, overlap ?: top1, dense)
             }
             if (rows.isEmpty()) throw VecaError.File("the quality table is empty")
             return QualityTable(rows, values["freshness"]?.let(::freshness) ?: Freshness())

@@ -24,10 +24,11 @@ fun thermalLevelOf(status: Int): ThermalLevel? = when (status) {
 }
 
 /**
- * Headroom now and some seconds ahead, asked in turn: Android answers NaN to a second question within the same second.
- * Not thread-safe.
+ * Headroom now and some seconds ahead, as heat on the governor's scale. Asked in turn: Android answers NaN to a second
+ * question within the same second. Not thread-safe.
  *
- * @param ask `PowerManager.getThermalHeadroom`: seconds ahead to headroom, NaN if unsupported or asked too often.
+ * @param ask `PowerManager.getThermalHeadroom`: seconds ahead to headroom; NaN if unsupported or asked too often. What
+ *     it throws is no answer.
  * @param clock seconds that never go back.
  */
 class Headrooms(private val ask: (Int) -> Float, private val clock: () -> Double) {
@@ -37,16 +38,29 @@ class Headrooms(private val ask: (Int) -> Float, private val clock: () -> Double
     private var asked = Double.NEGATIVE_INFINITY
     private var next = 0
 
-    /** Headroom now and its forecast; null if unknown. */
+    /** How headroom becomes heat; the plain headroom until the device's thresholds are known. */
+    var scale = HeatScale()
+
+    /** Heat now and its forecast; null if unknown. */
     fun read(): Pair<Double?, Double?> {
         val now = clock()
         if (now - asked >= PAUSE) {
-            val headroom = ask(next)
             asked = now
-            if (!headroom.isNaN()) answers[next] = Answer(now, headroom.toDouble())
+            remember(next, orUnknown { ask(next) })
             next = AHEAD - next
         }
-        fun known(ahead: Int) = answers[ahead]?.takeIf { now - it.time <= WORTH }?.headroom
+        fun known(ahead: Int) = answers[ahead]?.takeIf { now - it.time <= WORTH }?.let { scale.heat(it.headroom) }
         return Pair(known(0), known(AHEAD))
+    }
+
+    /** What Android says without being asked, when heat or the thresholds change much. */
+    fun hear(headroom: Float, forecast: Float, thresholds: Map<Int, Float>) {
+        scale = HeatScale(thresholds)
+        remember(0, headroom)
+        remember(AHEAD, forecast)
+    }
+
+    private fun remember(ahead: Int, headroom: Float?) {
+        if (headroom != null && headroom.isFinite()) answers[ahead] = Answer(clock(), headroom.toDouble())
     }
 }

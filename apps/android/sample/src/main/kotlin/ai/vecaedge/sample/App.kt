@@ -1,5 +1,6 @@
 package ai.vecaedge.sample
 
+import ai.vecaedge.governor.DeviceState
 import androidx.camera.view.PreviewView
 import androidx.compose.foundation.background
 import androidx.compose.foundation.layout.Box
@@ -82,7 +83,17 @@ private fun Hud(pipeline: Pipeline, modifier: Modifier) {
         val milliseconds = (1000 * result.latency).roundToInt()
         Text("C ${result.cores}, ${result.width} px, $patches$rate, $milliseconds ms", color = Color.White)
         Text(result.reason, color = Color.LightGray)
+        result.state?.let { Sensed(it) }
     }
+}
+
+/** What the device says of itself, as far as it does. */
+@Composable
+private fun Sensed(state: DeviceState) {
+    val heat = state.headroom?.let { "heat ${(100 * it).roundToInt()} %" }
+    val cpu = state.cpuHeadroom?.let { "CPU ${(100 * it).roundToInt()} % free" }
+    val known = listOfNotNull(heat, state.thermal?.toString(), cpu)
+    if (known.isNotEmpty()) Text(known.joinToString(), color = Color.LightGray)
 }
 
 /** The governor, or a budget of one's own. */

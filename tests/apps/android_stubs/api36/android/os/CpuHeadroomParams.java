@@ -1,0 +1,6 @@
+package android.os;
+
+/** API 36. */
+public final class CpuHeadroomParams {
+    private CpuHeadroomParams() {}
+}
