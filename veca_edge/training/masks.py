@@ -128,7 +128,7 @@ def draw_wide(sizes: Float, scale: float, generator: np.random.Generator) -> Flo
     return _placed(sizes.min(axis=1) / scale ** generator.random(len(sizes)), sizes, generator)
 
 
-def _placed(side: Float, sizes: Float, generator: np.random.Generator) -> Float:
+def _placed(side: NDArray[np.floating], sizes: Float, generator: np.random.Generator) -> Float:
     """Squares of these sides in pixels, somewhere on their photos, half of them mirrored."""
     count = len(sizes)
     extent = side[:, None] / sizes
