@@ -6,6 +6,7 @@ from typing import Any
 
 from veca_edge.image.preprocessing import Preprocessing, check_whole_patches
 from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY
 from veca_edge.modelfile.pte import Head
 
 SAME_AS_IN_CONFIG = (
@@ -22,6 +23,7 @@ def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
         "image_size": image_size,
         "preprocessing": Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": image_size}),
         "source_digest": checkpoint.digest,
+        "certainty": checkpoint.certainty or DEFAULT_CERTAINTY,
         "heads": {head.task.name: head.task.to_dict() for head in checkpoint.dense},
     }
 

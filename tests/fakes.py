@@ -18,6 +18,7 @@ from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 from veca_edge.image.opencv import FPS, FRAME_COUNT, HEIGHT, WIDTH
 from veca_edge.image.preprocessing import Preprocessing
+from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY
 from veca_edge.runtime.result import Result
 
 SHARES = {"Äpfel": 0.7, "hat": 0.2, "苹果": 0.1}
@@ -32,6 +33,7 @@ class FakeModel:
     name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
     streams, statistics, quality, tasks = False, None, None, ()
     engine = SimpleNamespace(name="fake")
+    certainty = DEFAULT_CERTAINTY
 
     def __init__(self, head: bool = True, fit: str = "crop") -> None:
         self.preprocessing = Preprocessing(image_size=64, fit=fit)
@@ -63,6 +65,7 @@ class FakeModel:
             image_size=(fitted.image.shape[0], fitted.image.shape[1]),
             crop=fitted.crop,
             latency=0.01,
+            certainty=self.certainty,
         )
 
 

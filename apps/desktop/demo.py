@@ -21,7 +21,8 @@ def main(source: int | str, headless: bool) -> None:
         if not there:
             break
         result = stream.update(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-        line = f"{result.top(1)[0].label}, {result.computed.sum()} patches, {1000 * result.latency:.1f} ms"
+        label = result.top(1)[0].label if result.sure else "not sure"
+        line = f"{label}, {result.computed.sum()} patches, {1000 * result.latency:.1f} ms"
         if headless:
             print(line)
             continue

@@ -228,3 +228,22 @@ def wait_for_a_part(folder: Path, process: Popen[str]) -> None:
         assert process.poll() is None, known(process.stderr).read()
         time.sleep(0.05)
     pytest.fail("the run never started")
+
+
+def test_a_label_is_shown_only_from_the_confidence_on_that_is_asked_for(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 20, 3), np.uint8))
+    log = tmp_path / "log.jsonl"
+    for least, shown in (("0.6", "Äpfel 70 %"), ("0.8", "not sure")):
+        done = run("--source", tmp_path / "a.png", "--headless", "--min-confidence", least, "--log", log)
+        assert done.stdout.startswith(f"a.png: {shown}\n")
+        assert ("not sure in 1 of 1 image" in done.stdout) == (shown == "not sure")
+        record = json.loads(log.read_text("utf-8"))
+        assert (record["sure"], record["top"][0]["label"]) == (shown != "not sure", "Äpfel")
+    for wrong in ("nan", "1.5", "much"):
+        assert run("--source", tmp_path / "a.png", "--headless", "--min-confidence", wrong).exit_code == 2
+
+
+def test_frames_of_which_it_is_not_sure_count_for_no_label() -> None:
+    done = run("--source", CLIP, "--headless", "--frames", "3", "--json", "--min-confidence", "0.9")
+    summary = json.loads(done.stdout)
+    assert (summary["labels"], summary["unsure"]) == ([], 3)

@@ -52,6 +52,23 @@ def test_assumed_heat_and_battery_lower_the_point(default_model_file: Path, tmp_
     assert summary["frames"] == 30
 
 
+def test_a_recording_plays_along_with_the_film(default_model_file: Path, tmp_path: Path) -> None:
+    trace, log = tmp_path / "states.jsonl", tmp_path / "log.jsonl"
+    states = [{"time": 60 * minute, "battery": 0.5 if minute < 5 else 0.05} for minute in range(10)]
+    trace.write_text("".join(json.dumps(state) + "\n" for state in states))
+    given = ("--trace", trace, "--trace-speed", 600, "--fit", "keep", "--save", tmp_path / "o.mp4")
+    done = _run(default_model_file, "--frames", 30, "--log", log, *given)  # a second of film: ten minutes
+    assert done.exit_code == 0, done.output
+    assert "veca-edge: assuming what" in done.stderr
+    lines = _log(log)
+    seen = [line["state"]["battery"] for line in lines]
+    assert seen == [0.5] * 15 + [0.05] * 15
+    assert lines[14]["point"] == lines[0]["point"]
+    assert lines[-1]["point"] != lines[0]["point"]
+    assert lines[15]["reason"].startswith("battery 5 %: ")
+    assert lines[0]["image_size"][1] > lines[0]["image_size"][0]  # the whole frame in its own shape
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -59,6 +76,9 @@ def test_assumed_heat_and_battery_lower_the_point(default_model_file: Path, tmp_
         (("--battery", "2"), "2.0 is not in the range 0<=x<=1"),
         (("--cores", "many"), "give core counts such as 8,16,64, or all"),
         (("--cores", "8", "--thermal", "serious"), "--thermal works with --cores auto only"),
+        (("--trace", "none.jsonl"), "none.jsonl"),
+        (("--trace-speed", "0"), "0.0 is not in the range"),
+        (("--fit", "middle"), "'middle' is not one of"),
         (("--cores", "auto", "--patch-budget", "16"), "--patch-budget needs a fixed --cores"),
     ],
 )

@@ -66,6 +66,16 @@ def test_masks_of_a_head_are_saved_and_logged(tmp_path: Path, model: Path) -> No
     assert told["depth"]["unit"] == "m"
 
 
+def test_masks_are_what_is_drawn_of_a_model_that_has_them(tmp_path: Path, model: Path) -> None:
+    def drawn(*more: str) -> np.ndarray:
+        video = tmp_path / "o.avi"
+        assert run(model, "--source", CLIP, "--frames", 1, "--cores", 8, "--save", video, *more).exit_code == 0
+        return np.asarray(cv2.VideoCapture(str(video)).read()[1])[90:]  # below the time it took
+
+    np.testing.assert_array_equal(drawn(), drawn("--view", "masks"))
+    assert (drawn() != drawn("--view", "labels")).any()
+
+
 def test_files_of_a_film_are_called_after_its_frames(tmp_path: Path, model: Path) -> None:
     video = tmp_path / "o.mp4"
     done = run(

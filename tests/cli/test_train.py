@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def test_says_what_it_made(trained: Trained) -> None:
     assert "skipped: " in result.stderr
     assert "broken.jpg" in result.stderr
     assert "no val folder: one photo in 10" in result.stderr
+    assert re.search(r"read 36 photos in [0-9.]+ s: [0-9,]+ a second, \d+ threads?\n", result.stderr)
     assert "training on cpu: 44 steps of " in result.stderr
     assert "44 of 44 steps" in result.stdout
     assert "32     24  100.0 %" in result.stdout
@@ -79,17 +81,23 @@ def test_again_there_is_nothing_to_do_and_new_settings_are_noticed(trained: Trai
     assert other.stderr.strip().endswith("or continue with --resume changed")
 
 
-def test_minutes_save_and_stop(photos: Path, tmp_path: Path) -> None:
+def test_minutes_plan_the_steps(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.pt"
     plot = output.with_suffix(".svg")  # also where no step was taken yet
     given = ("--data", photos, "--output", output, *SETTINGS, "--plot", plot, "--set", "epochs=100000", "--json")
-    first, second = (train(*given, "--minutes", minutes) for minutes in (1e-6, 0.02))
+    first, second, third = (train(*given, *minutes) for minutes in (["--minutes", 1e-6], ["--minutes", 0.05], []))
     before, after = json.loads(first.stdout), json.loads(second.stdout)
     assert (before["finished"], before["step"], before["stopped"]) == (False, 0, "minutes")
-    assert (after["finished"], after["step"] > 0) == (False, True)
-    assert "continuing after step 0 of " in second.stderr
-    assert all(line["step"] <= after["step"] for line in read_log(output.with_suffix(".log.jsonl")))
+    assert (after["finished"], after["stopped"], after["minutes"]) == (True, "end", 0.05)
+    assert after["step"] == after["steps"] == after["planned"][-1] < 100_000
+    assert after["photos_per_second"] > 0 == after["masks_per_second"]
+    assert after["validation"]
+    assert "planned for 0.05 min: " in second.stderr
+    rates = [line["lr"] for line in read_log(output.with_suffix(".log.jsonl")) if "lr" in line]
+    assert rates[-1] < 0.1 * max(rates)
     assert plot.stat().st_size > 1000
+    assert third.exit_code == 2
+    assert "other settings (--minutes)" in third.stderr
 
 
 @pytest.mark.parametrize("option", ["--help", "--print-config"])

@@ -171,7 +171,8 @@ def _read_log(path: Path) -> object:
 
 
 def _read_recipe(path: Path) -> object:
-    from veca_edge.training.settings import load_recipe, plain
+    from veca_edge.training.settings import load_recipe
+    from veca_edge.training.tables import plain
 
     recipe = load_recipe(str(path))
     recipe.check_model(recipe.model_config())
@@ -179,7 +180,8 @@ def _read_recipe(path: Path) -> object:
 
 
 def _recipe() -> bytes:
-    from veca_edge.training.settings import load_recipe, render
+    from veca_edge.training.settings import load_recipe
+    from veca_edge.training.tables import render
 
     return render(load_recipe(None)).encode()
 

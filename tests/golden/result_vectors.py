@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from veca_edge.arrays import Float
+from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, Certainty
 from veca_edge.modelfile.pte import Head
 from veca_edge.runtime.result import Result
 
@@ -21,9 +22,32 @@ TOPS = (
     ((0.0, 1.0), 0),
     ((7.0,), 5),
 )
+# logits, a manifest's certainty
+SURE: tuple[tuple[tuple[float, ...], Json], ...] = (
+    ((2.5, -1.0, 0.25, 3.0, 0.0), {}),
+    ((2.5, -1.0, 0.25, 3.0, 0.0), {"threshold": 0.6}),
+    ((2.5, -1.0, 0.25, 3.0, 0.0), {"temperature": 0.5, "threshold": 0.6, "about": {"photos": 900}}),
+    ((2.5, -1.0, 0.25, 3.0, 0.0), {"temperature": 4, "threshold": 0}),
+    ((1000.0, 999.0, -1000.0), {"temperature": 20.0}),  # no overflow
+    ((7.0,), {"threshold": 1}),
+)
+REFUSED_CERTAINTY = (
+    {"threshold": 1e9},
+    {"threshold": -0.1},
+    {"threshold": "0.5"},
+    {"threshold": [0.5]},
+    {"temperature": 0},
+    {"temperature": 1e9},
+    {"temperature": "hot"},
+    [0.5],
+    "sure",
+    0.5,
+)
 
 
-def result_of(logits: list[float] | None, labels: tuple[str, ...] = ()) -> Result:
+def result_of(
+    logits: list[float] | None, labels: tuple[str, ...] = (), certainty: Certainty = DEFAULT_CERTAINTY
+) -> Result:
     """A result with nothing else in it."""
     return Result(
         embedding=np.zeros(2, np.float32),
@@ -35,11 +59,17 @@ def result_of(logits: list[float] | None, labels: tuple[str, ...] = ()) -> Resul
         image_size=(16, 16),
         crop=(0, 0, 16, 16),
         latency=0.0,
+        certainty=certainty,
     )
 
 
 def result_vectors() -> Json:
-    return {"top": [_top(list(logits), k) for logits, k in TOPS], "head": [_head(3, 4, 6), _head(1, 2, 1)]}
+    return {
+        "top": [_top(list(logits), k) for logits, k in TOPS],
+        "sure": [_sure(list(logits), certainty) for logits, certainty in SURE],
+        "refused_certainty": list(REFUSED_CERTAINTY),
+        "head": [_head(3, 4, 6), _head(1, 2, 1)],
+    }
 
 
 def _top(logits: list[float], k: int) -> Json:
@@ -52,6 +82,12 @@ def _top(logits: list[float], k: int) -> Json:
         "probabilities": result.probabilities.tolist(),
         "top": [[found.label, found.probability] for found in result.top(k)],
     }
+
+
+def _sure(logits: list[float], certainty: Json) -> Json:
+    result = result_of(logits, ("",) * len(logits), Certainty.from_dict(certainty))
+    assert abs(result.confidence - result.certainty.threshold) > 1e-4 or len(logits) == 1
+    return {"logits": logits, "certainty": certainty, "confidence": result.confidence, "sure": result.sure}
 
 
 def _head(labels: int, width: int, patches: int) -> Json:

@@ -132,6 +132,20 @@ def test_positions_are_augmented_in_training_only() -> None:
     assert not torch.equal(run(model, images).embedding, run(model, images).embedding)
 
 
+def test_blocks_are_skipped_in_training_only() -> None:
+    model, images = random_veca(replace(tiny(), rope_shift=None, rope_rescale=None)), noise(64, 3, 32, 32)
+    plain, names = run(model, images).embedding, set(model.state_dict())
+    model.stochastic_depth = 0.5
+    assert torch.equal(run(model, images).embedding, plain)
+    assert set(model.state_dict()) == names
+    torch.manual_seed(0)
+    found = run(model.train(), images).embedding
+    changed = (found - plain).abs().amax(-1) > 1e-4
+    assert 0.6 < changed.float().mean() <= 1  # each of two halves of the last block is skipped by every other image
+    model.stochastic_depth = 0.0
+    torch.testing.assert_close(run(model, images).embedding, plain)
+
+
 def test_every_active_weight_gets_a_gradient() -> None:
     model = random_veca(tiny()).train()
     output = model(noise(2, 3, 32, 32), 16)

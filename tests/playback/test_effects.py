@@ -21,6 +21,7 @@ GOVERNED: dict[str, Any] = {
     "battery": 0.0,
     "thermal": ThermalLevel.NOMINAL,
     "low_power": True,
+    "trace": Path("states.jsonl"),
 }
 
 
@@ -45,10 +46,14 @@ def source(kind: str, folder: Path) -> Source:
         ({"retry": 3.0}, "film", {}, "--retry works with a camera or a live address"),
         ({"loop": True}, "camera", {}, "--loop works with files"),
         ({"view": "change", "headless": True}, "film", {}, "--view works with a window, --serve or --save"),
-        ({"head": "a", "headless": True, "save": Path("o.mp4")}, "film", {}, "--head works with --save-masks"),
+        (
+            {"head": "a", "headless": True, "save": Path("o.mp4"), "view": "labels"},
+            *("film", {}, "--head works with --save-masks"),
+        ),
         ({"sensitivity": 9.0, "stream": False}, "film", {}, "--sensitivity works with --stream"),
         ({"patch_budget": 8, "stream": False}, "camera", {}, "--patch-budget works with --stream"),
         ({"patch_budget": 8}, "film", {"model_streams": False}, "--patch-budget works with a .pte file"),
+        ({"trace_speed": 60.0}, "film", {}, "--trace-speed works with --trace"),
         *(({name: value}, "film", {"auto": False}, "works with --cores auto") for name, value in GOVERNED.items()),
     ],
 )
@@ -66,6 +71,7 @@ def test_refused(tmp_path: Path, given: dict[str, Any], kind: str, more: dict[st
         ({"stream": False, "target_fps": 5.0}, "film", {"model_streams": False, "auto": False}),
         ({"view": "change", "headless": True, "save": Path("o.mp4")}, "film", {}),
         ({"head": "a", "headless": True, "save": Path("o.mp4"), "view": "masks"}, "film", {}),
+        ({"head": "a", "headless": True, "save": Path("o.mp4")}, "film", {}),
         ({"head": "a", "headless": True, "save_masks": Path("set")}, "film", {}),
         ({"retry": 3.0, **GOVERNED}, "camera", {}),
     ],

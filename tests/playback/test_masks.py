@@ -12,7 +12,7 @@ from veca_edge.errors import VecaError
 from veca_edge.modelfile.heads import DenseTask, class_colours
 from veca_edge.photos.masks import Classes, read_masked_split, read_target
 from veca_edge.playback.legend import draw_legend
-from veca_edge.playback.masks import value_colours
+from veca_edge.playback.masks import MaskSteadier, value_colours
 from veca_edge.playback.target_files import MaskWriter, check_saved
 from veca_edge.playback.text import Pen
 from veca_edge.playback.views import Renderer, masks_view
@@ -21,6 +21,7 @@ from veca_edge.runtime.dense import DenseResult
 LABELS = ("background", "cat", "dog")
 TASK = DenseTask("pets", "segmentation", 1, LABELS, class_colours(LABELS))
 DEPTH = DenseTask("depth", "regression", 1, unit="m", range=(0.0, 8.0))
+OTHER = DenseTask("others", "segmentation", 1, LABELS, class_colours(LABELS))
 CROP = (20, 0, 60, 60)
 
 
@@ -184,3 +185,74 @@ def test_more_classes_than_a_mask_holds() -> None:
     labels = tuple(map(str, range(256)))
     with pytest.raises(VecaError, match="255 fit"):
         check_saved(DenseTask("many", "segmentation", 1, labels, class_colours(labels)))
+
+
+# In a film
+
+
+def wavering(odds: float) -> DenseResult:
+    """A cat, by so much likelier than the background, in every cell."""
+    cells = np.full((6, 6, 3), -9, np.float32)
+    cells[..., 0], cells[..., 1] = 0, odds
+    return DenseResult(TASK, cells, (0, 0, 60, 60))
+
+
+@pytest.mark.parametrize(("grey", "cat"), [(100, True), (102, True), (140, False)])
+def test_close_calls_do_not_flicker_where_nothing_moves(grey: int, cat: bool) -> None:
+    steady = MaskSteadier()
+    steady(picture(100, 60, 60), wavering(0.5))
+    assert bool(steady(picture(grey, 60, 60), wavering(-0.5)).classes().all()) == cat
+
+
+def test_what_lasts_is_shown_in_the_end() -> None:
+    steady, still = MaskSteadier(), picture(100, 60, 60)
+    steady(still, wavering(4.0))
+    shown = [steady(still, wavering(-4.0)) for _ in range(30)]
+    assert shown[0].classes().all()
+    assert not shown[-1].classes().any()
+    np.testing.assert_allclose(shown[-1].probabilities(), wavering(-4.0).probabilities(), atol=0.02)
+
+
+def test_only_what_moves_is_taken_at_once() -> None:
+    steady, frame = MaskSteadier(), picture(100, 60, 60)
+    steady(frame, wavering(0.5))
+    moved = frame.copy()
+    moved[:, 50:] = 0
+    classes = steady(moved, wavering(-0.5)).classes()
+    assert classes[:, :3].all()
+    assert not classes[:, 4:].any()
+
+
+def test_another_view_of_the_scene_starts_anew() -> None:
+    for other in (replace(wavering(-0.5), crop=(10, 0, 60, 60)), replace(wavering(-0.5), task=OTHER)):
+        steady = MaskSteadier()
+        steady(picture(100, 60, 80), wavering(0.5))
+        assert not steady(picture(100, 60, 80), other).classes().any()
+
+
+def test_values_are_shown_as_they_are() -> None:
+    values = depth(np.full((6, 6), 3.0))
+    assert MaskSteadier()(picture(100, 60, 100), values) is values
+
+
+def test_separate_pictures_have_nothing_in_common() -> None:
+    image, first, second = picture(100, 360, 640), wavering(0.5), wavering(-0.5)
+    result = replace(FakeModel()(image, cores=8), logits=None)
+    for film in (False, True):
+        renderer, alone = Renderer(film), Renderer(film)
+        renderer.render("masks", image, replace(result, dense={"pets": first}))
+        after = renderer.render("masks", image, replace(result, dense={"pets": second}))
+        same = np.array_equal(after, alone.render("masks", image, replace(result, dense={"pets": second})))
+        assert same != film
+
+
+def test_the_label_stands_above_the_legend() -> None:
+    image = picture(100, 360, 640)
+    named = replace(FakeModel()(image, cores=8), dense={"pets": pets()})
+    with_label = Renderer().render("masks", image, named)
+    without = Renderer().render("masks", image, replace(named, logits=None))
+    rows = np.flatnonzero((with_label != without).any(axis=(1, 2)))
+    legend = np.flatnonzero((without != without[0, -1]).any(axis=(1, 2)))
+    assert len(rows)
+    assert legend[legend < rows[0]].max() <= 60  # the mask
+    assert legend[legend > 60].min() > rows[-1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.fakes import FakeModel, picture, streamed
 from veca_edge.arrays import Float
+from veca_edge.modelfile.certainty import Certainty
 from veca_edge.playback.overlay import Hud, draw_hud, draw_labels, text_size
 from veca_edge.playback.painting import FeaturePainter, core_colours, paint_core_attention
 from veca_edge.playback.text import BOLD, REGULAR, Pen, to_ascii
@@ -55,6 +57,17 @@ def test_model_without_a_head_shows_no_labels() -> None:
     np.testing.assert_array_equal(rendered, image)
 
 
+def test_a_model_that_is_not_sure_says_so_and_shows_no_label() -> None:
+    image = picture(90, 360, 640)
+    results = [replace(FakeModel()(image, cores=8), certainty=Certainty(threshold=t)) for t in (0.6, 0.8, 0.9)]
+    sure, unsure, as_unsure = (Renderer().render("labels", image, result) for result in results)
+    np.testing.assert_array_equal(unsure, as_unsure)
+    green = (unsure[..., 1] > 200) & (unsure[..., 0] < 130)  # the bar of a probability
+    assert not green.any()
+    assert (unsure != image).sum() < 0.6 * (sure != image).sum()  # a card of one row
+    assert unsure[320:350, 25:200].max() > 180  # with words in it
+
+
 @pytest.mark.parametrize("background", [0, 128, 255])
 def test_text_is_readable_on_any_background(background: int) -> None:
     image = picture(background, 360, 640)
@@ -83,7 +96,7 @@ def test_budget_bar_shows_the_share_in_use() -> None:
         return int(((image[..., 1] > 200) & (image[..., 0] < 130)).sum())
 
     assert lit(8) > 0
-    assert lit(64) == pytest.approx(4 * lit(8), rel=0.15)
+    assert lit(64) == pytest.approx(4 * lit(8), rel=0.2)
     assert lit(8) < lit(16) < lit(32) < lit(64)
 
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from veca_edge import Result, VecaError
+from veca_edge.arrays import Image
+from veca_edge.modelfile.certainty import Certainty
+from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import log_softmax, softmax
 
 
@@ -37,3 +42,29 @@ def test_softmax_and_its_logarithm_agree_along_the_last_axis() -> None:
     np.testing.assert_allclose(softmax(logits).sum(-1), 1)
     assert log_softmax(logits)[1, 2] == -2000
     assert softmax(logits.astype(np.float32)).dtype == np.float32
+
+
+def test_it_is_sure_of_what_reaches_the_models_threshold() -> None:
+    result = _result([0.0, 3.0, 1.0])
+    assert result.confidence == pytest.approx(result.top(1)[0].probability, abs=1e-6)
+    assert result.sure
+    doubtful = replace(result, certainty=result.certainty.at(0.99))
+    assert not doubtful.sure
+    assert doubtful.top(3) == result.top(3)
+    assert repr(doubtful).startswith("<Result b 84 %, not sure, ")
+
+
+def test_without_a_head_it_is_sure_of_nothing() -> None:
+    assert not _result(None).sure
+    with pytest.raises(VecaError, match="no head"):
+        _ = _result(None).confidence
+
+
+def test_a_model_and_its_streams_pass_its_certainty_on(model: Model, photo: Image) -> None:
+    own, model.certainty = model.certainty, Certainty(1.0, 1.0)
+    try:
+        results = (model(photo, cores=8), model.stream(cores=8).update(photo))
+    finally:
+        model.certainty = own
+    assert [result.certainty.threshold for result in results] == [1.0, 1.0]
+    assert not any(result.sure for result in results)

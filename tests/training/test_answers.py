@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.training.training_sets import ALONE, store, tiny_recipe
 from veca_edge.errors import VecaError
-from veca_edge.training.answers import KeptAnswers, LiveAnswers, keep_answers, kept_boxes
+from veca_edge.training.answers import KeptAnswers, LiveAnswers, keep_answers, kept_crops
 from veca_edge.training.teachers import Teacher, TeacherOutput, ask
 from veca_edge.training.views import Views, crop, draw_views, normalise, render
 from veca_edge.training.world import autocast_for
@@ -57,9 +57,11 @@ def close(a: Tensor | None, b: Tensor | None) -> None:
     torch.testing.assert_close(a, b, atol=2e-3, rtol=2e-3)
 
 
-def test_a_kept_answer_is_what_the_teacher_says_of_the_view(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, "augment.mixup=0", "augment.cutmix=0", ONE_SIZE)
+@pytest.mark.parametrize("degrees", [0, 40])
+def test_a_kept_answer_is_what_the_teacher_says_of_the_view(degrees: int, tmp_path: Path) -> None:
+    kept = Kept(tmp_path, "augment.mixup=0", "augment.cutmix=0", ONE_SIZE, f"augment.rotate={degrees}")
     chosen, views = kept.batch()
+    assert (np.abs(views.angles) > 0).all() == (degrees > 0)
     assert 0 < (views.boxes[:, 0] > views.boxes[:, 2]).sum() < 12  # mirrored
     assert set(views.picks) == {0, 1, 2}
     said, want = (ask_for(chosen, views, slice(2, 11)) for ask_for in (kept.answer, asked))
@@ -91,10 +93,11 @@ def test_draws_are_repeated_and_crops_differ(tmp_path: Path) -> None:
     (_, first), (_, again) = kept.batch(), kept.batch()
     for name in ("boxes", "picks", "shares", "colours"):
         assert np.array_equal(getattr(first, name), getattr(again, name))
-    boxes = kept_boxes(24, kept.recipe)
+    boxes, angles = kept_crops(24, kept.recipe)
+    assert not angles.any()
     assert boxes.shape == (24, 3, 4)
     assert len(np.unique(boxes.reshape(-1, 4), axis=0)) == 72
-    assert np.array_equal(boxes, kept_boxes(24, kept.recipe))
+    assert np.array_equal(boxes, kept_crops(24, kept.recipe)[0])
     rows = np.load(kept.path)["embedding"][:5, 1].astype(np.float32)
     close(torch.from_numpy(rows), ask(teacher, normalise(crop(PHOTOS.pixels[:5], boxes[:5, 1], 48))).embedding)
 

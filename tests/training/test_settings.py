@@ -6,16 +6,8 @@ import pytest
 
 from veca_edge.errors import VecaError
 from veca_edge.model.config import parameter_count
-from veca_edge.training.settings import (
-    Phase,
-    Recipe,
-    differences,
-    load_recipe,
-    plain,
-    read_table,
-    recipe_names,
-    render,
-)
+from veca_edge.training.settings import Phase, Recipe, differences, load_recipe, recipe_names
+from veca_edge.training.tables import plain, read_table, render
 
 PHONE = 12e6  # bytes in half precision
 

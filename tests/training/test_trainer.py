@@ -19,11 +19,12 @@ from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.photos.masks import read_masked_folder
 from veca_edge.training.answers import LiveAnswers
 from veca_edge.training.dense import DenseData, new_task
+from veca_edge.training.gradients import Task
 from veca_edge.training.learner import Average, Classifier, make_optimizer
 from veca_edge.training.masks import load_masked
 from veca_edge.training.settings import OptimizerSettings
 from veca_edge.training.state import RunFiles, read_log, read_state
-from veca_edge.training.trainer import Progress, Task, Trainer, TrainingError
+from veca_edge.training.trainer import Progress, Trainer, TrainingError
 from veca_edge.training.validation import Figures
 from veca_edge.training.views import crop, normalise, whole_views
 from veca_edge.training.world import autocast_for

@@ -9,11 +9,11 @@ from typing import Any, get_args
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, RenamedOption, path_option
+from veca_edge.cli.options import Count, InputPath, RenamedOption, path_option, unknown_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
 from veca_edge.cli.progress import Stages, next_step, say
 from veca_edge.cli.quantization import limit_options
-from veca_edge.cli.tables import verification_lines
+from veca_edge.cli.tables import certainty_lines, verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
 from veca_edge.converters.recipes import DEFAULT, PRECISIONS, Compression
 from veca_edge.errors import VecaError
@@ -36,6 +36,7 @@ Examples:
   veca-edge convert veca.pt --max-patches 4096         # up to 1024 px with patches of 16
   veca-edge convert veca.pt --quantize int4 --data photos/
   veca-edge convert veca.pt --data photos/ --max-drop 0.5%
+  veca-edge convert veca.pt --data photos/ --unknown street/   # when to say "not sure"
   veca-edge convert veca.pt --recipe recipe.json --data photos/
 
 \b
@@ -90,6 +91,7 @@ def refuse_coreml_backend(context: click.Context, parameter: click.Parameter, na
     help="Round the weights for photos in this folder, and verify and evaluate the result on others of them: its "
     "accuracy too if they lie in folders named after labels, its mean IoU if they have masks.",
 )
+@unknown_option("With --data in folders named after labels: f")
 @click.option(
     "--recipe",
     type=InputPath(),
@@ -175,5 +177,7 @@ def _lines(conversion: Conversion) -> Iterator[str]:
             yield f"{len(names)} functions ({', '.join(names)}), default {output.default_function}"
         weights = f"weights {output.manifest.weight_bytes / 1e6:.2f} MB"
         once = ", stored once for all" if len(names) > 1 else ""
+        if output.manifest.labels:
+            yield from certainty_lines(output.manifest.certainty)
         yield f"{output.path}: {output.bytes / 1e6:.2f} MB, {weights}{once}"
     yield f"{conversion.seconds:.1f} s"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument, path_option
+from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument, path_option, unknown_option
 from veca_edge.cli.parsing import parse_budgets
 from veca_edge.cli.progress import Stages, command_line, next_step, say
-from veca_edge.cli.tables import score_lines
+from veca_edge.cli.tables import certainty_lines, score_lines
 from veca_edge.errors import VecaError, require
 from veca_edge.numbers import counted
 from veca_edge.photos.folders import HOLD_OUT
@@ -29,6 +29,7 @@ Examples:
   veca-edge fit-head --data photos/ --output mine.pt       # on the packaged model
   veca-edge fit-head veca.pt --data photos/ --output mine.pt --plot confusion.png
   veca-edge fit-head --data people/ --task segmentation --output people.pt
+  veca-edge fit-head --data photos/ --unknown street/ --output mine.pt   # when to say "not sure"
   veca-edge convert mine.pt                                # the result is an ordinary checkpoint
 
 \b
@@ -89,6 +90,7 @@ takes seconds.
     show_default="all",
     help="Fit the head to these core budgets, such as 8,16,64.",
 )
+@unknown_option("F")
 @path_option(
     "--plot",
     help="Draw how often each label is mistaken for each other label (.png, .svg, .pdf).",
@@ -163,6 +165,8 @@ def _lines(fitted: FittedHead) -> Iterator[str]:
         f"evaluate on, {fitted.checkpoint.preprocessing['image_size']} px, temperature {fitted.temperature:.2f}, "
         f"decay {fitted.choice.decay:g}"
     )
+    if fitted.checkpoint.certainty is not None:
+        yield from certainty_lines(fitted.checkpoint.certainty)
     if fitted.familiar and fitted.choice.top1 is not None:
         yield (
             f"{100 * fitted.choice.top1:.1f} % of photos held out from train were right, many more than of val: "

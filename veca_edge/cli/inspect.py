@@ -299,6 +299,9 @@ def _model_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _shared_rows(facts)
     yield "head", f"linear, {len(facts['labels'])} classes" if facts["labels"] else "none"
     yield from _label_rows(facts["labels"])
+    if facts["labels"]:
+        certainty = facts["certainty"]
+        yield "sure", f"from {100 * certainty['threshold']:.0f} % on{'' if certainty['about'] else ' (default)'}"
     yield from _preprocessing_rows(facts["preprocessing"])
     rows = (facts.get("quality") or {}).get("rows")
     yield "quality", f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"

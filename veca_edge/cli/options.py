@@ -130,6 +130,21 @@ def images_option(**given: Any) -> Callable[[Command], Command]:
     return path_option("--data", "images", cls=RenamedOption, was="--images", is_input=True, metavar="DIR", **given)
 
 
+def unknown_option(given: str = "F") -> Callable[[Command], Command]:
+    """--unknown, for a command that fits how sure a head must be of a label.
+
+    Args:
+        given: how the help text begins: what else must be given, and an f.
+    """
+    return path_option(
+        "--unknown",
+        is_input=True,
+        metavar="DIR",
+        help=f"{given}it how sure the model must be of a label, so that at most one in ten of the photos in this "
+        'folder, of things that it has no label for, gets one. `run` shows "not sure" for the others.',
+    )
+
+
 def threads_option() -> Callable[[Command], Command]:
     """--threads, for a command that runs a model."""
     return click.option(

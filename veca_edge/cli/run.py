@@ -22,6 +22,7 @@ from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.files import expanded
 from veca_edge.governor.settings import PRESETS
+from veca_edge.image.preprocessing import FITS
 from veca_edge.playback.player import Say
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.run import run
@@ -42,6 +43,7 @@ Examples:
   veca-edge run people.pte --source clip.mp4 --view masks --save out.mp4 --save-masks found/
   veca-edge run --view change --sensitivity 12      # largest budget; see which patches are computed
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
+  veca-edge run --source clip.mp4 --save out.mp4 --trace states.jsonl   # of `veca-edge sensors --record`
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
   veca-edge run --serve 8080                        # in a browser on this machine, no window
   veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
@@ -112,6 +114,26 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     help="Assume this thermal level, to see how auto reacts.",
 )
 @click.option("--low-power", is_flag=True, help="Assume low-power mode, to see how auto reacts.")
+@path_option(
+    "--trace",
+    is_input=True,
+    help="Take battery and heat from this recording of `veca-edge sensors`, as the film goes on, to see how auto "
+    "reacts; a graph of both is drawn.",
+)
+@click.option(
+    "--trace-speed",
+    type=Number(min=0.01, max=10000),
+    default=RunRequest.trace_speed,
+    show_default=True,
+    help="Play so many seconds of the recording per second of film.",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    show_default="the model's own",
+    help="Fit frames to the model: the centred square (crop), the whole frame in its own shape (keep), letterboxed "
+    "(pad), or squeezed into a square (stretch).",
+)
 @click.option(
     "--image-size",
     type=Count(min=1),
@@ -119,7 +141,10 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @click.option(
-    "--view", type=click.Choice(VIEWS), default=RunRequest.view, show_default=True, help="Choose what to draw."
+    "--view",
+    type=click.Choice(VIEWS),
+    show_default="masks if the model has a dense head, else labels",
+    help="Choose what to draw.",
 )
 @click.option(
     "--head", metavar="NAME", show_default="the model's first", help="Choose the dense head whose masks are drawn."
@@ -197,6 +222,13 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     default=RunRequest.retry,
     show_default=True,
     help="Wait this many seconds for a camera that stopped sending frames.",
+)
+@click.option(
+    "--min-confidence",
+    type=Number(0, 1),
+    metavar="N",
+    show_default="what the model file says",
+    help='Show a label from this confidence on, such as 0.8 for 80 %, and "not sure" below it. 0 always shows one.',
 )
 @threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

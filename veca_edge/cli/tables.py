@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from veca_edge.modelfile.certainty import NOT_SURE, Certainty
 from veca_edge.tables import Table, number
 
 if TYPE_CHECKING:
@@ -70,6 +71,22 @@ def score_lines(points: Sequence[PointScores]) -> Iterator[str]:
     left_out = len(names.get("iou", {})) - len(classes)
     if left_out > 0:
         yield f"  and {left_out} more classes: --json names them"
+
+
+def certainty_lines(certainty: Certainty) -> Iterator[str]:
+    """From which confidence on labels are shown, and what that was measured to be worth."""
+    about = {name: number(100 * share, ".1f", " %") for name, share in certainty.about.items()}
+    default = "" if about else " (default)"
+    yield f'below a confidence of {100 * certainty.threshold:.0f} % a label counts as "{NOT_SURE}"{default}'
+    if "answered" not in about:
+        return
+    others = "other things were not tried: see --unknown"
+    if "unknown_answered" in about:
+        count = certainty.about["unknown_photos"]
+        others = f"{about['unknown_answered']} of {count:.0f} photos of other things got one"
+    right = f", {about['precision']} of these right" if "precision" in about else ""
+    yield f"  {about['answered']} of {certainty.about['photos']:.0f} photos got a label{right}; {others}"
+    yield "  (each half of the photos with a threshold that was fitted on the other half)"
 
 
 def _percent(value: float | None) -> float | None:

@@ -15,10 +15,12 @@ from veca_edge.cli.options import InputPath, Number, path_option
 from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.errors import VecaError, require, shown
 from veca_edge.files import existing
+from veca_edge.numbers import counted
 from veca_edge.photos.folders import HOLD_OUT
 from veca_edge.reminder import INTERVAL
 from veca_edge.training.request import Resume, TrainRequest
-from veca_edge.training.settings import Recipe, load_recipe, render
+from veca_edge.training.settings import Recipe, load_recipe
+from veca_edge.training.tables import render
 
 if TYPE_CHECKING:
     from veca_edge.training.run import Outcome
@@ -39,8 +41,13 @@ Examples:
 
 \b
 The run keeps its state in model.state.pt and its log in model.log.jsonl, beside --output. After an interruption of
-any kind the same command continues it. Ctrl-C, SIGTERM and --minutes finish the current step, save the state and
-write the checkpoint so far. A tuned teacher and its answers are kept as soon as they are complete.
+any kind the same command continues it. Ctrl-C and SIGTERM finish the current step, save the state and write the
+checkpoint so far. A tuned teacher and its answers are kept as soon as they are complete.
+
+\b
+With --minutes some steps are timed first. Then the number of steps is planned so that the schedule, down to its
+lowest learning rate and the last validation, ends in that time; it is planned anew if the machine becomes slower or
+faster. An interrupted run continues by the same plan: the time that it had spent on training counts.
 """
 
 EARLY = 0.05  # of the steps
@@ -91,8 +98,8 @@ EARLY = 0.05  # of the steps
 @click.option(
     "--minutes",
     type=Number(min=0, min_open=True),
-    show_default="no limit",
-    help="Save and stop after this many minutes.",
+    show_default="as long as the epochs take",
+    help="Stretch or shorten the training so that it ends in this many minutes; the recipe's epochs do not count.",
 )
 @click.option(
     "--device",
@@ -193,11 +200,15 @@ class _Screen:
 
 
 def _progress(at: Progress) -> str:
-    left = (at.steps - at.step) / at.step * at.seconds if at.step else 0
     return (
         f"step {at.step}/{at.steps}  epoch {at.epoch:.1f}  {at.size} px  loss {at.figures['loss']:.3f}"
-        f"  lr {at.lr:.2g}  {at.photos_per_second:,.0f} photos/s  {left / 60:.0f} min left"
+        f"  lr {at.lr:.2g}  {_rates(at)}  {at.seconds_left / 60:.0f} min left"
     )
+
+
+def _rates(at: Progress | Outcome) -> str:
+    masks = f" + {at.masks_per_second:,.0f} with masks/s" if at.masks_per_second else ""
+    return f"{at.photos_per_second:,.0f} photos/s{masks}"
 
 
 def _figures(validation: dict[str, Any]) -> Iterator[str]:
@@ -232,5 +243,10 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     what = "finished" if outcome.finished else "stopped; the same command continues"
     if not outcome.finished and outcome.step < EARLY * outcome.steps:
         what += "; a model this early in its training is of no use yet"
-    yield f"{outcome.step} of {outcome.steps} steps in {outcome.seconds / 60:.1f} min: {what}"
+    steps = f"{outcome.step} of {outcome.steps} steps in {outcome.seconds / 60:.1f} min"
+    yield f"{steps}, {_rates(outcome)}: {what}"
+    if outcome.planned:
+        first, *more = outcome.planned
+        anew = f", then {counted(len(more), 'other plan')}, the last {more[-1]}" if more else ""
+        yield f"planned for {outcome.minutes:g} min: {first} steps{anew}"
     yield f"{outcome.output}: {outcome.parameters / 1e6:.2f} M parameters, {outcome.bytes / 1e6:.2f} MB"

@@ -62,7 +62,8 @@ class ConvertRequest:
         quantize: how weights are stored; None for `DEFAULT`. A .pte takes "int8", "int4" or "fp32".
         recipe: a file that says how each layer is stored, in place of `quantize`.
         data: a folder of photos: weights are rounded to serve them, and what is made is verified and evaluated on
-            others of them.
+            others of them. Where they have labels, they also say how sure the head must be of one.
+        unknown: a folder of photos of things without a label, which are to get none; needs `data`.
         max_drop: find the smallest recipe that loses at most this much, 0..1; needs `data`.
         max_size: find the best recipe for a .pte of this many bytes; needs `data`.
         cores: budgets to offer; None for all.
@@ -83,6 +84,7 @@ class ConvertRequest:
     quantize: Compression | None = None
     recipe: Path | None = None
     data: Path | None = None
+    unknown: Path | None = None
     max_drop: float | None = None
     max_size: int | None = None
     cores: tuple[int, ...] | None = None
@@ -94,7 +96,10 @@ class ConvertRequest:
     force: bool = False
 
     def __post_init__(self) -> None:
+        if self.unknown is not None and self.data is None:
+            raise VecaError("--unknown needs photos of the labels as well: name a folder of them with --data")
         for target, names in ONLY_FOR.items():
+            names = tuple(name for name in names if name != "data" or self.unknown is None)
             if target not in self.targets and (given := given_options(self, names)):
                 raise VecaError(f"{given[0]} works with --target {target} only: leave it out")
         goals = given_options(self, ("max_drop", "max_size"))
@@ -192,6 +197,7 @@ def convert(
     places = {target: _place(request, target, path, recipe) for target in request.targets}
     seconds = sum(_estimate(checkpoint, request.evaluate or target != "executorch") for target in places)
     progress = _announced(f"converting {path.name} takes about {seconds:.0f} s on two server cores", say, progress)
+    checkpoint = _with_certainty(request, checkpoint, say, progress)
     made = []
     for target, place in places.items():
         start = perf_counter()
@@ -199,6 +205,15 @@ def convert(
         outputs = _finished(drafts, request, path, progress)
         made.append(Conversion(target, outputs, perf_counter() - start))
     return tuple(made)
+
+
+def _with_certainty(request: ConvertRequest, checkpoint: Checkpoint, say: Say, progress: Progress) -> Checkpoint:
+    from veca_edge.conversion.certainty import with_certainty
+    from veca_edge.converters.description import check_budgets, check_image_size
+
+    size = check_image_size(checkpoint, None if request.image_sizes is None else request.image_sizes[0])
+    budgets = check_budgets(checkpoint, request.cores)
+    return with_certainty(checkpoint, request.data, request.unknown, size, budgets, say, progress)
 
 
 def _check_writer() -> None:

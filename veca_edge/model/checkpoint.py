@@ -6,6 +6,7 @@ A checkpoint is a `torch.save` dictionary: `student` (state dict) and `config`, 
     labels         K names
     heads          {name: {"kind", "weight": (K k k, D'), "bias", "cells": k, "labels", "colours"
                    | "unit", "range"}}, see `modelfile.heads`
+    certainty      {"temperature", "threshold", "about"}, see `modelfile.certainty`
     preprocessing  {"image_size": int, "fit": "crop" | "pad" | "stretch" | "keep", "mean": [3], "std": [3]}
 """
 
@@ -31,6 +32,7 @@ from veca_edge.model.untrusted import load_untrusted
 from veca_edge.model.veca import Head, Veca
 from veca_edge.model.weights import check_shape, check_state, check_tensor, to_float32
 from veca_edge.model.wrappers import find_state
+from veca_edge.modelfile.certainty import Certainty
 from veca_edge.modelfile.heads import DenseHead, read_tasks
 
 MAX_CLASSES = 1_000_000
@@ -47,6 +49,7 @@ class Checkpoint:
         labels: K names of the head's classes, () without a head; names may repeat, as in ImageNet's.
         preprocessing: image_size (pixels), fit, mean and std (per channel, for pixel values in 0..1).
         dense: heads for every patch, by name.
+        certainty: how sure the head must be of a label, None where nobody has fitted that.
         digest: SHA-256 of the file's bytes, hexadecimal; "" for one that was never a file.
         path: where it was read from, or None.
     """
@@ -57,6 +60,7 @@ class Checkpoint:
     labels: tuple[str, ...]
     preprocessing: dict[str, Any]
     dense: tuple[DenseHead, ...] = ()
+    certainty: Certainty | None = None
     digest: str = ""
     path: Path | None = None
 
@@ -99,9 +103,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         labels = _read_labels(data.get("labels"), len(head["bias"]) if head else 0)
         preprocessing = _read_preprocessing(data.get("preprocessing"), config.patch_size)
         dense = _read_dense(data.get("heads"), config)
+        certainty = _read_certainty(data.get("certainty"), head is not None)
     except VecaError as error:
         raise VecaError(f"{path}: {error}") from error
-    return Checkpoint(config, weights, head, labels, preprocessing, dense, digest, path)
+    return Checkpoint(config, weights, head, labels, preprocessing, dense, certainty, digest, path)
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half: bool = True) -> None:
@@ -124,6 +129,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half:
     if head is not None:
         data["head"] = _stored(head, half)
         data["labels"] = list(_read_labels(checkpoint.labels, len(head["bias"])))
+        if checkpoint.certainty is not None:
+            data["certainty"] = checkpoint.certainty.to_dict()
     if checkpoint.dense:
         stored = {head.task.name: head.task.to_dict() | _stored(_tensors(head), half) for head in checkpoint.dense}
         _read_dense(stored, checkpoint.config)
@@ -181,6 +188,10 @@ def _read_dense(heads: Any, config: VecaConfig) -> tuple[DenseHead, ...]:
         arrays = to_float32(f"{name}.weight", weight).numpy(), to_float32(f"{name}.bias", bias).numpy()
         found.append(DenseHead(task, *arrays))
     return tuple(found)
+
+
+def _read_certainty(values: Any, has_head: bool) -> Certainty | None:
+    return Certainty.from_dict(values) if values is not None and has_head else None
 
 
 def _tensors(head: DenseHead) -> dict[str, Tensor]:

@@ -81,18 +81,33 @@ class Block(nn.Module):  # type: ignore[misc]
         self.fc1 = nn.Linear(config.hidden_dim, 2 * config.ffn_dim)
         self.fc2 = nn.Linear(config.ffn_dim, config.hidden_dim)
 
-    def forward(self, x: Tensor, angles: Tensor, cores: int) -> Tensor:
-        x = x + self.attn(self.norm_attn(x), angles, cores)
+    def forward(self, x: Tensor, angles: Tensor, cores: int, skipped: float = 0.0) -> Tensor:
+        """Args: as for `CoreAttention`, and the chance with which an image skips each half of the block."""
+        x = x + _skipped(self.attn(self.norm_attn(x), angles, cores), skipped)
         u, v = self.fc1(self.norm_ffn(x)).chunk(2, dim=-1)
-        return x + self.fc2(F.silu(u) * v)
+        return x + _skipped(self.fc2(F.silu(u) * v), skipped)
+
+
+def _skipped(change: Tensor, chance: float) -> Tensor:
+    """A residual branch (B, T, D) without some images', the others' larger by as much: the mean stays."""
+    if not chance:
+        return change
+    stay = torch.rand(len(change), 1, 1, device=change.device) >= chance
+    return change * stay / (1 - chance)
 
 
 class Veca(nn.Module):  # type: ignore[misc]
-    """A VECA vision transformer; parameter names are those of published checkpoints."""
+    """A VECA vision transformer; parameter names are those of published checkpoints.
+
+    Attributes:
+        stochastic_depth: in training, the chance with which an image skips each half of the last block; that of the
+            blocks before it rises evenly from 0.
+    """
 
     def __init__(self, config: VecaConfig) -> None:
         super().__init__()
         self.config = config
+        self.stochastic_depth = 0.0
         size, d = config.chunk_size, config.hidden_dim
         chunks = range(config.num_cores // size)
         self.patch_embed = PatchEmbed(config)
@@ -140,7 +155,8 @@ class Veca(nn.Module):  # type: ignore[misc]
             if layer:  # 6
                 raw = raw + self.pos_alpha[layer - 1] * self.pos_linears[layer - 1](x[:, :count])
             core_angles = rope_angles(raw.float().tanh(), periods)
-            x = block(x, torch.cat((core_angles, patch_angles), dim=1), count)
+            skipped = self.stochastic_depth * layer / max(1, len(self.blocks) - 1) if self.training else 0.0
+            x = block(x, torch.cat((core_angles, patch_angles), dim=1), count, skipped)
         x = self.final_norm(x)  # 7
         return VecaOutput(self.output_proj(x[:, 0]), self.output_proj(x[:, count:]))
 

@@ -10,6 +10,7 @@ from typing import Any
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError, shown
 from veca_edge.image.preprocessing import MAX_IMAGE_SIZE, Preprocessing
+from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, Certainty
 from veca_edge.modelfile.heads import DenseTask, read_tasks
 
 FORMAT = "veca-edge model"
@@ -66,6 +67,7 @@ class Manifest:
         precision: "int8", "int4" or "fp32" of "default", and of each linear layer that differs from it, by name;
             {} in older files, and where `quantization` says it all.
         heads: the dense heads by name, each as `DenseTask.to_dict` writes it; {} in older files.
+        certainty: how sure the model must be of a label before that is shown; the default in older files.
         specification_digest: of a package: SHA-256 of its model specification with zeros in place of this digest,
             hexadecimal; "" in older packages, and of files, whose program is one with its weights.
     """
@@ -96,6 +98,7 @@ class Manifest:
     quality: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=dict)
     heads: Mapping[str, Any] = field(default_factory=dict)
+    certainty: Certainty = DEFAULT_CERTAINTY
     specification_digest: str = ""
 
     @property
@@ -149,6 +152,7 @@ class Manifest:
             "quality": {},
             "precision": {},
             "heads": {},
+            "certainty": {},
             "specification_digest": "",
         } | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
@@ -169,6 +173,8 @@ def _checked(name: str, value: Any) -> Any:
     """One field's value in its type, or VecaError."""
     if name == "preprocessing":
         return Preprocessing.from_dict(value)
+    if name == "certainty":
+        return _certainty(value)
     if name in _LISTS:
         ok = isinstance(value, list) and all(type(item) is _LISTS[name] for item in value) and _printable(value)
         value = tuple(value) if ok else value
@@ -183,6 +189,14 @@ def _checked(name: str, value: Any) -> Any:
     if not ok:
         raise VecaError(f"the manifest's {name} is not valid: {shown(value)}")
     return value
+
+
+def _certainty(value: Any) -> Certainty:
+    """A manifest's certainty, or VecaError."""
+    try:
+        return Certainty.from_dict(value)
+    except VecaError as error:
+        raise VecaError(f"the manifest's {error}") from None
 
 
 def _printable(value: Any) -> bool:

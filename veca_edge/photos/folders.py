@@ -167,7 +167,7 @@ def _read_labelled(folder: Path, say: Say, skipped: Skipped, seed: int) -> tuple
         raise VecaError(
             f"{shortened(folder)} has no photo to evaluate on: put some in val, or two or more in each label"
         )
-    unlabelled = Photos.unlabelled(_usable(_all_below(folder / "unlabelled"), skipped), labels)
+    unlabelled = Photos.unlabelled(usable(all_below(folder / "unlabelled"), skipped), labels)
     return Splits(_photos(train, labels), _photos(val, labels), unlabelled), held_out
 
 
@@ -184,7 +184,7 @@ def _labelled(folder: Path, say: Say, skipped: Skipped, leave_out: Sequence[str]
     for entry in entries(folder):
         if entry.name in leave_out or not is_folder(entry):
             continue
-        paths = list(_usable(entries(entry), skipped))
+        paths = list(usable(entries(entry), skipped))
         if not paths:
             say(f"{shortened(entry)} has no photos: left out")
             continue
@@ -231,7 +231,7 @@ def _photos(found: dict[str, list[Path]], labels: tuple[str, ...]) -> Photos:
     return Photos(paths, np.repeat(np.arange(len(labels), dtype=np.int64), counts), labels)
 
 
-def _usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
+def usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
     """Those whose header is a photo's; what is inside shows when they are decoded."""
     for path in paths:
         # Folders, pipes and leftovers ("Thumbs.db") are no photos, and nobody needs to be told.
@@ -276,6 +276,6 @@ def small_text(path: Path) -> str:
         raise VecaError(f"{shortened(path)} is not a text in UTF-8: save it as one") from None
 
 
-def _all_below(folder: Path) -> list[Path]:
+def all_below(folder: Path) -> list[Path]:
     """Every file below a folder, by path; links to folders are not followed, so there are no circles."""
     return sorted(Path(place) / name for place, _, names in os.walk(folder) for name in names)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,9 +39,13 @@ class PhotoStore:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def first(self, count: int) -> PhotoStore:
+        """The first photos, all if there are no more."""
+        return PhotoStore(self.pixels[:count], self.targets[:count], self.digest)
+
     def to(self, device: torch.device) -> PhotoStore:
         """Where batches are made: on an accelerator if it has room to spare, else where they are."""
-        if device.type == "cuda" and self.pixels.numel() < MOST_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+        if has_room(device, self.pixels.numel()):
             return PhotoStore(self.pixels.to(device), self.targets.to(device), self.digest)
         return self
 
@@ -62,19 +67,29 @@ def load_photos(parts: list[Photos], side: int, say: Say, progress: Progress = l
     square = Preprocessing(image_size=side)
 
     def prepare(image: Image) -> Image:
-        return square.resize(image, patch_size=1).image
+        return planes(square.resize(image, patch_size=1).image)
 
     pixels = torch.empty((len(photos), 3, side, side), dtype=torch.uint8)
     kept: list[int] = []
     for index, photo in readable(photos.paths, prepare, say):
         progress(index / len(photos))
-        pixels[len(kept)] = torch.from_numpy(photo).permute(2, 0, 1)
+        pixels[len(kept)] = torch.from_numpy(photo)
         kept.append(index)
     if not kept:
         raise VecaError(f"none of the {len(photos)} photos could be read")
     progress(1)
     chosen = photos.select(kept)
     return PhotoStore(pixels[: len(kept)], torch.from_numpy(chosen.targets), chosen.digest(side))
+
+
+def planes(image: Image) -> Image:
+    """(3, H, W) of an image (H, W, 3), contiguous; made by workers, since one thread collects what they make."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def has_room(device: torch.device, size: int) -> bool:
+    """Whether a device is an accelerator with room to spare for so many bytes."""
+    return device.type == "cuda" and bool(size < MOST_OF_DEVICE * torch.cuda.mem_get_info(device)[0])
 
 
 def check_memory(count: int, side: int, bytes_each: int = 3) -> None:

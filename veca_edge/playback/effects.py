@@ -40,6 +40,7 @@ RULES = (
     Rule(FOR_FIXED, "--stream", lambda run: run.request.stream),
     Rule(FOR_FIXED, "a .pte file of `veca-edge convert`", lambda run: run.model_streams),
     Rule(FOR_AUTO, "--cores auto", lambda run: run.auto),
+    Rule(("trace_speed",), "--trace", lambda run: run.request.trace is not None),
 )
 
 

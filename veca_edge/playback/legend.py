@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from veca_edge.arrays import Image
-from veca_edge.playback.drawing import fill_rounded, panel
+from veca_edge.playback.drawing import Box, fill_rounded, panel
 from veca_edge.playback.masks import shown_classes, value_colours
 from veca_edge.playback.overlay import DIM, GLASS, INK, NARROWEST, OPACITY, text_size
 from veca_edge.playback.text import BOLD, REGULAR, Pen
@@ -17,21 +17,21 @@ _ROW = 1.6  # heights of a letter per line
 _WIDEST = 17  # heights of a letter
 
 
-def draw_legend(image: Image, dense: DenseResult, title: str, pen: Pen) -> None:
+def draw_legend(image: Image, dense: DenseResult, title: str, pen: Pen) -> Box | None:
     """Draw classes with their share of the picture, or a scale of values, in place on (H, W, 3) uint8 RGB.
 
     Args:
         title: a line above them; "" for none.
+
+    Returns:
+        The pane (x, y, width, height) that they are on; None on a frame too narrow for it.
     """
     if image.shape[1] < NARROWEST:
-        return
-    if dense.task.kind == "segmentation":
-        _draw_classes(image, dense, title, pen)
-    else:
-        _draw_scale(image, dense, title, pen)
+        return None
+    return (_draw_classes if dense.task.kind == "segmentation" else _draw_scale)(image, dense, title, pen)
 
 
-def _draw_classes(image: Image, dense: DenseResult, title: str, pen: Pen) -> None:
+def _draw_classes(image: Image, dense: DenseResult, title: str, pen: Pen) -> Box:
     size, areas = text_size(image), list(dense.areas().values())
     row, gap = round(size * _ROW), round(size * 0.7)
     room = (image.shape[0] * 6 // 10 - 3 * gap) // row - (1 if title else 0)
@@ -41,7 +41,7 @@ def _draw_classes(image: Image, dense: DenseResult, title: str, pen: Pen) -> Non
     widest = min(image.shape[1] - 4 * gap, round(size * _WIDEST))
     taken = max(pen.width(label, size) for label in labels) + round(size * 1.5) + 2 * gap + percent
     inner = min(max(taken, pen.width(title, size, BOLD)), widest)
-    x, y = _pane(image, inner, row * len(labels), title, pen)
+    (x, y), pane = _pane(image, inner, row * len(labels), title, pen)
     for number, label in zip(numbers, labels, strict=True):
         baseline, there = y + round(size * 0.82), areas[number] > 0
         swatch = (x, y + round(size * 0.02), round(size * 0.92), round(size * 0.92))
@@ -51,6 +51,7 @@ def _draw_classes(image: Image, dense: DenseResult, title: str, pen: Pen) -> Non
         pen.draw(image, fitting, (x + round(size * 1.5), baseline), size, ink)
         pen.draw(image, said, (x + inner - pen.width(said, size), baseline), size, ink)
         y += row
+    return pane
 
 
 def _chosen(numbers: list[int], areas: list[float], room: int) -> list[int]:
@@ -63,7 +64,7 @@ def _percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
-def _draw_scale(image: Image, dense: DenseResult, title: str, pen: Pen) -> None:
+def _draw_scale(image: Image, dense: DenseResult, title: str, pen: Pen) -> Box:
     size, task, values = text_size(image), dense.task, dense.values()
     row, gap = round(size * _ROW), round(size * 0.7)
     low, high = task.range
@@ -73,13 +74,14 @@ def _draw_scale(image: Image, dense: DenseResult, title: str, pen: Pen) -> None:
     told = f"{found[0]} to {found[2]}, median {found[1]}"
     inner = min(image.shape[1] - 4 * gap, max(round(size * _WIDEST), pen.width(told, size)))
     thick = round(size * 0.6)
-    x, y = _pane(image, inner, thick + 2 * row, title or task.name, pen)
+    (x, y), pane = _pane(image, inner, thick + 2 * row, title or task.name, pen)
     colours = value_colours()[np.linspace(0, 255, inner).round().astype(int), 0]
     image[y : y + thick, x : x + inner] = colours
     baseline = y + thick + round(size * 1.25)
     for place, text in zip((0, 0.5, 1), ends, strict=True):
         pen.draw(image, text, (x + round(place * (inner - pen.width(text, size))), baseline), size, DIM)
     pen.draw(image, pen.fit(told, size, REGULAR, inner), (x, baseline + row), size, INK)
+    return pane
 
 
 def _short(value: float, span: float) -> str:
@@ -87,15 +89,16 @@ def _short(value: float, span: float) -> str:
     return f"{round(value, 2 - math.floor(math.log10(span))):g}"
 
 
-def _pane(image: Image, inner: int, height: int, title: str, pen: Pen) -> tuple[int, int]:
-    """A pane of this size inside its margins, with a title; gives the top left corner below that."""
+def _pane(image: Image, inner: int, height: int, title: str, pen: Pen) -> tuple[tuple[int, int], Box]:
+    """A pane of this size inside its margins, with a title; gives the top left corner below that, and the pane."""
     size = text_size(image)
     row, gap = round(size * _ROW), round(size * 0.7)
     head = row if title else 0
     outer = head + height + 2 * gap - (row - size)
     top = image.shape[0] - gap - outer
-    panel(image, (gap, top, inner + 2 * gap, outer), size * 0.6, GLASS, OPACITY)
+    pane = (gap, top, inner + 2 * gap, outer)
+    panel(image, pane, size * 0.6, GLASS, OPACITY)
     if title:
         text = pen.fit(title, size, BOLD, inner)
         pen.draw(image, text, (2 * gap, top + gap + round(size * 0.82)), size, INK, BOLD)
-    return 2 * gap, top + gap + head
+    return (2 * gap, top + gap + head), pane

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,63 @@ _FAINT, _FIRM = 0.24, 0.60  # opacity of a mask where its class is a guess, and 
 _LINE = 0.95  # opacity of its outline
 _REACH = 1.5  # cells on either side of an edge within which the distance to it is told apart
 _STEPS = 8  # of that distance per pixel
+_MOVED = 6.0  # grey levels of change that are no noise
+_STILL = 0.15  # share of the news that is taken per frame where nothing moves
 _COVER = 0.75  # opacity of a colour map
+
+
+class MaskSteadier:
+    """Holds a film's masks still where its picture stands still.
+
+    When the governor changes the cores, every patch is computed anew, and close calls flip here and there: the film
+    flickers, though nothing moves. So the odds follow slowly there, and at once where the picture changes. For
+    pictures only: results stay as they are.
+    """
+
+    def __init__(self) -> None:
+        self._last: DenseResult | None = None
+        self._odds = self._seen = np.zeros(0, np.float32)
+
+    def __call__(self, image: Image, dense: DenseResult) -> DenseResult:
+        """The same with logits of what to show.
+
+        Args:
+            image: the film's next frame, uint8 (H, W, 3), RGB.
+            dense: what a head says about it; a regression stays as it is.
+        """
+        if dense.task.kind != "segmentation":
+            return dense
+        odds, seen = dense.probabilities(), _at_cells(image, dense)
+        if self._last is not None and _alike(self._last, dense):
+            odds = self._odds + (odds - self._odds) * _share_taken(seen - self._seen)
+        self._last, self._odds, self._seen = dense, odds, seen
+        return replace(dense, cells=np.log(np.maximum(odds, 1e-9)))
+
+
+def _alike(one: DenseResult, other: DenseResult) -> bool:
+    """Whether two results are of the same head on the same part of frames of one size."""
+    return (one.task, one.crop, one.cells.shape) == (other.task, other.crop, other.cells.shape)
+
+
+def _at_cells(image: Image, dense: DenseResult) -> Float:
+    """The grey levels of what the model saw, one per cell: float32 (rows, columns)."""
+    import cv2
+
+    (rows, columns), (x, y, width, height) = dense.cells.shape[:2], dense.crop
+    across, down = columns / width, rows / height
+    size = (max(1, round(image.shape[1] * across)), max(1, round(image.shape[0] * down)))
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    shift = np.array(((1, 0, -x * across), (0, 1, -y * down)), np.float32)
+    levels = cv2.warpAffine(small.astype(np.float32), shift, (columns, rows), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(levels, np.float32)
+
+
+def _share_taken(change: Float) -> Float:
+    """How much of each cell's news to take, (rows, columns, 1): all of it in and around cells that changed."""
+    import cv2
+
+    share = (np.abs(change) / _MOVED).clip(_STILL, 1).astype(np.float32)
+    return np.asarray(cv2.dilate(share, np.ones((5, 5), np.uint8)), np.float32)[..., None]
 
 
 def shown_classes(dense: DenseResult) -> list[int]:

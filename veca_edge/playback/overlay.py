@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from veca_edge.arrays import Image
-from veca_edge.playback.drawing import bar, brackets, clip_box, fill_rounded, panel
+from veca_edge.modelfile.certainty import NOT_SURE
+from veca_edge.playback.drawing import Box, bar, brackets, clip_box, fill_rounded, panel
+from veca_edge.playback.recording import Graph
 from veca_edge.playback.text import BOLD, REGULAR, Pen
 from veca_edge.runtime.result import Prediction
 
@@ -32,6 +34,7 @@ class Hud:
         patches: patches computed and in all, or None if that is always all of them.
         note: a word such as "paused" or "recording", or "".
         lines: more, in words, below.
+        graph: of a recording that plays along, or None.
     """
 
     cores: int
@@ -42,6 +45,7 @@ class Hud:
     patches: tuple[int, int] | None = None
     note: str = ""
     lines: tuple[str, ...] = ()
+    graph: Graph | None = None
 
 
 def text_size(image: Image) -> int:
@@ -50,27 +54,26 @@ def text_size(image: Image) -> int:
     return max(9, round(min(math.sqrt(width * height) * 0.030, width * 0.036, height * 0.1)))
 
 
-def draw_hud(image: Image, hud: Hud, pen: Pen) -> None:
-    """Draw the panel at the top left, in place on (H, W, 3) uint8 RGB."""
+def draw_hud(image: Image, hud: Hud, pen: Pen) -> int:
+    """Draw the panel at the top left, in place on (H, W, 3) uint8 RGB; gives the row below it."""
     if image.shape[1] < NARROWEST:
-        return
+        return 0
     size = text_size(image)
     gap, title = round(size * 0.7), f"{hud.cores} cores"
     height, width = hud.image_size
     details = [f"{hud.latency * 1000:.{1 if hud.latency < 0.1 else 0}f} ms"]
     details += [f"{hud.fps:.0f} fps"] if hud.fps is not None else []
-    details += [f"{hud.patches[0]}/{hud.patches[1]} patches"] if hud.patches else []
+    details += [f"{_percent(*hud.patches)} of patches"] if hud.patches else []
     details += [f"{width}×{height}"]
     details += [hud.note] if hud.note else []
     room = image.shape[1] - 4 * gap
-    titles = pen.width(title, size, BOLD)
-    while len(details) > 1 and titles + size + pen.width(" · ".join(details), size) > room:
+    titles, small = pen.width(title, size, BOLD), max(9, round(size * 0.8))
+    while len(details) > 1 and titles + size + pen.width(" · ".join(details), small) > room:
         details.pop(-2 if hud.note and len(details) > 2 else -1)
     line = " · ".join(details)
     # In whole steps, so that the panel does not tremble with every digit.
-    small = max(9, round(size * 0.8))
     lines = [pen.fit(text, small, REGULAR, room) for text in hud.lines]
-    taken = max(titles + size + pen.width(line, size), *(pen.width(text, small) for text in lines), 0)
+    taken = max(titles + size + pen.width(line, small), *(pen.width(text, small) for text in lines), 0)
     inner = max(taken, min(room, math.ceil(taken / (2 * size)) * 2 * size))
     thick = max(2, round(size * 0.24))
     below = round(small * 1.5) * len(lines)
@@ -78,11 +81,18 @@ def draw_hud(image: Image, hud: Hud, pen: Pen) -> None:
     panel(image, box, size * 0.6, GLASS, OPACITY)
     x, baseline = 2 * gap, gap + gap + round(size * 0.82)
     pen.draw(image, title, (x, baseline), size, INK, BOLD)
-    pen.draw(image, line, (x + titles + size, baseline), size, DIM, REGULAR)
+    pen.draw(image, line, (x + titles + size, baseline), small, DIM, REGULAR)
     _budget_bar(image, hud, x, baseline + round(gap * 0.8), inner, thick)
     for number, text in enumerate(lines):
         at = (x, baseline + round(gap * 0.8) + thick + round(small * 1.5) * (number + 1) - round(small * 0.1))
         pen.draw(image, text, at, small, DIM, REGULAR)
+    return box[1] + box[3]
+
+
+def _percent(part: int, whole: int) -> str:
+    """A share in whole percent; "<1 %" for what is there, but less than half of one."""
+    share = part / max(1, whole)
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def _budget_bar(image: Image, hud: Hud, x: int, y: int, width: int, height: int) -> None:
@@ -96,17 +106,25 @@ def _budget_bar(image: Image, hud: Hud, x: int, y: int, width: int, height: int)
         fill_rounded(image, segment, height / 2, ACCENT if lit else RAIL, 1.0 if lit else 0.22)
 
 
-def draw_labels(image: Image, predictions: Sequence[Prediction], pen: Pen) -> None:
-    """Draw labels with bars at the bottom left, in place; the first prediction is set off from the rest."""
-    if not predictions or image.shape[1] < NARROWEST:
+def draw_labels(image: Image, predictions: Sequence[Prediction], pen: Pen, above: Box | None = None) -> None:
+    """Draw labels with bars at the bottom left, in place; the first prediction is set off from the rest.
+
+    Without any, the model is not sure, and that is said.
+
+    Args:
+        above: a pane (x, y, width, height) to stand on, as wide as that; None for the bottom.
+    """
+    if image.shape[1] < NARROWEST:
         return
     size = text_size(image)
     gap, row = round(size * 0.7), round(size * 2.0)
-    rows = max(1, min(len(predictions), (image.shape[0] // 2 - 2 * gap) // row))
-    width = min(image.shape[1] - 2 * gap, round(size * 17))
+    rows = max(1, min(max(1, len(predictions)), (image.shape[0] // 2 - 2 * gap) // row))
+    width = min(image.shape[1] - 2 * gap, round(size * 17)) if above is None else above[2]
     height = rows * row + round(1.2 * gap)
-    top = image.shape[0] - gap - height
+    top = (image.shape[0] if above is None else above[1]) - gap - height
     panel(image, (gap, top, width, height), size * 0.6, GLASS, OPACITY)
+    if not predictions:
+        pen.draw(image, NOT_SURE, (2 * gap, top + gap + round(size * 0.82)), size, DIM, REGULAR)
     for number, prediction in enumerate(predictions[:rows]):
         _label_row(image, prediction, (2 * gap, top + gap + number * row), width - 2 * gap, size, number == 0, pen)
 

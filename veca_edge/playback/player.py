@@ -18,8 +18,10 @@ from veca_edge.encoding import visible
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
 from veca_edge.governor.points import OperatingPoint
+from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
+from veca_edge.playback.recording import Recording
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary, Tally, ms
 from veca_edge.playback.target_files import MaskWriter
@@ -93,6 +95,7 @@ class Player:
         say: prints a line about the run.
         progress: called after every frame.
         remote: shows pictures elsewhere, beside a window or instead of one; None for nowhere.
+        recording: of a device's state, to go along with the film; None for none.
     """
 
     def __init__(
@@ -106,12 +109,13 @@ class Player:
         say: Say = print,
         progress: Callable[[], object] = lambda: None,
         remote: Remote | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._runner, self._source, self._request = runner, source, request
         self._state, self._window, self._progress = state, window, progress
         self._show, self._say = show, say
         self._thinner = Thinner(request.target_fps if request.thins(source.fps) else None)
-        self._remote = remote
+        self._remote, self._recording = remote, recording
         self._tally = Tally()
         self._stopped = False
         self._ended = "end"
@@ -124,7 +128,7 @@ class Player:
         self._masks: MaskWriter | None = None
         self._head = state.head  # of the masks that are saved: those of one head, whichever is on show
         self._always_drawn = window is not None or request.save is not None
-        self._renderer = Renderer() if self._always_drawn or remote is not None else None
+        self._renderer = Renderer(source.continuous) if self._always_drawn or remote is not None else None
 
     def stop(self, reason: str) -> None:
         """End the run after the frame in work. Safe in a signal handler."""
@@ -176,22 +180,26 @@ class Player:
         self._measure(time.monotonic())
         if self._request.alternating:
             self._state = replace(self._state, cores=self._alternate(frame))
+        if self._recording is not None:
+            self._recording.move(frame.time)
         result = self._runner(frame.image, cores=self._state.cores, image_size=self._request.image_size)
+        if self._recording is not None:
+            self._recording.choose(result.cores)
         top = labels_of(result)
         self._tally.add(result, top[0] if top else None)
         if self._log is not None:
             self._log.write(log_record(frame, result))
         if self._masks is not None:
             self._masks.write(frame, result.dense[self._head])
-        self._tell(frame, result, top)
+        self._tell(frame, result)
         if self._renderer is not None:
             self._present(self._renderer, frame, result, top)
         self._progress()
 
-    def _tell(self, frame: Frame, result: Result, top: Sequence[Prediction]) -> None:
+    def _tell(self, frame: Frame, result: Result) -> None:
         """A line for a single image; in a film a line for each decision, where no window shows it."""
         if not self._source.continuous:
-            self._show(f"{visible(frame.name)}: {said_of(top)}")
+            self._show(f"{visible(frame.name)}: {said_of(result)}")
         elif self._window is None and result.point is not None and result.point != self._point:
             begin = "starting at" if self._point is None else "now"
             self._point = result.point
@@ -234,11 +242,12 @@ class Player:
             timed.cores,
             self._runner.budgets,
             timed.latency,
-            1 / self._period if self._period else None,
+            1 / self._period if self._period and self._recording is None else None,
             timed.image_size,
             None if timed.computed is None else (int(timed.computed.sum()), timed.computed.size),
             "paused" if self._state.paused else "",
-            hud_lines(result),
+            hud_lines(result, self._recording is not None),
+            None if self._recording is None else self._recording.graph(max(self._runner.budgets)),
         )
 
     def _interact(self, window: Screen, renderer: Renderer, picture: Image) -> None:
@@ -305,6 +314,7 @@ class Player:
             self._tally.left_out,
             self._runner.statistics,
             self._source.continuous,
+            self._tally.unsure,
         )
 
 
@@ -313,9 +323,12 @@ def labels_of(result: Result) -> list[Prediction]:
     return result.top(LOGGED_LABELS) if result.logits is not None else []
 
 
-def said_of(top: Sequence[Prediction]) -> str:
-    """The most likely label with its probability, or that there are none."""
-    return f"{top[0].label} {100 * top[0].probability:.0f} %" if top else "no labels (the model has no head)"
+def said_of(result: Result) -> str:
+    """The most likely label with its probability, that the model is not sure of it, or that there are none."""
+    if result.logits is None:
+        return "no labels (the model has no head)"
+    best = result.top(1)[0]
+    return f"{best.label} {100 * best.probability:.0f} %" if result.sure else NOT_SURE
 
 
 def log_record(frame: Frame, result: Result) -> dict[str, Any]:
@@ -332,6 +345,7 @@ def log_record(frame: Frame, result: Result) -> dict[str, Any]:
         "keyframe": result.keyframe,
         "oldest": result.oldest,
         "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
+        "sure": result.sure,
     } | (dense_record(result) | governed(result))
 
 
@@ -353,10 +367,12 @@ def governed(result: Result) -> dict[str, Any]:
     }
 
 
-def hud_lines(result: Result) -> tuple[str, ...]:
-    """The device's state and the governor's reason, for the panel."""
+def hud_lines(result: Result, graphed: bool = False) -> tuple[str, ...]:
+    """The device's state, unless a graph shows it, and the governor's reason, for the panel."""
     if result.point is None:
         return ()
+    if graphed:
+        return (result.reason,)
     state, words = result.state, []
     if state is not None and state.battery is not None:
         words.append(f"battery {state.battery:.0%}{', charging' if state.charging else ''}")

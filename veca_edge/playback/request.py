@@ -16,7 +16,6 @@ from veca_edge.files import check_target, existing, expanded, is_there, same_fil
 from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.modelfile.heads import DenseTask
 from veca_edge.playback.target_files import check_mask_folder, check_saved
-from veca_edge.playback.views import VIEWS
 from veca_edge.playback.web.address import Address
 from veca_edge.playback.writers import check_video_path
 from veca_edge.requests import given_options
@@ -25,7 +24,7 @@ from veca_edge.runtime.streaming.change import ChangeSettings
 from veca_edge.sensors.state import ThermalLevel
 
 # Options that only one kind of run has: where the governor chooses, and where it does not.
-FOR_AUTO = ("governor", "battery", "thermal", "low_power")
+FOR_AUTO = ("governor", "battery", "thermal", "low_power", "trace")
 FOR_FIXED = ("sensitivity", "patch_budget")
 FASTER = 1.05  # times the target: frames of a source at about the target's rate are all computed
 
@@ -42,8 +41,10 @@ class RunRequest:
         governor: name of the governor's preset.
         target_fps: frames per second to compute; of a faster source some are left out. None for the source's own.
         battery, thermal, low_power: what to assume instead of what the sensors say; None and False for nothing.
+        trace, trace_speed: a recording to take the device's state from, and seconds of it per second of film.
+        fit: how frames are fitted to the model's input, one of `FITS`; None for the model's own.
         image_size: model input in pixels, None for the model's own.
-        view: what to draw, one of `VIEWS`.
+        view: what to draw, one of `VIEWS`; None for the masks of a model that has some, else for labels.
         head: the dense head that masks are of; None for the model's first.
         headless: show no window.
         serve, token: where to serve a page that shows the run, and the token that it asks for.
@@ -56,6 +57,7 @@ class RunRequest:
         sensitivity, patch_budget: as in `ChangeSettings`; None for its defaults.
         loop: start files over at their end.
         retry: seconds to wait for a camera that went away.
+        min_confidence: show labels from this confidence on, 0..1; None for what the model says.
         threads: for the model; None for the number of big cores.
         snapshots: the folder for snapshots.
 
@@ -72,8 +74,11 @@ class RunRequest:
     battery: float | None = None
     thermal: ThermalLevel | None = None
     low_power: bool = False
+    trace: Path | None = None
+    trace_speed: float = 1.0
+    fit: str | None = None
     image_size: int | None = None
-    view: str = VIEWS[0]
+    view: str | None = None
     head: str | None = None
     headless: bool = False
     serve: Address | None = None
@@ -89,6 +94,7 @@ class RunRequest:
     patch_budget: int | None = None
     loop: bool = False
     retry: float = 10.0
+    min_confidence: float | None = None
     threads: int | None = None
     snapshots: Path = Path()
 
@@ -115,7 +121,8 @@ class RunRequest:
     @property
     def shows_masks(self) -> bool:
         """Whether anyone can see the masks of a head."""
-        return not self.headless or self.serve is not None or (self.save is not None and self.view == "masks")
+        seen = self.save is not None and self.view in (None, "masks")
+        return not self.headless or self.serve is not None or seen
 
     def thins(self, fps: float | None) -> bool:
         """Whether frames of a source with this rate (None: unknown) are left out for the target."""
@@ -147,6 +154,8 @@ class RunRequest:
         """Raise a VecaError if the model or the source is a file that is not there."""
         if self.model is not None:
             existing(self.model)
+        if self.trace is not None:
+            existing(self.trace)
         if self.source is not None:
             check_there(self.source)
 
@@ -187,7 +196,7 @@ class RunRequest:
         outputs = {name: check_target(path) for name, path in named.items() if path is not None}
         if len(outputs) == 2 and same_file(*outputs.values()):
             raise VecaError(f"--save and --log both name {outputs['save']}: choose two names")
-        inputs = [Path(name) for name in (self.model, self.source) if name is not None]
+        inputs = [Path(name) for name in (self.model, self.source, self.trace) if name is not None]
         for name, target in outputs.items():
             taken = target.exists()
             if any(same_file(target, path) or (taken and same_file(target.parent, path)) for path in inputs):
@@ -218,6 +227,7 @@ class RunRequest:
         """What is assumed of the device, in words; "" for nothing."""
         words = [] if self.battery is None else [f"battery {100 * self.battery:.0f} %"]
         words += [] if self.thermal is None else [f"heat {self.thermal}"]
+        words += [] if self.trace is None else [f"what {shortened(self.trace)} says"]
         return ", ".join([*words, *(["low-power mode"] if self.low_power else [])])
 
     def fixed_by(self) -> str:

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
 from veca_edge.errors import VecaError, require
+from veca_edge.governor.settings import preset
 from veca_edge.playback.effects import check_effects
 from veca_edge.playback.player import DEFAULT_FPS, Player, Say, stop_on_signals
 from veca_edge.playback.protocols import Runner
+from veca_edge.playback.recording import Recording
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.viewer import ViewState, Window, check_window
 from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.model import Model
+from veca_edge.sensors.trace import read_trace
 
 if TYPE_CHECKING:
     from veca_edge.playback.web.server import WebView
     from veca_edge.session import Session
 
+UNHEARD = 1_000_000_000  # frames between two decisions that a governor waits for in vain
 Advance = Callable[[], object]
 Meter = Callable[[str, int | None], AbstractContextManager[Advance]]
 
@@ -58,11 +63,16 @@ def run(
         tell = say if web is None else _both(say, web.board.tell)
         source = stack.enter_context(_source(request, tell))
         check_effects(request, source)
+        recording = None if request.trace is None else Recording(read_trace(request.trace), request.trace_speed)
         model = load(tell)
+        if request.fit is not None:
+            model.preprocessing = replace(model.preprocessing, fit=request.fit)
         request.check_sizes(model.budgets, model.patch_size)
+        if request.min_confidence is not None:
+            model.certainty = model.certainty.at(request.min_confidence)
         if request.cores == "all":
             request = replace(request, cores=model.budgets)
-        summary = _play(request, model, source, show, tell, meter, web, stack)
+        summary = _play(request, model, source, show, tell, meter, web, stack, recording)
         if web is not None:
             web.board.end("", summary.to_dict())
     return summary
@@ -112,6 +122,7 @@ def _play(
     meter: Meter,
     web: WebView | None,
     stack: ExitStack,
+    recording: Recording | None,
 ) -> Summary:
     head = request.check_heads(model.tasks) or ""
     streams = request.stream and source.continuous
@@ -122,7 +133,7 @@ def _play(
         say(line)
     runner: Runner
     if auto:
-        runner = SessionRunner(stack.enter_context(_session(request, model, source, say)))
+        runner = SessionRunner(stack.enter_context(_session(request, model, source, say, recording)))
     elif streams and model.streams:
         runner = StreamRunner(model, request.image_size, request.change)
     else:
@@ -132,9 +143,8 @@ def _play(
         window = Window()
         stack.callback(window.close)
     heads = tuple(task.name for task in model.tasks)
-    state = ViewState(
-        *(None if auto else chosen[0], model.budgets, request.view), auto=auto, heads=heads, head=head
-    )
+    view = request.view or ("masks" if heads else "labels")
+    state = ViewState(*(None if auto else chosen[0], model.budgets, view), auto=auto, heads=heads, head=head)
     if web is not None:
         alternating = bool(request.alternating)
         web.board.begin(
@@ -144,7 +154,8 @@ def _play(
     # Beside a window or lines about single images a bar would be in the way.
     barred = window is None and source.continuous
     advance = stack.enter_context(meter(source.name, total if barred else None))
-    player = Player(runner, source, state, request, window, show, say, advance, None if web is None else web.board)
+    board = None if web is None else web.board
+    player = Player(runner, source, state, request, window, show, say, advance, board, recording)
     with stop_on_signals(player.stop):
         return player.run()
 
@@ -167,7 +178,7 @@ def _remarks(request: RunRequest, model: Model, source: Source, auto: bool) -> I
         yield f"computing about {request.target_fps:g} frames per second{known}"
 
 
-def _session(request: RunRequest, model: Model, source: Source, say: Say) -> Session:
+def _session(request: RunRequest, model: Model, source: Source, say: Say, recording: Recording | None) -> Session:
     """The model as a session on this device, with what the request assumes of it."""
     from veca_edge.runtime.profile import front_of
     from veca_edge.sensors.monitor import Monitor
@@ -176,7 +187,9 @@ def _session(request: RunRequest, model: Model, source: Source, say: Say) -> Ses
 
     rate = request.target_fps or source.fps or DEFAULT_FPS
     front = front_of(model, rate, request.image_size, say=say)
-    sensors = OverriddenSensors(
-        Monitor(detect(), notify=say), request.battery, request.thermal, request.low_power or None
-    )
-    return Session(model, request.governor, rate, front=front, sensors=sensors)
+    said = Monitor(detect(), notify=say) if recording is None else recording
+    sensors = OverriddenSensors(said, request.battery, request.thermal, request.low_power or None)
+    clock, settings = (monotonic if recording is None else recording.clock), preset(request.governor)
+    if recording is not None:  # of another device: this one's frame times say nothing about that
+        settings = replace(settings, least_frames=UNHEARD)
+    return Session(model, settings, rate, front=front, sensors=sensors, clock=clock)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from veca_edge.encoding import visible
+from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.numbers import counted
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 from veca_edge.session import SessionStatistics
@@ -28,7 +29,7 @@ class BudgetTimes:
 
 @dataclass(frozen=True)
 class LabelShare:
-    """A label, and the share of frames (0 … 1) in which it came first."""
+    """A label, and the share of frames (0 … 1) in which it was shown as the best one."""
 
     label: str
     share: float
@@ -52,13 +53,14 @@ class Summary:
         seconds: from the first frame's arrival to the end of the last.
         dropped: frames of a live source that came too fast.
         times: one entry per core count used, ascending.
-        labels: the labels that came first most often, at most 5.
+        labels: the labels that were shown as the best one most often, at most 5.
         patches: how many were computed, if frames were streamed.
         messages: what the source had to tell.
         paths: files written.
         stopped: how it ended: "end", "frames", "quit" or the name of a signal.
         left_out: of `frames`, those that the model did not run on, for a rate that was named or chosen.
         governor: what it did, of a session; else None.
+        unsure: of `frames`, those whose best label the model was not sure of; of these none is among `labels`.
         continuous: whether the frames followed each other as in a film; False for separate images.
     """
 
@@ -74,6 +76,7 @@ class Summary:
     left_out: int = 0
     governor: SessionStatistics | None = None
     continuous: bool = True
+    unsure: int = 0
 
     @property
     def fps(self) -> float:
@@ -92,6 +95,7 @@ class Summary:
                 {"cores": t.cores, "frames": t.frames, "p50": ms(t.p50), "p95": ms(t.p95)} for t in self.times
             ],
             "labels": [{"label": entry.label, "share": round(entry.share, 4)} for entry in self.labels],
+            "unsure": self.unsure,
             "patches": None if self.patches is None else asdict(self.patches),
             "messages": list(self.messages),
             "paths": list(self.paths),
@@ -125,6 +129,8 @@ class Summary:
         if self.labels and self.continuous:  # separate images have a line each
             shares = (f"{entry.label} in {100 * entry.share:.0f} % of frames" for entry in self.labels)
             lines.append(f"first label: {', '.join(shares)}")
+        if self.unsure:
+            lines.append(f"{NOT_SURE} in {self.unsure} of {counted(self.frames, kind)}: see --min-confidence")
         lines += [f"wrote {visible(str(path))}" for path in self.paths]
         return lines
 
@@ -149,15 +155,17 @@ class Tally:
     """Counts along a run."""
 
     def __init__(self) -> None:
-        self.frames = self.left_out = 0
+        self.frames = self.left_out = self.unsure = 0
         self._latencies: dict[int, list[float]] = defaultdict(list)
         self._first: Counter[str] = Counter()
         self._patches: list[tuple[int, int, bool]] = []
 
     def add(self, result: Result, best: Prediction | None) -> None:
         self.frames += 1
-        if best is not None:
+        if best is not None and result.sure:
             self._first[best.label] += 1
+        elif best is not None:
+            self.unsure += 1
         if not result.latency:  # left out: the last result stands
             self.left_out += 1
             return
@@ -184,7 +192,8 @@ class Tally:
 
     def labels(self) -> tuple[LabelShare, ...]:
         best = self._first.most_common(LABELS_KEPT)
-        return tuple(LabelShare(label, count / sum(self._first.values())) for label, count in best)
+        asked = sum(self._first.values()) + self.unsure
+        return tuple(LabelShare(label, count / asked) for label, count in best)
 
 
 def ms(seconds: float) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 
 from veca_edge.arrays import Image
 from veca_edge.playback.drawing import Box, clip_box
+from veca_edge.playback.graph import draw_graph
 from veca_edge.playback.legend import draw_legend
-from veca_edge.playback.masks import paint_dense
+from veca_edge.playback.masks import MaskSteadier, paint_dense
 from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
 from veca_edge.playback.painting import FeaturePainter, paint_core_attention
 from veca_edge.playback.text import Pen
@@ -27,9 +28,13 @@ _OUTSIDE = 0.45  # brightness of what the model did not see
 class Renderer:
     """Turns a frame and its result into a picture. Keeps only what steadies the colours between frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, film: bool = False) -> None:
+        """Args:
+        film: whether pictures follow each other as in a film, so that masks can be held still.
+        """
         self._pen = Pen()
         self._painter = FeaturePainter()
+        self._steady = MaskSteadier() if film else None
 
     def render(
         self, view: str, image: Image, result: Result, hud: Hud | None = None, head: str | None = None
@@ -43,6 +48,8 @@ class Renderer:
         """
         picture: Image
         dense = _dense(result, head) if view == "masks" else None
+        if dense is not None and self._steady is not None:
+            dense = self._steady(image, dense)
         if view == "features":
             picture = features_view(image, self._painter.paint(result.features), result.crop)
         elif view == "attention" and result.core_attention is not None:
@@ -51,7 +58,9 @@ class Renderer:
             picture = change_view(image, result)
         elif dense is not None:
             picture = masks_view(image, dense)
-            draw_legend(picture, dense, dense.task.name if len(result.dense) > 1 else "", self._pen)
+            pane = draw_legend(picture, dense, dense.task.name if len(result.dense) > 1 else "", self._pen)
+            if pane is not None and result.logits is not None:
+                draw_labels(picture, result.top(1) if result.sure else (), self._pen, above=pane)
         else:
             picture = image.copy()
         if view == "labels":
@@ -61,9 +70,11 @@ class Renderer:
         if view == "masks" and dense is None:
             draw_lines(picture, NO_MASKS, self._pen)
         if view == "labels" and result.logits is not None:
-            draw_labels(picture, result.top(LABELS_SHOWN), self._pen)
+            draw_labels(picture, result.top(LABELS_SHOWN) if result.sure else (), self._pen)
         if hud is not None:
-            draw_hud(picture, hud, self._pen)
+            below = draw_hud(picture, hud, self._pen)
+            if hud.graph is not None:
+                draw_graph(picture, hud.graph, self._pen, below)
         return picture
 
     def add_lines(self, picture: Image, lines: Sequence[tuple[str, str]]) -> Image:

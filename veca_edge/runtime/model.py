@@ -13,6 +13,7 @@ from veca_edge.errors import VecaError, VecaWarning, require, shown
 from veca_edge.files import ZIP_ERRORS, is_package, is_regular, is_there
 from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Box, Preprocessing
+from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, Certainty
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
@@ -35,6 +36,8 @@ class Model:
     Calls and streams from several threads take turns.
 
     Attributes:
+        certainty: how sure it must be of a label before `Result.sure` is true; may be set, for example to
+            `model.certainty.at(0.8)`.
         turns: to be held while the model computes and the engine's answer is copied.
     """
 
@@ -51,12 +54,14 @@ class Model:
         digest: str = "",
         tasks: tuple[DenseTask, ...] = (),
         dense: tuple[DenseHead, ...] = (),
+        certainty: Certainty | None = None,
     ) -> None:
         """Args:
         quality: what each run configuration is worth, None if unknown.
         digest: SHA-256 of the file, hexadecimal.
         tasks: what the dense heads say, those that the engine computes as well.
         dense: the dense heads that are computed here.
+        certainty: as the attribute; None for the default.
         """
         self.name = name
         self.quality = quality
@@ -68,6 +73,7 @@ class Model:
         self.labels = labels
         self.tasks = tasks
         self.dense_heads = dense
+        self.certainty = certainty or DEFAULT_CERTAINTY
         self._head = head
         self._closed = False
         self.turns = Turns()
@@ -115,6 +121,7 @@ class Model:
             core_attention=None if encoded.core_attention is None else encoded.core_attention.reshape(*grid, -1),
             logits=self.logits(encoded.embedding, encoded.features) if encoded.logits is None else encoded.logits,
             labels=self.labels,
+            certainty=self.certainty,
             cores=cores,
             image_size=(height, width),
             crop=fitted.crop,
@@ -278,6 +285,7 @@ def assembled(
         digest=digest,
         tasks=manifest.tasks,
         dense=dense,
+        certainty=manifest.certainty,
     )
 
 
@@ -335,4 +343,5 @@ def of_checkpoint(checkpoint: Checkpoint, name: str, threads: int | None = None)
         head=None if head is None else Head(head["weight"].numpy(), head["bias"].numpy()),
         tasks=tuple(dense.task for dense in checkpoint.dense),
         dense=checkpoint.dense,
+        certainty=checkpoint.certainty,
     )

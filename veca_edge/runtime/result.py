@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError, shown
+from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, NOT_SURE, Certainty
 from veca_edge.numbers import whole
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from veca_edge.sensors.state import DeviceState
 
 Floating = TypeVar("Floating", bound=np.floating[Any])
+NO_HEAD = "this model has no head, so it has no labels: fit one with `veca-edge fit-head`"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Result:
             cores sum to 1. None if the model file does not compute it (Core ML packages).
         logits: float32 (K,), or None for a model without a head.
         labels: K names.
+        certainty: how sure the model must be of a label before that is shown.
         dense: what each dense head says, by its name.
         cores: active cores C.
         image_size: (height, width) in pixels of what the model saw.
@@ -66,6 +69,7 @@ class Result:
     keyframe: bool = True
     oldest: int = 0
     dense: Mapping[str, DenseResult] = field(default_factory=dict)
+    certainty: Certainty = DEFAULT_CERTAINTY
     point: OperatingPoint | None = None
     reason: str = ""
     state: DeviceState | None = None
@@ -76,7 +80,8 @@ class Result:
             what = f"of {len(self.embedding)} values"
         else:
             best = self.top(1)[0]
-            what = f"{best.label} {best.probability:.0%}".replace("%", " %")
+            doubt = "" if self.sure else f", {NOT_SURE}"
+            what = f"{best.label} {best.probability:.0%}{doubt}".replace("%", " %")
         return f"<Result {what}, {self.cores} cores, {pixels(self.image_size)}, {self.latency * 1e3:.1f} ms>"
 
     @property
@@ -87,11 +92,30 @@ class Result:
             VecaError: the model has no head.
         """
         if self.logits is None:
-            raise VecaError("this model has no head, so it has no labels: fit one with `veca-edge fit-head`")
+            raise VecaError(NO_HEAD)
         return np.asarray(softmax(self.logits), np.float32)
 
+    @property
+    def confidence(self) -> float:
+        """How likely the best label is at the model's temperature, 0..1: what `sure` compares with the threshold.
+
+        Raises:
+            VecaError: the model has no head.
+        """
+        if self.logits is None:
+            raise VecaError(NO_HEAD)
+        return self.certainty.confidence(self.logits)
+
+    @property
+    def sure(self) -> bool:
+        """Whether the best label, `top(1)`, is worth showing; show "not sure" otherwise. False without a head.
+
+        `certainty` says what that takes, and its `about` on which photos that was measured.
+        """
+        return self.logits is not None and self.certainty.sure(self.logits)
+
     def top(self, k: int = 5) -> list[Prediction]:
-        """The k most likely labels, best first; fewer if the model has fewer.
+        """The k most likely labels, best first; fewer if the model has fewer. However unsure the model is.
 
         Raises:
             VecaError: the model has no head, or k is not a whole number, 0 or more.

@@ -1,8 +1,9 @@
 """A teacher's answers to training views: computed at every step, or once before training and kept in a file.
 
 On a CPU a convolutional teacher costs as much as a small student's step, a kept answer only a look-up: there is a
-fixed set of crops of each photo, and every step draws one of them. Colours, mirroring and mixing stay free: an
-answer is assumed to be the same in other colours; it is mirrored with a mirrored view, and mixed with mixed views.
+fixed set of crops of each photo, turned or not, and every step draws one of them. Colours, mirroring, mixing and
+flaws stay free: an answer is assumed to be the same in other colours and without the blur, noise or hole that the
+student sees; it is mirrored with a mirrored view, and mixed with mixed views.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from veca_edge.training.world import Autocast
 SAMPLES = 256  # views from which statistics of the teacher are computed
 AT_ONCE = 64
 SMALLEST = 1e-8  # probability of a label
-FIELDS = ("box", *TeacherOutput._fields)
-LAYOUT = [(np.dtype(kind), axes) for kind, axes in (("f4", 1), ("f2", 1), ("f2", 2), ("f2", 1))]
+FIELDS = ("box", "angle", *TeacherOutput._fields)
+LAYOUT = [(np.dtype(kind), axes) for kind, axes in (("f4", 1), ("f4", 0), ("f2", 1), ("f2", 2), ("f2", 1))]
 HALF = float(torch.finfo(torch.half).max)
 Progress = Callable[[float], None]
 
@@ -85,9 +86,9 @@ class LiveAnswers:
 class KeptAnswers:
     """Answers to a fixed set of views, in a file that is mapped into memory.
 
-    The file holds (n, V) rows: the crop's `box` (4,), and in half precision `embedding` (E,), `features` (N, F) on
-    the grid of the largest image that is trained (or the teacher's own, if that is coarser) and `logits` (K,),
-    K = 0 without.
+    The file holds (n, V) rows: the crop's `box` (4,) and `angle`, and in half precision `embedding` (E,),
+    `features` (N, F) on the grid of the largest image that is trained (or the teacher's own, if that is
+    coarser) and `logits` (K,), K = 0 without.
     """
 
     def __init__(self, path: Path, photos: int, recipe: Recipe, device: torch.device) -> None:
@@ -104,6 +105,7 @@ class KeptAnswers:
         """
         self._rows = _mapped(path, (photos, recipe.teacher.views))
         self._boxes: Float = np.ascontiguousarray(self._rows["box"])
+        self._angles: Float = np.ascontiguousarray(self._rows["angle"])
         self._augment, self._device = recipe.augment, device
 
     def seen(self, chosen: Tensor, views: Views, generator: np.random.Generator) -> Views:
@@ -111,7 +113,10 @@ class KeptAnswers:
         rows = chosen.cpu().numpy()
         picks = generator.integers(self._boxes.shape[1], size=len(rows))
         boxes = half_mirrored(self._boxes[rows, picks], self._augment, generator)
-        return replace(views, boxes=boxes, picks=picks)
+        angles = self._angles[rows, picks]
+        # What is mirrored after it was turned is turned the other way after it was mirrored.
+        angles = np.where(boxes[:, 0] > boxes[:, 2], -angles, angles)
+        return replace(views, boxes=boxes, angles=angles, picks=picks)
 
     def answer(self, images: Tensor, chosen: Tensor, views: Views, part: slice) -> TeacherOutput:
         """See `Answers`; answers to mixed views are mixed."""
@@ -167,17 +172,18 @@ def keep_answers(
     Raises:
         VecaError: the teacher fails, or the file cannot be written.
     """
-    boxes = kept_boxes(len(photos), recipe)
+    crops = kept_crops(len(photos), recipe)
     npy: Any = np.lib.format  # has types in some versions of numpy only
     try:
         # Written piece by piece: a full disk is an error here, and a crash under a mapped file.
         with replacing(path) as part, part.open("xb") as stream:
             for start in range(0, len(photos), AT_ONCE):
                 here = slice(start, min(start + AT_ONCE, len(photos)))
-                rows = _kept_rows(teacher, photos.pixels[here].to(device), boxes[here], recipe, autocast)
+                pixels, (boxes, angles) = photos.pixels[here].to(device), (part[here] for part in crops)
+                rows = _kept_rows(teacher, pixels, boxes, angles, recipe, autocast)
                 if not start:
                     kind = npy.dtype_to_descr(rows.dtype)
-                    header = {"descr": kind, "fortran_order": False, "shape": boxes.shape[:2]}
+                    header = {"descr": kind, "fortran_order": False, "shape": crops[1].shape}
                     npy.write_array_header_1_0(stream, header)
                 stream.write(rows.tobytes())
                 report(here.stop / len(photos))
@@ -185,27 +191,30 @@ def keep_answers(
         raise VecaError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def kept_boxes(photos: int, recipe: Recipe) -> Float:
-    """The crops that are kept: float32 (n, V, 4), unmirrored."""
+def kept_crops(photos: int, recipe: Recipe) -> tuple[Float, Float]:
+    """Boxes (n, V, 4), unmirrored, and angles (n, V) of the crops that are kept, float32."""
     generator = draws(recipe.seed, KEPT, 0)
     count = photos * recipe.teacher.views
-    boxes = draw_views(count, replace(recipe.augment, mirror=False), generator).boxes
-    return boxes.reshape(photos, recipe.teacher.views, 4)
+    views = draw_views(count, replace(recipe.augment, mirror=False), generator)
+    shape = (photos, recipe.teacher.views)
+    return views.boxes.reshape(*shape, 4), views.angles.reshape(shape)
 
 
-def _kept_rows(teacher: Teacher, pixels: Tensor, boxes: Float, recipe: Recipe, autocast: Autocast) -> NDArray[Any]:
-    """The rows of some photos (b, 3, S, S) and their crops (b, V, 4)."""
+def _kept_rows(
+    teacher: Teacher, pixels: Tensor, boxes: Float, angles: Float, recipe: Recipe, autocast: Autocast
+) -> NDArray[Any]:
+    """The rows of some photos (b, 3, S, S), from the boxes (b, V, 4) and angles (b, V) of their crops."""
     largest = recipe.train_sizes[-1]
     size, grid = recipe.teacher.image_size or largest, largest // recipe.model.patch_size
     columns = []
     for view in range(boxes.shape[1]):
-        said = _ask(teacher, crop(pixels, boxes[:, view], size), recipe, autocast)
+        said = _ask(teacher, crop(pixels, boxes[:, view], size, angles[:, view]), recipe, autocast)
         features = resize_grid(said.features, min(said.features.shape[1], grid**2))
         logits = said.embedding.new_empty(len(pixels), 0) if said.logits is None else said.logits
         columns.append(
             [value.clamp(-HALF, HALF).half().cpu().numpy() for value in (said.embedding, features, logits)]
         )
-    values = (boxes, *(np.stack(parts, 1) for parts in zip(*columns, strict=True)))
+    values = (boxes, angles, *(np.stack(parts, 1) for parts in zip(*columns, strict=True)))
     kinds = [(name, value.dtype, value.shape[2:]) for name, value in zip(FIELDS, values, strict=True)]
     rows = np.empty(boxes.shape[:2], kinds)
     for name, value in zip(FIELDS, values, strict=True):

@@ -39,7 +39,9 @@ def _accuracies(axis: Any, validations: list[dict[str, Any]]) -> None:
         axis.text(0.5, 0.5, "no validation yet", ha="center", transform=axis.transAxes, color=SOFT)
         return
     steps = [line["step"] for line in validations]
-    for style, (size, budgets) in zip(4 * STYLES, validations[-1]["validation"].items(), strict=False):
+    last = validations[-1]["validation"]
+    classified = {size: budgets for size, budgets in last.items() if all("top1" in at for at in budgets.values())}
+    for style, (size, budgets) in zip(4 * STYLES, classified.items(), strict=False):
         for colour, cores in zip(COLOURS, budgets, strict=False):
             values = [100 * line["validation"][size][cores]["top1"] for line in validations]
             label = f"{size} px, {cores} cores: {values[-1]:.1f} %"

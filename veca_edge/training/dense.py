@@ -15,9 +15,10 @@ from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.photos.masks import IGNORE, Classes, Scale
+from veca_edge.training.flaws import draw_flaws, flawed
 from veca_edge.training.masks import MaskStore, class_shares, draw_squares, draw_wide, sample_targets
 from veca_edge.training.settings import AugmentSettings, MaskSettings
-from veca_edge.training.views import colour_factors, coloured
+from veca_edge.training.views import colour_factors, coloured, draw_angles
 
 # Rare classes count more, by share ** -RARE; and of the loss so much is 1 - IoU, which weighs all classes equally.
 RARE, OVERLAP = 0.25, 0.8
@@ -53,7 +54,7 @@ class DenseData:
             part: those that are made of the `settings.batch_size` views.
             patch_size: pixels.
             settings: how many views, how large, and how many get another photo's things.
-            augment: how small a view may be, and how its colours change.
+            augment: how small a view may be, how it is turned, its colours and flaws; what is erased is unknown.
             generator: of the draws for the whole batch.
 
         Returns:
@@ -61,13 +62,18 @@ class DenseData:
         """
         side = detail(self.task, settings.size // patch_size)
         views = self._draw(settings, augment, generator)
-        images, targets = self._seen(views[part], settings.size, side)
+        images, targets = self._seen(views[part], settings.size, side, self._unknown)
         if settings.paste:
             pasted = (generator.random(settings.batch_size) < settings.paste)[part]
             things = self._draw(settings, augment, generator, wide=True)[part][pasted]
-            rows = torch.from_numpy(np.flatnonzero(pasted))
+            rows = torch.from_numpy(np.flatnonzero(pasted)).to(images.device)
             images[rows], targets[rows] = self._paste(things, images[rows], targets[rows])
-        return images, targets
+        flaws = draw_flaws(settings.batch_size, augment, generator)[part]
+        return flawed(images, flaws), torch.where(flaws.inside(side, targets.device), self._unknown, targets)
+
+    @property
+    def _unknown(self) -> float:
+        return IGNORE if self.task.kind == "segmentation" else float("nan")
 
     def _draw(
         self,
@@ -82,17 +88,21 @@ class DenseData:
             boxes = draw_wide(sizes, settings.paste_scale, generator)
         else:
             boxes = draw_squares(sizes, augment.crop_area, generator)
-        return _Views(rows, boxes, colour_factors(len(rows), augment, generator))
+        colours = colour_factors(len(rows), augment, generator)
+        return _Views(rows, boxes, colours, draw_angles(len(rows), augment, generator))
 
-    def _seen(self, views: _Views, size: int, side: int) -> tuple[Tensor, Tensor]:
-        images = coloured(self.train.crop(views.rows, views.boxes, size), torch.from_numpy(views.colours))
-        return images, sample_targets(self.train, views.rows, views.boxes, side)
+    def _seen(self, views: _Views, size: int, side: int, outside: float) -> tuple[Tensor, Tensor]:
+        images = self.train.crop(views.rows, views.boxes, size, views.angles)
+        return coloured(images, torch.from_numpy(views.colours)), self._targets(views, side, outside)
+
+    def _targets(self, views: _Views, side: int, outside: float) -> Tensor:
+        return sample_targets(self.train, views.rows, views.boxes, side, outside, views.angles)
 
     def _paste(self, views: _Views, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Images and targets, with what these views show that is not background on top."""
         size, side = images.shape[-1], targets.shape[-1]
-        above, wanted = self._seen(views, size, side)
-        cut = (sample_targets(self.train, views.rows, views.boxes, size) != BACKGROUND).float()
+        above, wanted = self._seen(views, size, side, BACKGROUND)
+        cut = (self._targets(views, size, BACKGROUND) != BACKGROUND).float()
         # A soft edge: a hard one would be learned as the sign of a thing.
         share = F.avg_pool2d(cut[:, None], 3, stride=1, padding=1)
         return images + share * (above - images), torch.where(wanted != BACKGROUND, wanted, targets)
@@ -106,14 +116,16 @@ class _Views:
         rows: int64 (b,), the photos.
         boxes: float32 (b, 4), as those of `draw_squares` and `draw_wide`.
         colours: float32 (b, 3), as those of `colour_factors`.
+        angles: float32 (b,), as those of `draw_angles`.
     """
 
     rows: NDArray[np.int64]
     boxes: Float
     colours: Float
+    angles: Float
 
     def __getitem__(self, chosen: slice | NDArray[np.bool_]) -> _Views:
-        return _Views(self.rows[chosen], self.boxes[chosen], self.colours[chosen])
+        return _Views(self.rows[chosen], self.boxes[chosen], self.colours[chosen], self.angles[chosen])
 
 
 def new_task(name: str, cells: int, meaning: Classes | Scale, store: MaskStore) -> DenseTask:

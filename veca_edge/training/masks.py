@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor
 from veca_edge.arrays import Float, Image
 from veca_edge.image.skipping import Say
 from veca_edge.photos.masks import IGNORE, Classes, Pair, Scale, decoded
-from veca_edge.photos.store import check_memory
-from veca_edge.training.views import crop
+from veca_edge.photos.store import check_memory, has_room, planes
+from veca_edge.training.views import crop, turned_grid
 
 Progress = Callable[[float], None]
 
@@ -41,16 +41,28 @@ class MaskStore:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def first(self, count: int) -> MaskStore:
+        """The first photos, all if there are no more."""
+        return MaskStore(
+            self.pixels[:count], self.targets[:count], self.sizes[:count], self.kept[:count], self.classes
+        )
+
+    def to(self, device: torch.device) -> MaskStore:
+        """Where batches are made: on an accelerator if it has room to spare, else where they are."""
+        if not has_room(device, self.pixels.nbytes + self.targets.nbytes):
+            return self
+        return replace(self, pixels=self.pixels.to(device), targets=self.targets.to(device))
+
     def digest(self) -> str:
         """A fingerprint of the targets and the sizes of photos; not of pixels, which decoders round differently."""
         found = hashlib.sha256(f"{self.classes} {tuple(self.targets.shape)}".encode())
         found.update(self.sizes.tobytes())
-        found.update(self.targets.numpy())
+        found.update(self.targets.cpu().numpy())
         return found.hexdigest()
 
-    def crop(self, rows: NDArray[np.int64], boxes: Float, size: int) -> Tensor:
-        """Views of some photos: float32 (b, 3, size, size) in 0..1; boxes as those of `draw_squares`."""
-        return crop(self.pixels[torch.from_numpy(rows)], boxes, size)
+    def crop(self, rows: NDArray[np.int64], boxes: Float, size: int, angles: Float | None = None) -> Tensor:
+        """Views of some photos, see `crop`: float32 (b, 3, size, size) in 0..1; boxes as of `draw_squares`."""
+        return crop(self.pixels[torch.from_numpy(rows).to(self.pixels.device)], boxes, size, angles)
 
 
 def load_masked(
@@ -84,14 +96,14 @@ def load_masked(
         small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
         return (
             (image.shape[1], image.shape[0]),
-            small,
+            planes(small),
             cv2.resize(target, (side, side), interpolation=cv2.INTER_NEAREST),
         )
 
     for index, (size, photo, target) in decoded(pairs, meaning, prepare, say):
         progress(index / len(pairs))
         row = len(kept)
-        pixels[row], targets[row] = torch.from_numpy(photo).permute(2, 0, 1), torch.from_numpy(target)
+        pixels[row], targets[row] = torch.from_numpy(photo), torch.from_numpy(target)
         sizes[row] = size
         kept.append(index)
     progress(1)
@@ -146,7 +158,12 @@ def centre_squares(sizes: Float) -> Float:
 
 
 def sample_targets(
-    store: MaskStore, rows: NDArray[np.int64], boxes: Float, side: int, outside: float = 0
+    store: MaskStore,
+    rows: NDArray[np.int64],
+    boxes: Float,
+    side: int,
+    outside: float = 0,
+    angles: Float | None = None,
 ) -> Tensor:
     """What views show, at the middles of their cells.
 
@@ -156,24 +173,29 @@ def sample_targets(
         boxes: (b, 4), the views.
         side: cells along a view's side.
         outside: what stands for places beyond the photo.
+        angles: (b,), by which the views are turned, radians; None for not at all.
 
     Returns:
         (b, side, side), uint8 class numbers, 255 ignored; or float32 values, NaN unknown.
     """
     middles = (np.arange(side) + 0.5) / side
-    last = store.targets.shape[-1] - 1
+    across, down = middles[None, None], middles[None, :, None]
+    if angles is not None and angles.any():
+        across, down = ((1 + turned_grid(angles, side)) / 2).numpy().transpose(3, 0, 1, 2)
+    last, device = store.targets.shape[-1] - 1, store.targets.device
 
-    def places(low: Float, high: Float) -> tuple[Tensor, Tensor]:
-        where = (low[:, None] + (high - low)[:, None] * middles) * (last + 1)
+    def places(low: Float, high: Float, cells: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
+        where = (low[:, None, None] + (high - low)[:, None, None] * cells) * (last + 1)
         inside = (where >= 0) & (where < last + 1)
-        return torch.from_numpy(np.clip(where, 0, last).astype(np.int64)), torch.from_numpy(inside)
+        cells = np.clip(where, 0, last).astype(np.int64)
+        return torch.from_numpy(cells).to(device), torch.from_numpy(inside).to(device)
 
-    (x, beside), (y, above) = places(boxes[:, 0], boxes[:, 2]), places(boxes[:, 1], boxes[:, 3])
-    found = store.targets[torch.from_numpy(rows)[:, None, None], y[:, :, None], x[:, None, :]]
-    return torch.where(above[:, :, None] & beside[:, None, :], found, outside)
+    (x, beside), (y, above) = places(boxes[:, 0], boxes[:, 2], across), places(boxes[:, 1], boxes[:, 3], down)
+    found = store.targets[torch.from_numpy(rows).to(device)[:, None, None], y, x]
+    return torch.where(above & beside, found, outside)
 
 
 def class_shares(store: MaskStore) -> NDArray[np.float64]:
     """The share of each class among all pixels that say something: float64 (K,)."""
-    counts = np.bincount(store.targets.numpy().ravel(), minlength=IGNORE + 1)[: store.classes]
+    counts = np.bincount(store.targets.cpu().numpy().ravel(), minlength=IGNORE + 1)[: store.classes]
     return np.asarray(counts / max(int(counts.sum()), 1), np.float64)

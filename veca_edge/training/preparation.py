@@ -14,8 +14,9 @@ from veca_edge.errors import VecaError
 from veca_edge.files import is_there, regular_file, write_whole
 from veca_edge.photos.store import PhotoStore
 from veca_edge.training.answers import Answers, KeptAnswers, LiveAnswers, keep_answers
-from veca_edge.training.settings import Recipe, plain
+from veca_edge.training.settings import Recipe
 from veca_edge.training.state import RunFiles
+from veca_edge.training.tables import plain
 from veca_edge.training.teachers import MobileNetV2, Teacher, load_teacher
 from veca_edge.training.trainer import Report, Stop, TrainingError
 from veca_edge.training.tuning import accuracy, tune

@@ -22,7 +22,8 @@ class TrainRequest:
         init: a checkpoint to start from, or None.
         resume: "auto" continues the run of this output if there is one, "never" starts over, "changed" continues
             although settings, photos or masks are others.
-        minutes: save and stop after this time, None for no limit.
+        minutes: fit the schedule into this time, from the first photo that is read to the last validation, whatever
+            the recipe's epochs; see `pace`. None for the epochs.
         device: such as "cpu" or "cuda:1"; "auto" for a GPU where there is one.
         plot: a picture of the loss and the accuracy, or None.
         masks: a folder of photos with masks or values for a dense head, see `photos.masks`; None for no such head.

@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import torch
+
 from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, expanded, same_file, shortened
 from veca_edge.model.checkpoint import read_checkpoint
@@ -20,14 +22,17 @@ from veca_edge.photos.masks import Classes, holds_masks, read_masked_folder
 from veca_edge.photos.store import load_photos
 from veca_edge.playback.player import stop_on_signals
 from veca_edge.plotting import check_picture
+from veca_edge.runtime.threads import default_threads
 from veca_edge.training.curve import draw
 from veca_edge.training.dense import DenseData, new_task
+from veca_edge.training.gradients import Task
 from veca_edge.training.masks import load_masked
+from veca_edge.training.pace import Plan
 from veca_edge.training.preparation import Listener, Preparation, StoppedError
 from veca_edge.training.request import TrainRequest
 from veca_edge.training.settings import MaskSettings
 from veca_edge.training.state import RunFiles
-from veca_edge.training.trainer import Task, Trainer
+from veca_edge.training.trainer import Trainer
 from veca_edge.training.validation import Figures
 from veca_edge.training.world import World, joined_world
 
@@ -43,6 +48,10 @@ class Outcome:
         step: steps taken.
         steps: steps in all.
         seconds: spent training, in this run and those that it continues.
+        minutes: the limit that was asked for, or None.
+        planned: steps in all by each plan that was made to keep the limit, the last one holds; empty without.
+        photos_per_second: throughput of this run's steps, without validations; 0 if it took none.
+        masks_per_second: the same of photos with masks, 0 without.
         parameters: of the model, with its head.
         bytes: size of the checkpoint.
         validation: figures after the last validation, see `validation.validate`.
@@ -54,6 +63,10 @@ class Outcome:
     step: int
     steps: int
     seconds: float
+    minutes: float | None
+    planned: tuple[int, ...]
+    photos_per_second: float
+    masks_per_second: float
     parameters: int
     bytes: int
     validation: Figures
@@ -70,12 +83,22 @@ class _Stop:
         self._end = None if minutes is None else monotonic() + 60 * minutes
         self._signal = ""
 
+    @property
+    def left(self) -> float | None:
+        """Seconds until the minutes are over, None without a limit."""
+        return None if self._end is None else self._end - monotonic()
+
     def __call__(self) -> bool:
         return self.reason != "end"
 
     def ask(self, name: str) -> None:
         """A signal has come."""
         self._signal = name
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal has come."""
+        return bool(self._signal)
 
     @property
     def reason(self) -> str:
@@ -122,22 +145,23 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
     splits = read_folder(request.data, listener.say, request.recipe.seed)
     start = read_checkpoint(request.init) if request.init else None
     side = request.recipe.photo_size
-    photos = [splits.train, splits.unlabelled]
+    photos, began = [splits.train, splits.unlabelled], monotonic()
     train = load_photos(photos, side, listener.say, lambda done: listener.stage("photos", done)).to(world.device)
     val = load_photos([splits.val], side, listener.say).to(world.device)
+    _say_rate(listener, len(train) + len(val), monotonic() - began)
     labels, resumes = splits.train.labels, request.resume != "never"
     preparation = Preparation(request.recipe, files, train, val, labels, resumes, listener, stop)
-    masks = None if request.masks is None else _masks(request.masks, request.recipe.masks, listener)
+    masks = None if request.masks is None else _masks(request.masks, request.recipe.masks, world.device, listener)
     task = Task(request.recipe, train, val, labels, preparation.answers(world), start, masks)
-    trainer = Trainer(task, files, world)
+    limit = None if request.minutes is None else Plan(request.minutes, max(0.0, stop.left or 0.0))
+    trainer = Trainer(task, files, world, limit)
     if resumes and trainer.restore(changed=request.resume == "changed"):
         listener.say(f"continuing after step {trainer.step} of {trainer.schedule.steps}")
     if trainer.step < trainer.schedule.steps:
-        batch = request.recipe.batch_size
-        listener.say(f"training on {world.device}: {counted(trainer.schedule.steps, 'step')} of {batch} photos")
-    finished = trainer.run(stop, listener.report)
+        listener.say(f"training on {world.device}: {_extent(trainer)} of {request.recipe.batch_size} photos")
+    finished = trainer.run(lambda: stop.asked, listener.report, listener.say)
     if not finished:
-        listener.say("stopping: the state is saved, the checkpoint so far is validated and written")
+        listener.say("stopping: the state is saved, the checkpoint so far is written")
     checkpoint = trainer.export()
     head = sum(value.numel() for value in (checkpoint.head or {}).values())
     head += sum(dense.weight.size + dense.bias.size for dense in checkpoint.dense)
@@ -149,13 +173,30 @@ def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, li
         step=trainer.step,
         steps=trainer.schedule.steps,
         seconds=trainer.seconds,
+        minutes=request.minutes,
+        planned=() if trainer.plan is None else trainer.plan.steps,
+        photos_per_second=trainer.rates[0],
+        masks_per_second=trainer.rates[1],
         parameters=parameter_count(checkpoint.config) + head,
         bytes=files.output.stat().st_size,
         validation=trainer.figures,
     )
 
 
-def _masks(folder: Path, settings: MaskSettings, listener: Listener) -> DenseData:
+def _extent(trainer: Trainer) -> str:
+    """How many steps there will be, as far as that is known."""
+    plan = trainer.plan
+    if plan is None or plan.steps:
+        return counted(trainer.schedule.steps, "step")
+    return f"as many steps as {plan.minutes:g} min have time for, each"
+
+
+def _say_rate(listener: Listener, photos: int, seconds: float) -> None:
+    threads = counted(default_threads(), "thread")
+    listener.say(f"read {counted(photos, 'photo')} in {seconds:.1f} s: {photos / seconds:,.0f} a second, {threads}")
+
+
+def _masks(folder: Path, settings: MaskSettings, device: torch.device, listener: Listener) -> DenseData:
     """What a dense head learns from a folder."""
     kind = holds_masks(expanded(folder))
     if kind is None:
@@ -164,9 +205,12 @@ def _masks(folder: Path, settings: MaskSettings, listener: Listener) -> DenseDat
     meaning = photos.meaning
     if settings.paste and not (isinstance(meaning, Classes) and is_background(meaning.labels[0])):
         raise VecaError("masks.paste puts things on other photos: it needs masks whose class 0 is background")
+    began = monotonic()
     train, val = (
         load_masked(pairs, meaning, settings.photo_size, listener.say, partial(listener.stage, "masks"))
         for pairs in (photos.train, photos.val)
     )
+    _say_rate(listener, len(train) + len(val), monotonic() - began)
     name = settings.name or head_name(expanded(folder).resolve().name)
-    return DenseData(new_task(name, settings.cells, meaning, train), train, val)
+    task = new_task(name, settings.cells, meaning, train)
+    return DenseData(task, train.to(device), val.to(device))

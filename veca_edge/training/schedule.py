@@ -1,4 +1,4 @@
-"""What each step does, a function of the recipe and the step's number alone. No torch here.
+"""What each step does, a function of the recipe, the step's number and the number of all steps. No torch here.
 
 Nothing is remembered from step to step, so a run that was interrupted takes the same steps as one that was not.
 """
@@ -62,7 +62,12 @@ class StepPlan:
 
 
 class Schedule:
-    """All steps of a training run."""
+    """All steps of a training run.
+
+    Attributes:
+        steps: how many; those of the recipe's epochs, until somebody plans another number.
+        ends: where each phase ends, as a share of all steps.
+    """
 
     def __init__(self, recipe: Recipe, config: VecaConfig, photos: int) -> None:
         """Args: photos: how many there are to train on."""
@@ -70,6 +75,8 @@ class Schedule:
         self._config = config
         self._photos = photos
         self.steps = max(1, math.ceil(recipe.epochs * photos / recipe.batch_size))
+        ends = list(accumulate(phase.share for phase in recipe.phases))
+        self.ends = tuple(end / ends[-1] for end in ends)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def draws(self, kind: int, number: int) -> np.random.Generator:
@@ -78,20 +85,32 @@ class Schedule:
 
     def at(self, step: int) -> StepPlan:
         """What step `step` (from 0) does."""
-        phase = self.phase(step)
+        phase = self._recipe.phases[self.phase(step)]
         size = phase.sizes[_draw([1.0] * len(phase.sizes), self.draws(SIZE, step))]
-        weights = dict(zip(self._config.budgets, self._config.budget_weights, strict=True))
-        budgets = phase.cores or self._config.budgets
-        cores = budgets[_draw([weights.get(budget, 1.0) for budget in budgets], self.draws(BUDGET, step))]
+        budgets, weights = self._budgets(phase)
+        cores = budgets[_draw(weights, self.draws(BUDGET, step))]
         settings = self._recipe.optimizer
         lr = settings.lr * rate_at(step, self.steps, settings.warmup, settings.final_lr)
         return StepPlan(size, cores, phase.patches, phase.compile, lr)
 
-    def phase(self, step: int) -> Phase:
-        """The phase that a step belongs to."""
-        phases = self._recipe.phases
-        ends = list(accumulate(phase.share for phase in phases))
-        return phases[min(bisect_right(ends, step / self.steps * ends[-1]), len(phases) - 1)]
+    def phase(self, step: int) -> int:
+        """The index of the phase that a step belongs to."""
+        return min(bisect_right(self.ends, step / self.steps), len(self.ends) - 1)
+
+    def shapes(self) -> list[list[StepPlan]]:
+        """For every phase a step of each image size, at a budget of middle size; they change no weights."""
+        return [[self._typical(phase, size) for size in phase.sizes] for phase in self._recipe.phases]
+
+    def _typical(self, phase: Phase, size: int) -> StepPlan:
+        budgets, weights = self._budgets(phase)
+        mean = np.average(budgets, weights=weights)
+        return StepPlan(size, min(budgets, key=lambda cores: abs(cores - mean)), phase.patches, phase.compile, 0.0)
+
+    def _budgets(self, phase: Phase) -> tuple[tuple[int, ...], list[float]]:
+        """The budgets of a phase, and the weights with which they are drawn."""
+        weights = dict(zip(self._config.budgets, self._config.budget_weights, strict=True))
+        budgets = phase.cores or self._config.budgets
+        return budgets, [weights.get(budget, 1.0) for budget in budgets]
 
     def photos_at(self, step: int) -> NDArray[np.int64]:
         """Indices of the photos of a step, (batch_size,); every epoch has an order of its own."""
@@ -109,9 +128,15 @@ class Schedule:
 
     def validates_after(self, step: int) -> bool:
         """Whether the model is validated after a step: every `every_epochs` epochs, and after the last step."""
-        every = self._recipe.validation.every_epochs
-        crossed = int(self.epoch_at(step + 1) / every) > int(self.epoch_at(step) / every)
-        return crossed or step + 1 == self.steps
+        return step + 1 == self.steps or self._turns(step + 1) > self._turns(step)
+
+    def validations(self, step: int, steps: int) -> int:
+        """How many validations come after step `step`, if there are `steps` in all."""
+        return 1 + max(0, self._turns(steps - 1) - self._turns(step))
+
+    def _turns(self, step: int) -> int:
+        """How many validations the epochs before a step call for."""
+        return int(self.epoch_at(step) / self._recipe.validation.every_epochs)
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
         if self._order[0] != epoch:

@@ -1,32 +1,24 @@
 """A training recipe: every setting, what it means and what it may be. No torch here.
 
 Recipes are TOML files; `recipes/` holds the ones that come with the package. What a file leaves out keeps its
-default, and `render` writes a recipe with every setting explained.
+default, and `tables.render` writes a recipe with every setting explained.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any
 
 from veca_edge.documents import MAX_TOML, parse_toml
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import existing, regular_file
 from veca_edge.model.config import MLP_RATIO, VecaConfig
-from veca_edge.numbers import finite
+from veca_edge.training.tables import flat, plain, read_table, setting
 
 PRECISIONS = ("auto", "bf16", "fp32")
-Table = TypeVar("Table")
-
-
-def setting(default: Any, doc: str, least: float = 0, most: float = math.inf) -> Any:
-    """A field with its explanation and its range; in a list the range holds for every element."""
-    return field(default=default, metadata={"doc": doc, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -56,6 +48,9 @@ class ModelSettings:
     rope_shift: float = setting(0.08, "positions are shifted by up to this; 0 for never", 0, 2)
     rope_jitter: float = setting(1.0, "positions are scaled per axis by up to this factor; 1 for never", 1, 8)
     rope_rescale: float = setting(2.0, "positions are scaled by up to this factor; 1 for never", 1, 8)
+    stochastic_depth: float = setting(
+        0.0, "share of views that skip the last block, also with --init; fewer skip those before", 0, 0.9
+    )
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,10 @@ class AugmentSettings:
     mixup: float = setting(0.0, "share of views that are blended with another photo's", 0, 1)
     mixup_alpha: float = setting(0.8, "parameter of the Beta distribution of the blend", 0.01, 10)
     cutmix: float = setting(0.0, "share of views in which a rectangle comes from another photo", 0, 1)
+    rotate: float = setting(0.0, "views are turned by up to so many degrees, either way", 0, 180)
+    blur: float = setting(0.0, "largest deviation of a Gaussian blur, pixels of the view", 0, 100)
+    noise: float = setting(0.0, "largest deviation of Gaussian noise, of a range of 0..1", 0, 1)
+    erase: float = setting(0.0, "share of views in which a rectangle of 2 to 25 % is erased", 0, 1)
 
     def unmixed(self) -> AugmentSettings:
         """The same, every view of one photo alone."""
@@ -251,62 +250,12 @@ def load_recipe(source: str | None, assignments: Sequence[str] = ()) -> Recipe:
     return read_table(Recipe, values)
 
 
-def read_table(kind: type[Table], values: Any, where: str = "") -> Table:
-    """Build a dataclass of settings from plain values; what is left out keeps its default.
-
-    Raises:
-        VecaError: an unknown name (the nearest one is suggested), a wrong type, or a value out of range.
-    """
-    if not isinstance(values, Mapping):
-        raise VecaError(f"{where.rstrip('.') or 'the recipe'}: expected a table of settings, got {shown(values)}")
-    names = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
-    for name in values:
-        if name not in names:
-            near = get_close_matches(str(name), names, 1)
-            hint = f": did you mean {where}{near[0]}?" if near else ""
-            raise VecaError(f"unknown setting {where}{str(name)[:60]}{hint}")
-    return kind(
-        **{
-            entry.name: _value(values[entry.name], hints[entry.name], f"{where}{entry.name}", entry.metadata)
-            for entry in fields(kind)  # type: ignore[arg-type]
-            if entry.name in values
-        }
-    )
-
-
-def plain(settings: Any) -> dict[str, Any]:
-    """The settings as JSON values, tables in tables; `read_table` gives the same settings back."""
-
-    def value(item: Any) -> Any:
-        if is_dataclass(item):
-            return plain(item)
-        return [value(part) for part in item] if isinstance(item, tuple) else item
-
-    return {entry.name: value(getattr(settings, entry.name)) for entry in fields(settings)}
-
-
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """Names of the settings by which two recipes train differently."""
     # How often a run is logged or saved makes no difference to its weights.
     new = replace(new, log_every=old.log_every, save_minutes=old.save_minutes)
-    a, b = _flat(plain(old)), _flat(plain(new))
+    a, b = flat(plain(old)), flat(plain(new))
     return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
-
-
-def render(recipe: Recipe) -> str:
-    """The recipe as TOML, every setting with its explanation; `load_recipe` reads it back."""
-    lines: list[str] = []
-    for entry in fields(recipe):
-        value = getattr(recipe, entry.name)
-        if is_dataclass(value):
-            lines += ["", f"# {(type(value).__doc__ or '').splitlines()[0]}", f"[{entry.name}]"]
-            lines += [_line(inner, getattr(value, inner.name)) for inner in fields(value)]
-        else:
-            lines.append(_line(entry, value))
-        if entry.name == "phases":
-            lines += [f"#   {inner.name}: {inner.metadata['doc']}" for inner in fields(Phase)]
-    return "\n".join(lines) + "\n"
 
 
 def _read_toml(source: str) -> dict[str, Any]:
@@ -336,54 +285,6 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         values[last] = parse_toml(f"value = {text.strip()}".encode(errors="surrogateescape"))["value"]
     except VecaError:
         values[last] = text.strip()  # a name or a path without quotes
-
-
-def _value(value: Any, kind: Any, name: str, metadata: Mapping[str, Any]) -> Any:
-    if is_dataclass(kind):
-        return read_table(kind, value, f"{name}.")  # type: ignore[arg-type]
-    if get_args(kind):  # tuple[X, ...]
-        if not isinstance(value, list):
-            raise VecaError(f"{name} is {shown(value)}: expected a list")
-        return tuple(_value(item, get_args(kind)[0], name, metadata) for item in value)
-    if kind is float and type(value) is int:
-        value = value if finite(value) is None else float(value)
-    if type(value) is not kind:
-        raise VecaError(f"{name} is {shown(value)}: expected {KINDS[kind]}")
-    if kind in (int, float) and not metadata["least"] <= value <= metadata["most"]:
-        most = "" if metadata["most"] == math.inf else f" to {metadata['most']:g}"
-        found = shown(value) if finite(value) is None else f"{float(value):g}"
-        raise VecaError(f"{name} is {found}: expected {metadata['least']:g}{most or ' or more'}")
-    if kind is float and not math.isfinite(value):
-        raise VecaError(f"{name} is {value}: expected a finite number")
-    return value
-
-
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-
-
-def _line(entry: Any, value: Any) -> str:
-    return f"{entry.name} = {_toml(value)}".ljust(32) + f"  # {entry.metadata['doc']}"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    if is_dataclass(value):
-        inner = (f"{entry.name} = {_toml(getattr(value, entry.name))}" for entry in fields(value))
-        return f"{{ {', '.join(inner)} }}"
-    return repr(value)
-
-
-def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        result |= _flat(value, f"{where}{name}.") if isinstance(value, dict) else {f"{where}{name}": value}
-    return result
 
 
 def _recipes() -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from time import monotonic
 
 import numpy as np
 import torch
@@ -12,17 +14,57 @@ from torch.nn import functional as F
 from veca_edge.photos.store import PhotoStore
 from veca_edge.runtime.dense import DenseResult
 from veca_edge.training.dense import DenseData
+from veca_edge.training.gradients import Task
 from veca_edge.training.heads.dense_metrics import new_tally
 from veca_edge.training.learner import Classifier
 from veca_edge.training.masks import centre_squares, sample_targets
 from veca_edge.training.views import crop, normalise, whole_views
-from veca_edge.training.world import Autocast, World
+from veca_edge.training.world import Autocast, World, autocast_for
 
 BATCH = 256  # photos at 128 pixels; fewer at larger sizes
 BATCH_SIZE = 128
 MASK_BATCH = 16
 
+FEW = 32  # photos that are timed
+
 Figures = dict[str, dict[str, dict[str, float]]]
+
+
+class Validation:
+    """Validates classifiers on the `val` photos of a task, and those with masks."""
+
+    def __init__(self, task: Task, world: World) -> None:
+        self._task, self._world = task, world
+        self._autocast = autocast_for(task.recipe, world.device)
+
+    def __call__(self, classifier: Classifier) -> Figures:
+        """Figures by image size and budget, see `validate` and `validate_masks`; leaves it in eval mode."""
+        figures, masks = self._photos(classifier, self._task.val), self._task.masks
+        return figures if masks is None else figures | self._masks(classifier, masks)
+
+    def seconds(self, classifier: Classifier) -> float:
+        """How long that takes, from a few of the photos; leaves it in eval mode."""
+        val, masks = self._task.val, self._task.masks
+        few = val.first(FEW)
+        self._photos(classifier, few)  # to warm up
+        began = monotonic()
+        self._photos(classifier, few)
+        seconds = (monotonic() - began) * len(val) / len(few)
+        if masks is None:
+            return seconds
+        some, began = replace(masks, val=masks.val.first(FEW)), monotonic()
+        self._masks(classifier, some)
+        return seconds + (monotonic() - began) * len(masks.val) / len(some.val)
+
+    def _photos(self, classifier: Classifier, photos: PhotoStore) -> Figures:
+        recipe = self._task.recipe
+        sizes, cores = recipe.validation_sizes, recipe.validation.cores
+        return validate(classifier.eval(), photos, sizes, cores, self._world, self._autocast)
+
+    def _masks(self, classifier: Classifier, masks: DenseData) -> Figures:
+        recipe = self._task.recipe
+        size, cores = recipe.masks.size, recipe.validation.cores
+        return validate_masks(classifier.eval(), masks, size, cores, self._world, self._autocast)
 
 
 def validate(
@@ -78,7 +120,7 @@ def validate_masks(
     for rows in np.array_split(np.arange(len(store)), -(-len(store) // MASK_BATCH)):
         boxes = centre_squares(store.sizes[rows])
         images = normalise(store.crop(rows, boxes, size).to(world.device))
-        targets = sample_targets(store, rows, boxes, size).numpy()
+        targets = sample_targets(store, rows, boxes, size).cpu().numpy()
         for cores, tally in tallies.items():
             with torch.no_grad(), autocast():
                 found = layer(classifier.veca(images, cores).features).float().permute(0, 2, 3, 1).cpu().numpy()

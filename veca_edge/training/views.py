@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from veca_edge.arrays import Float
 from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from veca_edge.photos.store import PhotoStore
+from veca_edge.training.flaws import Flaws, draw_flaws, flawed
 from veca_edge.training.settings import AugmentSettings
 
 GREY = (0.299, 0.587, 0.114)
@@ -30,21 +31,25 @@ class Views:
 
     Attributes:
         boxes: (B, 4), the crops: left, top, right, bottom in 0..1; left > right where mirrored.
+        angles: (B,), by which the crops are turned about their middles, radians.
         colours: (B, 3), factors of brightness, contrast and saturation.
         partners: (B,), int64, index of the photo of the batch that is mixed in.
         shares: (B,), share of the view's own photo, 0..1; 1 where nothing is mixed in.
         cut: (B,), bool, whether the partner fills a rectangle instead of being blended.
         centres: (B, 2), x and y of that rectangle's centre in 0..1.
         picks: (B,), int64, index of the crop among those for which a teacher's answers are kept.
+        flaws: what is wrong with the finished view, whatever is mixed in.
     """
 
     boxes: Float
+    angles: Float
     colours: Float
     partners: NDArray[np.int64]
     shares: Float
     cut: NDArray[np.bool_]
     centres: Float
     picks: NDArray[np.int64]
+    flaws: Flaws
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Views:
         """The views of some photos; their partners are still indices into the whole batch."""
@@ -65,6 +70,9 @@ def draw_views(count: int, settings: AugmentSettings, generator: np.random.Gener
         cut=cut,
         centres=generator.random((count, 2)).astype(np.float32),
         picks=np.zeros(count, np.int64),
+        # Last, because without them nothing is drawn: the draws above stay what they are.
+        angles=draw_angles(count, settings, generator),
+        flaws=draw_flaws(count, settings, generator),
     )
 
 
@@ -72,6 +80,12 @@ def colour_factors(count: int, settings: AugmentSettings, generator: np.random.G
     """Draw factors of brightness, contrast and saturation: float32 (count, 3)."""
     bounds = 1 + np.array([settings.brightness, settings.contrast, settings.saturation])
     return generator.uniform(2 - bounds, bounds, (count, 3)).astype(np.float32)
+
+
+def draw_angles(count: int, settings: AugmentSettings, generator: np.random.Generator) -> Float:
+    """Draw angles in radians: float32 (count,). Nothing is drawn if views are not turned."""
+    most = math.radians(settings.rotate)
+    return (generator.uniform(-most, most, count) if most else np.zeros(count)).astype(np.float32)
 
 
 def whole_views(count: int) -> Float:
@@ -121,7 +135,7 @@ def render(
         weight = own_shares(mine[mixed], size, device)
         images[rows] = weight * images[rows] + (1 - weight) * _view(pixels, views[partners], size)
         shares[rows] = weight.mean((1, 2, 3))
-    return images, shares
+    return flawed(images, mine.flaws), shares
 
 
 def mixed_labels(
@@ -135,23 +149,44 @@ def mixed_labels(
     return shares[:, None] * own + (1 - shares[:, None]) * other
 
 
-def crop(photos: Tensor, boxes: Float, size: int) -> Tensor:
+def crop(photos: Tensor, boxes: Float, size: int, angles: Float | None = None) -> Tensor:
     """Crops of photos, resized.
 
     Args:
         photos: uint8 (b, 3, S, S).
         boxes: (b, 4): left, top, right, bottom in 0..1 of the photo; beyond it its edge goes on.
         size: pixels.
+        angles: (b,), by which the crops are turned about their middles, radians; None for not at all.
 
     Returns:
         float32 (b, 3, size, size) in 0..1.
     """
+    if angles is not None and angles.any():
+        return _turned(photos, boxes, size, angles)
     edges = torch.from_numpy(boxes).to(photos.device)
     columns = _filters(edges[:, 0], edges[:, 2], size, photos.shape[3])
     rows = _filters(edges[:, 1], edges[:, 3], size, photos.shape[2])
     with torch.autocast(photos.device.type, enabled=False):
         pixels = photos.float() / 255
         return rows[:, None] @ pixels @ columns[:, None].transpose(-1, -2)
+
+
+def _turned(photos: Tensor, boxes: Float, size: int, angles: Float) -> Tensor:
+    """Crops that are turned, out of larger ones at the same scale."""
+    reach = float((np.abs(np.cos(angles)) + np.abs(np.sin(angles))).max())
+    wide = size + 2 * math.ceil(size * (reach - 1) / 2)  # an even number more: pixels of both lie on each other
+    middles, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * (wide / size)
+    around = crop(photos, np.concatenate([middles - halves, middles + halves], 1).astype(np.float32), wide)
+    grid = turned_grid(angles, size).to(photos.device) * (size / wide)
+    return F.grid_sample(around, grid, padding_mode="border", align_corners=False)
+
+
+def turned_grid(angles: Float, side: int) -> Tensor:
+    """Where the middles of a view's cells lie in it before it is turned: x and y in -1..1, (b, side, side, 2)."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    nothing = np.zeros_like(cos)
+    turns = np.stack([np.stack([cos, -sin, nothing], 1), np.stack([sin, cos, nothing], 1)], 1)
+    return F.affine_grid(torch.from_numpy(turns), [len(angles), 1, side, side], align_corners=False)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -180,7 +215,7 @@ def _filters(low: Tensor, high: Tensor, size: int, pixels: int) -> Tensor:
 
 
 def _view(photos: Tensor, views: Views, size: int) -> Tensor:
-    return coloured(crop(photos, views.boxes, size), torch.from_numpy(views.colours))
+    return coloured(crop(photos, views.boxes, size, views.angles), torch.from_numpy(views.colours))
 
 
 def coloured(images: Tensor, factors: Tensor) -> Tensor:

@@ -70,6 +70,12 @@ class World:
             return flag
         return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
 
+    def agreed(self, count: int) -> int:
+        """What the first process says."""
+        if self.size == 1:
+            return count
+        return int(self.sum(torch.tensor(float(count * self.first), dtype=torch.float64, device=self.device)))
+
     def wait(self) -> None:
         """Wait until all processes have come here."""
         if self.size > 1:

@@ -32,6 +32,7 @@ def test_status_says_everything() -> None:
     assert (now["patches"], now["patches_total"], now["patch_budget"], now["rate"]) == (4, 16, 96, 15.0)
     assert (now["reason"], now["image_size"]) == ("battery 50 %", [64, 64])
     assert now["labels"] == [{"label": "Äpfel <b>", "probability": 0.75}]
+    assert now["sure"] is True
     assert now["device"]["battery"] == 0.5
     assert now["device"]["thermal"] == "fair"
     assert now["chosen"] == {"cores": None, "view": "labels", "paused": False, "head": ""}

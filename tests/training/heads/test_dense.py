@@ -87,6 +87,7 @@ def test_a_dense_head_learns_along_with_the_model(masks: Path, tmp_path: Path) -
                 "optimizer.lr=3e-3", "optimizer.ema=0.9")  # fmt: skip
     options = [part for setting in settings for part in ("--set", setting)]
     command = ["train", "--data", str(photos), "--masks", str(masks), "--output", str(tmp_path / "m.pt"), "--json"]
+    command += ["--plot", str(tmp_path / "m.png")]
     found = CliRunner().invoke(main, [*command, *options], catch_exceptions=False)
     assert found.exit_code == 0, found.output
     outcome = json.loads(found.stdout)
@@ -95,6 +96,12 @@ def test_a_dense_head_learns_along_with_the_model(masks: Path, tmp_path: Path) -
     losses = [line["masks"] for line in lines if "masks" in line]
     assert losses
     assert np.isfinite(losses).all()
+    assert outcome["masks_per_second"] > 0
     (head,) = read_checkpoint(tmp_path / "m.pt").dense
     assert head.task.labels == LABELS
     assert np.abs(head.weight).max() > 0
+    refused = CliRunner().invoke(main, [*command, *options, "--set", "masks.paste=0.5"])
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1].startswith(
+        "veca-edge: masks.paste puts things on other photos: it needs"
+    )

@@ -62,6 +62,7 @@ def frame_status(shown: Shown) -> dict[str, Any]:
             {"label": entry.label, "probability": finite(float(entry.probability), 4)}
             for entry in shown.labels[:LABELS]
         ],
+        "sure": shown.result.sure,
         "device": _device(shown),
         "chosen": {"cores": shown.state.cores, "view": shown.state.view, "paused": shown.state.paused}
         | {"head": shown.state.head},

@@ -171,6 +171,7 @@ class Stream:
             core_attention=self.cache.core_attention.copy().reshape(*grid, -1),
             logits=None if self._logits is None else self._logits.copy(),
             labels=model.labels,
+            certainty=model.certainty,
             cores=self._cores,
             image_size=(fitted.image.shape[0], fitted.image.shape[1]),
             crop=fitted.crop,

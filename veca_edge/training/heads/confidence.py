@@ -60,7 +60,12 @@ def cross_fitted(logits: NDArray[np.floating], targets: Targets, seed: int = 0) 
         (n, B, K).
     """
     result = np.asarray(logits, np.float64).copy()
-    halves = np.array_split(np.random.default_rng(seed).permutation(len(targets)), 2)
-    for half, other in (halves, halves[::-1]):
+    for half, other in halves(len(targets), seed):
         result[half] /= fit_temperature(logits[other], targets[other])
     return result
+
+
+def halves(count: int, seed: int = 0) -> tuple[tuple[Targets, Targets], tuple[Targets, Targets]]:
+    """Two random halves of so many photos as (one, other) and (other, one): indices, int64."""
+    one, other = np.array_split(np.random.default_rng(seed).permutation(count), 2)
+    return (one, other), (other, one)

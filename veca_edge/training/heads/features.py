@@ -126,7 +126,8 @@ def draw_budgets(photos: Photos, budgets: Sequence[int], count: int) -> NDArray[
     choices = np.asarray(budgets, np.int64)
     rows = []
     for path, target in zip(photos.paths, photos.targets, strict=True):
-        name = f"{photos.labels[target]}/{path.name}".encode("utf-8", "surrogateescape")
+        label = photos.labels[target] if target >= 0 else ""
+        name = f"{label}/{path.name}".encode("utf-8", "surrogateescape")
         seed = int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
         rows.append(np.random.default_rng(seed).permutation(choices)[:count])
     return np.stack(rows) if rows else np.empty((0, count), np.int64)

@@ -15,7 +15,9 @@ from veca_edge.errors import VecaError
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.modelfile.certainty import Certainty
 from veca_edge.photos.folders import Photos, Splits
+from veca_edge.training.heads.certainty import fit_certainty
 from veca_edge.training.heads.confidence import cross_fitted, fit_temperature
 from veca_edge.training.heads.features import Features, compute_features, draw_budgets
 from veca_edge.training.heads.head import Choice, LinearHead, choose_decay, fit_linear
@@ -86,6 +88,7 @@ class FittedHead:
             "decay": self.choice.decay,
             "held_out_top1": self.choice.top1,
             "temperature": round(self.temperature, 5),
+            "certainty": None if self.checkpoint.certainty is None else self.checkpoint.certainty.to_dict(),
             "budgets": [quality.to_dict() for quality in self.budgets],
         }
 
@@ -97,6 +100,7 @@ def fit_head(
     budgets: Sequence[int] | None = None,
     say: Say = lambda _: None,
     progress: Progress = lambda stage, done: None,
+    unknown: Photos | None = None,
 ) -> FittedHead:
     """Fit one linear head that serves all core budgets; the model itself stays as it is.
 
@@ -107,6 +111,7 @@ def fit_head(
         budgets: core counts; None for those that the model was trained for.
         say: receives lines about photos that are left out.
         progress: called with a stage's name and how much of it is done, 0..1.
+        unknown: photos of things without a label, which are to get none; None for none.
 
     Raises:
         VecaError: an image size or budget that the model cannot take, a label of which no photo can be read, no
@@ -125,6 +130,9 @@ def fit_head(
     train = features("features of train", splits.train, min(looks, len(chosen)))
     val = features("features of val", splits.val, len(chosen))
     _check_readable(train.photos, val.photos)
+    others = None
+    if unknown is not None:
+        others = features("features of unknown", unknown, min(max(FEWEST, LOOKS // len(unknown)), len(chosen)))
     progress("fitting", 0)
     weights = _budget_weights(train.cores, dict(zip(config.budgets, config.budget_weights, strict=True)))
     choice = choose_decay(train, weights)
@@ -133,7 +141,10 @@ def fit_head(
     temperature = fit_temperature(logits, targets)
     progress("fitting", 1)
     head = head.cooled(temperature).halved()
-    fitted = _with_head(checkpoint, head, splits.train.labels, preprocessing)
+    doubt = None if others is None else head.logits(others.values)
+    # The head's own probabilities are to be trusted now, so that there is no temperature beside it.
+    certainty = fit_certainty(logits / temperature, targets, doubt, 1.0)
+    fitted = _with_head(checkpoint, head, splits.train.labels, preprocessing, certainty)
     previous = _previous_top1(checkpoint, val)
     qualities = _qualities(chosen, logits, targets, splits.train.labels, previous)
     return FittedHead(fitted, train.photos, val.photos, choice, temperature, qualities)
@@ -162,11 +173,21 @@ def _by_budget(val: Features) -> NDArray[np.float16]:
 
 
 def _with_head(
-    checkpoint: Checkpoint, head: LinearHead, labels: tuple[str, ...], preprocessing: Preprocessing
+    checkpoint: Checkpoint,
+    head: LinearHead,
+    labels: tuple[str, ...],
+    preprocessing: Preprocessing,
+    certainty: Certainty,
 ) -> Checkpoint:
     tensors = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
     return replace(
-        checkpoint, head=tensors, labels=labels, preprocessing=preprocessing.to_dict(), digest="", path=None
+        checkpoint,
+        head=tensors,
+        labels=labels,
+        preprocessing=preprocessing.to_dict(),
+        certainty=certainty,
+        digest="",
+        path=None,
     )
 
 

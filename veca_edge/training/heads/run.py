@@ -15,6 +15,7 @@ from veca_edge.model.checkpoint import Checkpoint, default_checkpoint_path, read
 from veca_edge.modelfile.heads import check_head_name, head_name
 from veca_edge.photos.folders import read_folder
 from veca_edge.photos.masks import holds_masks, read_masked_folder
+from veca_edge.photos.unknown import read_unknown
 from veca_edge.plotting import check_picture
 from veca_edge.training.heads.confusion import draw_confusion
 from veca_edge.training.heads.dense import FittedDense, fit_dense
@@ -39,6 +40,7 @@ class FitRequest:
             data's folders hold.
         name: of a dense head; None for the data folder's.
         cells: of a dense head, along a patch's side; None for `CELLS`.
+        unknown: a folder of photos of things without a label, see `photos.unknown`; of a classifier.
     """
 
     data: Path
@@ -50,6 +52,7 @@ class FitRequest:
     task: Task | None = None
     name: str | None = None
     cells: int | None = None
+    unknown: Path | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:
@@ -66,6 +69,8 @@ class FitRequest:
         given = [option for option, value in only.items() if value is not None]
         if self.kind == "classification" and given:
             raise VecaError(f"{given[0]} is for --task segmentation or regression: leave it out")
+        if self.kind != "classification" and self.unknown is not None:
+            raise VecaError("--unknown is for --task classification: leave it out")
         if self.kind != "classification" and self.plot is not None:
             raise VecaError(f"--plot is for --task classification: `veca-edge evaluate --plot` draws a {self.kind}")
 
@@ -139,7 +144,8 @@ def _fitted(
 ) -> FittedHead | FittedDense:
     if request.kind == "classification":
         splits = read_folder(request.data, say)
-        return fit_head(source, splits, request.image_size, request.budgets, say, progress)
+        unknown = None if request.unknown is None else read_unknown(request.unknown, splits.train.labels, say)
+        return fit_head(source, splits, request.image_size, request.budgets, say, progress, unknown)
     photos = read_masked_folder(request.data, request.kind, say)
     name = request.name or head_name(expanded(request.data).resolve().name)
     cells = CELLS if request.cells is None else request.cells

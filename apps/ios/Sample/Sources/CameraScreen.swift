@@ -92,7 +92,10 @@ struct HUD: View {
 
     var body: some View {
         VStack(alignment: .leading, spacing: 4) {
-            ForEach(shown.labels, id: \.label) { prediction in
+            if !shown.labels.isEmpty && !shown.result.sure {
+                Text("not sure").foregroundStyle(.secondary)
+            }
+            ForEach(shown.result.sure ? shown.labels : [], id: \.label) { prediction in
                 HStack {
                     Text(prediction.label).fontWeight(.semibold)
                     Spacer()

@@ -18,6 +18,28 @@ final class ResultTests: XCTestCase {
         }
     }
 
+    func testWhetherItIsSure() throws {
+        let cases = try Golden.json("results.json").records("sure")
+        XCTAssertGreaterThan(cases.count, 2)
+        for record in cases {
+            let logits = try record.floats("logits")
+            var result = self.result(logits: logits, labels: logits.indices.map(String.init))
+            let stored: [String: Any] = try record.record("certainty")
+            result.certainty = try Manifests.read(Manifests.record(["certainty": stored])).certainty
+            XCTAssertEqual(try result.confidence(), try record.number("confidence"), accuracy: 1e-6)
+            XCTAssertEqual(result.sure, record["sure"] as? Bool, "\(record)")
+        }
+        for refused in try XCTUnwrap(try Golden.json("results.json")["refused_certainty"] as? [Any]) {
+            XCTAssertNotNil(error(try Manifests.read(Manifests.record(["certainty": refused]))), "\(refused)")
+        }
+        XCTAssertEqual(try Manifests.read(Manifests.record()).certainty, Certainty())
+    }
+
+    func testWithoutAHeadNothingIsSure() {
+        XCTAssertFalse(result(logits: nil, labels: []).sure)
+        XCTAssertFalse(result(logits: [.nan, 9], labels: ["a", "b"]).sure)
+    }
+
     func testHeads() throws {
         for record in try Golden.json("results.json").records("head") {
             let head = Head(weight: try record.rows("weight"), bias: try record.floats("bias"))

@@ -225,7 +225,7 @@ function showNumbers(now, run) {
   setText("size", width === height ? String(width) : `${width}×${height}`);
   showDevice(now.device);
   setText("reason", now.reason);
-  $("picture").alt = `The run's picture, ${now.chosen.view} view. ${best(now.labels)}`;
+  $("picture").alt = `The run's picture, ${now.chosen.view} view. ${now.sure ? best(now.labels) : now.labels.length ? "Not sure." : ""}`;
   draw($("latency-curve"), trail.map(([time, latency]) => [time, latency]), usual(), false);
   draw($("cores-curve"), trail.map(([time, , cores]) => [time, cores]), Math.max(...run.budgets), true);
   showChosen(now.chosen);

@@ -37,6 +37,8 @@ public struct Manifest: Sendable {
     public let quality: QualityTable?
     /// What its dense heads say, by name; none in older files.
     public let tasks: [DenseTask]
+    /// How sure the model must be of a label before that is shown; the default in older files.
+    public let certainty: Certainty
 
     /// Read a manifest.
     ///
@@ -79,6 +81,7 @@ public struct Manifest: Sendable {
         do {
             preprocessing = try stored.preprocessing.read()
             quality = try stored.quality?.read()
+            certainty = try stored.certainty?.read() ?? Certainty()
             let heads = stored.heads ?? [:]
             guard heads.count <= DenseTask.mostHeads else {
                 throw VecaError.badModelFile("\(heads.count) heads: a file holds at most \(DenseTask.mostHeads)")

@@ -26,6 +26,8 @@ public final class Model: @unchecked Sendable {
     public let digest: String
     /// What the dense heads say, by name: those that the engine computes as well.
     public let tasks: [DenseTask]
+    /// How sure the model must be of a label before `Result.sure` is true. To be set before the first call.
+    public var certainty: Certainty
     /// The dense heads that are computed here.
     let dense: [DenseHead]
     private let head: Head?
@@ -52,6 +54,7 @@ public final class Model: @unchecked Sendable {
         quality = manifest.quality
         digest = manifest.programDigest
         tasks = manifest.tasks
+        certainty = manifest.certainty
         self.dense = dense
         self.head = head
         self.clock = clock
@@ -76,7 +79,7 @@ public final class Model: @unchecked Sendable {
             embedding: encoded.embedding, features: encoded.features, coreAttention: encoded.coreAttention,
             logits: encoded.logits ?? logits(embedding: encoded.embedding, features: encoded.features),
             labels: labels, cores: cores, grid: grid, width: width, height: height, crop: fitted.crop,
-            latency: clock() - start, dense: said(outputs, grid, fitted.crop))
+            latency: clock() - start, dense: said(outputs, grid, fitted.crop), certainty: certainty)
     }
 
     /// Whether it can compute some of an image's patches.

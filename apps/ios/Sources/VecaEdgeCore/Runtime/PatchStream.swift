@@ -97,7 +97,7 @@ public final class PatchStream {
             labels: model.labels, cores: cores, grid: grid, width: image.width, height: image.height,
             crop: fitted.crop, latency: model.clock() - start, computed: computed, keyframe: plan.keyframe,
             oldest: detector.age.max() ?? 0,
-            dense: model.said(dense, grid, fitted.crop, computed: computed))
+            dense: model.said(dense, grid, fitted.crop, computed: computed), certainty: model.certainty)
     }
 
     /// Run the model on the planned patches and remember what it says.

@@ -58,6 +58,9 @@ public struct Result: Sendable {
     /// What each dense head says, by its name; empty without any.
     public var dense: [String: DenseResult] = [:]
 
+    /// How sure the model must be of a label before that is shown.
+    public var certainty = Certainty()
+
     /// How many patches were computed: all of them outside of a stream.
     public var computedPatches: Int {
         computed.map { flags in flags.filter { $0 }.count } ?? grid.count
@@ -70,6 +73,17 @@ public struct Result: Sendable {
         return features[start..<(start + width)]
     }
 
+    /// How likely the best label is at the model's temperature, 0..1: what `sure` compares with the threshold.
+    ///
+    /// - Throws: `VecaError.noHead`.
+    public func confidence() throws -> Double {
+        guard let logits else { throw VecaError.noHead }
+        return certainty.confidence(logits)
+    }
+
+    /// Whether the best label, `top(1)`, is worth showing; show "not sure" otherwise. False without a head.
+    public var sure: Bool { logits.map(certainty.sure) ?? false }
+
     /// Softmax of the logits: K values.
     ///
     /// - Throws: `VecaError.noHead`.
@@ -81,7 +95,7 @@ public struct Result: Sendable {
         return shifted.map { $0 / sum }
     }
 
-    /// The k most likely labels, best first.
+    /// The k most likely labels, best first, however unsure the model is.
     ///
     /// - Throws: `VecaError.noHead`, or `.badSetting` for a negative number.
     public func top(_ k: Int = 5) throws -> [Prediction] {

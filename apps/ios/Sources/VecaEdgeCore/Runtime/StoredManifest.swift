@@ -30,9 +30,10 @@ struct StoredManifest: Decodable {
     let programDigest: String
     let quality: StoredQuality?
     let heads: [String: StoredTask]?
+    let certainty: StoredCertainty?
 
     enum CodingKeys: String, CodingKey {
-        case name, target, quantization, budgets, preprocessing, labels, methods, quality, heads
+        case name, target, quantization, budgets, preprocessing, labels, methods, quality, heads, certainty
         case hiddenDim = "hidden_dim"
         case featureDim = "feature_dim"
         case numHeads = "num_heads"
@@ -67,6 +68,17 @@ struct StoredPreprocessing: Decodable {
         return try Preprocessing(
             imageSize: imageSize ?? 256, fit: kind, mean: mean ?? Preprocessing.imagenetMean,
             std: std ?? Preprocessing.imagenetStd)
+    }
+}
+
+/// How sure the model must be of a label; missing names take their defaults.
+struct StoredCertainty: Decodable {
+    let temperature: Double?
+    let threshold: Double?
+
+    /// - Throws: `VecaError.badSetting` for a number out of its range.
+    func read() throws -> Certainty {
+        try Certainty(temperature: temperature ?? 1, threshold: threshold ?? Certainty.defaultThreshold)
     }
 }
 

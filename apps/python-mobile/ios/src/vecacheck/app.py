@@ -18,6 +18,7 @@ from veca_edge_mobile.check import golden_checks
 from veca_edge_mobile.ios import open_model
 
 from veca_edge import Model, VecaError
+from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.sensors.monitor import Monitor
 from veca_edge.sensors.platforms import detect
 
@@ -68,9 +69,9 @@ class VecaCheck(toga.App):
 
     def _labelled(self, image: NDArray[np.uint8]) -> str:
         result = self._model()(image, cores=CORES)
-        lines = (
-            [] if result.logits is None else [f"{found.label} {found.probability:.0%}" for found in result.top(3)]
-        )
+        lines = [f"{found.label} {found.probability:.0%}" for found in result.top(3)] if result.sure else []
+        if result.logits is not None and not result.sure:
+            lines = [NOT_SURE]
         lines += [str(said) for said in result.dense.values()]  # the classes with the largest areas
         return "\n".join([*lines, f"{1000 * result.latency:.0f} ms", str(self._monitor.state)])
 

@@ -24,6 +24,7 @@ import java.io.Closeable
  * @property quality what each operating point is worth (see `Manifest.quality`); empty if unknown.
  * @param dense the heads for every patch, by name.
  * @property digest SHA-256 of the file, hexadecimal.
+ * @property certainty how sure the model must be of a label before [Result.sure] is true; may be set.
  */
 class Model(
     val name: String,
@@ -36,6 +37,7 @@ class Model(
     val quality: Map<String, Any?> = emptyMap(),
     val digest: String = "",
     internal val dense: List<DenseHead> = emptyList(),
+    var certainty: Certainty = Certainty(),
 ) : Closeable {
     /** What the dense heads say; empty without any. */
     val tasks: List<DenseTask> = dense.map { it.task }
@@ -69,6 +71,7 @@ class Model(
             dense = dense.associate {
                 it.task.name to DenseResult.of(it.task, it.outputs(encoded.features), rows, columns, crop)
             },
+            certainty = certainty,
         )
     }
 
@@ -98,6 +101,7 @@ class Model(
             return Model(
                 manifest.name, ElasticEngine(file, program), manifest.preprocessing, manifest.patchSize,
                 manifest.budgets, manifest.labels, file.head, manifest.quality, file.digest, file.dense,
+                manifest.certainty,
             )
         }
     }

@@ -45,6 +45,7 @@ class Grid(val rows: Int, val columns: Int, val values: FloatArray) {
  * @property reason why, in one line.
  * @property state what the device said about itself then.
  * @property dense what each dense head says, by its name; empty without any.
+ * @property certainty how sure the model must be of a label before that is shown.
  */
 data class Result(
     val embedding: FloatArray,
@@ -64,7 +65,14 @@ data class Result(
     val reason: String = "",
     val state: DeviceState? = null,
     val dense: Map<String, DenseResult> = emptyMap(),
+    val certainty: Certainty = Certainty(),
 ) {
+    /** How likely the best label is at the model's temperature, 0..1, for [sure]; throws [VecaError.NoHead]. */
+    val confidence: Double get() = certainty.confidence(logits ?: throw VecaError.NoHead())
+
+    /** Whether the best label, `top(1)`, is worth showing; show "not sure" otherwise. False without a head. */
+    val sure: Boolean get() = logits?.let { certainty.sure(it) } ?: false
+
     /** Softmax of the logits (K); throws [VecaError.NoHead]. */
     val probabilities: FloatArray
         get() {
@@ -74,7 +82,7 @@ data class Result(
             return FloatArray(logits.size) { (shifted[it] / shifted.sum()).toFloat() }
         }
 
-    /** The k most likely labels, best first; throws [VecaError.NoHead], [VecaError.Argument] for a negative number. */
+    /** The k most likely labels, best first, however unsure; throws [VecaError.NoHead], [VecaError.Argument] for a negative number. */
     fun top(k: Int = 5): List<Prediction> {
         if (k < 0) throw VecaError.Argument("top($k): use a number of labels, 0 or more")
         val probabilities = probabilities

@@ -103,6 +103,7 @@ class Stream internal constructor(
                 val outputs = dense.getValue(it.name)
                 it.name to DenseResult.of(it, outputs, next.rows, next.columns, crop, computed)
             },
+            certainty = model.certainty,
         )
     }
 

@@ -2,6 +2,8 @@ package ai.vecaedge
 
 import ai.vecaedge.camera.Box
 import ai.vecaedge.runtime.Head
+import ai.vecaedge.runtime.certaintyOf
+import ai.vecaedge.runtime.tableOf
 import java.io.File
 
 /** Probabilities, the most likely labels, and the head. */
@@ -15,6 +17,18 @@ fun Checks.results(golden: File) {
         same(top.map { it.label }, case.lists("top").map { it[0] }, "labels")
         near(top.map { it.probability }.toFloatArray(), case.lists("top").map { it[1] as Double }, "top", 0.0, 1e-6)
     }
+    for (case in file.tables("sure")) {
+        val logits = floatsOf(case.numbers("logits"))
+        val certainty = certaintyOf(case.plain("certainty"))
+        val result = resultOf(logits, List(logits.size) { "$it" }).copy(certainty = certainty)
+        near(floatArrayOf(result.confidence.toFloat()), listOf(case.number("confidence")!!), "confidence", 0.0, 1e-6)
+        same(result.sure, case.flag("sure"), "sure of $logits")
+    }
+    for (refused in file["refused_certainty"] as List<*>) {
+        fails<VecaError.File>("certainty $refused") { certaintyOf(tableOf(refused)) }
+    }
+    that(!resultOf(null, emptyList()).sure) { "sure without a head" }
+    that(!resultOf(floatArrayOf(Float.NaN, 9f), listOf("a", "b")).sure) { "sure of no number" }
     for (case in file.tables("head")) {
         val head = Head(floatsOf(case.lists("weight").flatten()), floatsOf(case.numbers("bias")))
         val logits = head.logits(floatsOf(case.numbers("embedding")), floatsOf(case.lists("features").flatten()))

@@ -1,5 +1,6 @@
 package ai.vecaedge.runtime
 
+import ai.vecaedge.Certainty
 import ai.vecaedge.VecaError
 import ai.vecaedge.camera.Preprocessing
 import kotlin.math.round
@@ -25,6 +26,7 @@ data class SizeBucket(val patches: Int, val method: String)
  * @property programDigest SHA-256 of those bytes, hexadecimal.
  * @property quality what each operating point keeps of the best one's results; empty if it was not measured.
  * @property tasks what its dense heads say, by name; none in older files.
+ * @property certainty how sure the model must be of a label before that is shown; the default in older files.
  */
 data class Manifest(
     val name: String,
@@ -46,6 +48,7 @@ data class Manifest(
     val programDigest: String,
     val quality: Map<String, Any?>,
     val tasks: List<DenseTask> = emptyList(),
+    val certainty: Certainty = Certainty(),
 ) {
     val headDim: Int get() = hiddenDim / numHeads
 
@@ -84,8 +87,24 @@ data class Manifest(
                 fields.text("program_digest"),
                 if ("quality" in fields.values) fields.table("quality") else emptyMap(),
                 if ("heads" in fields.values) DenseTask.readAll(fields.table("heads")) else emptyList(),
+                if ("certainty" in fields.values) certaintyOf(tableOf(fields.values["certainty"])) else Certainty(),
             )
         }
+    }
+}
+
+/** A manifest's certainty; what is missing has its default. */
+internal fun certaintyOf(values: Map<String, Any?>?): Certainty {
+    if (values == null) throw VecaError.File("the manifest's certainty is no table")
+    fun number(name: String, default: Double): Double {
+        val value = if (name in values) values[name] else default
+        return value as? Double ?: throw VecaError.File("the manifest's certainty: $name is no number")
+    }
+    return try {
+        val default = Certainty()
+        Certainty(number("temperature", default.temperature), number("threshold", default.threshold))
+    } catch (error: VecaError.Argument) {
+        throw VecaError.File(error.message.orEmpty())
     }
 }
 

@@ -72,7 +72,8 @@ private fun Hud(pipeline: Pipeline, modifier: Modifier) {
     Column(modifier.fillMaxWidth().background(SHADE).padding(12.dp)) {
         if (pipeline.message.isNotEmpty()) Text(pipeline.message, color = Color.Yellow)
         val result = pipeline.result ?: return@Column
-        if (result.logits != null) {
+        if (result.logits != null && !result.sure) Text("not sure", color = Color.LightGray)
+        if (result.sure) {
             for ((label, probability) in result.top(3)) {
                 Text("${(100 * probability).roundToInt()} %  $label", color = Color.White)
             }
