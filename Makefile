@@ -38,7 +38,7 @@ test: lint types check
 
 # The same with the newest PyTorch and ExecuTorch that pyproject.toml allows, in an environment of its own.
 test-newest:
-	$(MAKE) test VENV=.venv-newest PINS=--upgrade
+	$(MAKE) test VENV=.venv-newest PINS='--upgrade --upgrade-strategy=eager'
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

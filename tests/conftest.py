@@ -18,6 +18,10 @@ from veca_edge.camera.frames import Frame
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
 
+# Read when PyTorch is imported, here and in the processes that are started; a folder's own conftest.py imports it
+# before `pytest_configure`.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_configure() -> None:
     """Workers of one run (`pytest -n 2`) keep to processors of their own, and so do the processes that they start.
@@ -25,8 +29,6 @@ def pytest_configure() -> None:
     Without that each takes as many threads as there are processors, and these mostly wait for one another. PyTorch
     takes one thread in any case: where a processor is busy with something else, its threads spin for each other.
     """
-    # Read when PyTorch is imported, here and in the processes that are started.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.paths import CLIP, GOLDEN
-from veca_edge.arrays import Image
+from veca_edge.arrays import Float, Image
 from veca_edge.camera.frames import Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import VecaError
@@ -54,7 +54,7 @@ class FakeModel:
         core_attention = np.full((rows, columns, cores), 0.1 / cores, np.float32)
         chosen = (colours.mean(-1) / 256 * cores).astype(int)
         np.put_along_axis(core_attention, chosen[..., None], 0.9 + 0.1 / cores, axis=-1)
-        features = np.concatenate((colours, colours**2 / 255), axis=-1)
+        features: Float = np.concatenate((colours, colours**2 / 255), axis=-1)
         return Result(
             embedding=features.mean((0, 1)),
             features=features,

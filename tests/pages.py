@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.paths import ASSETS, CLIP, ROOT
+from veca_edge.errors import VecaError
 
 # First words by which an indented line is known as a command; the others are layouts, formulas and output.
 PROGRAMS = (
@@ -174,6 +175,17 @@ def make_folders(folder: Path, example: Example) -> None:
     for argument in example.text.split():
         if argument.endswith((".pte", ".mlpackage")):
             (folder / argument).parent.mkdir(parents=True, exist_ok=True)
+
+
+def to_make(folder: Path, text: str) -> list[str]:
+    """The commands that make what model files an example names and the folder lacks."""
+    return [command for name, command in MADE.items() if name in text and not (folder / name).exists()]
+
+
+def require_success(status: int, said: str) -> None:
+    """Raise VecaError with what a failed command said, as conftest expects it where Python lacks a package."""
+    if status:
+        raise VecaError(said)
 
 
 def furnish(folder: Path) -> None:

@@ -23,7 +23,18 @@ from click.testing import CliRunner
 
 from tests.apps.java_bridge import Java
 from tests.apps.objective_c import ObjectiveC
-from tests.pages import MADE, NOT_RUN, SLOW, Example, furnish, make_folders, matches, page_paths, read_page
+from tests.pages import (
+    NOT_RUN,
+    SLOW,
+    Example,
+    furnish,
+    make_folders,
+    matches,
+    page_paths,
+    read_page,
+    require_success,
+    to_make,
+)
 from tests.paths import ROOT
 from veca_edge.cli import options
 from veca_edge.cli.main import COMMANDS, main
@@ -54,12 +65,14 @@ class Desk:
             self.done[line] = CliRunner().invoke(main, shlex.split(line)[1:])
         return self.done[line]
 
+    def work(self, line: str) -> None:
+        result = self.run(line)
+        require_success(result.exit_code, f"{result.output} ({result.exception!r})")
+
     def provide(self, text: str) -> None:
         """Make the model files that an example names."""
-        for name, command in MADE.items():
-            if name in text and not (self.folder / name).exists():
-                made = self.run(command)
-                assert made.exit_code == 0, made.output
+        for command in to_make(self.folder, text):
+            self.work(command)
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +169,7 @@ def test_a_command_works(desk: Desk, monkeypatch: pytest.MonkeyPatch, example: E
     desk.provide(example.text.partition("--output")[0])
     make_folders(desk.folder, example)
     if program == "veca-edge":
-        result = desk.run(example.text)
-        assert result.exit_code == 0, result.output
+        desk.work(example.text)
     else:
         monkeypatch.setattr(sys, "argv", arguments)
         runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import MADE, NOT_RUN, Example, Page, furnish, make_folders, matches, page_paths, read_page
+from tests.pages import (
+    NOT_RUN,
+    Example,
+    Page,
+    furnish,
+    make_folders,
+    matches,
+    page_paths,
+    read_page,
+    require_success,
+    to_make,
+)
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -64,6 +75,16 @@ class Environment:
             timeout=900,
         )
 
+    def work(self, *command: str) -> None:
+        done = self.run(*command)
+        require_success(done.returncode, done.stdout + done.stderr)
+        assert "Traceback" not in done.stderr
+
+    def provide(self, text: str) -> None:
+        """Make the model files that an example names."""
+        for command in to_make(self.desk, text):
+            self.work(*shlex.split(command))
+
 
 def _environment(folder: Path, wanted: str) -> Environment:
     """A new one with `pip install WANTED` done in a copy of the repository, in which a build leaves files."""
@@ -82,12 +103,9 @@ def _environment(folder: Path, wanted: str) -> Environment:
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """With all extras, and the model files that pages name."""
+    """With all extras."""
     made = _environment(tmp_path_factory.mktemp("all"), ".[all]")
     assert made.run("python", "-c", "import pytest").returncode != 0
-    for command in MADE.values():
-        done = made.run(*shlex.split(command))
-        assert done.returncode == 0, done.stderr
     return made
 
 
@@ -102,28 +120,24 @@ def test_a_command_works(everything: Environment, example: Example) -> None:
     program, *arguments = shlex.split(example.text)
     if program == "python":
         arguments[0] = str(ROOT / arguments[0])
+    everything.provide(example.text.partition("--output")[0])
     make_folders(everything.desk, example)
-    done = everything.run(program, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    everything.work(program, *arguments)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if page.code and not page.path.is_relative_to(PHONES)],
-    ids=lambda page: str(page.path),
-)
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: str(page.path))
 def test_python_works(everything: Environment, page: Page, tmp_path: Path) -> None:
     paths = []
     for example in page.code:
         path = tmp_path / f"line-{example.line}.py"
         path.write_text(example.text, "utf-8")
         paths.append(str(path))
-    done = everything.run("python", "-c", PYTHON, *paths)
-    assert done.returncode == 0, done.stdout + done.stderr
+        everything.provide(example.text)
+    everything.work("python", "-c", PYTHON, *paths)
 
 
 def test_without_extras_it_reads_model_files(everything: Environment, nothing: Environment) -> None:
+    everything.provide("veca.pte")
     file = everything.desk / "veca.pte"
     for arguments in (f"inspect {file}", "sensors", "simulate --minutes 1 --governor balanced", "--help"):
         done = nothing.run("veca-edge", *arguments.split())
@@ -134,11 +148,8 @@ def test_without_extras_it_reads_model_files(everything: Environment, nothing: E
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("inspect veca.pt", "this needs torch, which is not installed: pip install 'veca-edge[run]'"),
-        (
-            "run --source clip.mp4 --headless",
-            "this needs cv2, which is not installed: pip install 'veca-edge[run]'",
-        ),
+        ("inspect veca.pt", NEEDS.format("torch")),
+        ("run --source clip.mp4 --headless", NEEDS.format("cv2")),
         ("run nowhere.pte --source clip.mp4 --headless", "nowhere.pte: no such file or folder: check the path"),
         ("run --source nowhere.mp4", "nowhere.mp4: no such file or folder: check the path"),
         ("convert nowhere.pt", "nowhere.pt: no such file or folder: check the path"),

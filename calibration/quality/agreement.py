@@ -90,7 +90,8 @@ def _dense_counts(found: NDArray[np.uint8] | Float, best: NDArray[np.uint8] | Fl
         size = float(np.abs(best).sum(dtype=np.float64)) + TINY
         counts[:, 0] = max(0.0, size - float(np.abs(found - best).sum(dtype=np.float64))), size, size
         return counts
-    same, a, b = (np.bincount(cells.ravel(), minlength=MAX_CLASSES) for cells in (best[found == best], found, best))
+    cells = (best[found == best], found, best)
+    same, a, b = (np.bincount(classes.astype(np.uint8).ravel(), minlength=MAX_CLASSES) for classes in cells)
     counts[:] = same, a + b - same, b
     return counts
 

@@ -23,6 +23,8 @@ from veca_edge.training.state import read_log, read_state
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 STEPS = 24
+# By default each finds the other by this machine's name, which not every machine can look up.
+TOGETHER = "-m torch.distributed.run --standalone --local-addr localhost --nproc-per-node 2"
 Child = subprocess.Popen[str]
 
 
@@ -103,7 +105,7 @@ def test_killed_and_continued_is_as_never_killed(photos: Path, whole: Path, tmp_
 def test_two_processes_train_as_one(photos: Path, whole: Path, tmp_path: Path) -> None:
     """Sums are taken in another order, so figures agree to about 4 digits, not bit for bit."""
     output = tmp_path / "model.pt"
-    outcome, _ = finish(start(photos, output, launcher="-m torch.distributed.run --standalone --nproc-per-node 2"))
+    outcome, _ = finish(start(photos, output, launcher=TOGETHER))
     assert (outcome["step"], outcome["finished"]) == (STEPS, True)
     together, alone = lines(output), lines(whole)
     assert [line["step"] for line in together] == [line["step"] for line in alone]

@@ -43,8 +43,9 @@ class Latency:
 
 def latency(seconds: ArrayLike) -> Latency:
     """Summarize one or more timings in seconds."""
-    p50, p95, p99 = (float(value) for value in np.percentile(np.asarray(seconds) * 1e3, (50, 95, 99)))
-    return Latency(p50, p95, p99, float(np.min(seconds)) * 1e3, 1e3 / p50)
+    milliseconds = np.asarray(seconds, np.float64) * 1e3
+    p50, p95, p99 = (float(value) for value in np.percentile(milliseconds, (50, 95, 99)))
+    return Latency(p50, p95, p99, float(milliseconds.min()), 1e3 / p50)
 
 
 def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:

@@ -136,8 +136,8 @@ def pixels(size: tuple[int, int]) -> str:
 
 def softmax(logits: NDArray[Floating]) -> NDArray[Floating]:
     """Probabilities of logits (..., K), in their type."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: NDArray[Floating] = powers / powers.sum(-1, keepdims=True)
+    shares: NDArray[Floating] = np.exp(logits - logits.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
     return shares
 
 

@@ -140,7 +140,7 @@ def draw_wide(sizes: Float, scale: float, generator: np.random.Generator) -> Flo
     return _placed(sizes.min(axis=1) / scale ** generator.random(len(sizes)), sizes, generator)
 
 
-def _placed(side: Float, sizes: Float, generator: np.random.Generator) -> Float:
+def _placed(side: NDArray[np.floating], sizes: Float, generator: np.random.Generator) -> Float:
     """Squares of these sides in pixels, somewhere on their photos, half of them mirrored."""
     count = len(sizes)
     extent = side[:, None] / sizes
@@ -198,4 +198,4 @@ def sample_targets(
 def class_shares(store: MaskStore) -> NDArray[np.float64]:
     """The share of each class among all pixels that say something: float64 (K,)."""
     counts = np.bincount(store.targets.cpu().numpy().ravel(), minlength=IGNORE + 1)[: store.classes]
-    return np.asarray(counts / max(counts.sum(), 1), np.float64)
+    return np.asarray(counts / max(int(counts.sum()), 1), np.float64)

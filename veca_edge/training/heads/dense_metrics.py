@@ -100,7 +100,7 @@ class Confusions:
             miou=float(np.mean(shown)) if shown else 0.0,
             iou=tuple(zip(self._labels, iou, strict=True)),
             foreground=outside / max(outside + missed, 1),
-            accuracy=float(both.sum() / max(counts.sum(), 1)),
+            accuracy=float(both.sum() / max(int(counts.sum()), 1)),
         )
 
 

@@ -58,7 +58,9 @@ def softmax(x: Array, axis: Array | int = -1) -> Array:
 
 def reduce_mean(x: Array, axes: Array, keep_dims: Array | bool = False) -> Array:
     """The mean over some axes."""
-    return np.asarray(_floats(x).mean(tuple(_integers(axes)), keepdims=bool(keep_dims)))
+    over = tuple(_integers(axes))
+    mean: Array = _floats(x).mean(over, keepdims=True)
+    return mean if keep_dims else mean.squeeze(over)
 
 
 def layer_norm(
