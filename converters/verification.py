@@ -17,8 +17,8 @@ from veca_edge.model.checkpoint import Checkpoint, read_checkpoint
 from veca_edge.model.veca import Veca
 from veca_edge.modelfile.heads import DenseTask
 from veca_edge.modelfile.manifest import Manifest
-from veca_edge.photos.evaluation import read_photos
-from veca_edge.photos.samples import read_images, sample_images
+from veca_edge.photos.evaluation import read_images, read_photos
+from veca_edge.photos.samples import sample_images
 from veca_edge.runtime.child import answer, run_child
 from veca_edge.runtime.result import softmax
 
@@ -307,7 +307,7 @@ def verify_in_child(
         path: the model file or package.
         source: the checkpoint's file.
         progress: called with how much is done, 0..1.
-        images: a folder of images, all of which are taken; None for some of the packaged samples.
+        images: what `read_images` takes; None for some of the packaged samples.
         data: in place of `images` a photo set in any layout, of which some are taken that calibration does not
             learn from; packaged samples join them if they are few. Dense heads are compared on what they show.
 
@@ -332,7 +332,7 @@ def answer_with(compare: Compare, samples: int) -> None:
     def work(path: str, source: str, kind: str = "", folder: str = "", *, progress: Progress) -> dict[str, Any]:
         images: list[Image]
         if kind == "images":
-            images = read_images(Path(folder))
+            images = read_images(Path(folder), samples)
         else:
             own = read_photos(Path(folder), samples).images if kind == "data" else ()
             images = [*own, *sample_images()][:samples]

@@ -55,6 +55,8 @@ def test_convert_says_what_it_made(both: tuple[Path, subprocess.CompletedProcess
     assert f"10 methods ({methods}): one XNNPACK delegate each" in result.stdout
     assert "2 functions (cores_8, cores_64), default cores_64" in result.stdout
     assert result.stdout.count(", stored once for all") == 2
+    quality = f"inspect {folder.resolve() / MODEL} --quality"
+    assert f"\nwhat each run configuration keeps: veca-edge {quality}\n" in result.stdout  # of a .pte alone
 
 
 def test_the_terminal_stays_clean(both: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

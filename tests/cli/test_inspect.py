@@ -7,14 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.converters.checkpoints import random_checkpoint
 from veca_edge.cli.inspect import nested_lines
 from veca_edge.cli.main import main
-from veca_edge.model.checkpoint import default_preprocessing, write_checkpoint
+from veca_edge.model.checkpoint import (
+    default_checkpoint_path,
+    default_preprocessing,
+    read_checkpoint,
+    write_checkpoint,
+)
 from veca_edge.model.flops import model_gflops
+from veca_edge.modelfile.certainty import Certainty
+from veca_edge.modelfile.heads import DenseHead, DenseTask, class_colours
 
 
 def inspect(*arguments: Any) -> Result:
@@ -62,6 +70,27 @@ def test_json_has_everything(tmp_path: Path) -> None:
     assert list(facts["gflops"]["8"]) == ["252", "378", "504", "756", "1022"]
     assert facts["gflops"]["16"]["504"] == model_gflops(checkpoint.config, 504, 16)
     assert "  head        none" in inspect(path).stdout
+
+
+def test_shows_dense_heads_and_when_a_label_is_sure(tmp_path: Path) -> None:
+    path, checkpoint = tmp_path / "mine.pt", read_checkpoint(default_checkpoint_path())
+    width, labels = checkpoint.config.feature_dim, ("background", "cat")
+    tasks = (
+        DenseTask("depth", "regression", 1, unit="m", range=(0.25, 5.0)),
+        DenseTask("pets", "segmentation", 2, labels, class_colours(labels)),
+    )
+    dense = tuple(
+        DenseHead(task, np.zeros((task.outputs, width), np.float32), np.zeros(task.outputs, np.float32))
+        for task in tasks
+    )
+    write_checkpoint(replace(checkpoint, dense=dense, certainty=Certainty(1.5, 0.7, {"photos": 9})), path)
+    lines = inspect(path).stdout.splitlines()
+    assert "  dense head  depth, regression, 1 x 1 cells a patch: 0.25 to 5 m" in lines
+    assert "  dense head  pets, segmentation, 2 x 2 cells a patch: background, cat" in lines
+    assert "  sure        from 70 % on" in lines
+    facts, bare = (json.loads(inspect(*of, "--json").stdout) for of in ((path,), ()))
+    assert facts["head_parameters"] - bare["head_parameters"] == (1 + 2 * 4) * (width + 1)
+    assert (bare["heads"], bare["certainty"]) == ({}, None)
 
 
 def test_model_files_are_told_apart_by_content(tmp_path: Path, default_model_file: Path) -> None:

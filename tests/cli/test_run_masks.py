@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from tests.fakes import names
@@ -64,6 +66,17 @@ def test_masks_of_a_head_are_saved_and_logged(tmp_path: Path, model: Path) -> No
         assert told["sides"]["areas"][label] == pytest.approx(float((seen == number).mean()), abs=0.1)
     assert told["depth"]["min"] <= told["depth"]["median"] <= told["depth"]["max"]
     assert told["depth"]["unit"] == "m"
+
+
+def test_an_image_has_a_line_of_its_masks_and_of_a_label_only_if_that_is_sure(model: Path) -> None:
+    line = run(model, "--source", PHOTO).output.splitlines()[0]
+    assert re.fullmatch(r"banana.jpg: depth: \S+ to \S+ m; sides: \w+ \d+ %(, \w+ \d+ %)*", line)
+    checkpoint = read_checkpoint(model)
+    width = 2 * checkpoint.config.feature_dim
+    head = {"weight": torch.zeros(2, width), "bias": torch.tensor([9.0, 0.0])}
+    labelled = model.with_name("labelled.pt")
+    write_checkpoint(replace(checkpoint, head=head, labels=("fruit", "tool")), labelled)
+    assert run(labelled, "--source", PHOTO).output.splitlines()[0] == f"{line}; fruit 100 %"
 
 
 def test_masks_are_what_is_drawn_of_a_model_that_has_them(tmp_path: Path, model: Path) -> None:

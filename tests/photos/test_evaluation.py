@@ -12,7 +12,7 @@ from tests.dense_sets import LABELS, scene, write_masks, write_values
 from tests.known import known
 from tests.photos.labelled_photos import cut, packaged, write_folders
 from veca_edge.errors import VecaError
-from veca_edge.photos.evaluation import read_photos
+from veca_edge.photos.evaluation import read_images, read_photos
 from veca_edge.playback.writers import save_png
 
 
@@ -89,3 +89,17 @@ def test_what_cannot_be_evaluated_on_is_refused(tmp_path: Path) -> None:
         path.write_bytes(b"no photo")
     with pytest.raises(VecaError, match="none of the 1 photos to evaluate on can be read"):
         read_photos(tmp_path, 8)
+
+
+def test_images_of_a_folder_are_all_taken_and_of_a_set_some_that_are_kept_for_it(tmp_path: Path) -> None:
+    photos = tmp_path / "set"
+    photos.mkdir()
+    write_masks(photos, train=3, val=4)
+    assert len(read_images(photos / "val" / "images", 1)) == 4
+    kept = {image.tobytes() for image, _ in map(scene, range(100, 104))}
+    taken = [image.tobytes() for image in read_images(photos, 3)]
+    assert len(taken) == len(set(taken)) == 3
+    assert kept.issuperset(taken)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VecaError, match="there are no images in"):
+        read_images(tmp_path / "empty", 1)

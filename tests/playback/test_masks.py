@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from tests.fakes import FakeModel, names, picture
+from tests.known import known
 from veca_edge.camera.frames import Frame
 from veca_edge.errors import VecaError
+from veca_edge.modelfile.certainty import Certainty
 from veca_edge.modelfile.heads import DenseTask, class_colours
 from veca_edge.photos.masks import Classes, read_masked_split, read_target
 from veca_edge.playback.legend import draw_legend
 from veca_edge.playback.masks import MaskSteadier, value_colours
+from veca_edge.playback.overlay import text_size
 from veca_edge.playback.target_files import MaskWriter, check_saved
 from veca_edge.playback.text import Pen
 from veca_edge.playback.views import Renderer, masks_view
@@ -115,6 +118,18 @@ def test_legend_shows_colours_and_shares() -> None:
     cells[..., 2] = -9
     draw_legend(other, DenseResult(TASK, cells, CROP), "", Pen())
     assert (image != other).any()  # what is not there is dim
+
+
+@pytest.mark.parametrize("unit", ["m", "brightness"])
+def test_numbers_of_a_scale_stand_apart(unit: str) -> None:
+    image, pen = picture(0, 480, 320), Pen()
+    task = replace(DEPTH, unit=unit, range=(0.065, 0.995))
+    x, y, width, height = known(draw_legend(image, depth(np.ones((6, 6)), task), "", pen))
+    size = text_size(image)
+    last = x + width - round(0.7 * size) - pen.width(f"0.995 {unit}", size)
+    row = image[y + height // 2 : y + height * 2 // 3] > 150
+    assert not row[:, last - size // 2 : last].any()
+    assert row[:, last:].any()
 
 
 def test_the_head_that_is_named_is_shown() -> None:
@@ -264,3 +279,5 @@ def test_the_label_stands_above_the_legend() -> None:
     assert len(rows)
     assert legend[legend < rows[0]].max() <= 60  # the mask
     assert legend[legend > 60].min() > rows[-1]
+    unsure = Renderer().render("masks", image, replace(named, certainty=Certainty(threshold=1.0)))
+    np.testing.assert_array_equal(unsure, without)

@@ -17,9 +17,10 @@ from tests.paths import CLIP
 from veca_edge.camera.frames import Frame, Source
 from veca_edge.camera.sources import open_source
 from veca_edge.errors import StreamError, VecaError
-from veca_edge.playback.player import Pacer, Player, Thinner, log_record, stop_on_signals
+from veca_edge.playback.player import Pacer, Player, Thinner, stop_on_signals
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary, Tally
+from veca_edge.playback.telling import log_record
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.writers import save_png
 

@@ -135,6 +135,18 @@ def test_a_machine_that_becomes_slower_or_faster_ends_in_time(
     assert rates[-1] < 0.1 * max(rates)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 20.0])
+def test_a_plan_of_few_steps_says_what_to_do(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Machine(monkeypatch, lambda _: seconds)
+    said = list[str]()
+    assert run_in(tmp_path, Plan(minutes=1, seconds=60)).run(say=said.append)
+    assert said[0].endswith("give more --minutes, or a smaller batch_size") == (seconds > 10)
+    if seconds > 10:
+        assert said[0].startswith("planned for 1 min: 1 step, ")
+
+
 def test_without_time_for_a_trial_no_step_is_taken(tmp_path: Path) -> None:
     run = run_in(tmp_path, Plan(minutes=1, seconds=0))
     assert not run.run()

@@ -11,7 +11,7 @@ import click
 
 from veca_edge.cli.options import Count, InputPath, RenamedOption, path_option, unknown_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, next_step, say
+from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import certainty_lines, verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
@@ -180,4 +180,7 @@ def _lines(conversion: Conversion) -> Iterator[str]:
         if output.manifest.labels:
             yield from certainty_lines(output.manifest.certainty)
         yield f"{output.path}: {output.bytes / 1e6:.2f} MB, {weights}{once}"
+        if output.manifest.quality:
+            command = command_line("inspect", output.path, "--quality")
+            yield f"what each run configuration keeps: {command}"
     yield f"{conversion.seconds:.1f} s"

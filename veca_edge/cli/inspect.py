@@ -17,6 +17,7 @@ from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
+from veca_edge.modelfile.heads import DenseTask
 from veca_edge.plotting import check_picture
 from veca_edge.tables import Table
 
@@ -287,6 +288,9 @@ def _checkpoint_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "parameters", f"{total / 1e6:.2f} M"
     yield "head", f"linear, {facts['head_classes']} classes" if facts["head_classes"] else "none"
     yield from _label_rows(facts["labels"])
+    if facts["certainty"] is not None:
+        yield _certainty_row(facts["certainty"])
+    yield from _dense_rows(facts["heads"])
     yield from _preprocessing_rows(facts["preprocessing"])
     yield "sha256", facts["sha256"]
 
@@ -300,8 +304,8 @@ def _model_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "head", f"linear, {len(facts['labels'])} classes" if facts["labels"] else "none"
     yield from _label_rows(facts["labels"])
     if facts["labels"]:
-        certainty = facts["certainty"]
-        yield "sure", f"from {100 * certainty['threshold']:.0f} % on{'' if certainty['about'] else ' (default)'}"
+        yield _certainty_row(facts["certainty"])
+    yield from _dense_rows(facts["heads"])
     yield from _preprocessing_rows(facts["preprocessing"])
     rows = (facts.get("quality") or {}).get("rows")
     yield "quality", f"{len(rows)} run configurations: see --quality" if isinstance(rows, list) else "not evaluated"
@@ -321,6 +325,24 @@ def _shared_rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _label_rows(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
     if labels:
         yield "labels", _listed(labels, FIRST_LABELS)
+
+
+def _certainty_row(certainty: Mapping[str, Any]) -> tuple[str, str]:
+    default = "" if certainty["about"] else " (default)"
+    return "sure", f"from {100 * certainty['threshold']:.0f} % on{default}"
+
+
+def _dense_rows(heads: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A line for each dense head, and what it says."""
+    for name, values in heads.items():
+        task = DenseTask.from_dict(name, values)
+        says = _listed(task.labels, FIRST_LABELS) if task.labels else _span(task)
+        yield "dense head", f"{name}, {task.kind}, {task.cells} x {task.cells} cells a patch: {says}"
+
+
+def _span(task: DenseTask) -> str:
+    low, high = task.range
+    return f"{low:.3g} to {high:.3g} {task.unit}".rstrip()
 
 
 def _preprocessing_rows(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -34,10 +34,11 @@ def neural_engine_facts(path: Path, images: Path | None, stages: Stages | None) 
         VecaError: a damaged package, or images that cannot be read.
     """
     from veca_edge.converters.coreml.neural_engine.facts import describe_placement, describe_ranges
-    from veca_edge.photos.samples import read_images, sample_images
+    from veca_edge.photos.evaluation import read_images
+    from veca_edge.photos.samples import sample_images
 
     facts = describe_placement(path)
-    chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images)
+    chosen = sample_images()[::SAMPLE_STEP] if images is None else read_images(images, len(sample_images()))
     progress = (lambda _: None) if stages is None else partial(stages, "measuring ranges")
     return facts | {"ranges": describe_ranges(path, chosen, progress)}
 

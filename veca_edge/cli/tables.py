@@ -19,7 +19,7 @@ SCORES = {
     "top5": ("top-5", ".1f", " %"),
     "ece": ("calibration error", ".1f", " %"),
     "miou": ("mIoU", ".1f", " %"),
-    "foreground": ("all but the first", ".1f", " %"),
+    "foreground": ("all but ", ".1f", " %"),
     "accuracy": ("pixels right", ".1f", " %"),
     "rmse": ("RMSE", ".4g", ""),
     "relative": ("absolute relative error", ".1f", " %"),
@@ -67,7 +67,9 @@ def score_lines(points: Sequence[PointScores]) -> Iterator[str]:
         by_class = (number(_percent(values["iou"][label]), ".1f", " %") for label in classes)
         shown = (number(_shown(name, values[name]), *SCORES[name][1:]) for name in columns)
         rows.append((str(point.point.cores), f"{point.point.image_size} px", *shown, *by_class))
-    yield from Table(("cores", "size", *(SCORES[name][0] for name in columns), *classes), tuple(rows)).lines()
+    # What is no class of its own: "all but background".
+    headings = (SCORES[name][0] + (classes[0] if name == "foreground" else "") for name in columns)
+    yield from Table(("cores", "size", *headings, *classes), tuple(rows)).lines()
     left_out = len(names.get("iou", {})) - len(classes)
     if left_out > 0:
         yield f"  and {left_out} more classes: --json names them"

@@ -163,7 +163,7 @@ def command(
 def _dense(figures: dict[str, float]) -> str:
     if "rmse" in figures:
         return f"RMSE {figures['rmse']:.4g}, within 1.25x {100 * figures['delta1']:.1f} %"
-    return f"mIoU {100 * figures['miou']:.1f} %, all but the first class {100 * figures['foreground']:.1f} %"
+    return f"mIoU {100 * figures['miou']:.1f} %, all but class 0 as one {100 * figures['foreground']:.1f} %"
 
 
 def _ask_for_trust(recipe: Recipe, trusted: bool) -> None:
@@ -207,8 +207,12 @@ def _progress(at: Progress) -> str:
 
 
 def _rates(at: Progress | Outcome) -> str:
-    masks = f" + {at.masks_per_second:,.0f} with masks/s" if at.masks_per_second else ""
-    return f"{at.photos_per_second:,.0f} photos/s{masks}"
+    masks = f" + {_rate(at.masks_per_second)} with masks/s" if at.masks_per_second else ""
+    return f"{_rate(at.photos_per_second)} photos/s{masks}"
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
 
 
 def _figures(validation: dict[str, Any]) -> Iterator[str]:
@@ -243,10 +247,10 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     what = "finished" if outcome.finished else "stopped; the same command continues"
     if not outcome.finished and outcome.step < EARLY * outcome.steps:
         what += "; a model this early in its training is of no use yet"
-    steps = f"{outcome.step} of {outcome.steps} steps in {outcome.seconds / 60:.1f} min"
+    steps = f"{outcome.step} of {counted(outcome.steps, 'step')} in {outcome.seconds / 60:.1f} min"
     yield f"{steps}, {_rates(outcome)}: {what}"
     if outcome.planned:
         first, *more = outcome.planned
         anew = f", then {counted(len(more), 'other plan')}, the last {more[-1]}" if more else ""
-        yield f"planned for {outcome.minutes:g} min: {first} steps{anew}"
+        yield f"planned for {outcome.minutes:g} min: {counted(first, 'step')}{anew}"
     yield f"{outcome.output}: {outcome.parameters / 1e6:.2f} M parameters, {outcome.bytes / 1e6:.2f} MB"

@@ -23,7 +23,7 @@ class VerifyRequest:
     Attributes:
         path: a model file or a Core ML package.
         checkpoint: what it was made from; None for the checkpoint that comes with the package.
-        images: a folder of images; None for some of the packaged photos.
+        images: a folder of images, or photos in a layout that `convert` takes; None for some of the packaged ones.
     """
 
     path: Path

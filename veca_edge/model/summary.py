@@ -14,7 +14,7 @@ RESOLUTIONS = (256, 384, 512, 768, 1024)
 
 
 def summarize(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Sizes, budgets, cost, head, labels and preprocessing of a checkpoint.
+    """Sizes, budgets, cost, heads, labels and preprocessing of a checkpoint.
 
     Returns:
         JSON values only. "gflops" maps a core count to {side of a square image in pixels: GFLOPs}.
@@ -39,12 +39,20 @@ def summarize(checkpoint: Checkpoint) -> dict[str, Any]:
         "budgets": list(config.budgets),
         "budget_weights": list(config.budget_weights),
         "parameters": parameter_count(config),
-        "head_parameters": classes * (2 * config.feature_dim + 1) if checkpoint.head else 0,
+        "head_parameters": _head_parameters(checkpoint),
         "gflops": gflops_table(config, classes, int(checkpoint.preprocessing["image_size"])),
         "head_classes": classes,
         "labels": list(checkpoint.labels),
+        "certainty": None if checkpoint.certainty is None else checkpoint.certainty.to_dict(),
+        "heads": {dense.task.name: dense.task.to_dict() for dense in checkpoint.dense},
         "preprocessing": dict(checkpoint.preprocessing),
     }
+
+
+def _head_parameters(checkpoint: Checkpoint) -> int:
+    """Of the classifier and of the dense heads."""
+    linear = len(checkpoint.labels) * (2 * checkpoint.config.feature_dim + 1) if checkpoint.head else 0
+    return linear + sum(dense.weight.size + dense.bias.size for dense in checkpoint.dense)
 
 
 def gflops_table(config: VecaConfig, head_classes: int, own: int) -> dict[str, dict[str, float]]:

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require
+from veca_edge.files import photo_folder
 from veca_edge.image.scaling import averaged
-from veca_edge.image.stills import images_in
+from veca_edge.image.stills import has_image_name, images_in, read_image
 from veca_edge.photos.calibration import SEED
 from veca_edge.photos.decoding import readable
-from veca_edge.photos.folders import Photos, read_any_folder
+from veca_edge.photos.folders import Photos, entries, has_folders, read_any_folder
 from veca_edge.photos.masks import Classes, Mask, MaskedPhotos, Pair, decoded, read_if_masked
 from veca_edge.photos.samples import packaged_folder
 
@@ -73,6 +74,23 @@ def read_photos(folder: Path | None, most: int) -> EvaluationPhotos:
     if masked is None:
         return _read(read_any_folder(folder, _unsaid, SEED)[1], most)
     return _read(masked.photos(SEED)[1], most, masked)
+
+
+def read_images(folder: Path, most: int) -> list[Image]:
+    """Images to compare models on: uint8 (H, W, 3), RGB.
+
+    Args:
+        folder: one with images in it, which are all taken, by name; or as `read_photos` takes it.
+        most: images that are taken at most of the latter.
+
+    Raises:
+        VecaError: no such folder, no images in it, or one in it that cannot be read.
+    """
+    require("cv2", "run")
+    folder = photo_folder(folder)
+    if any(has_image_name(path) for path in entries(folder)) or not has_folders(folder):
+        return [read_image(path) for path in images_in(folder)]
+    return list(read_photos(folder, most).images)
 
 
 def _read(photos: Photos, most: int, masked: MaskedPhotos | None = None) -> EvaluationPhotos:

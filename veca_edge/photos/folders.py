@@ -117,7 +117,7 @@ def read_any_folder(folder: Path, say: Say, seed: int) -> tuple[Photos, Photos]:
         VecaError: as `read_folder` does for folders of folders; no such folder, or fewer than two images in it.
     """
     folder = photo_folder(folder)
-    if not _has_folders(folder):
+    if not has_folders(folder):
         return _halves(Photos.unlabelled(images_in(folder)), seed)
     with Skipped(say) as skipped:
         splits, held_out = _read_labelled(folder, say, skipped, seed)
@@ -132,7 +132,7 @@ def read_labelled(folder: Path, say: Say = lambda _: None) -> Photos:
     Args, errors: as for `read_folder`; one label is enough.
     """
     folder = photo_folder(folder)
-    place = folder / "val" if _has_folders(folder / "val") else folder
+    place = folder / "val" if has_folders(folder / "val") else folder
     with Skipped(say) as skipped:
         found = _labelled(place, say, skipped, leave_out=("unlabelled",))
     if not found:
@@ -149,10 +149,10 @@ def joined(parts: Sequence[Photos]) -> Photos:
 def _read_labelled(folder: Path, say: Say, skipped: Skipped, seed: int) -> tuple[Splits, bool]:
     """The splits, and whether val was held out because there is no folder of that name."""
     train_folder, val_folder = folder / "train", folder / "val"
-    if _has_folders(train_folder):
+    if has_folders(train_folder):
         train = _labelled(train_folder, say, skipped)
         val = _labelled(val_folder, say, skipped) if is_folder(val_folder) else None
-    elif _has_folders(val_folder):
+    elif has_folders(val_folder):
         raise VecaError(f"{shortened(folder)} has a val folder, but no train folder with a folder per label")
     else:
         train, val = _labelled(folder, say, skipped, leave_out=("unlabelled",)), None
@@ -245,7 +245,7 @@ def usable(paths: Sequence[Path], skipped: Skipped) -> Iterator[Path]:
             yield path
 
 
-def _has_folders(folder: Path) -> bool:
+def has_folders(folder: Path) -> bool:
     """Whether this is a folder with folders in it, hidden ones aside; VecaError if it cannot be read."""
     return is_folder(folder) and any(is_folder(entry) for entry in entries(folder))
 

@@ -1,4 +1,4 @@
-"""Real images to compare models on: the packaged photos, or a folder of the user's."""
+"""The packaged photos, real images to compare models on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from veca_edge.arrays import Image
 from veca_edge.errors import require
-from veca_edge.files import photo_folder
 from veca_edge.image.stills import images_in, read_image
 
 
@@ -20,14 +19,5 @@ def packaged_folder() -> AbstractContextManager[Path]:
 def sample_images() -> list[Image]:
     """The packaged photos: uint8 (144, 144, 3), RGB."""
     with packaged_folder() as folder:
-        return read_images(folder)
-
-
-def read_images(folder: Path) -> list[Image]:
-    """The images in a folder, by name: uint8 (H, W, 3), RGB.
-
-    Raises:
-        VecaError: no such folder, no image in it, or one that cannot be read.
-    """
-    require("cv2", "run")
-    return [read_image(path) for path in images_in(photo_folder(folder))]
+        require("cv2", "run")
+        return [read_image(path) for path in images_in(folder)]

@@ -78,8 +78,10 @@ def _draw_scale(image: Image, dense: DenseResult, title: str, pen: Pen) -> Box:
     colours = value_colours()[np.linspace(0, 255, inner).round().astype(int), 0]
     image[y : y + thick, x : x + inner] = colours
     baseline = y + thick + round(size * 1.25)
-    for place, text in zip((0, 0.5, 1), ends, strict=True):
-        pen.draw(image, text, (x + round(place * (inner - pen.width(text, size))), baseline), size, DIM)
+    starts = [round(place * (inner - pen.width(text, size))) for place, text in zip((0, 0.5, 1), ends, strict=True)]
+    free = starts[1] + pen.width(ends[1], size) + gap <= starts[2]  # beside a long unit there is no middle
+    for start, text in zip(starts[:: 1 if free else 2], ends[:: 1 if free else 2], strict=True):
+        pen.draw(image, text, (x + start, baseline), size, DIM)
     pen.draw(image, pen.fit(told, size, REGULAR, inner), (x, baseline + row), size, INK)
     return pane
 

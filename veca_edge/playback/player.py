@@ -18,20 +18,18 @@ from veca_edge.encoding import visible
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
 from veca_edge.governor.points import OperatingPoint
-from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
 from veca_edge.playback.recording import Recording
 from veca_edge.playback.request import RunRequest
-from veca_edge.playback.summary import Summary, Tally, ms
+from veca_edge.playback.summary import Summary, Tally
 from veca_edge.playback.target_files import MaskWriter
+from veca_edge.playback.telling import hud_lines, labels_of, log_record, said_of
 from veca_edge.playback.viewer import ViewState, apply_key, help_lines
 from veca_edge.playback.views import Renderer
 from veca_edge.playback.writers import VideoWriter, save_png
-from veca_edge.runtime.result import Prediction, Result, computed_patches
-from veca_edge.sensors.trace import state_record
+from veca_edge.runtime.result import Prediction, Result
 
-LOGGED_LABELS = 5
 DEFAULT_FPS = 30.0  # of a source that does not tell its rate
 EARLY = 0.1  # of a period that a frame may come before its time
 NAP = 0.05  # seconds: the longest wait between looks at the keyboard or at `stop`
@@ -199,7 +197,7 @@ class Player:
     def _tell(self, frame: Frame, result: Result) -> None:
         """A line for a single image; in a film a line for each decision, where no window shows it."""
         if not self._source.continuous:
-            self._show(f"{visible(frame.name)}: {said_of(result)}")
+            self._show(f"{visible(frame.name)}: {said_of(result, self._state.view == 'masks')}")
         elif self._window is None and result.point is not None and result.point != self._point:
             begin = "starting at" if self._point is None else "now"
             self._point = result.point
@@ -316,72 +314,6 @@ class Player:
             self._source.continuous,
             self._tally.unsure,
         )
-
-
-def labels_of(result: Result) -> list[Prediction]:
-    """The most likely labels, the best first; none without a head."""
-    return result.top(LOGGED_LABELS) if result.logits is not None else []
-
-
-def said_of(result: Result) -> str:
-    """The most likely label with its probability, that the model is not sure of it, or that there are none."""
-    if result.logits is None:
-        return "no labels (the model has no head)"
-    best = result.top(1)[0]
-    return f"{best.label} {100 * best.probability:.0f} %" if result.sure else NOT_SURE
-
-
-def log_record(frame: Frame, result: Result) -> dict[str, Any]:
-    """A frame's line in the log; times in seconds, latency in milliseconds, sizes (height, width)."""
-    return {
-        "index": frame.index,
-        "time": round(frame.time, 6),
-        "name": frame.name,
-        "cores": result.cores,
-        "image_size": list(result.image_size),
-        "latency_ms": ms(result.latency),
-        "patches": computed_patches(result),
-        "patches_total": result.features.shape[0] * result.features.shape[1],
-        "keyframe": result.keyframe,
-        "oldest": result.oldest,
-        "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
-        "sure": result.sure,
-    } | (dense_record(result) | governed(result))
-
-
-def dense_record(result: Result) -> dict[str, Any]:
-    """For the log what each dense head says in all: shares of the picture, or values; nothing without heads."""
-    return {"dense": {name: dense.summary() for name, dense in result.dense.items()}} if result.dense else {}
-
-
-def governed(result: Result) -> dict[str, Any]:
-    """What the governor decided and why, for the log; nothing outside of a session."""
-    if result.point is None:
-        return {}
-    point, state = result.point, {} if result.state is None else state_record(result.state)
-    return {
-        "point": {"cores": point.cores, "image_size": point.image_size, "patch_budget": point.patch_budget}
-        | {"rate": round(point.rate, 3)},
-        "reason": result.reason,
-        "state": {k: v for k, v in state.items() if v is not None and k not in ("time", "temperatures")},
-    }
-
-
-def hud_lines(result: Result, graphed: bool = False) -> tuple[str, ...]:
-    """The device's state, unless a graph shows it, and the governor's reason, for the panel."""
-    if result.point is None:
-        return ()
-    if graphed:
-        return (result.reason,)
-    state, words = result.state, []
-    if state is not None and state.battery is not None:
-        words.append(f"battery {state.battery:.0%}{', charging' if state.charging else ''}")
-    if state is not None and state.thermal is not None:
-        words.append(f"heat {state.thermal}")
-    if state is not None and state.low_power:
-        words.append("low-power mode")
-    device = ", ".join(words) or "no sensors"
-    return (f"auto, {result.point.fps} fps: {device}", result.reason)
 
 
 @contextmanager

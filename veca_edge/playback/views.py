@@ -59,8 +59,8 @@ class Renderer:
         elif dense is not None:
             picture = masks_view(image, dense)
             pane = draw_legend(picture, dense, dense.task.name if len(result.dense) > 1 else "", self._pen)
-            if pane is not None and result.logits is not None:
-                draw_labels(picture, result.top(1) if result.sure else (), self._pen, above=pane)
+            if pane is not None and result.sure:
+                draw_labels(picture, result.top(1), self._pen, above=pane)
         else:
             picture = image.copy()
         if view == "labels":

@@ -16,6 +16,7 @@ from veca_edge.runtime.result import softmax
 
 MAX_SIDE = 2**14  # pixels of an enlarged result
 MOST_VALUES = 2**30  # in one: 4 GB, and as much again on the way
+LEAST_SAID = 0.005  # of a picture
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,14 +39,15 @@ class DenseResult:
     def __repr__(self) -> str:
         """<DenseResult people, 64 x 64 cells: background 81 %, top 11 %>"""
         height, width = self.cells.shape[:2]
-        return f"<DenseResult {self.task.name}, {width} x {height} cells: {self._summary()}>"
+        return f"<DenseResult {self.task.name}, {width} x {height} cells: {self.text()}>"
 
-    def _summary(self) -> str:
+    def text(self, most: int = 2) -> str:
+        """In words: so many classes at most, those with the largest shares; or the range of values."""
         if self.task.kind == "regression":
             low, high = float(self.cells.min()), float(self.cells.max())
             return f"{low:.3g} to {high:.3g} {self.task.unit}".rstrip()
-        most = sorted(self.areas().items(), key=lambda item: -item[1])[:2]
-        return ", ".join(f"{label} {100 * share:.0f} %" for label, share in most)
+        shares = sorted(self.areas().items(), key=lambda item: -item[1])[:most]
+        return ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares if share >= LEAST_SAID)
 
     def at(self, height: int, width: int) -> Float:
         """The cells enlarged bilinearly to an image of this size: float32 (height, width, K).

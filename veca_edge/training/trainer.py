@@ -21,6 +21,7 @@ from torch import Tensor
 from veca_edge.errors import VecaError
 from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint, write_checkpoint
+from veca_edge.numbers import counted
 from veca_edge.training.gradients import LOSSES, Gradients, Task
 from veca_edge.training.learner import Average, Classifier, Learner, make_optimizer
 from veca_edge.training.losses import Distillation
@@ -35,6 +36,7 @@ from veca_edge.training.world import World
 
 Stop = Callable[[], bool]
 Report = Callable[["Progress | Figures"], None]
+FEW = 20  # steps, fewer than which a user should be told
 FIGURES = (*LOSSES, "gradient")  # per step, averaged in each line of the log
 
 
@@ -228,7 +230,8 @@ class Trainer:
         self.schedule.steps = steps
         epochs = f"{self.schedule.epoch_at(steps):.3g} epochs"
         anew = "" if self.plan.steps == (steps,) else "anew "
-        say(f"planned {anew}for {self.plan.minutes:g} min: {steps:,} steps, {epochs}")
+        few = "; too few to learn much: give more --minutes, or a smaller batch_size" if steps < FEW else ""
+        say(f"planned {anew}for {self.plan.minutes:g} min: {counted(steps, 'step')}, {epochs}{few}")
         if self._world.first:
             self._log.add({"step": self.step, "planned": steps, "minutes": self.plan.minutes})
         return True
