@@ -25,6 +25,7 @@ def test_documents_are_plain_values() -> None:
         ('{"a":' * 40 + "1" + "}" * 40, "32 deep"),
         (f"[{'9' * 5000}]", "is not JSON"),
         (f"[{'9' * 400}]", "a whole number of 1329 bits"),
+        (f"[{10**30}]", "use whole numbers of at most 64 bits"),
         ('{"a": 1, "a": 2}', "'a' twice"),
         (r'["\ud800"]', "half of which is missing"),
         (b"\xff\xfe\xff", "is not JSON"),
@@ -34,6 +35,16 @@ def test_documents_are_plain_values() -> None:
 def test_json_that_would_harm_is_refused(text: str | bytes, message: str) -> None:
     with pytest.raises(VecaError, match=message):
         parse_json(text, 1 << 20)
+
+
+@pytest.mark.parametrize("text", ["[" + "[]," * 9 + "[]]", b'[{"a": 1}, {}, {"a": [[], {}]}, {}, {}, {}, {}]'])
+def test_lists_and_tables_that_would_fill_the_memory_are_not_made(
+    text: str | bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parse_json(text)
+    monkeypatch.setattr("veca_edge.documents.MOST_TABLES", 9)
+    with pytest.raises(VecaError, match="more than 9 lists and tables"):
+        parse_json(text)
 
 
 @pytest.mark.parametrize(

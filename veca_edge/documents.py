@@ -14,6 +14,7 @@ MAX_JSON = 1 << 26  # bytes: the names of a million labels
 MAX_TOML = 1 << 16  # bytes: ten times a recipe with every setting
 MAX_DEPTH = 32  # tables and lists in each other; ours have five
 MAX_BITS = 64  # of a whole number
+MOST_TABLES = 1 << 24  # and lists, each of 64 to 200 bytes of memory; COCO's train2017 has 3.5 million
 MAX_DOTS = 1000  # in a line of TOML: for a name of tables in tables the parser takes the square of their number
 _TOO_DEEP = f"lists or tables lie in each other more than {MAX_DEPTH} deep"
 
@@ -31,6 +32,9 @@ def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
     """
     if len(text) > most:
         raise VecaError(f"is too large, more than {most >> 10} kB")
+    lists, tables = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+    if text.count(lists) + text.count(tables) > MOST_TABLES:  # type: ignore[arg-type]
+        raise VecaError(f"holds more than {MOST_TABLES} lists and tables")
     try:
         value = json.loads(text, object_pairs_hook=_table)
     except RecursionError:
@@ -95,7 +99,7 @@ def _checked(value: Any) -> Any:
 
 def _check_leaf(value: Any) -> None:
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise VecaError(f"has {shown(value)}: use at most {MAX_BITS}")
+        raise VecaError(f"has {shown(value)}: use whole numbers of at most {MAX_BITS} bits")
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()

@@ -64,3 +64,10 @@ def test_what_cannot_be_is_one_line(manifest: Manifest, value: Any) -> None:
 def test_only_known_numbers_are_kept_of_what_it_says_about_itself() -> None:
     about = {"photos": 9, "precision": "\x1b[31m", "answered": float("inf"), "\n": 1, "unknown_photos": [3]}
     assert Certainty.from_dict({"about": about}).about == {"photos": 9}
+
+
+def test_what_is_made_in_python_is_checked_and_plain() -> None:
+    with pytest.raises(VecaError, match="5 is no table"):
+        Certainty(about=5)  # type: ignore[arg-type]
+    own = Certainty().at(np.float32(0.25))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(own.to_dict()))["threshold"] == 0.25

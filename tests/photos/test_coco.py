@@ -139,6 +139,8 @@ CASES: dict[str, tuple[Any, str]] = {
     "a huge photo": (document(images=[{**document()["images"][0], "width": 1 << 40}]), "megapixels"),
     "an unknown category": (document(annotations=[thing(5, [])]), "category 5, which is not listed"),
     "a name without a text": (document(categories=[{"id": 1, "name": None}]), "name is None"),
+    "two categories of an id": (document(categories=[*CATEGORIES, {"id": 3, "name": "fork"}]), "have the id 3"),
+    "two photos of an id": (document(images=document()["images"] * 2), "two photo entries have the id 1"),
     "two of a name": (categories("cup", "cup"), "names cup twice"),
     "a name of controls": (categories("\x1b[2J"), "not a printable name"),
     "too many": (categories(*map(str, range(300))), "give 2 to 255"),
@@ -161,6 +163,7 @@ OUTLINES: dict[str, tuple[Any, str]] = {
     "not a number": ([[1, 2, 3, 4, 5, float("nan")]], "far outside"),
     "far away": ([[1, 2, 3, 4, 5, 1e300]], "far outside"),
     "without end": ([[0, 0, 100, 100] * 5000], "is longer than"),
+    "many that are long": ([[0, 0, 100, 100] * 500] * 11, "is longer than"),
     "runs of another size": ({"size": [HEIGHT, 1], "counts": [HEIGHT]}, "for another size"),
     "runs that are too short": ({"size": [HEIGHT, WIDTH], "counts": [1, 2]}, "do not add up"),
     "runs below 0": ({"size": [HEIGHT, WIDTH], "counts": [-1, HEIGHT * WIDTH + 1]}, "no numbers of pixels"),
@@ -195,6 +198,18 @@ def test_a_photo_with_a_damaged_outline_is_named_and_skipped(tmp_path: Path, cas
     assert mask[15, 25] == 2
     assert "skipped: a.png in instances_all.json: the outline" in said[0]
     assert message in said[0]
+
+
+def test_a_photo_of_another_size_is_named_before_anything_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
+    large = {**document()["images"][0], "height": 9000, "width": 9000}
+    said: list[str] = []
+    photos = read_masked_split(
+        write_coco(tmp_path, all=document(images=[large], annotations=[thing(7, "not drawn")])), "segmentation"
+    )
+    with pytest.raises(VecaError, match="none of the 1 photos"):
+        mask_of(photos, said)
+    assert "differ in size: 60 x 40 and 9000 x 9000" in said[0]
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from veca_edge.photos.masks import (
     holds_masks,
     read_masked_folder,
     read_masked_split,
+    read_values,
 )
 from veca_edge.photos.voc import VOC_LABELS
 
@@ -133,6 +134,24 @@ def test_a_scale_is_a_number_and_a_unit(tmp_path: Path, text: str, message: str)
     (folder / "scale.txt").write_text(text)
     with pytest.raises(VecaError, match=message):
         read_masked_folder(folder, "regression")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int64", "uint64", ">f8", "longdouble"])
+def test_values_that_cannot_be_are_unknown(tmp_path: Path, kind: str) -> None:
+    floats = np.dtype(kind).kind == "f"
+    row = [-2.0, np.inf, 1.0 if kind == "float16" else np.finfo(kind).max] if floats else [3, np.iinfo(kind).max, 1]
+    np.save(tmp_path / "a.npy", np.array([row], kind))
+    values = read_values(tmp_path / "a.npy", Scale())
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, [[row[0], np.nan, 1 if row[2] == 1 else np.nan]])
+
+
+def test_an_archive_is_no_array(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.savez(file, np.ones((2, 2)))
+    with pytest.raises(VecaError, match=r"cannot read .*a\.npy"):
+        read_values(tmp_path / "a.npy", Scale())
 
 
 def test_colour_pictures_are_no_masks(tmp_path: Path) -> None:

@@ -160,6 +160,13 @@ def test_saved_masks_are_read_again(tmp_path: Path) -> None:
     assert (mask[:, :20] == 255).all()
 
 
+def test_images_of_one_name_have_files_of_their_own(tmp_path: Path) -> None:
+    writer = MaskWriter(tmp_path / "set", "pets", numbered=False)
+    for name in ("a.jpg", "a.png", "a.jpg"):  # the last one as a folder starts over
+        writer.write(frame(0, name), pets())
+    assert names(tmp_path / "set" / "masks") == ["a.png", "a.png.png"]
+
+
 @pytest.mark.parametrize("low", [0.0, -5.0])
 def test_saved_values_are_read_again(tmp_path: Path, low: float) -> None:
     task = DenseTask("depth", "regression", 1, unit="m", range=(low, 8.0))
@@ -191,7 +198,8 @@ def test_what_a_person_drew_is_not_replaced(tmp_path: Path, taken: str, message:
 
 def test_places_that_are_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for name, message in (("file", "not a folder"), ("no/set", "there is no folder")):
+    (tmp_path / "link").symlink_to("nowhere")
+    for name, message in (("file", "not a folder"), ("link", "not a folder"), ("no/set", "there is no folder")):
         with pytest.raises(VecaError, match=message):
             MaskWriter(tmp_path / name, "pets", numbered=True)
 

@@ -169,3 +169,22 @@ def test_a_conversion_that_changes_the_masks_is_refused(checkpoint: Checkpoint, 
     with pytest.raises(VecaError, match=r"head seen agree with the checkpoint's only to|outside the tolerance"):
         convert(request)
     assert not (tmp_path / "fragile.pte").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((1, None), "both the height and the width"),
+        ((None, 1), "both the height and the width"),
+        ((0, 1), "use 1 to 16384"),
+        ((1, 10**9), "use 1 to 16384"),
+        ((2.0, 2), "use 1 to 16384"),
+        ((2**14, 2**14), "too much memory"),
+    ],
+)
+def test_sizes_that_no_image_has_are_one_line(size: tuple[int, int], message: str) -> None:
+    labels = tuple(map(str, range(21)))
+    task = DenseTask("things", "segmentation", 1, labels, class_colours(labels))
+    dense = DenseResult(task, np.zeros((4, 4, 21), np.float32), (0, 0, 64, 64))
+    with pytest.raises(VecaError, match=message):
+        dense.classes(*size)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,3 +69,11 @@ def test_a_model_and_its_streams_pass_its_certainty_on(model: Model, photo: Imag
         model.certainty = own
     assert [result.certainty.threshold for result in results] == [1.0, 1.0]
     assert not any(result.sure for result in results)
+
+
+@pytest.mark.parametrize("value", [None, 0.8, "x", {}, Certainty])
+def test_only_a_certainty_is_one(model: Model, value: Any) -> None:
+    own = model.certainty
+    with pytest.raises(VecaError, match=r"use one such as `model\.certainty\.at\(0\.8\)`"):
+        model.certainty = value
+    assert model.certainty is own

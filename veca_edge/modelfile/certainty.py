@@ -31,7 +31,7 @@ class Certainty:
         about: what they were measured to be worth, by the names in `ABOUT`; {} where nobody has fitted them.
 
     Raises:
-        VecaError: a number out of its range.
+        VecaError: a number out of its range, or `about` is no table.
     """
 
     temperature: float = 1.0
@@ -47,6 +47,8 @@ class Certainty:
                 raise VecaError(
                     f"certainty: the {name} is {shown(value)}, expected a number from {low:g} to {high:g}"
                 )
+        if not isinstance(self.about, Mapping):
+            raise VecaError(f"certainty: {shown(self.about)} is no table of what it was measured to be worth")
 
     def confidence(self, logits: NDArray[np.floating[Any]]) -> float:
         """The probability of the most likely label, 0..1, for logits (K,) at this temperature."""
@@ -67,7 +69,8 @@ class Certainty:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {"temperature": self.temperature, "threshold": self.threshold, "about": dict(self.about)}
+        numbers = {"temperature": float(self.temperature), "threshold": float(self.threshold)}
+        return numbers | {"about": dict(self.about)}
 
     @classmethod
     def from_dict(cls, values: Any) -> Certainty:

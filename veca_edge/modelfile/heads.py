@@ -24,6 +24,7 @@ MAX_HEADS = 16
 LABELS, SCALE = "labels.txt", "scale.txt"
 FOLDERS: dict[Kind, str] = {"segmentation": "masks", "regression": "values"}
 IGNORE = 255  # a mask's pixels that say nothing
+LARGEST_VALUE = 1e12  # of a regression, either way: what is computed with it stays far inside of float32
 # Outputs of a model file are called after its heads, so a name may be none of the others.
 TAKEN = frozenset({"image", "embedding", "features", "logits", "label", "probabilities", "core_attention", "main"})
 BACKGROUND = "background"
@@ -69,7 +70,7 @@ class DenseTask:
         elif self.labels or self.colours:
             raise VecaError(f"head {self.name}: a regression has no labels")
         low, high = self.range
-        if not low < high:
+        if not np.float32(low) < np.float32(high):  # as which values are drawn
             raise VecaError(f"head {self.name}: its range goes from {low} to {high}: the first must be the smaller")
 
     def _check_classes(self) -> None:
@@ -212,9 +213,10 @@ def read_tasks(values: Any) -> tuple[DenseTask, ...]:
 
 
 def _range(name: str, values: Any) -> tuple[float, float]:
-    found = [finite(value) for value in values] if isinstance(values, (list, tuple)) else []
+    given = values if isinstance(values, (list, tuple)) else ()
+    found = [finite(value, -LARGEST_VALUE, LARGEST_VALUE) for value in given]
     if len(found) != 2 or found[0] is None or found[1] is None:
-        raise VecaError(f"head {name}: its range is not two finite numbers")
+        raise VecaError(f"head {name}: its range is not two numbers from {-LARGEST_VALUE:g} to {LARGEST_VALUE:g}")
     return found[0], found[1]
 
 

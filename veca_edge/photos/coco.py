@@ -92,13 +92,15 @@ class Outlines:
         checked = [np.array(polygon, np.float64) for polygon in polygons]
         if not checked:
             raise VecaError("has no polygon")
+        length = 0.0
         for points in checked:
             if points.ndim != 1 or len(points) < 6 or len(points) % 2:
                 raise VecaError("has a polygon that is no list of three or more points")
             if not (np.abs(points) <= 2 * max(self.width, self.height)).all():  # NaN neither
                 raise VecaError("is far outside of the photo")
             corners = points.reshape(-1, 2)
-            if np.abs(corners - np.roll(corners, 1, axis=0)).sum() > LONGEST_OUTLINE:
+            length += np.abs(corners - np.roll(corners, 1, axis=0)).sum()
+            if length > LONGEST_OUTLINE:
                 raise VecaError(f"is longer than {LONGEST_OUTLINE} pixels")
         parts = mask.frPyObjects([points.tolist() for points in checked], self.height, self.width)
         packed: bytes = mask.merge(parts)["counts"]
@@ -216,7 +218,7 @@ def _value(entry: Mapping[str, Any], name: str, kind: type[T]) -> T:
 
 def _categories(entries: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[int, int]]:
     """Labels, and the class number of each category's id."""
-    names = {_value(entry, "id", int): _value(entry, "name", str).strip() for entry in entries}
+    names = {identity: _value(entry, "name", str).strip() for identity, entry in _identified(entries, "category")}
     order = sorted(names)
     first = 0 if order and is_background(names[order[0]]) else 1  # some programs list it
     labels = chain([BACKGROUND] * first, (names[identity] for identity in order))
@@ -225,7 +227,7 @@ def _categories(entries: list[dict[str, Any]]) -> tuple[tuple[str, ...], dict[in
 
 def _photos(entries: list[dict[str, Any]]) -> Iterator[tuple[int, str, int, int]]:
     """Id, file name, height and width of each."""
-    for entry in entries:
+    for identity, entry in _identified(entries, "photo"):
         name, height, width = (
             _value(entry, "file_name", str),
             _value(entry, "height", int),
@@ -237,7 +239,18 @@ def _photos(entries: list[dict[str, Any]]) -> Iterator[tuple[int, str, int, int]
         if min(height, width) < 1:
             raise VecaError(f"{shown(name)} has {width} x {height} pixels")
         check_pixels(shown(name), width, height)
-        yield _value(entry, "id", int), name, height, width
+        yield identity, name, height, width
+
+
+def _identified(entries: list[dict[str, Any]], noun: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each with its id, by which annotations name it."""
+    seen = set[int]()
+    for entry in entries:
+        identity = _value(entry, "id", int)
+        if identity in seen:
+            raise VecaError(f"two {noun} entries have the id {identity}: give each an id of its own")
+        seen.add(identity)
+        yield identity, entry
 
 
 def _there(

@@ -30,7 +30,16 @@ from veca_edge.files import is_folder, is_regular, photo_folder, shortened
 from veca_edge.image.opencv import check_pixels
 from veca_edge.image.skipping import Say, Skipped
 from veca_edge.image.stills import has_image_name, read_image
-from veca_edge.modelfile.heads import FOLDERS, LABELS, MAX_CLASSES, SCALE, Colour, Kind, class_colours
+from veca_edge.modelfile.heads import (
+    FOLDERS,
+    LABELS,
+    LARGEST_VALUE,
+    MAX_CLASSES,
+    SCALE,
+    Colour,
+    Kind,
+    class_colours,
+)
 from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
 from veca_edge.photos.coco import Outlines, instance_files, read_instances
@@ -179,10 +188,11 @@ def decoded(
     """
 
     def load(pair: Pair) -> T:
-        image, target = read_image(pair.image), read_target(pair.target, meaning)
-        if image.shape[:2] != target.shape:
-            sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in (image.shape, target.shape))
-            raise VecaError(f"{shortened(pair.image)} and {pair.target.name} differ in size: {sizes}")
+        image = read_image(pair.image)
+        if isinstance(pair.target, Outlines):  # before they are drawn: their file may name any size
+            _check_size(pair, image, (pair.target.height, pair.target.width))
+        target = read_target(pair.target, meaning)
+        _check_size(pair, image, target.shape)
         return prepare(image, target)
 
     none = True
@@ -191,6 +201,12 @@ def decoded(
         yield found
     if none:
         raise VecaError(f"none of the {len(pairs)} photos can be used with its targets")
+
+
+def _check_size(pair: Pair, image: Image, size: tuple[int, ...]) -> None:
+    if image.shape[:2] != size:
+        sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in (image.shape, size))
+        raise VecaError(f"{shortened(pair.image)} and {pair.target.name} differ in size: {sizes}")
 
 
 def read_target(target: Path | Outlines, meaning: Classes | Scale) -> NDArray[Any]:
@@ -221,26 +237,29 @@ def read_mask(path: Path, classes: Classes) -> Mask:
 
 
 def read_values(path: Path, scale: Scale) -> Values:
-    """Values in the unit: float32 (H, W); NaN where they are unknown.
+    """Values in the unit: float32 (H, W); NaN where they are unknown or beyond `LARGEST_VALUE`.
 
     Raises:
         VecaError: it cannot be read, or is no picture of one channel.
     """
     if path.suffix == ".npy":
         try:
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
+            # Not by `np.load`, which takes archives and pickles of this name for what they are.
+            values = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # numpy's header parser raises whatever the damage leads to
             raise VecaError(f"cannot read {shortened(path)}: {error!r:.80}") from None
         if values.ndim != 2 or values.dtype.kind not in "fui":
             raise VecaError(f"{shortened(path)} has shape {values.shape}, expected numbers (height, width)")
         check_pixels(shortened(path), values.shape[1], values.shape[0])
-        found = values.astype(np.float32)
-        return np.where(np.isfinite(found), found, np.float32(np.nan))
+        # Compared as they are: cast first, the largest would be infinite and say so.
+        low, high = np.array((-LARGEST_VALUE, LARGEST_VALUE))[:, None, None]
+        return np.where((values >= low) & (values <= high), values, np.nan).astype(np.float32)
     with _opened(path) as picture:
         if picture.mode not in ("I;16", "I;16B", "I", "L"):
             raise VecaError(f"{shortened(path)} is a picture of mode {picture.mode}: give a PNG of 16 grey bits")
         steps = np.asarray(picture, np.float32)
-    return np.where(steps > 0, steps * np.float32(scale.step), np.float32(np.nan))
+    found = steps * np.float32(scale.step)
+    return np.where((steps > 0) & (found <= LARGEST_VALUE), found, np.float32(np.nan))
 
 
 def _read_parts(folder: Path, kind: Kind, say: Say) -> list[tuple[Pair, ...]]:

@@ -32,7 +32,8 @@ class MaskWriter:
     Args:
         folder: where to write; made with the first file.
         head: whose results.
-        numbered: whether files are called after their frames' numbers, as in a film; else after their images.
+        numbered: whether files are called after their frames' numbers, as in a film; else after their images,
+            of which a second one with the same name but another ending keeps its ending.
 
     Raises:
         VecaError: as `check_mask_folder`.
@@ -42,10 +43,11 @@ class MaskWriter:
         self.folder = check_mask_folder(folder)
         self.files = 0
         self._head, self._numbered = head, numbered
+        self._images: dict[str, str] = {}
 
     def write(self, frame: Frame, dense: DenseResult) -> None:
         """Write a frame's file; a StreamError if that fails."""
-        name = f"{frame.index:06d}" if self._numbered else Path(frame.name).stem
+        name = self._name(frame)
         place = self.folder / FOLDERS[dense.task.kind]
         try:
             if not self.files:
@@ -59,6 +61,13 @@ class MaskWriter:
             raise StreamError(str(error)) from None
         self.files += 1
 
+    def _name(self, frame: Frame) -> str:
+        """A file's name without its ending; that of another image's file is not taken again."""
+        if self._numbered:
+            return f"{frame.index:06d}"
+        path = Path(frame.name)
+        return path.stem if self._images.setdefault(path.stem, frame.name) == frame.name else path.name
+
 
 def check_mask_folder(folder: Path) -> Path:
     """Where masks would be written, `~` expanded.
@@ -67,14 +76,19 @@ def check_mask_folder(folder: Path) -> Path:
         VecaError: it cannot be a folder, or right answers are there already: what a person drew is not replaced.
     """
     folder = expanded(folder)
-    if is_there(folder) and not folder.is_dir():
+    if _is_taken(folder) and not folder.is_dir():
         raise VecaError(f"cannot write masks to {shortened(folder)}: it is not a folder")
     if not is_there(folder.parent):
         raise VecaError(f"cannot write masks to {shortened(folder)}: there is no folder {shortened(folder.parent)}")
-    taken = next((name for name in (LABELS, SCALE, *FOLDERS.values()) if is_there(folder / name)), None)
+    taken = next((name for name in (LABELS, SCALE, *FOLDERS.values()) if _is_taken(folder / name)), None)
     if taken is not None:
         raise VecaError(f"cannot write masks to {shortened(folder)}: it has {taken} already: name another folder")
     return folder
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether something bears this name, be it a link that leads nowhere."""
+    return is_there(path) or path.is_symlink()
 
 
 def check_saved(task: DenseTask) -> None:

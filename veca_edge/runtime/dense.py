@@ -15,6 +15,7 @@ from veca_edge.numbers import finite, whole
 from veca_edge.runtime.result import softmax
 
 MAX_SIDE = 2**14  # pixels of an enlarged result
+MOST_VALUES = 2**30  # in one: 4 GB, and as much again on the way
 LEAST_SAID = 0.005  # of a picture
 
 
@@ -58,17 +59,27 @@ class DenseResult:
             height, width: pixels, 1 to 16384; the part `crop` of the given image, at any scale.
 
         Raises:
-            VecaError: another size.
+            VecaError: another size, or more than 2^30 values in all.
         """
-        return _enlarged(_enlarged(self.cells, _side(height), 0), _side(width), 1)
+        rows, columns = _side(height), _side(width)
+        if rows * columns * self.task.values > MOST_VALUES:
+            raise VecaError(
+                f"{rows} x {columns} pixels with {self.task.values} values each fill too much memory: use fewer"
+            )
+        return _enlarged(_enlarged(self.cells, rows, 0), columns, 1)
 
     def classes(self, height: int | None = None, width: int | None = None) -> NDArray[np.uint8]:
         """The likeliest class of every cell, or of every pixel of an image of this size: uint8 (height, width).
 
+        Args:
+            height, width: as of `at`; both or none.
+
         Raises:
-            VecaError: a regression, or an impossible size.
+            VecaError: a regression, an impossible size, or half of one.
         """
         self._check_kind("segmentation")
+        if (height is None) != (width is None):
+            raise VecaError("give both the height and the width of the image, or neither")
         cells = self.cells if height is None or width is None else self.at(height, width)
         return np.asarray(cells.argmax(axis=2), np.uint8)
 

@@ -73,7 +73,7 @@ class Model:
         self.labels = labels
         self.tasks = tasks
         self.dense_heads = dense
-        self.certainty = certainty or DEFAULT_CERTAINTY
+        self.certainty = DEFAULT_CERTAINTY if certainty is None else certainty
         self._head = head
         self._closed = False
         self.turns = Turns()
@@ -134,6 +134,17 @@ class Model:
         outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads}
         outputs.update(encoded.dense)
         return {task.name: dense_result(task, outputs[task.name], grid, crop) for task in self.tasks}
+
+    @property
+    def certainty(self) -> Certainty:
+        """See the class."""
+        return self._certainty
+
+    @certainty.setter
+    def certainty(self, value: Certainty) -> None:
+        if not isinstance(value, Certainty):
+            raise VecaError(f"certainty {shown(value)}: use one such as `model.certainty.at(0.8)`")
+        self._certainty = value
 
     @property
     def closed(self) -> bool:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.photos.masks import IGNORE, Classes, Scale
 from veca_edge.training.flaws import draw_flaws, flawed
@@ -138,15 +137,14 @@ def new_task(name: str, cells: int, meaning: Classes | Scale, store: MaskStore) 
         store: photos to learn from; the range of a regression's values is theirs.
 
     Raises:
-        VecaError: an impossible name or number of cells, or no value that is known.
+        VecaError: an impossible name or number of cells.
     """
     if isinstance(meaning, Classes):
         return DenseTask(name, "segmentation", cells, meaning.labels, meaning.colours)
     values = store.targets[store.targets.isfinite()].numpy()
-    if not len(values):
-        raise VecaError("none of the targets holds a value: all of them are unknown")
     low, high = (float(value) for value in np.percentile(values, (1, 99)))
-    return DenseTask(name, "regression", cells, unit=meaning.unit, range=(low, high if high > low else low + 1))
+    high = high if high > low else low + max(1, abs(low))
+    return DenseTask(name, "regression", cells, unit=meaning.unit, range=(low, high))
 
 
 def detail(task: DenseTask, rows: int) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from veca_edge.arrays import Float, Image
+from veca_edge.errors import VecaError
 from veca_edge.image.skipping import Say
 from veca_edge.photos.masks import IGNORE, Classes, Pair, Scale, decoded
 from veca_edge.photos.store import check_memory, has_room, planes
@@ -82,7 +83,7 @@ def load_masked(
         progress: called with how much is done, 0..1.
 
     Raises:
-        VecaError: none can be used, or they would not fit into memory.
+        VecaError: none can be used, none says anything, or they would not fit into memory.
     """
     import cv2
 
@@ -108,6 +109,9 @@ def load_masked(
         kept.append(index)
     progress(1)
     count = len(kept)
+    told = targets[:count] != IGNORE if masks else targets[:count].isfinite()
+    if not bool(told.any()):
+        raise VecaError(f"none of the {len(pairs)} photos has a target that says anything: all of it is unknown")
     classes = len(meaning.labels) if isinstance(meaning, Classes) else 0
     return MaskStore(pixels[:count], targets[:count], sizes[:count], tuple(kept), classes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,10 +13,15 @@ from click.testing import CliRunner
 from tests.dense_sets import LABELS, write_masks, write_values
 from tests.photos.labelled_photos import tiny_checkpoint, write_photos
 from veca_edge.cli.main import main
+from veca_edge.errors import VecaError
 from veca_edge.model.checkpoint import read_checkpoint, write_checkpoint
+from veca_edge.modelfile.heads import FOLDERS, DenseTask, Kind
 from veca_edge.photos.masks import read_masked_folder
+from veca_edge.runtime.dense import DenseResult
+from veca_edge.runtime.model import of_checkpoint
 from veca_edge.training.heads.dense import fit_dense
-from veca_edge.training.heads.dense_metrics import RegressionScores, SegmentationScores
+from veca_edge.training.heads.dense_metrics import RegressionScores, SegmentationScores, new_tally
+from veca_edge.training.heads.evaluation import Point, evaluate_dense
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +111,35 @@ def test_a_dense_head_learns_along_with_the_model(masks: Path, tmp_path: Path) -
     assert refused.stderr.splitlines()[-1].startswith(
         "veca-edge: masks.paste puts things on other photos: it needs"
     )
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "regression"])
+def test_targets_that_say_nothing_are_one_line(kind: Kind, tmp_path: Path) -> None:
+    photos = read_masked_folder((write_masks if kind == "segmentation" else write_values)(tmp_path), kind)
+    fitted = fit_dense(tiny_checkpoint(), photos, "seen", cells=1, budgets=(8,)).checkpoint
+    for path in tmp_path.glob(f"*/{FOLDERS[kind]}/*"):
+        path.unlink()
+        unknown = np.full((96, 120), 255 if kind == "segmentation" else 0, np.uint8)
+        cv2.imwrite(str(path.with_suffix(".png")), unknown)
+    photos = read_masked_folder(tmp_path, kind)
+    with pytest.raises(VecaError, match="none of the 12 photos has a target that says anything"):
+        fit_dense(tiny_checkpoint(), photos, "seen")
+    with pytest.raises(VecaError, match="nothing to evaluate head seen on"):
+        evaluate_dense(of_checkpoint(fitted, "tiny"), "seen", photos, [Point(8, 64)])
+
+
+def test_values_below_0_count_too() -> None:
+    task = DenseTask("heat", "regression", 1, unit="K", range=(-9.0, 9.0))
+    errors = new_tally(task)
+    values = np.array([[-3.0, 2.0]], np.float32)
+    errors.add(DenseResult(task, values[..., None], (0, 0, 2, 1)), np.array([[-5.0, 2.0]], np.float32))
+    scores = errors.scores()
+    assert isinstance(scores, RegressionScores)
+    assert scores.rmse == pytest.approx(2**0.5)
+    assert (scores.relative, scores.delta1) == (0.0, 1.0)
+
+
+def test_values_that_half_precision_cannot_hold_are_one_line(tmp_path: Path) -> None:
+    (write_values(tmp_path) / "scale.txt").write_text("1e6 um\n")
+    with pytest.raises(VecaError, match="in a unit in which they are thousands at most"):
+        fit_dense(tiny_checkpoint(), read_masked_folder(tmp_path, "regression"), "depth", cells=1, budgets=(8,))

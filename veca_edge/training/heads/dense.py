@@ -242,9 +242,13 @@ def _fit(
     head = layer.head()
     folded = torch.from_numpy(head.weight) / deviation
     offset = torch.from_numpy(head.bias) - folded @ mean
-    if not bool(folded.isfinite().all() and offset.isfinite().all()):
-        raise VecaError("no finite weights were found for the head: are the targets those of these photos?")
-    return DenseHead(task, *(part.half().float().numpy() for part in (folded, offset)))
+    weight, bias = (part.half().float().numpy() for part in (folded, offset))  # as a checkpoint keeps them
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise VecaError(
+            "no weights that half precision holds were found for the head: are the targets those of these photos, "
+            "and values in a unit in which they are thousands at most?"
+        )
+    return DenseHead(task, weight, bias)
 
 
 def _shuffled(count: int, batch: int, epochs: int) -> Iterator[NDArray[np.int64]]:

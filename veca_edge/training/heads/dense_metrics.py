@@ -45,8 +45,8 @@ class RegressionScores:
 
     Attributes:
         rmse: root mean square error, in the unit.
-        relative: mean of |found - right| / right.
-        delta1: share of pixels where found / right and right / found are below 1.25.
+        relative: mean of |found - right| / right over pixels whose right value is above 0.
+        delta1: share of those where found / right and right / found are below 1.25.
     """
 
     rmse: float
@@ -63,6 +63,10 @@ class Tally(Protocol):
 
     def add(self, result: DenseResult, target: NDArray[Any]) -> None:
         """Count one photo: its result, and targets (H, W) of what the model saw."""
+
+    @property
+    def known(self) -> int:
+        """Pixels that were counted: without any the scores mean nothing."""
 
     def scores(self) -> SegmentationScores | RegressionScores:
         """What the sums say."""
@@ -85,6 +89,10 @@ class Confusions:
         there = target != IGNORE
         pairs = target[there].astype(np.int64) * len(self._labels) + found[there]
         self._counts += np.bincount(pairs, minlength=self._counts.size).reshape(self._counts.shape)
+
+    @property
+    def known(self) -> int:
+        return int(self._counts.sum())
 
     def overlaps(self) -> NDArray[np.int64]:
         """Intersection and union of each class, whose ratio is its IoU: int64 (2, K), pixels."""
@@ -109,17 +117,20 @@ class Errors:
 
     def __init__(self) -> None:
         self._sums = np.zeros(3)
-        self._count = 0
+        self.known = 0
+        self._above = 0
 
     def add(self, result: DenseResult, target: NDArray[Any]) -> None:
-        there = np.isfinite(target) & (target > 0)
+        there = np.isfinite(target)
         right = target[there].astype(np.float64)
         found = result.at(*target.shape)[there, 0].astype(np.float64)
-        ratio = np.maximum(found, 1e-12) / right
+        error, above = np.abs(found - right), right > 0
+        ratio = np.maximum(found[above], 1e-12) / right[above]
         close = np.maximum(ratio, 1 / ratio) < DELTA
-        self._sums += [np.square(found - right).sum(), (np.abs(found - right) / right).sum(), close.sum()]
-        self._count += len(right)
+        self._sums += [np.square(error).sum(), (error[above] / right[above]).sum(), close.sum()]
+        self.known += len(right)
+        self._above += int(above.sum())
 
     def scores(self) -> RegressionScores:
-        square, relative, close = self._sums / max(self._count, 1)
+        square, relative, close = self._sums / np.maximum((self.known, self._above, self._above), 1)
         return RegressionScores(float(np.sqrt(square)), float(relative), float(close))

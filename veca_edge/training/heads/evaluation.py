@@ -104,8 +104,8 @@ def evaluate_dense(
         points, say, progress: as for `evaluate_classifier`.
 
     Raises:
-        VecaError: no such head, targets of another kind, a class that the head does not know, or no photo that can
-            be used.
+        VecaError: no such head, targets of another kind, a class that the head does not know, no photo that can be
+            used, or nothing that is known where the model looks.
     """
     task = find_task(model, name)
     if task.kind != photos.kind:
@@ -121,6 +121,8 @@ def evaluate_dense(
             result = model(image, point.cores, point.image_size)
             tallies[point].add(result.dense[name], seen(target, result))
         progress((row + 1) / len(photos.val))
+    if not all(tally.known for tally in tallies.values()):
+        raise VecaError(f"there is nothing to evaluate head {name} on: the targets are unknown all over")
     return tuple(PointScores(point, tallies[point].scores()) for point in points)
 
 
