@@ -195,11 +195,10 @@ def decoded(
         _check_size(pair, image, target.shape)
         return prepare(image, target)
 
-    none = True
+    found = None
     for found in loaded(pairs, load, say):
-        none = False
         yield found
-    if none:
+    if found is None:
         raise VecaError(f"none of the {len(pairs)} photos can be used with its targets")
 
 
@@ -244,22 +243,20 @@ def read_values(path: Path, scale: Scale) -> Values:
     """
     if path.suffix == ".npy":
         try:
-            # Not by `np.load`, which takes archives and pickles of this name for what they are.
-            values = np.lib.format.open_memmap(path, mode="r")
+            values = np.lib.format.open_memmap(path, mode="r")  # `np.load` would open archives too
         except Exception as error:  # numpy's header parser raises whatever the damage leads to
             raise VecaError(f"cannot read {shortened(path)}: {error!r:.80}") from None
         if values.ndim != 2 or values.dtype.kind not in "fui":
             raise VecaError(f"{shortened(path)} has shape {values.shape}, expected numbers (height, width)")
         check_pixels(shortened(path), values.shape[1], values.shape[0])
-        # Compared as they are: cast first, the largest would be infinite and say so.
-        low, high = np.array((-LARGEST_VALUE, LARGEST_VALUE))[:, None, None]
+        low, high = np.array((-LARGEST_VALUE, LARGEST_VALUE))[:, None, None]  # arrays, so that nothing overflows
         return np.where((values >= low) & (values <= high), values, np.nan).astype(np.float32)
     with _opened(path) as picture:
         if picture.mode not in ("I;16", "I;16B", "I", "L"):
             raise VecaError(f"{shortened(path)} is a picture of mode {picture.mode}: give a PNG of 16 grey bits")
         steps = np.asarray(picture, np.float32)
-    found = steps * np.float32(scale.step)
-    return np.where((steps > 0) & (found <= LARGEST_VALUE), found, np.float32(np.nan))
+    found = np.where(steps > 0, steps * np.float32(scale.step), np.float32(np.nan))
+    return np.where(found <= LARGEST_VALUE, found, np.float32(np.nan))
 
 
 def _read_parts(folder: Path, kind: Kind, say: Say) -> list[tuple[Pair, ...]]:
