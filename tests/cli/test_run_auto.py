@@ -98,9 +98,11 @@ def test_a_patch_budget_of_ones_own_turns_auto_off(default_model_file: Path, tmp
     assert max(line["patches"] for line in lines if not line["keyframe"]) <= 8
 
 
-def test_a_checkpoint_has_no_points() -> None:
+@pytest.mark.parametrize("asked", ["--cores auto", "--battery 0.2", "--governor saver"])
+def test_a_checkpoint_has_no_points(asked: str) -> None:
     from veca_edge.model.checkpoint import default_checkpoint_path
 
-    done = _run(default_checkpoint_path(), "--cores", "auto", "--frames", 2)
+    done = _run(default_checkpoint_path(), *asked.split(), "--frames", 2)
     assert done.exit_code == 2
-    assert "--cores auto needs a file with a quality table: convert the checkpoint" in done.output
+    assert "needs a file with a quality table: convert the checkpoint" in done.output
+    assert asked.split()[0] in done.output

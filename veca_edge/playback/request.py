@@ -214,9 +214,10 @@ class RunRequest:
         can = streams and model.quality is not None
         if self.cores == "auto" and not streams:
             raise VecaError("--cores auto needs a video or a camera, and --stream: give a number of cores instead")
-        if self.cores == "auto" and not can:
+        asked = "--cores auto" if self.cores == "auto" else self.given(FOR_AUTO) if self.cores is None else ""
+        if asked and streams and not can:
             raise VecaError(
-                "--cores auto needs a file with a quality table: convert the checkpoint with `veca-edge convert`"
+                f"{asked} needs a file with a quality table: convert the checkpoint with `veca-edge convert`"
             )
         fixed = self.given(FOR_FIXED)
         if self.cores == "auto" and fixed:
