@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from veca_edge.errors import VecaError
 from veca_edge.model.veca import VecaOutput
 from veca_edge.training.losses import Distillation, Learned, compute_losses, label_loss, resize_grid, total
 from veca_edge.training.settings import LossSettings
@@ -69,6 +70,9 @@ def test_each_term_has_its_weight() -> None:
     expected = 2 * terms["labels"] + 3 * terms["embedding"] + 5 * terms["patches_mse"]
     torch.testing.assert_close(total(terms, settings), expected)
     assert "patches" not in terms
+    nothing = LossSettings(labels=0)
+    with pytest.raises(VecaError, match=r"nothing to learn from the photos of --data: set loss\.labels above 0"):
+        total(compute_losses(learned, torch.eye(5)[:3], None, nothing), nothing)
 
 
 def test_gradients_reach_the_student_through_both_projections() -> None:

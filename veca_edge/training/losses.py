@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from veca_edge.errors import VecaError
 from veca_edge.model.veca import VecaOutput
 from veca_edge.training.settings import LossSettings
 from veca_edge.training.teachers import TeacherOutput
@@ -118,7 +119,12 @@ def compute_losses(
 
 
 def total(terms: dict[str, Tensor], settings: LossSettings) -> Tensor:
-    """The weighted sum."""
+    """The weighted sum; VecaError if there is nothing to add up."""
+    if not terms:
+        raise VecaError(
+            "there is nothing to learn from the photos of --data: set loss.labels above 0, or, with a teacher, the "
+            "weight of something that it says"
+        )
     return torch.stack([getattr(settings, name) * value for name, value in terms.items()]).sum()
 
 
