@@ -96,7 +96,7 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", CLIP, "--fps-limit", "1e-300"), "--fps-limit"),
         (("--source", CLIP, "--sensitivity", "1e308"), "--sensitivity"),
         (("--source", ASSETS / "photos", "--target-fps", "5"), "--target-fps works with a video or a camera only"),
-        (("--source", CLIP, "--governor", "saver"), "--governor works with --cores auto only: leave it out"),
+        (("--source", CLIP, "--governor", "saver"), "--governor needs a file with a quality table: convert"),
     ],
 )
 def test_bad_usage(
