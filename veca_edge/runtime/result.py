@@ -85,15 +85,19 @@ class Result:
         return f"<Result {what}, {self.cores} cores, {pixels(self.image_size)}, {self.latency * 1e3:.1f} ms>"
 
     @property
+    def _scores(self) -> Float:
+        if self.logits is None:
+            raise VecaError(NO_HEAD)
+        return self.logits
+
+    @property
     def probabilities(self) -> Float:
         """Softmax of the logits: float32 (K,).
 
         Raises:
             VecaError: the model has no head.
         """
-        if self.logits is None:
-            raise VecaError(NO_HEAD)
-        return np.asarray(softmax(self.logits), np.float32)
+        return np.asarray(softmax(self._scores), np.float32)
 
     @property
     def confidence(self) -> float:
@@ -102,9 +106,7 @@ class Result:
         Raises:
             VecaError: the model has no head.
         """
-        if self.logits is None:
-            raise VecaError(NO_HEAD)
-        return self.certainty.confidence(self.logits)
+        return self.certainty.confidence(self._scores)
 
     @property
     def sure(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 import torch
@@ -98,6 +99,10 @@ def _smoothing(blurs: Tensor, side: int) -> Tensor:
 
 def _noise(shifts: Tensor, side: int) -> Tensor:
     """(B, 3, side, side): normal numbers, from one field that is shifted for each view and goes round."""
-    field = torch.randn(3, FIELD, FIELD, generator=torch.Generator().manual_seed(0))
     rows, columns = ((torch.arange(side) + shifts[:, axis, None]) % FIELD for axis in range(2))
-    return field[:, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
+    return _field()[:, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
+
+
+@cache
+def _field() -> Tensor:
+    return torch.randn(3, FIELD, FIELD, generator=torch.Generator().manual_seed(0))
