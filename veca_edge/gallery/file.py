@@ -32,6 +32,7 @@ from veca_edge.numbers import whole
 FORMAT = "veca-edge gallery"
 FORMAT_VERSION = 1
 ENDING = ".npz"
+MANIFEST, EXAMPLES = "manifest.json", "examples.npy"
 MOST_EXAMPLES = 1_000_000
 _DIGEST = re.compile("([0-9a-f]{64})?")
 SHOWN_DIGEST = 12  # hexadecimal digits of a model's digest in a message
@@ -48,7 +49,7 @@ def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = No
         gone = () if before is None else without(before.examples, gallery.examples)
         kept = without(there, gone)
         merged = replace(gallery, examples=(*kept, *without(gallery.examples, kept)))
-        write_whole(path, _archive(merged))
+        write_whole(path, archive_of(merged))
     return merged
 
 
@@ -98,18 +99,20 @@ def _facts(gallery: Gallery) -> dict[str, Any]:
     }
 
 
-def _archive(gallery: Gallery) -> bytes:
+def archive_of(gallery: Gallery) -> bytes:
+    """The bytes of a gallery's file."""
     buffer = io.BytesIO()
     vectors = [example.vector for example in gallery.examples]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("manifest.json", json.dumps(_facts(gallery), indent=1))
+        # Without the time, so that equal galleries are equal files.
+        archive.writestr(zipfile.ZipInfo(MANIFEST), json.dumps(_facts(gallery), indent=1))
         if vectors:
-            archive.writestr("examples.npy", npy(np.stack(vectors)))
+            archive.writestr(zipfile.ZipInfo(EXAMPLES), npy(np.stack(vectors)))
     return buffer.getvalue()
 
 
 def _read(archive: zipfile.ZipFile) -> Gallery:
-    facts = parse_json(member(archive, "manifest.json"))
+    facts = parse_json(member(archive, MANIFEST))
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise VecaError("is no gallery: it was made by another tool")
     version = whole(facts.get("format_version"), 1)
@@ -125,7 +128,7 @@ def _read(archive: zipfile.ZipFile) -> Gallery:
     if len(labels) > MOST_EXAMPLES or not all(type(region) is bool for region in regions):
         raise VecaError("its manifest is damaged: regions")
     means = None if facts.get("means") is None else Means.from_dict(facts["means"], width)
-    vectors = float_array(archive, "examples.npy", (len(labels), width)) if labels else ()
+    vectors = float_array(archive, EXAMPLES, (len(labels), width)) if labels else ()
     examples = (
         Example(checked_label(label), checked_vector(vector, width), region)
         for label, vector, region in zip(labels, vectors, regions, strict=True)

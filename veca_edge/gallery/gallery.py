@@ -190,6 +190,10 @@ class Gallery:
 
         return load_gallery(path, None if model is None else cls.of(model))
 
+    def threshold(self, region: bool = False) -> float:
+        """The similarity from which on the best match is sure, of pictures or of boxes; 1 without examples."""
+        return (self._regions if region else self._images).threshold
+
     @cached_property
     def _images(self) -> Index:
         return self._index(region=False)
