@@ -32,6 +32,7 @@ class FakeModel:
 
     name, budgets, patch_size = "fake", (8, 16, 32, 64), 16
     streams, statistics, quality, tasks = False, None, None, ()
+    means, source_digest = None, ""
     engine = SimpleNamespace(name="fake")
     certainty = DEFAULT_CERTAINTY
 

@@ -45,11 +45,14 @@ Examples:
   veca-edge run --battery 0.08 --thermal serious    # see the governor react
   veca-edge run --source clip.mp4 --save out.mp4 --trace states.jsonl   # of `veca-edge sensors --record`
   veca-edge run --source rtsp://camera.local/stream --headless --fps-limit 5 --log out.jsonl
+  veca-edge run --camera 0 --teach my-things.npz    # hold a thing up and press 1 to name it
+  veca-edge run --source photos/ --headless --teach my-things.npz    # say which of them each photo shows
   veca-edge run --serve 8080                        # in a browser on this machine, no window
   veca-edge run --serve 0.0.0.0:8080                # from other machines, with the token that is printed
 
 \b
 Keys in the window: + and - cores, a auto, v view, n next head, space pause, s snapshot, h help, q or Esc quit.
+With --teach: 1 to 9 add the picture to this name, r types the name (Tab: the next, Enter, Esc), u undoes.
 Ctrl-C or SIGTERM ends a run cleanly: files are finished and the summary is printed; the exit status is then
 130 or 143. It is 2 for bad input, 1 if the camera or a disk fails during the run, else 0.
 """
@@ -182,6 +185,12 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 @path_option(
     "--log",
     help="Write one JSON line per frame. An older log is replaced, any other file is not.",
+)
+@path_option(
+    "--teach",
+    metavar="GALLERY",
+    help="Recognise the things of this gallery (.npz) instead of the model's labels. In a window and in a browser "
+    "teach it as well: a digit adds the picture to a name. The file is made at the first example.",
 )
 @path_option(
     "--save-masks",

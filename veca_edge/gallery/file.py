@@ -41,8 +41,7 @@ SHOWN_DIGEST = 12  # hexadecimal digits of a model's digest in a message
 def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = None) -> Gallery:
     """See `Gallery.save`."""
     path = check_target(path)
-    if path.suffix != ENDING:
-        raise VecaError(f"cannot write {shortened(path)}: let the name of a gallery end in {ENDING}")
+    check_ending(path)
     with _alone(path.parent):
         # Only what this writer changed is changed in the file, which may hold more by now than it knows of.
         there = load_gallery(path, gallery).examples if is_there(path) else ()
@@ -51,6 +50,12 @@ def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = No
         merged = replace(gallery, examples=(*kept, *without(gallery.examples, kept)))
         write_whole(path, archive_of(merged))
     return merged
+
+
+def check_ending(path: Path) -> None:
+    """Raise a VecaError for a name that no gallery can have."""
+    if path.suffix != ENDING:
+        raise VecaError(f"cannot write {shortened(path)}: let the name of a gallery end in {ENDING}")
 
 
 def load_gallery(path: str | Path, wanted: Gallery | None = None) -> Gallery:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from veca_edge.arrays import Image
+from veca_edge.gallery.gallery import Match
 from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.drawing import Box, bar, brackets, clip_box, fill_rounded, panel
 from veca_edge.playback.recording import Graph
+from veca_edge.playback.teaching import UNKNOWN
 from veca_edge.playback.text import BOLD, REGULAR, Pen
 from veca_edge.runtime.result import Prediction
 
 INK, DIM, GLASS = (255, 255, 255), (200, 208, 220), (12, 16, 24)
 ACCENT, RAIL = (94, 234, 196), (255, 255, 255)
 OPACITY = 0.7
+LABELS_WIDE = 17  # heights of a letter: the pane of labels
 NARROWEST = 96  # pixels; on smaller frames a panel would hide the picture
 
 
@@ -114,34 +118,53 @@ def draw_labels(image: Image, predictions: Sequence[Prediction], pen: Pen, above
     Args:
         above: a pane (x, y, width, height) to stand on, as wide as that; None for the bottom.
     """
+    rows = [
+        _Row(entry.label, f"{entry.probability * 100:.0f} %", entry.probability, number == 0)
+        for number, entry in enumerate(predictions)
+    ]
+    _draw_rows(image, rows or [_Row(NOT_SURE, "", None, False)], pen, above)
+
+
+def draw_match(image: Image, match: Match, pen: Pen, above: Box | None = None) -> None:
+    """Draw the name that a gallery has for a picture, or that it is unknown, as `draw_labels` does."""
+    said = f"{match.similarity:.2f}" if match.label else ""
+    row = _Row(match.label if match.sure else UNKNOWN, said, match.similarity if said else None, match.sure)
+    _draw_rows(image, [row], pen, above)
+
+
+class _Row(NamedTuple):
+    """A label on the left, what is said of it on the right, and a thin bar of a share, if there is one, below."""
+
+    label: str
+    said: str
+    share: float | None
+    strong: bool
+
+
+def _draw_rows(image: Image, rows: Sequence[_Row], pen: Pen, above: Box | None) -> None:
     if image.shape[1] < NARROWEST:
         return
     size = text_size(image)
-    gap, row = round(size * 0.7), round(size * 2.0)
-    rows = max(1, min(max(1, len(predictions)), (image.shape[0] // 2 - 2 * gap) // row))
-    width = min(image.shape[1] - 2 * gap, round(size * 17)) if above is None else above[2]
-    height = rows * row + round(1.2 * gap)
+    gap, step = round(size * 0.7), round(size * 2.0)
+    rows = rows[: max(1, (image.shape[0] // 2 - 2 * gap) // step)]
+    width = min(image.shape[1] - 2 * gap, round(size * LABELS_WIDE)) if above is None else above[2]
+    height = len(rows) * step + round(1.2 * gap)
     top = (image.shape[0] if above is None else above[1]) - gap - height
     panel(image, (gap, top, width, height), size * 0.6, GLASS, OPACITY)
-    if not predictions:
-        pen.draw(image, NOT_SURE, (2 * gap, top + gap + round(size * 0.82)), size, DIM, REGULAR)
-    for number, prediction in enumerate(predictions[:rows]):
-        _label_row(image, prediction, (2 * gap, top + gap + number * row), width - 2 * gap, size, number == 0, pen)
+    for number, row in enumerate(rows):
+        _draw_row(image, row, (2 * gap, top + gap + number * step), width - 2 * gap, size, pen)
 
 
-def _label_row(
-    image: Image, prediction: Prediction, at: tuple[int, int], width: int, size: int, first: bool, pen: Pen
-) -> None:
-    """The label on the left, its probability on the right, a thin bar below."""
+def _draw_row(image: Image, row: _Row, at: tuple[int, int], width: int, size: int, pen: Pen) -> None:
     x, baseline = at[0], at[1] + round(size * 0.82)
-    weight, ink = (BOLD, INK) if first else (REGULAR, DIM)
-    percent = f"{prediction.probability * 100:.0f} %"
-    taken = pen.width(percent, size, weight)
-    label = pen.fit(prediction.label, size, weight, width - taken - size)
+    weight, ink = (BOLD, INK) if row.strong else (REGULAR, DIM)
+    taken = pen.width(row.said, size, weight)
+    label = pen.fit(row.label, size, weight, width - taken - size)
     pen.draw(image, label, (x, baseline), size, ink, weight)
-    pen.draw(image, percent, (x + width - taken, baseline), size, ink, weight)
-    rail = (x, baseline + round(size * 0.38), width, max(2, round(size * 0.2)))
-    bar(image, rail, prediction.probability, ACCENT if first else DIM, RAIL, 0.16)
+    pen.draw(image, row.said, (x + width - taken, baseline), size, ink, weight)
+    if row.share is not None:
+        rail = (x, baseline + round(size * 0.38), width, max(2, round(size * 0.2)))
+        bar(image, rail, row.share, ACCENT if row.strong else DIM, RAIL, 0.16)
 
 
 def mark_crop(image: Image, crop: tuple[int, int, int, int]) -> None:

@@ -17,6 +17,7 @@ from veca_edge.camera.frames import Frame, Source
 from veca_edge.encoding import visible
 from veca_edge.errors import VecaError
 from veca_edge.files import LineWriter
+from veca_edge.gallery.gallery import Match
 from veca_edge.governor.points import OperatingPoint
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.protocols import Remote, Runner, Screen, Shown
@@ -24,6 +25,7 @@ from veca_edge.playback.recording import Recording
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.summary import Summary, Tally
 from veca_edge.playback.target_files import MaskWriter
+from veca_edge.playback.teaching import Teaching
 from veca_edge.playback.telling import hud_lines, labels_of, log_record, said_of
 from veca_edge.playback.viewer import ViewState, apply_key, help_lines
 from veca_edge.playback.views import Renderer
@@ -94,6 +96,7 @@ class Player:
         progress: called after every frame.
         remote: shows pictures elsewhere, beside a window or instead of one; None for nowhere.
         recording: of a device's state, to go along with the film; None for none.
+        teaching: names that are recognised and taught on the way; None for the model's own labels.
     """
 
     def __init__(
@@ -108,12 +111,13 @@ class Player:
         progress: Callable[[], object] = lambda: None,
         remote: Remote | None = None,
         recording: Recording | None = None,
+        teaching: Teaching | None = None,
     ) -> None:
         self._runner, self._source, self._request = runner, source, request
         self._state, self._window, self._progress = state, window, progress
         self._show, self._say = show, say
         self._thinner = Thinner(request.target_fps if request.thins(source.fps) else None)
-        self._remote, self._recording = remote, recording
+        self._remote, self._recording, self._teaching = remote, recording, teaching
         self._tally = Tally()
         self._stopped = False
         self._ended = "end"
@@ -183,21 +187,27 @@ class Player:
         result = self._runner(frame.image, cores=self._state.cores, image_size=self._request.image_size)
         if self._recording is not None:
             self._recording.choose(result.cores)
-        top = labels_of(result)
-        self._tally.add(result, top[0] if top else None)
+        top, match = labels_of(result), self._recognise(result)
+        if match is None:
+            self._tally.add(result, top[0].label if top else None, result.sure)
+        else:
+            self._tally.add(result, match.label, match.sure)
         if self._log is not None:
-            self._log.write(log_record(frame, result))
+            self._log.write(log_record(frame, result, match))
         if self._masks is not None:
             self._masks.write(frame, result.dense[self._head])
-        self._tell(frame, result)
+        self._tell(frame, result, match)
         if self._renderer is not None:
             self._present(self._renderer, frame, result, top)
         self._progress()
 
-    def _tell(self, frame: Frame, result: Result) -> None:
+    def _recognise(self, result: Result) -> Match | None:
+        return None if self._teaching is None else self._teaching.recognise(result)
+
+    def _tell(self, frame: Frame, result: Result, match: Match | None) -> None:
         """A line for a single image; in a film a line for each decision, where no window shows it."""
         if not self._source.continuous:
-            self._show(f"{visible(frame.name)}: {said_of(result, self._state.view == 'masks')}")
+            self._show(f"{visible(frame.name)}: {said_of(result, self._state.view == 'masks', match)}")
         elif self._window is None and result.point is not None and result.point != self._point:
             begin = "starting at" if self._point is None else "now"
             self._point = result.point
@@ -210,21 +220,23 @@ class Player:
         return self._request.alternating[second % len(self._request.alternating)]
 
     def _present(self, renderer: Renderer, frame: Frame, result: Result, labels: Sequence[Prediction]) -> None:
-        """Draw, save and show; while paused, keep showing this frame."""
+        """Draw, save and show; in a pause and while a name is typed, keep showing this frame."""
         while True:
-            hud, picture = self._hud(result), None
+            hud, match, picture = self._hud(result), self._recognise(result), None
             if self._always_drawn or (self._remote is not None and self._remote.watched):
                 # The page of a remote has its own place for the numbers.
                 drawn = hud if self._always_drawn else None
-                picture = renderer.render(self._state.view, frame.image, result, drawn, self._state.head)
-            if picture is not None and not self._state.paused:
+                picture = renderer.render(self._state.view, frame.image, result, drawn, self._state.head, match)
+            if picture is not None and not self._state.held:
                 self._record(picture, frame)
             if self._window is not None and picture is not None:
                 self._interact(self._window, renderer, picture)
             if self._remote is not None:
-                self._remote.show(Shown(picture, frame, result, hud, labels, self._state))
+                taught = None if self._teaching is None else self._teaching.taught
+                self._remote.show(Shown(picture, frame, result, hud, labels, self._state, match, taught))
                 self._follow(self._remote, picture is not None)
-            if not self._state.paused or self._stopped:
+            self._teach(result)
+            if not self._state.held or self._stopped:
                 return
             self._began = None  # the pause is not part of the frame rate
             if self._state.cores not in (result.cores, None):
@@ -250,13 +262,23 @@ class Player:
 
     def _interact(self, window: Screen, renderer: Renderer, picture: Image) -> None:
         """Show a picture and obey a key."""
-        window.show(renderer.add_lines(picture, help_lines(self._state)) if self._state.help else picture)
-        self._state = apply_key(self._state, window.key(NAP if self._state.paused else 0.001))
+        shown, state = picture, self._state
+        if self._teaching is not None:
+            shown = renderer.add_places(shown, self._teaching.taught, state.place, state.typing)
+        window.show(renderer.add_lines(shown, help_lines(state)) if state.help else shown)
+        self._state = apply_key(state, window.key(NAP if state.held else 0.001))
         if self._state.snapshot:
             self._state = replace(self._state, snapshot=False)
             self._snapshot(picture)
         if self._state.quit:
             self.stop("quit")
+
+    def _teach(self, result: Result) -> None:
+        """Do what keys and viewers have asked for, with the result on show."""
+        commands, self._state = self._state.commands, replace(self._state, commands=())
+        if self._teaching is not None:
+            for command in commands:
+                self._say(self._teaching.obey(command, result))
 
     def _follow(self, remote: Remote, drawn: bool) -> None:
         """Do as the viewers say; while paused without a window, wait until there is something new to draw."""
@@ -298,6 +320,7 @@ class Player:
             self._ended = "frames"
         written = [self._video.path] if self._video is not None and self._video.frames else []
         written += [self._log.path] if self._log is not None and self._log.lines else []
+        written += [self._teaching.path] if self._teaching is not None and self._teaching.wrote else []
         written += [self._masks.folder] if self._masks is not None and self._masks.files else []
         return Summary(
             self._tally.frames,
@@ -313,6 +336,7 @@ class Player:
             self._runner.statistics,
             self._source.continuous,
             self._tally.unsure,
+            self._teaching is not None,
         )
 
 

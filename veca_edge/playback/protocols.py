@@ -8,7 +8,9 @@ from typing import Protocol
 
 from veca_edge.arrays import Image
 from veca_edge.camera.frames import Frame
+from veca_edge.gallery.gallery import Match
 from veca_edge.playback.overlay import Hud
+from veca_edge.playback.teaching import Taught
 from veca_edge.playback.viewer import ViewState
 from veca_edge.runtime.result import Prediction, Result
 from veca_edge.session import SessionStatistics
@@ -49,6 +51,8 @@ class Shown:
         hud: the numbers; of a frame that was left out, those of the one whose result it shows.
         labels: the most likely ones, best first; empty for a model without a head.
         state: what is chosen: cores, view, pause.
+        match: what a gallery says of it; None without one.
+        taught: the names of the gallery and what came of the last command; None without one.
     """
 
     picture: Image | None
@@ -57,6 +61,8 @@ class Shown:
     hud: Hud
     labels: Sequence[Prediction]
     state: ViewState
+    match: Match | None = None
+    taught: Taught | None = None
 
 
 class Remote(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from shlex import quote
 from typing import Literal
@@ -13,6 +14,7 @@ from veca_edge.camera.addresses import masked
 from veca_edge.camera.sources import check_there, looks_like_source
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import check_target, existing, expanded, is_there, same_file, shortened
+from veca_edge.gallery.file import check_ending
 from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.modelfile.heads import DenseTask
 from veca_edge.playback.target_files import check_mask_folder, check_saved
@@ -50,6 +52,8 @@ class RunRequest:
         serve, token: where to serve a page that shows the run, and the token that it asks for.
         allow_host: names beside its own by which browsers may call this machine there, see `parse_host`.
         save, log: a video of what is shown, and a file of JSON lines.
+        teach: a gallery's file: its names are recognised instead of the model's labels, and taught where there is a
+            window or a page.
         save_masks: a folder for what the head says of each frame, as pictures.
         frames: stop after this many, None for all.
         fps_limit: most frames per second, None for no limit.
@@ -86,6 +90,7 @@ class RunRequest:
     allow_host: tuple[str, ...] = ()
     save: Path | None = None
     log: Path | None = None
+    teach: Path | None = None
     save_masks: Path | None = None
     frames: int | None = None
     fps_limit: float | None = None
@@ -117,6 +122,11 @@ class RunRequest:
     def is_drawn(self) -> bool:
         """Whether anyone sees what is drawn."""
         return not self.headless or self.serve is not None or self.save is not None
+
+    @property
+    def teaches(self) -> bool:
+        """Whether anyone can teach names."""
+        return self.teach is not None and (not self.headless or self.serve is not None)
 
     @property
     def shows_masks(self) -> bool:
@@ -156,6 +166,8 @@ class RunRequest:
             existing(self.model)
         if self.trace is not None:
             existing(self.trace)
+        if self.teach is not None and not self.teaches:
+            existing(self.teach, "teach names to it in a window or with --serve first")
         if self.source is not None:
             check_there(self.source)
 
@@ -192,11 +204,16 @@ class RunRequest:
             check_video_path(self.save)
         if self.save_masks is not None:
             check_mask_folder(self.save_masks)
-        named = {"save": self.save, "log": self.log}
+        if self.teach is not None:
+            check_ending(self.teach)
+        named = {"save": self.save, "log": self.log, "teach": self.teach if self.teaches else None}
         outputs = {name: check_target(path) for name, path in named.items() if path is not None}
-        if len(outputs) == 2 and same_file(*outputs.values()):
-            raise VecaError(f"--save and --log both name {outputs['save']}: choose two names")
-        inputs = [Path(name) for name in (self.model, self.source, self.trace) if name is not None]
+        for one, other in combinations(outputs, 2):
+            if same_file(outputs[one], outputs[other]):
+                raise VecaError(f"--{one} and --{other} both name {outputs[one]}: choose two names")
+        recognised = None if self.teaches else self.teach
+        given = (self.model, self.source, self.trace, recognised)
+        inputs = [Path(name) for name in given if name is not None]
         for name, target in outputs.items():
             taken = target.exists()
             if any(same_file(target, path) or (taken and same_file(target.parent, path)) for path in inputs):

@@ -18,6 +18,7 @@ from veca_edge.playback.recording import Recording
 from veca_edge.playback.request import RunRequest
 from veca_edge.playback.runners import ModelRunner, SessionRunner, StreamRunner
 from veca_edge.playback.summary import Summary
+from veca_edge.playback.teaching import Teaching
 from veca_edge.playback.viewer import ViewState, Window, check_window
 from veca_edge.playback.web.status import Choices
 from veca_edge.runtime.model import Model
@@ -125,6 +126,9 @@ def _play(
     recording: Recording | None,
 ) -> Summary:
     head = request.check_heads(model.tasks) or ""
+    teaching = None if request.teach is None else Teaching.open(request.teach, model)
+    if teaching is not None:
+        stack.callback(_finish, teaching, say)
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
     check_effects(request, source, model.streams, auto)
@@ -144,20 +148,25 @@ def _play(
         stack.callback(window.close)
     heads = tuple(task.name for task in model.tasks)
     view = request.view or ("masks" if heads else "labels")
-    state = ViewState(*(None if auto else chosen[0], model.budgets, view), auto=auto, heads=heads, head=head)
+    cores = None if auto else chosen[0]
+    state = ViewState(cores, model.budgets, view, auto=auto, heads=heads, head=head, teaches=request.teaches)
     if web is not None:
-        alternating = bool(request.alternating)
-        web.board.begin(
-            Choices(model.name, source.name, model.budgets, auto, alternating, state.views, state.heads)
-        )
+        facts = (model.name, source.name, model.budgets, auto, bool(request.alternating))
+        web.board.begin(Choices(*facts, state.views, state.heads, state.teaches))
     total = min((n for n in (source.frames_total, request.frames) if n is not None), default=None)
     # Beside a window or lines about single images a bar would be in the way.
     barred = window is None and source.continuous
     advance = stack.enter_context(meter(source.name, total if barred else None))
     board = None if web is None else web.board
-    player = Player(runner, source, state, request, window, show, say, advance, board, recording)
+    player = Player(runner, source, state, request, window, show, say, advance, board, recording, teaching)
     with stop_on_signals(player.stop):
         return player.run()
+
+
+def _finish(teaching: Teaching, say: Say) -> None:
+    """In the end, what was taught and could not be written gets one more chance."""
+    if line := teaching.finish():
+        say(line)
 
 
 def _remarks(request: RunRequest, model: Model, source: Source, auto: bool) -> Iterator[str]:

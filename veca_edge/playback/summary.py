@@ -11,7 +11,8 @@ import numpy as np
 from veca_edge.encoding import visible
 from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.numbers import counted
-from veca_edge.runtime.result import Prediction, Result, computed_patches
+from veca_edge.playback.teaching import UNKNOWN
+from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.session import SessionStatistics
 
 LABELS_KEPT = 5
@@ -62,6 +63,7 @@ class Summary:
         governor: what it did, of a session; else None.
         unsure: of `frames`, those whose best label the model was not sure of; of these none is among `labels`.
         continuous: whether the frames followed each other as in a film; False for separate images.
+        taught: whether the labels are a gallery's names.
     """
 
     frames: int
@@ -77,6 +79,7 @@ class Summary:
     governor: SessionStatistics | None = None
     continuous: bool = True
     unsure: int = 0
+    taught: bool = False
 
     @property
     def fps(self) -> float:
@@ -130,7 +133,8 @@ class Summary:
             shares = (f"{entry.label} in {100 * entry.share:.0f} % of frames" for entry in self.labels)
             lines.append(f"first label: {', '.join(shares)}")
         if self.unsure:
-            lines.append(f"{NOT_SURE} in {self.unsure} of {counted(self.frames, kind)}: see --min-confidence")
+            said, advice = (UNKNOWN, "") if self.taught else (NOT_SURE, ": see --min-confidence")
+            lines.append(f"{said} in {self.unsure} of {counted(self.frames, kind)}{advice}")
         lines += [f"wrote {visible(str(path))}" for path in self.paths]
         return lines
 
@@ -160,10 +164,11 @@ class Tally:
         self._first: Counter[str] = Counter()
         self._patches: list[tuple[int, int, bool]] = []
 
-    def add(self, result: Result, best: Prediction | None) -> None:
+    def add(self, result: Result, best: str | None, sure: bool = False) -> None:
+        """Count a frame: its best label or name, None without any, and whether that was worth showing."""
         self.frames += 1
-        if best is not None and result.sure:
-            self._first[best.label] += 1
+        if best is not None and sure:
+            self._first[best] += 1
         elif best is not None:
             self.unsure += 1
         if not result.latency:  # left out: the last result stands

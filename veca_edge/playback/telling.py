@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from veca_edge.camera.frames import Frame
+from veca_edge.gallery.gallery import Match
 from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.summary import ms
+from veca_edge.playback.teaching import UNKNOWN
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 from veca_edge.sensors.trace import state_record
 
@@ -19,39 +21,69 @@ def labels_of(result: Result) -> list[Prediction]:
     return result.top(LOGGED_LABELS) if result.logits is not None else []
 
 
-def said_of(result: Result, masks: bool = False) -> str:
+def said_of(result: Result, masks: bool = False, match: Match | None = None) -> str:
     """What a model says of an image, in a few words.
 
     The most likely label with its probability, that the model is not sure of it, or that there are none.
 
     Args:
         masks: what dense heads say comes first, if there are any, and a label only if the model is sure of it.
+        match: what a gallery says, instead of labels; None without a gallery.
     """
     if masks and result.dense:
         heads = (f"{name}: {dense.text(SHARES_SAID)}" for name, dense in result.dense.items())
-        return "; ".join((*heads, said_of(result)) if result.sure else heads)
+        sure = result.sure if match is None else match.sure
+        return "; ".join((*heads, said_of(result, match=match)) if sure else heads)
+    if match is not None:
+        return said_of_match(match)
     if result.logits is None:
         return "no labels (the model has no head)"
     best = result.top(1)[0]
     return f"{best.label} {100 * best.probability:.0f} %" if result.sure else NOT_SURE
 
 
-def log_record(frame: Frame, result: Result) -> dict[str, Any]:
-    """A frame's line in the log; times in seconds, latency in milliseconds, sizes (height, width)."""
+def said_of_match(match: Match) -> str:
+    """The name that a picture is like, or that it is unknown, with the similarity in a few words."""
+    if match.sure:
+        return f"{match.label} {match.similarity:.2f}"
+    return f"{UNKNOWN} (most like {match.label}, {match.similarity:.2f})" if match.label else UNKNOWN
+
+
+def match_record(match: Match) -> dict[str, Any]:
+    """What a gallery says of a picture, ready for JSON; label and similarity are None for an empty one."""
+    there = bool(match.label)
     return {
-        "index": frame.index,
-        "time": round(frame.time, 6),
-        "name": frame.name,
-        "cores": result.cores,
-        "image_size": list(result.image_size),
-        "latency_ms": ms(result.latency),
-        "patches": computed_patches(result),
-        "patches_total": result.features.shape[0] * result.features.shape[1],
-        "keyframe": result.keyframe,
-        "oldest": result.oldest,
-        "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
-        "sure": result.sure,
-    } | (dense_record(result) | governed(result))
+        "label": match.label if there else None,
+        "similarity": round(match.similarity, 6) if there else None,
+        "sure": match.sure,
+    }
+
+
+def log_record(frame: Frame, result: Result, match: Match | None = None) -> dict[str, Any]:
+    """A frame's line in the log; times in seconds, latency in milliseconds, sizes (height, width).
+
+    Args:
+        match: what a gallery says; None without one.
+    """
+    return (
+        {
+            "index": frame.index,
+            "time": round(frame.time, 6),
+            "name": frame.name,
+            "cores": result.cores,
+            "image_size": list(result.image_size),
+            "latency_ms": ms(result.latency),
+            "patches": computed_patches(result),
+            "patches_total": result.features.shape[0] * result.features.shape[1],
+            "keyframe": result.keyframe,
+            "oldest": result.oldest,
+            "top": [{"label": p.label, "probability": round(float(p.probability), 6)} for p in labels_of(result)],
+            "sure": result.sure,
+        }
+        | ({} if match is None else {"gallery": match_record(match)})
+        | dense_record(result)
+        | governed(result)
+    )
 
 
 def dense_record(result: Result) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 
 from veca_edge.arrays import Image
 from veca_edge.errors import VecaError, require, shown
+from veca_edge.gallery.gallery import LONGEST_LABEL
+from veca_edge.playback.teaching import PLACES, Command
 from veca_edge.playback.views import views_for
 
 TITLE = "veca-edge"
 ESCAPE = 27
+TAB, ENTER, BACKSPACE = 9, (10, 13), (8, 127)
 HELP = (
     ("+  -", "more or fewer cores"),
     ("a", "cores chosen by the device's state"),
@@ -21,6 +24,9 @@ HELP = (
     ("n", "masks of the next head"),
     ("space", "pause"),
     ("s", "save a snapshot"),
+    ("1 … 9", "add the picture to this name"),
+    ("r", "type a name, Tab for the next one"),
+    ("u", "undo the last change of names"),
     ("h", "this help"),
     ("q  Esc", "quit"),
 )
@@ -38,6 +44,10 @@ class ViewState:
         heads: the dense heads that "masks" can show.
         head: the one that it shows; "" without any.
         snapshot: the picture on show is to be saved (whoever saves it sets this back).
+        teaches: whether names can be taught.
+        place: the number of the name that was taught last.
+        typing: what has been typed of its new name; None if nobody types.
+        commands: what is to be taught with the picture on show (whoever does it sets this back).
     """
 
     cores: int | None
@@ -50,6 +60,10 @@ class ViewState:
     auto: bool = False
     heads: tuple[str, ...] = ()
     head: str = ""
+    teaches: bool = False
+    place: int = 1
+    typing: str | None = None
+    commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
         if self.view not in self.views:
@@ -65,9 +79,16 @@ class ViewState:
         """The views that this model has something for."""
         return views_for(self.heads)
 
+    @property
+    def held(self) -> bool:
+        """Whether the frame on show stays: in a pause, and while a name for it is typed."""
+        return self.paused or self.typing is not None
+
 
 def apply_key(state: ViewState, key: int) -> ViewState:
     """The state after a key (its character's code; -1 for none). Unknown keys change nothing."""
+    if state.typing is not None:
+        return _type(state, state.typing, key)
     if key == ESCAPE or key == ord("q"):
         return replace(state, quit=True)
     if key in (ord("+"), ord("=")):
@@ -86,12 +107,39 @@ def apply_key(state: ViewState, key: int) -> ViewState:
         return replace(state, help=not state.help)
     if key == ord("s"):
         return replace(state, snapshot=True)
+    return _teach(state, key) if state.teaches else state
+
+
+def _teach(state: ViewState, key: int) -> ViewState:
+    """The state after a key for names."""
+    if ord("1") <= key <= ord("9"):
+        place = key - ord("0")
+        return replace(state, place=place, commands=(*state.commands, Command("add", place)))
+    if key == ord("u"):
+        return replace(state, commands=(*state.commands, Command("undo")))
+    return replace(state, typing="") if key == ord("r") else state
+
+
+def _type(state: ViewState, typed: str, key: int) -> ViewState:
+    """The state after a key of a name; an empty one changes nothing."""
+    if key == ESCAPE:
+        return replace(state, typing=None)
+    if key in ENTER:
+        named = (Command("rename", state.place, typed.strip()),) if typed.strip() else ()
+        return replace(state, typing=None, commands=(*state.commands, *named))
+    if key in BACKSPACE:
+        return replace(state, typing=typed[:-1])
+    if key == TAB:
+        return replace(state, place=state.place % PLACES + 1)
+    if key >= 0 and chr(key).isprintable() and len(typed) < LONGEST_LABEL:
+        return replace(state, typing=typed + chr(key))
     return state
 
 
 def help_lines(state: ViewState) -> list[tuple[str, str]]:
     """Keys and what they do: those that do something here."""
     idle = {"n"} if len(state.heads) < 2 else set()
+    idle |= set() if state.teaches else {"1 … 9", "r", "u"}
     return [line for line in HELP if line[0] not in idle]
 
 
@@ -140,16 +188,34 @@ class Window:
         """The key pressed within `wait` seconds, -1 for none; Esc if the window has been closed."""
         import cv2
 
-        key = int(cv2.waitKey(max(1, round(wait * 1000))))
+        key = int(cv2.waitKeyEx(max(1, round(wait * 1000))))
         if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
             return ESCAPE
-        return key & 0xFF if key >= 0 else -1
+        return character(key)
 
     def close(self) -> None:
         import cv2
 
         with suppress(cv2.error):  # the user may have closed it already
             cv2.destroyWindow(self._title)
+
+
+def character(code: int) -> int:
+    """The character of a code of OpenCV's `waitKeyEx`; -1 for a key without one, and for none.
+
+    Where codes are those of X11, special keys are 0xff00 and more: an arrow's lower byte would be a letter.
+    """
+    if code < 0:
+        return -1
+    code &= 0xFFFF  # above are the keys that are held, such as Shift or the lock of the numbers
+    if code < 0x100:
+        return code
+    special, low = code >> 8 == 0xFF, code & 0xFF
+    if special and low in (ESCAPE, TAB, *ENTER, *BACKSPACE[:1]):
+        return low
+    if special and (low == 0x8D or 0xAA <= low <= 0xB9):  # of the block of numbers: Enter, and from * to 9
+        return low - 0x80
+    return -1
 
 
 def check_window(environment: Mapping[str, str] | None = None, platform: str = sys.platform) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from veca_edge.arrays import Image
+from veca_edge.gallery.gallery import Match
 from veca_edge.playback.drawing import Box, clip_box
 from veca_edge.playback.graph import draw_graph
 from veca_edge.playback.legend import draw_legend
 from veca_edge.playback.masks import MaskSteadier, paint_dense
-from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, mark_crop
+from veca_edge.playback.overlay import ACCENT, Hud, draw_hud, draw_labels, draw_lines, draw_match, mark_crop
 from veca_edge.playback.painting import FeaturePainter, paint_core_attention
+from veca_edge.playback.places import draw_places
+from veca_edge.playback.teaching import Taught
 from veca_edge.playback.text import Pen
 from veca_edge.runtime.dense import DenseResult
 from veca_edge.runtime.result import Result
@@ -37,7 +40,13 @@ class Renderer:
         self._steady = MaskSteadier() if film else None
 
     def render(
-        self, view: str, image: Image, result: Result, hud: Hud | None = None, head: str | None = None
+        self,
+        view: str,
+        image: Image,
+        result: Result,
+        hud: Hud | None = None,
+        head: str | None = None,
+        match: Match | None = None,
     ) -> Image:
         """A new picture of the size of `image` (H, W, 3) uint8 RGB, which stays as it is.
 
@@ -45,6 +54,7 @@ class Renderer:
             view: one of VIEWS.
             hud: numbers to show at the top left, if any.
             head: the dense head that "masks" shows; None for the first.
+            match: what a gallery says, which is shown instead of labels; None without a gallery.
         """
         picture: Image
         dense = _dense(result, head) if view == "masks" else None
@@ -59,8 +69,8 @@ class Renderer:
         elif dense is not None:
             picture = masks_view(image, dense)
             pane = draw_legend(picture, dense, dense.task.name if len(result.dense) > 1 else "", self._pen)
-            if pane is not None and result.sure:
-                draw_labels(picture, result.top(1), self._pen, above=pane)
+            if pane is not None:
+                self._label(picture, result, match, pane)
         else:
             picture = image.copy()
         if view == "labels":
@@ -69,13 +79,28 @@ class Renderer:
             draw_lines(picture, NO_ATTENTION, self._pen)
         if view == "masks" and dense is None:
             draw_lines(picture, NO_MASKS, self._pen)
-        if view == "labels" and result.logits is not None:
+        if view == "labels" and match is not None:
+            draw_match(picture, match, self._pen)
+        elif view == "labels" and result.logits is not None:
             draw_labels(picture, result.top(LABELS_SHOWN) if result.sure else (), self._pen)
         if hud is not None:
             below = draw_hud(picture, hud, self._pen)
             if hud.graph is not None:
                 draw_graph(picture, hud.graph, self._pen, below)
         return picture
+
+    def _label(self, picture: Image, result: Result, match: Match | None, pane: Box) -> None:
+        """The name or the label of a picture with masks, above their legend: only one that is sure."""
+        if match is not None and match.sure:
+            draw_match(picture, match, self._pen, above=pane)
+        elif match is None and result.sure:
+            draw_labels(picture, result.top(1), self._pen, above=pane)
+
+    def add_places(self, picture: Image, taught: Taught, place: int, typing: str | None) -> Image:
+        """A copy of the picture with the names that can be taught, see `draw_places`."""
+        copy: Image = picture.copy()
+        draw_places(copy, taught, place, typing, self._pen)
+        return copy
 
     def add_lines(self, picture: Image, lines: Sequence[tuple[str, str]]) -> Image:
         """A copy of the picture with a card of (key, meaning) lines in the middle."""

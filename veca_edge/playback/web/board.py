@@ -20,6 +20,7 @@ from veca_edge.playback.web.status import Choices, finite, frame_status
 WATCHED = 1.5  # seconds after the last question for a picture that someone still counts as looking
 TRAIL, TRAIL_STEP = 240, 0.25  # how many points of the past are kept for the page's curves, and their distance
 MESSAGE_LENGTH = 300
+WAITING = 32  # commands that wait for the next frame at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class Board:
     """What a run shows and what its viewers want; a `playback.protocols.Remote`.
 
     The run's thread writes, the server's reads, and the other way round for wishes; nobody waits for the other.
-    Only the newest frame and the newest wish of a kind are kept.
+    Only the newest frame and the newest wish of a kind are kept; commands for what is taught wait in a row.
 
     Args:
         clock: seconds that never go back.
@@ -137,11 +138,19 @@ class Board:
     def ended(self) -> bool:
         return self._phase == "ended"
 
-    def wish(self, wishes: Mapping[str, Any]) -> None:
-        """Fields of the run's `ViewState` and their new values, checked by whoever took them in."""
+    def wish(self, wishes: Mapping[str, Any]) -> bool:
+        """Fields of the run's `ViewState` and their new values, checked by whoever took them in.
+
+        Returns:
+            False, with nothing taken, if too many commands wait already.
+        """
         with self._lock:
-            self._wishes |= wishes
+            commands = (*self._wishes.get("commands", ()), *wishes.get("commands", ()))
+            if len(commands) > WAITING:
+                return False
+            self._wishes |= {**wishes, "commands": commands} if commands else wishes
             self._lock.notify_all()
+        return True
 
     @contextmanager
     def looking(self) -> Iterator[None]:

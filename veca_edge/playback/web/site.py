@@ -11,6 +11,9 @@ from importlib import resources
 from typing import Any
 
 from veca_edge.encoding import encoded
+from veca_edge.errors import VecaError
+from veca_edge.gallery.gallery import checked_label
+from veca_edge.playback.teaching import DEEDS, PLACES, Command
 from veca_edge.playback.web.address import HostNames
 from veca_edge.playback.web.board import Board, Picture
 from veca_edge.playback.web.guard import Guard
@@ -21,12 +24,14 @@ from veca_edge.playback.web.status import Choices
 HOLD = 15.0  # seconds that a question waits for something new
 FRESH = 1.0  # seconds that a snapshot waits for a picture newer than one that may be old
 SNAPSHOT_COST = 150.0  # requests
+CONTROLS = frozenset({"cores", "view", "head", "paused", "teach"})
 HEADER = "x-veca-edge"  # other sites cannot send it without asking first, which is never granted
 NUMBER = re.compile(r"-?[0-9]{1,12}")
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/teach.js": ("teach.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 Handler = Callable[[str, Request], Awaitable[Response]]
@@ -152,7 +157,8 @@ class Site:
         choices = self._board.choices
         if choices is None or self._board.ended:
             raise RequestError(409, "nothing is running")
-        self._board.wish(checked(wishes, choices))
+        if not self._board.wish(checked(wishes, choices)):
+            raise RequestError(429, "the run has not kept up with what is taught: wait for its next frame")
         return Response(204, lasting=True)
 
     async def _picture(self, after: int, wait: float) -> Picture | None:
@@ -184,13 +190,13 @@ class Site:
 
 def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
     """Fields of a `ViewState` from a viewer's JSON: {"cores": N or "auto", "view": NAME, "head": NAME,
-    "paused": BOOL}.
+    "paused": BOOL, "teach": {"deed": "add", "rename", "remove" or "undo", "place": 1 to 9, "name": NAME}}.
 
     Raises:
         RequestError: it is something else, or not on offer.
     """
-    if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= {"cores", "view", "head", "paused"}:
-        raise RequestError(400, "unknown control: use cores, view, head or paused")
+    if not isinstance(wishes, dict) or not wishes or not wishes.keys() <= CONTROLS:
+        raise RequestError(400, "unknown control: use cores, view, head, paused or teach")
     if "cores" in wishes:
         cores = wishes["cores"]
         if choices.alternating:
@@ -205,7 +211,24 @@ def checked(wishes: Any, choices: Choices) -> dict[str, Any]:
         raise RequestError(400, f"unknown head: use {', '.join(choices.heads) or 'none, there are none'}")
     if type(wishes.get("paused", False)) is not bool:
         raise RequestError(400, "paused must be true or false")
-    return {key: None if value == "auto" else value for key, value in wishes.items()}
+    fields = {key: None if value == "auto" else value for key, value in wishes.items() if key != "teach"}
+    return fields | ({"commands": (_command(wishes["teach"], choices),)} if "teach" in wishes else {})
+
+
+def _command(told: Any, choices: Choices) -> Command:
+    """What is to be taught, or RequestError."""
+    if not choices.teaches:
+        raise RequestError(409, "nothing can be taught in this run: start it with --teach my-things.npz")
+    if not isinstance(told, dict) or not told.keys() <= {"deed", "place", "name"} or told.get("deed") not in DEEDS:
+        raise RequestError(400, f"unknown deed: use {', '.join(DEEDS)}")
+    place = told.get("place", 1)
+    if type(place) is not int or not 1 <= place <= PLACES:
+        raise RequestError(400, f"place must be a number from 1 to {PLACES}")
+    try:
+        name = checked_label(told.get("name")) if told["deed"] == "rename" else ""
+    except VecaError as error:
+        raise RequestError(400, str(error)) from None
+    return Command(told["deed"], place, name)
 
 
 def _number(request: Request, name: str, otherwise: int) -> int:

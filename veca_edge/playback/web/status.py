@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from veca_edge.playback.protocols import Shown
 from veca_edge.playback.summary import ms
+from veca_edge.playback.teaching import Taught
+from veca_edge.playback.telling import match_record
 
 LABELS = 5
 
@@ -24,6 +26,7 @@ class Choices:
         alternating: the cores alternate by themselves and cannot be chosen.
         views: what can be drawn.
         heads: the dense heads whose masks can be drawn.
+        teaches: whether names can be taught.
     """
 
     model: str
@@ -33,6 +36,7 @@ class Choices:
     alternating: bool
     views: tuple[str, ...]
     heads: tuple[str, ...] = ()
+    teaches: bool = False
 
 
 def frame_status(shown: Shown) -> dict[str, Any]:
@@ -63,10 +67,17 @@ def frame_status(shown: Shown) -> dict[str, Any]:
             for entry in shown.labels[:LABELS]
         ],
         "sure": shown.result.sure,
+        "gallery": None if shown.match is None else match_record(shown.match),
+        "taught": None if shown.taught is None else _taught(shown.taught),
         "device": _device(shown),
         "chosen": {"cores": shown.state.cores, "view": shown.state.view, "paused": shown.state.paused}
         | {"head": shown.state.head},
     }
+
+
+def _taught(taught: Taught) -> dict[str, Any]:
+    """The names that can be taught, those in use and the next one, and what came of the last command."""
+    return {"places": [asdict(place) for place in taught.on_show()], "steps": taught.steps, "told": taught.told}
 
 
 def _device(shown: Shown) -> dict[str, Any]:

@@ -139,7 +139,7 @@ function take(told) {
   trail = trail.concat(told.trail).slice(-TRAIL);
   if (told.run && (!before || JSON.stringify(before.run) !== JSON.stringify(told.run))) offer(told.run);
   showPhase();
-  if (told.now) showNumbers(told.now, told.run);
+  if (told.now) { showNumbers(told.now, told.run); showTaught(told.now.taught, told.run); }
   if (told.now && before && before.now && told.now.reason !== before.now.reason) say(told.now.reason);
 }
 
@@ -153,6 +153,7 @@ function showPhase() {
   const running = status.phase === "running";
   for (const id of ["pause", "snapshot", "view-choice", "head-choice"]) $(id).disabled = !running;
   $("cores-choice").disabled = !running || status.run.alternating;
+  $("teach").inert = !running;
   if (phase === "ended") {
     const sum = status.summary;
     const done = sum ? `${sum.frames} frames in ${sum.seconds.toFixed(1)} s, ${sum.fps.toFixed(1)} fps. The page goes on with the next run.` : "";
@@ -193,6 +194,7 @@ function lose(text, told) {
   const ended = status && status.phase === "ended" || $("phase").dataset.phase === "ended";
   status = null;
   for (const id of ["pause", "snapshot", "cores-choice", "view-choice", "head-choice"]) $(id).disabled = true;
+  $("teach").inert = true;
   if (ended && !told) return; // the server is expected to be gone
   setPhase("lost", "no connection");
   showCard(told ? "The device refused the request" : "No connection", text, true);
@@ -225,7 +227,7 @@ function showNumbers(now, run) {
   setText("size", width === height ? String(width) : `${width}×${height}`);
   showDevice(now.device);
   setText("reason", now.reason);
-  $("picture").alt = `The run's picture, ${now.chosen.view} view. ${now.sure ? best(now.labels) : now.labels.length ? "Not sure." : ""}`;
+  $("picture").alt = `The run's picture, ${now.chosen.view} view. ${now.gallery ? named(now.gallery) : now.sure ? best(now.labels) : now.labels.length ? "Not sure." : ""}`;
   draw($("latency-curve"), trail.map(([time, latency]) => [time, latency]), usual(), false);
   draw($("cores-curve"), trail.map(([time, , cores]) => [time, cores]), Math.max(...run.budgets), true);
   showChosen(now.chosen);
@@ -241,6 +243,8 @@ function best(labels) {
   const [first] = labels;
   return first && first.probability !== null ? `${first.label}, ${Math.round(first.probability * 100)} %.` : "";
 }
+
+function named(match) { return match.sure ? `${match.label}.` : "Unknown."; }
 
 function showDevice(device) {
   setText("battery", device.battery === null ? "–" : `${Math.round(device.battery * 100)} %`);
@@ -374,12 +378,13 @@ function say(text) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || !status || !status.run) return;
-  if (event.target.matches("#token") || (event.key === " " && event.target.matches("button, input"))) return;
-  const action = KEYS[event.key];
+  if (event.target.matches("#token, #places input") || (event.key === " " && event.target.matches("button, input"))) return;
+  const action = KEYS[event.key] || (status.phase === "running" && teachKey(event.key));
   if (action) { event.preventDefault(); action(); }
 });
 $("pause").addEventListener("click", () => wish({ paused: $("pause").getAttribute("aria-pressed") !== "true" }));
 $("snapshot").addEventListener("click", saveSnapshot);
+$("undo").addEventListener("click", () => teach({ deed: "undo" }));
 $("picture").addEventListener("dblclick", () => KEYS.f());
 $("key").addEventListener("submit", (event) => {
   event.preventDefault();
