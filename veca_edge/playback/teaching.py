@@ -148,7 +148,8 @@ def changed(lesson: Lesson, command: Command, result: Result) -> tuple[Lesson, s
         return after, said if after is not lesson else f"{place.name} has this picture already"
     if command.deed == "rename":
         after = lesson.rename(command.place, command.name)
-        return after, f"{place.name} is now {after.names[command.place - 1]}"
+        now = after.names[command.place - 1]
+        return after, f"{place.name} is now {now}" if after is not lesson else f"{now} keeps its name"
     after = lesson.remove(command.place)
     return after, f"removed {place.name}, {count}" if after is not lesson else f"{place.name} has no examples"
 

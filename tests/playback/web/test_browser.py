@@ -18,8 +18,10 @@ from tests.paths import CLIP
 from tests.playback.web import browser
 from tests.playback.web.browser import Browser
 from veca_edge.camera.sources import open_source
+from veca_edge.gallery.gallery import Gallery
 from veca_edge.playback.player import Player
 from veca_edge.playback.request import RunRequest
+from veca_edge.playback.teaching import Teaching
 from veca_edge.playback.viewer import ViewState
 from veca_edge.playback.views import views_for
 from veca_edge.playback.web.address import Address
@@ -37,17 +39,19 @@ LIVE = "document.getElementById('phase').textContent === 'live' && document.getE
 class Run:
     """The clip over and over with a page, in a thread."""
 
-    def __init__(self, token: str | None = None, **options: Any) -> None:
+    def __init__(self, token: str | None = None, teaching: Teaching | None = None, **options: Any) -> None:
         self.web = WebView(Address("127.0.0.1", 0), token)
         self.model = FakeModel()
         source = open_source(str(CLIP), loop="frames" not in options)
-        state = ViewState(64, BUDGETS)
-        self.player = Player(self.model, source, state, RunRequest(**options), remote=self.web.board)
+        self.state = ViewState(64, BUDGETS, teaches=teaching is not None)
+        request = RunRequest(**options)
+        self.player = Player(self.model, source, self.state, request, remote=self.web.board, teaching=teaching)
         self._thread = threading.Thread(target=self._play)
 
     def __enter__(self) -> Run:
         self.web.__enter__()
-        self.web.board.begin(Choices("<b>fake</b>", "clip.mp4", BUDGETS, False, False, views_for(())))
+        facts = ("<b>fake</b>", "clip.mp4", BUDGETS, False, False, views_for(()))
+        self.web.board.begin(Choices(*facts, teaches=self.state.teaches))
         self._thread.start()
         return self
 
@@ -125,6 +129,56 @@ def test_by_keyboard(page: Any) -> None:
             seen.append(view.run("document.activeElement.id || document.activeElement.name"))
         assert seen == ["cores", "view", "pause", "snapshot"]
         assert run.model.calls[-1] == 32
+
+
+def test_teaching(page: Any, tmp_path: Path) -> None:
+    """By click, by key, by name; what is wrong is shown; names are text."""
+    teaching = Teaching(tmp_path / "my-things.npz", Gallery())
+    with Run(teaching=teaching) as run:
+        view = page()
+        view.open(run.web.url)
+        view.wait(LIVE)
+        view.wait("!document.getElementById('teach').hidden")
+        view.run("document.querySelector('#places .add').click()")
+        view.wait("document.getElementById('taught').textContent === 'thing 1: 1 example'")
+        view.wait("document.querySelectorAll('#places li').length === 2")  # and the next one that is free
+        field = "document.querySelector('#places input')"
+        view.run(f"{field}.focus(); {field}.select(); 1")
+        for key in "3u <b>mug</b>":  # keys that do something elsewhere
+            view.press(key)
+        view.press("Enter")
+        view.wait("document.getElementById('taught').textContent === 'thing 1 is now 3u <b>mug</b>'")
+        view.wait(f"{field}.value === '3u <b>mug</b>' && document.activeElement === document.body")
+        assert view.run("document.querySelectorAll('#places b').length") == 2  # the counts, and no markup of a name
+        view.press("5")
+        view.wait("document.getElementById('taught').textContent === 'thing 5: 1 example'")
+        assert dict(Gallery.load(teaching.path).labels) == {"3u <b>mug</b>": 1, "thing 5": 1}
+        view.screenshot(tmp_path / "teach.png")
+        assert view.run("document.documentElement.scrollWidth") == 1280
+
+        change = f"{field}.dispatchEvent(new Event('change'))"
+        view.run(f"{field}.value = 'x'.repeat(10000); {change}")
+        view.wait("document.getElementById('taught').textContent.includes('is 10000 characters long')")
+        view.run(f"{field}.value = 'thing 2'; {change}")
+        view.wait("document.getElementById('taught').textContent.includes('name of something else already')")
+        view.press("u")
+        view.wait("document.getElementById('taught').textContent === 'undone (thing 5: 1 example)'")
+        view.run("document.querySelector('#places .remove').click()")
+        view.wait("document.getElementById('taught').textContent === 'removed 3u <b>mug</b>, 1 example'")
+        view.run("document.getElementById('undo').click()")
+        view.wait("document.getElementById('taught').textContent.startsWith('undone (removed')")
+        assert dict(Gallery.load(teaching.path).labels) == {"3u <b>mug</b>": 1}
+        assert view.complaints() == []
+
+
+def test_nothing_to_teach_without_a_gallery(page: Any) -> None:
+    with Run() as run:
+        view = page()
+        view.open(run.web.url)
+        view.wait(LIVE)
+        assert view.run("document.getElementById('teach').hidden")
+        view.press("1")
+        assert text(view, "taught") == ""
 
 
 def test_on_a_phone(page: Any) -> None:

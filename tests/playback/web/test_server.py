@@ -45,7 +45,12 @@ def test_the_page_and_all_it_needs(web: WebView, connect: Callable[..., Any]) ->
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
     text = page.body.decode()
-    for path, kind in (("page.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")):
+    for path, kind in (
+        ("page.js", "text/javascript"),
+        ("teach.js", "text/javascript"),
+        ("page.css", "text/css"),
+        ("icon.svg", "image/svg+xml"),
+    ):
         assert path in text
         found = connect(web).ask(f"/{path}")
         assert found.headers["content-type"].startswith(kind)

@@ -33,6 +33,7 @@ def shown(index: int = 0, picture: Image | None = None, **more: Any) -> Shown:
     chosen = more.pop("chosen", ViewState(None, BUDGETS, auto=True))
     computed = np.zeros((4, 4), np.bool_)
     computed[0] = True
+    taught = {name: more.pop(name) for name in ("match", "taught") if name in more}
     given: dict[str, Any] = {
         "cores": 32,
         "latency": 0.01,
@@ -54,7 +55,7 @@ def shown(index: int = 0, picture: Image | None = None, **more: Any) -> Shown:
     )
     hud = Hud(result.cores, BUDGETS, result.latency, 14.9, (64, 64), (4, 16))
     frame = Frame(image, index, index / 30, "camera 0")
-    return Shown(image, frame, result, hud, [Prediction("Äpfel <b>", 0.75)], chosen)
+    return Shown(image, frame, result, hud, [Prediction("Äpfel <b>", 0.75)], chosen, **taught)
 
 
 @dataclass(frozen=True)
