@@ -69,6 +69,7 @@ def test_progress_goes_from_nothing_to_all(checkpoint: Path, target: Any, tmp_pa
         assert done[-1] == 1
     (output,) = made.outputs
     assert _manifest(output.path).to_json() == output.manifest.to_json()
+    assert known(output.manifest.means).photos == 16  # the packaged ones
     assert output.manifest.verification["passed"] is True
     assert output.manifest.verification["target"] == target
     assert bool(output.manifest.quality) == (target == "executorch")
