@@ -21,9 +21,11 @@ from click.testing import CliRunner, Result
 from tests.fakes import RUN_SCRIPT, FakeModel, names
 from tests.known import known
 from tests.paths import ASSETS, CLIP, GOLDEN
+from veca_edge.camera.sources import open_source
 from veca_edge.cli import run as command
 from veca_edge.cli.main import main
 from veca_edge.errors import VecaError
+from veca_edge.gallery.gallery import Gallery
 from veca_edge.reminder import Reminder
 
 MODEL = str(GOLDEN / "made-by-0.2.0.pte")  # is there, and that is all
@@ -97,6 +99,15 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", CLIP, "--sensitivity", "1e308"), "--sensitivity"),
         (("--source", ASSETS / "photos", "--target-fps", "5"), "--target-fps works with a video or a camera only"),
         (("--source", CLIP, "--governor", "saver"), "--governor needs a file with a quality table: convert"),
+        (
+            ("--source", CLIP, "--teach", "my.npz"),
+            "my.npz: no such file or folder: teach names to it in a window or",
+        ),
+        (("--source", CLIP, "--teach", "my.json"), "let the name of a gallery end in .npz"),
+        (("--source", CLIP, "--teach", "o.npz", "--log", "o.npz"), "o.npz would overwrite an input"),
+        (("--source", CLIP, "--serve", "0", "--teach", "no/o.npz"), "there is no folder"),
+        (("--source", CLIP, "--serve", "0", "--teach", "o.npz", "--log", "o.npz"), "--log and --teach both name"),
+        (("--source", CLIP, "--serve", "0", "--teach", ""), "has an empty name"),
     ],
 )
 def test_bad_usage(
@@ -108,6 +119,31 @@ def test_bad_usage(
     assert message in done.stderr
     assert done.stdout == ""
     assert names(tmp_path) == []
+
+
+def test_a_gallery_without_a_window_is_recognised_only(tmp_path: Path) -> None:
+    gallery, log = tmp_path / "my things.npz", tmp_path / "o.jsonl"
+    Gallery().add("a bottle", FakeModel()(next(iter(open_source(str(CLIP)))).image, 64)).save(gallery)
+    before = gallery.read_bytes()
+    done = run("--source", CLIP, "--headless", "--frames", "3", "--cores", "8,64", "--teach", gallery, "--log", log)
+    assert done.exit_code == 0, done.output
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert [record["gallery"]["label"] for record in records] == ["a bottle"] * 3
+    assert "first label: a bottle in" in done.stdout
+    assert gallery.read_bytes() == before
+
+
+@pytest.mark.parametrize("shown", [("--headless",), ("--serve", "0")])
+def test_a_gallery_of_another_model_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(FakeModel, "source_digest", "b" * 64)
+    Gallery(model="a" * 64).add("mug", FakeModel()(np.zeros((20, 20, 3), np.uint8), 64)).save(tmp_path / "a.npz")
+    done = run("--source", CLIP, *shown, "--teach", tmp_path / "a.npz", "--log", tmp_path / "o.jsonl")
+    assert done.exit_code == 2
+    assert "was taught with another model" in done.stderr
+    assert "use a file made from that checkpoint, or teach the examples to a new gallery" in done.stderr
+    assert names(tmp_path) == ["a.npz"]
 
 
 def test_window_without_windows(monkeypatch: pytest.MonkeyPatch, loaded: list[Any]) -> None:
