@@ -73,6 +73,23 @@ def test_it_recommends_a_point_for_a_frame_rate(default_model_file: Path) -> Non
     assert f"--cores {facts['recommendation']['point']['cores']} " in chosen[1]
 
 
+def test_energy_is_shown_where_a_counter_tells_it() -> None:
+    from veca_edge.cli.profile import Profiled, _advice, _lines
+    from veca_edge.governor.points import OperatingPoint
+    from veca_edge.governor.quality import LatencyRow, LatencyTable
+    from veca_edge.governor.recommendation import Recommendation
+    from veca_edge.runtime.profile import Profile, this_device
+
+    row = LatencyRow(8, 128, None, 0.002, 0.003, 0.002, 64, 0.002, joules=0.0123)
+    profile = Profile(LatencyTable((row,)), this_device(1), 1, 1.0, None)
+    lines = list(_lines(Profiled("everyday", "", profile, ((row, 0.9),))))
+    assert lines[2].split("  ")[-2:] == ["mJ/frame", "fidelity"]
+    assert lines[3].split()[-2:] == ["12.3", "0.900"]
+    point = OperatingPoint(8, 128, None, 10.0, 0.9, 0.002, 0.003, 0.123)
+    (line,) = _advice(Recommendation(point, (), None), 10.0, watts=True)
+    assert "ms 95th percentile, 0.12 W, quality" in line
+
+
 def test_a_rate_that_no_point_keeps(default_model_file: Path) -> None:
     from veca_edge.cli.profile import _advice
     from veca_edge.governor.points import OperatingPoint

@@ -1,4 +1,4 @@
-"""`veca-edge profile`: how long each run configuration takes on this device, for the governor."""
+"""`veca-edge profile`: what each run configuration costs on this device, for the governor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Examples:
 The profile is remembered per model file, threads, processor and version; `run --cores auto` and sessions use it,
 and measure it themselves if it is not there.
 """
-COLUMNS = ("size", "cores", "patch budget", "p50 ms", "p95 ms", "patches/frame", "fidelity")
+COLUMNS = ("size", "cores", "patch budget", "p50 ms", "p95 ms", "patches/frame")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Profiled:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool, **given: Any) -> None:
-    """Measure how long each run configuration takes on this device.
+    """Measure how long each run configuration takes on this device, and its energy where a counter tells it.
 
     MODEL is a .pte file; without it the model that comes with the package is measured. The first time
     takes up to 20 seconds.
@@ -98,7 +98,8 @@ def command(as_json: bool, **given: Any) -> None:
     click.echo("\n".join(_lines(profiled)))
     advice = profiled.recommendation
     if advice is not None and request.target_fps is not None:
-        click.echo("\n".join(["", *_advice(advice, request.target_fps)]))
+        watts = profiled.profile.table.energies is not None
+        click.echo("\n".join(["", *_advice(advice, request.target_fps, watts)]))
     if profiled.profile.complaint:
         say(profiled.profile.complaint)
     if advice is not None and advice.point is not None:
@@ -134,13 +135,12 @@ def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _
 
 
 def _recommended(model: Model, found: Profile, target_fps: float | None) -> Recommendation | None:
-    from veca_edge.governor.points import operating_points
     from veca_edge.governor.recommendation import recommend
     from veca_edge.runtime.profile import quality_of
 
     if target_fps is None:
         return None
-    return recommend(operating_points(quality_of(model), found.table, target_fps, divisors=(1,)))
+    return recommend(found.points(quality_of(model), target_fps, divisors=(1,)))
 
 
 def _facts(profiled: Profiled) -> dict[str, Any]:
@@ -160,25 +160,25 @@ def _facts(profiled: Profiled) -> dict[str, Any]:
     }
 
 
-def _advice(advice: Recommendation, target_fps: float) -> Iterator[str]:
-    """The recommended point and its neighbours for a terminal."""
+def _advice(advice: Recommendation, target_fps: float, watts: bool = False) -> Iterator[str]:
+    """The recommended point and its neighbours for a terminal; `watts` says what their power is in."""
     if advice.point is None:
         yield f"no operating point keeps {target_fps:g} fps here; the fastest:"
     else:
-        yield f"for {target_fps:g} fps: {_point(advice.point)}"
+        yield f"for {target_fps:g} fps: {_point(advice.point, watts)}"
     for point in advice.cheaper:
-        yield f"  less: {_point(point)}"
+        yield f"  less: {_point(point, watts)}"
     if advice.better is not None:
         late = "" if advice.better.slow * advice.better.rate <= 1 else "  (too slow for this rate)"
-        yield f"  more: {_point(advice.better)}{late}"
+        yield f"  more: {_point(advice.better, watts)}{late}"
 
 
-def _point(point: OperatingPoint) -> str:
+def _point(point: OperatingPoint, watts: bool) -> str:
     patches = "all patches" if point.patch_budget is None else f"at most {point.patch_budget} patches"
+    power = f"{point.power:.2f} W" if watts else f"busy {100 * point.power:.0f} % of the time"
     return (
         f"{point.cores} cores, {point.image_size} px, {patches}: {1e3 * point.latency:.1f} ms median, "
-        f"{1e3 * point.slow:.1f} ms 95th percentile, busy {100 * point.power:.0f} % of the time, "
-        f"quality {point.quality:.3f}"
+        f"{1e3 * point.slow:.1f} ms 95th percentile, {power}, quality {point.quality:.3f}"
     )
 
 
@@ -195,14 +195,17 @@ def _lines(profiled: Profiled) -> Iterator[str]:
     device, total = found.device, len(found.table.rows)
     yield f"{profiled.name} on {device.processor}: {device.threads} of {device.cores} processors, {device.runtime}"
     yield ""
-    yield from Table(COLUMNS, tuple(_cells(row, fidelity) for row, fidelity in profiled.rows)).lines()
+    energy = found.table.energies is not None
+    columns = (*COLUMNS, *(["mJ/frame"] if energy else []), "fidelity")
+    yield from Table(columns, tuple(_cells(row, energy, fidelity) for row, fidelity in profiled.rows)).lines()
     yield ""
     when = "remembered from an earlier measurement of" if found.remembered else "measured in"
     some = "" if found.timed >= total else f", {total - found.timed} of them interpolated"
     yield f"{total} run configurations{some}, {when} {found.seconds:.1f} s"
 
 
-def _cells(row: LatencyRow, fidelity: float) -> tuple[str, ...]:
+def _cells(row: LatencyRow, energy: bool, fidelity: float) -> tuple[str, ...]:
     configuration = (str(row.image_size), str(row.cores), number(row.patch_budget, "d"))
     times = (f"{1e3 * row.p50:.2f}", f"{1e3 * row.p95:.2f}")
-    return (*configuration, *times, f"{row.computed:.1f}", f"{fidelity:.3f}")
+    joules = (f"{1e3 * (row.joules or 0):.1f}",) if energy else ()
+    return (*configuration, *times, f"{row.computed:.1f}", *joules, f"{fidelity:.3f}")

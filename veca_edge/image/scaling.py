@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import is_installed
 
-# Blocks that OpenCV's sliding mean, which it vectorizes, averages two and a half times as fast as its mean over areas,
-# which it vectorizes for 2 x 2 pixels only. Of an odd number of pixels both give the same bytes: no sum is a tie.
+# Sides of blocks that OpenCV's sliding mean averages two and a half times as fast as its mean over areas: both are
+# vectorized for small blocks only, these and 2 x 2. They give the same bytes: no mean of an odd number is a tie.
 SLIDING = (3, 5)
 
 _IMPORTING = Lock()
