@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ Examples:
   veca-edge profile veca.pte --again      # for instance because the machine was busy
   veca-edge profile veca.pte --target-fps 15   # which operating point is right for 15 frames per second here
   veca-edge profile veca.pte --threads 1 --json
+  veca-edge profile veca.pte --compare-threads   # whether fewer threads are faster here
 
 \b
 The profile is remembered per model file, threads, processor and version; `run --cores auto` and sessions use it,
@@ -83,14 +84,22 @@ class Profiled:
     type=Number(min=1, max=240),
     help="Recommend one operating point for this many frames per second, and show its neighbours.",
 )
+@click.option(
+    "--compare-threads",
+    is_flag=True,
+    help="Profile with one thread, half as many as big cores, and as many; say which is best at each image size.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(as_json: bool, **given: Any) -> None:
+def command(as_json: bool, compare_threads: bool, **given: Any) -> None:
     """Measure how long each run configuration takes on this device, and its energy where a counter tells it.
 
     MODEL is a .pte file; without it the model that comes with the package is measured. The first time
-    takes up to 20 seconds.
+    takes up to 20 seconds (--compare-threads: for each number of threads).
     """
     request = ProfileRequest(**given)
+    if compare_threads:
+        _compare_threads(request, as_json)
+        return
     profiled = profile(request, partial(Stages(), "measuring"))
     if as_json:
         click.echo(json.dumps(_facts(profiled), indent=1))
@@ -109,6 +118,17 @@ def command(as_json: bool, **given: Any) -> None:
         next_step(f"{command} recommends one of these for a frame rate")
 
 
+def _compare_threads(request: ProfileRequest, as_json: bool) -> None:
+    from veca_edge.cli.thread_table import compare_threads, show
+
+    if request.threads is not None or request.target_fps is not None:
+        raise click.UsageError("--compare-threads goes without --threads and --target-fps")
+    compared = compare_threads(
+        lambda threads: _open(replace(request, threads=threads)), request.again, partial(Stages(), "measuring")
+    )
+    show(compared, request.model, as_json)
+
+
 def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _: None) -> Profiled:
     """Measure a model on this device, or recall what was measured.
 
@@ -118,20 +138,25 @@ def profile(request: ProfileRequest, advance: Callable[[float], None] = lambda _
     Raises:
         VecaError: the model cannot be loaded, is no .pte file, or has no quality table.
     """
-    for module in ("executorch", "cv2"):
-        require(module, "run")
-    from veca_edge.conversion.default import load
-    from veca_edge.modelfile.pte import is_model_file
     from veca_edge.runtime.profile import profile_device, quality_of
 
-    path = request.model
-    if path is not None and is_there(path) and not is_model_file(path):
-        raise VecaError(f"{path}: only .pte files can be profiled: convert the checkpoint with `veca-edge convert`")
-    model = load(path, threads=request.threads, say=say)
+    model = _open(request)
     found = profile_device(model, again=request.again, advance=advance)
     times = {row.configuration: row for row in found.table.rows}
     rows = tuple((times[row.configuration], row.fidelity) for row in quality_of(model).rows)
     return Profiled(model.name, model.digest, found, rows, _recommended(model, found, request.target_fps))
+
+
+def _open(request: ProfileRequest) -> Model:
+    for module in ("executorch", "cv2"):
+        require(module, "run")
+    from veca_edge.conversion.default import load
+    from veca_edge.modelfile.pte import is_model_file
+
+    path = request.model
+    if path is not None and is_there(path) and not is_model_file(path):
+        raise VecaError(f"{path}: only .pte files can be profiled: convert the checkpoint with `veca-edge convert`")
+    return load(path, threads=request.threads, say=say)
 
 
 def _recommended(model: Model, found: Profile, target_fps: float | None) -> Recommendation | None:
