@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 import veca_edge
 from tests.apps import kotlin_compiler
+from tests.apps.galleries import check_gallery
 from tests.golden.dense_vectors import DEPTH, PEOPLE
 from tests.known import known
 from tests.paths import ASSETS, CLIP, GOLDEN, ROOT
 from veca_edge.camera.sources import open_source
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.heads import DenseHead
+from veca_edge.modelfile.means import Means
 from veca_edge.modelfile.pte import read_model_file, write_archive
 
 pytestmark = pytest.mark.kotlin
@@ -43,6 +45,7 @@ PURE = {
     "stream": 8000,
     "results": 50,
     "dense": 700,
+    "gallery": 250,
     "sensors": 70,
     "session": 20,
 }
@@ -77,13 +80,25 @@ def check(report: subprocess.CompletedProcess[str], suite: str, least: int) -> N
 
 
 @pytest.fixture(scope="session")
-def pure_report(core: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    return play(core, tmp_path_factory.mktemp("kotlin"))
+def pure_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pure part's tests write."""
+    return tmp_path_factory.mktemp("kotlin")
+
+
+@pytest.fixture(scope="session")
+def pure_report(core: Path, pure_folder: Path) -> subprocess.CompletedProcess[str]:
+    return play(core, pure_folder)
 
 
 @pytest.mark.parametrize("suite", PURE)
 def test_the_pure_part(suite: str, pure_report: subprocess.CompletedProcess[str]) -> None:
     check(pure_report, suite, PURE[suite])
+
+
+@pytest.mark.usefixtures("pure_report")
+def test_a_gallery_of_kotlins_is_read(pure_folder: Path) -> None:
+    """What it read of Python's file, and an example of its own."""
+    check_gallery(pure_folder / "kotlin.npz", "\u00e9crit par Kotlin")
 
 
 def test_the_tests_can_fail(core: Path, tmp_path: Path) -> None:
@@ -120,7 +135,8 @@ def model_file(default_model_file: Path, tmp_path_factory: pytest.TempPathFactor
         )
         for task in (DEPTH, PEOPLE)
     )
-    manifest = replace(file.manifest, heads={head.task.name: head.task.to_dict() for head in dense})
+    heads = {head.task.name: head.task.to_dict() for head in dense}
+    manifest = replace(file.manifest, heads=heads, means=Means((0.5,) * width, (0.25,) * width, 16))
     shutil.copy(default_model_file, path)
     write_archive(replace(file, path=path, manifest=manifest, dense=dense), path)
     return path
