@@ -19,7 +19,7 @@ private const val ALIGNMENT = 64
 internal fun npy(name: String, bytes: ByteArray, shape: List<Int>): FloatArray {
     val count = shape.fold(1L) { product, size -> product * size }
     val start = bytes.size - 4 * count
-    if (start !in 10..HEADER || !bytes.copyOf(6).contentEquals(MAGIC)) {
+    if (start !in 10..HEADER || !bytes.copyOf(6).contentEquals(MAGIC) || headerLength(bytes) != start - 10) {
         throw VecaError.File("$name does not fit the manifest")
     }
     val header = String(bytes, 10, start.toInt() - 10, Charsets.ISO_8859_1)
@@ -34,6 +34,8 @@ internal fun npy(name: String, bytes: ByteArray, shape: List<Int>): FloatArray {
     if (!values.all { it.isFinite() }) throw VecaError.File("$name holds values that are not numbers")
     return values
 }
+
+private fun headerLength(bytes: ByteArray): Long = (bytes[8].toLong() and 0xff) or ((bytes[9].toLong() and 0xff) shl 8)
 
 /** The bytes of such a file for rows of the same length (n, D). */
 internal fun npyBytes(rows: List<FloatArray>): ByteArray {
