@@ -25,8 +25,8 @@ from veca_edge.modelfile.pte import read_model_file
 
 OUTPUTS = {"executorch": "m.pte", "coreml": "m.mlpackage"}
 STAGES = {
-    "executorch": "folding weights, building graphs, assembling, writing, verifying, evaluating",
-    "coreml": "compressing, writing, verifying",
+    "executorch": "averaging photos, folding weights, building graphs, assembling, writing, verifying, evaluating",
+    "coreml": "averaging photos, compressing, writing, verifying",
 }
 
 
