@@ -202,8 +202,22 @@ def android_jar() -> tuple[Path, int] | None:
     return max(found)[::-1] if found else None
 
 
+def guide_examples(folder: Path) -> list[Path]:
+    """The guide's code: a whole file, and lines that stand for themselves in the order of the page."""
+    guide = (ANDROID / "README.md").read_text()
+    whole, *lines = re.findall(r"^```kotlin\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert len(lines) == 2
+    names = ("ai.vecaedge.*", "ai.vecaedge.android.*", "ai.vecaedge.camera.RgbImage", "ai.vecaedge.gallery.*")
+    imports = "".join(f"import {name}\n" for name in (*names, "android.content.Context", "java.io.File"))
+    given = "context: Context, model: Model, photo: RgbImage, image: RgbImage, result: Result"
+    wrapped = [f"fun lines{number}({given}) {{\n{text}}}\n" for number, text in enumerate(lines)]
+    for name, text in (("Example.kt", whole), ("Lines.kt", "\n".join([imports, *wrapped]))):
+        (folder / name).write_text(text)
+    return [folder / "Example.kt", folder / "Lines.kt"]
+
+
 def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
-    """The Android part, the sample app and the guide's example, against android.jar and stand-ins for the rest."""
+    """The Android part, the sample app and the guide's examples, against android.jar and stand-ins for the rest."""
     found = android_jar()
     if found is None:
         pytest.skip("no android.jar: set ANDROID_HOME, or install a package with one (libandroid-23-java)")
@@ -211,9 +225,7 @@ def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
     stubs = [STUBS / "java", STUBS / "kotlin", *([STUBS / "api36"] if level < NEWEST_STUBBED else [])]
     sources = kotlin_files("vecaedge", "sample")
     assert len(sources) >= 8
-    (example,) = re.findall(r"^```kotlin\n(.*?)^```", (ANDROID / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    (tmp_path / "Example.kt").write_text(example)
-    kotlin_compiler.compiled([*sources, tmp_path / "Example.kt", *stubs], classpath=(core, jar))
+    kotlin_compiler.compiled([*sources, *guide_examples(tmp_path), *stubs], classpath=(core, jar))
 
 
 def test_the_pure_part_knows_no_android() -> None:
