@@ -114,6 +114,11 @@ CALLS: dict[str, tuple[Callable[[Any, Any], object], tuple[str, ...]]] = {
     "top": (lambda desk, value: desk.result.top(value), NOTHING),
     "match first": (lambda desk, value: veca_edge.match_patches(value, desk.result), NOTHING),
     "match second": (lambda desk, value: veca_edge.match_patches(desk.result, value), NOTHING),
+    "gallery label": (lambda desk, value: veca_edge.Gallery().add(value, desk.result), ("text",)),
+    "gallery result": (lambda desk, value: veca_edge.Gallery().add("mug", value), NOTHING),
+    "gallery box": (lambda desk, value: veca_edge.Gallery().add("mug", desk.result, value), OPTIONAL),
+    "gallery remove": (lambda desk, value: veca_edge.Gallery().remove(value), NOTHING),
+    "gallery k": (lambda desk, value: veca_edge.Gallery().predict(desk.result, k=value), NOTHING),
     "min_similarity": (
         lambda desk, value: veca_edge.match_patches(desk.result, desk.result, value),
         ("fraction",),
@@ -175,8 +180,9 @@ def test_everything_that_takes_a_value_is_in_the_table() -> None:
     """So that a new name is thought of here: these only carry what veca-edge gives, or take nothing."""
     plain = {"Decision", "DeviceState", "Frame", "Matches", "OperatingPoint", "Prediction", "Source", "__version__"}
     plain |= {"DenseResult", "DenseTask", "StreamError", "VecaError", "VecaWarning", "device_sensors"}
+    plain |= {"Example", "Match"}
     tried = {"ChangeSettings", "Model", "OverriddenSensors", "Result", "Session", "Stream", "ThermalLevel"}
-    tried |= {"load", "match_patches", "open_source"}
+    tried |= {"Gallery", "load", "match_patches", "open_source"}
     assert set(veca_edge.__all__) == plain | tried
 
 

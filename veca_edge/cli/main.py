@@ -24,6 +24,7 @@ GROUPS = {
         "sensors": "Show this device's battery, heat and power.",
         "profile": "Measure how long each run configuration takes on this device.",
         "match": "Find corresponding places in two pictures.",
+        "teach": "Name your own things with a handful of examples.",
     },
     "Convert": {
         "convert": "Turn a checkpoint into one file for devices, and verify it.",

@@ -134,8 +134,8 @@ class Gallery:
         """
         name = unicodedata.normalize("NFC", label) if isinstance(label, str) else label
         if not isinstance(name, str) or name not in self.labels:
-            known = ", ".join(list(self.labels)[:5]) or "it is empty"
-            raise VecaError(f"the gallery has no {shown(label)} ({known})")
+            known = ", ".join(list(self.labels)[:5]) or "nothing yet"
+            raise VecaError(f"the gallery has no {shown(label)}: it knows {known}")
         return replace(self, examples=tuple(example for example in self.examples if example.label != name))
 
     def predict(self, result: Result, box: Region | None = None, k: int = 5) -> tuple[Match, ...]:
@@ -210,7 +210,7 @@ class Gallery:
     def _vector(self, result: Result, box: Region | None) -> Float:
         """What is compared of a result, checked: float32 (D',), read-only."""
         if not isinstance(result, Result):
-            raise VecaError(f"a gallery takes results, such as model(image), not {shown(result)}")
+            raise VecaError(f"a gallery cannot use {shown(result)}: give it a result, such as model(image)")
         vector = result.embedding if box is None else region_mean(result, box)
         return checked_vector(vector, self.width)
 
@@ -218,7 +218,7 @@ class Gallery:
 def checked_label(label: Any) -> str:
     """A name as galleries keep it, in Unicode's composed form, or VecaError."""
     if not isinstance(label, str):
-        raise VecaError(f"a name must be text, not {shown(label)}")
+        raise VecaError(f"the name {shown(label)} is no text: use printable characters")
     if len(label) > LONGEST_LABEL:
         raise VecaError(f"the name {shown(label, 30)} is {len(label)} characters long: use at most {LONGEST_LABEL}")
     name = unicodedata.normalize("NFC", label)
