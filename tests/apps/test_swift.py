@@ -85,6 +85,23 @@ def test_a_source_parses(path: Path, parser: Parser) -> None:
     assert not any(line != line.rstrip() or "\t" in line for line in lines)
 
 
+def test_the_guides_code_parses(parser: Parser) -> None:
+    found = re.findall(
+        r"^```swift\n(.*?)^```", (PACKAGE / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(found) >= 4
+    for text in found:
+        root = parser.parse(text.encode()).root_node
+        assert not [node for node in nodes(root) if node.is_error or node.is_missing], text
+
+
+def test_every_error_is_documented() -> None:
+    cases = re.findall(r"^    case (\w+)", (CORE / "VecaError.swift").read_text("utf-8"), re.MULTILINE)
+    guide = (PACKAGE / "README.md").read_text("utf-8")
+    assert len(cases) > 8
+    assert not [case for case in cases if f"`{case}`" not in guide]
+
+
 def test_the_parser_sees_what_is_wrong(parser: Parser) -> None:
     for text in (b"func f( { }", b"let x = = 1", b"struct A { var b: Int"):
         assert any(node.is_error or node.is_missing for node in nodes(parser.parse(text).root_node)), text
