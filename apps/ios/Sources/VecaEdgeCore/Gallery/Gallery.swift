@@ -98,8 +98,8 @@ public struct Gallery: Sendable {
         let name = label.precomposedStringWithCanonicalMapping
         let kept = examples.filter { $0.label != name }
         guard kept.count < examples.count else {
-            let known = labels.isEmpty ? "it is empty" : labels.prefix(5).map(\.label).joined(separator: ", ")
-            throw VecaError.badSetting("the gallery has no '\(shown(label))' (\(known))")
+            let known = labels.isEmpty ? "nothing yet" : labels.prefix(5).map(\.label).joined(separator: ", ")
+            throw VecaError.badSetting("the gallery has no '\(shown(label))': it knows \(known)")
         }
         return with(kept)
     }

@@ -87,8 +87,8 @@ class Gallery internal constructor(
     fun remove(label: String): Gallery {
         val name = composed(label)
         if (name !in labels) {
-            val known = labels.keys.take(5).joinToString(", ").ifEmpty { "it is empty" }
-            throw VecaError.Argument("the gallery has no '${label.take(60)}' ($known)")
+            val known = labels.keys.take(5).joinToString(", ").ifEmpty { "nothing yet" }
+            throw VecaError.Argument("the gallery has no '${shown(label)}': it knows $known")
         }
         return with(examples.filter { it.label != name })
     }
