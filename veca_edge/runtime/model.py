@@ -55,6 +55,7 @@ class Model:
         tasks: tuple[DenseTask, ...] = (),
         dense: tuple[DenseHead, ...] = (),
         certainty: Certainty | None = None,
+        source_digest: str = "",
     ) -> None:
         """Args:
         quality: what each run configuration is worth, None if unknown.
@@ -62,10 +63,13 @@ class Model:
         tasks: what the dense heads say, those that the engine computes as well.
         dense: the dense heads that are computed here.
         certainty: as the attribute; None for the default.
+        source_digest: SHA-256 of the checkpoint, hexadecimal: the same for it and all that is converted from it,
+            whose embeddings can be compared; "" if unknown.
         """
         self.name = name
         self.quality = quality
         self.digest = digest
+        self.source_digest = source_digest
         self.engine = engine
         self.preprocessing = preprocessing
         self.patch_size = patch_size
@@ -297,6 +301,7 @@ def assembled(
         tasks=manifest.tasks,
         dense=dense,
         certainty=manifest.certainty,
+        source_digest=manifest.source_digest,
     )
 
 
@@ -355,4 +360,5 @@ def of_checkpoint(checkpoint: Checkpoint, name: str, threads: int | None = None)
         tasks=tuple(dense.task for dense in checkpoint.dense),
         dense=checkpoint.dense,
         certainty=checkpoint.certainty,
+        source_digest=checkpoint.digest,
     )
