@@ -18,7 +18,7 @@ from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.encoding import visible
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
-from veca_edge.gallery.index import NEAR, PictureIndex, SimilarPicture
+from veca_edge.gallery.pictures import NEAR, PictureIndex, SimilarPicture
 from veca_edge.numbers import counted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError
 from veca_edge.files import check_target, is_there, photo_folder, same_file, shortened
-from veca_edge.gallery.index import MadeWith, PictureIndex
+from veca_edge.gallery.pictures import MadeWith, PictureIndex
 from veca_edge.gallery.vectors import unit_vectors
 from veca_edge.image.preprocessing import check_image_size
 from veca_edge.image.skipping import Say, Skipped

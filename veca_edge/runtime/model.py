@@ -63,8 +63,7 @@ class Model:
         tasks: what the dense heads say, those that the engine computes as well.
         dense: the dense heads that are computed here.
         certainty: as the attribute; None for the default.
-        source_digest: SHA-256 of the checkpoint, hexadecimal: the same for it and all that is converted from it,
-            whose embeddings can be compared; "" if unknown.
+        source_digest: SHA-256 of the checkpoint, hexadecimal; "" if unknown.
         """
         self.name = name
         self.quality = quality
