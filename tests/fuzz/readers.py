@@ -220,10 +220,8 @@ def _index() -> bytes:
 
     from veca_edge.gallery.pictures import MadeWith, PictureIndex
 
-    made = MadeWith("m", "ab", 8, 64)
-    index = PictureIndex(
-        Path("p"), ("a.jpg", "b.jpg"), np.zeros((2, 2), np.int64), np.eye(2, dtype=np.float32), made
-    )
+    made, vectors = MadeWith("m", "ab", 8, 64), np.eye(2, dtype=np.float32)
+    index = PictureIndex(Path("p"), ("a.jpg", "b.jpg"), np.zeros((2, 2), np.int64), vectors, made)
     with tempfile.TemporaryDirectory() as folder:
         index.save(Path(folder, "a.npz"))
         return Path(folder, "a.npz").read_bytes()

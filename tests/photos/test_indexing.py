@@ -144,9 +144,7 @@ def test_an_index_keeps_its_cores_and_size(folder: Path, model: Model) -> None:
     assert (made.cores, made.image_size, made.digest) == (8, 64, model.source_digest)
     assert index_pictures(request(folder), model, quiet).index.made_with == made
     for cores, size in ((16, None), (None, 128)):
-        with pytest.raises(
-            VecaError, match="was made with 8 cores and 64 pixels: leave --cores and --image-size out"
-        ):
+        with pytest.raises(VecaError, match="made with 8 cores and 64 pixels: leave --cores and --image-size out"):
             index_pictures(IndexRequest(folder, output, cores, size), model, quiet)
 
 
