@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -285,5 +285,5 @@ def _cosine(value: float) -> float:
 
 def _is_below(name: str) -> bool:
     """Whether a name from a file means something inside of a folder."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    parts = name.replace(os.sep, "/").split("/")  # several times as fast as a Path, of a hundred thousand
+    return bool(parts[0]) and ".." not in parts and not os.path.splitdrive(name)[0]
