@@ -139,6 +139,7 @@ def constant(name: str) -> float:
 
 CONSTANTS: dict[str, Any] = {
     "indifference": points.INDIFFERENCE,
+    "saving": points.SAVING,
     "lateness": points.LATENESS,
     "slowest": points.SLOWEST,
     "rounding": points.ROUNDING,
