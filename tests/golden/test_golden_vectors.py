@@ -98,6 +98,9 @@ def test_preprocessing(case: dict[str, Any]) -> None:
     fitted = settings.resize(image, case["patch_size"], case.get("image_size"))
     assert list(fitted.crop) == case["crop"]
     assert fitted.image.shape == (case["height"], case["width"], 3)
+    size = case.get("image_size", settings.image_size)
+    assert settings.squares(image.shape[1], image.shape[0], case["patch_size"], size) == case["squares"]
+    assert case["squares"] * size**2 == case["width"] * case["height"]
     assert abs(fitted.image.reshape(-1).astype(int) - case["pixels"]).max() <= TOLERANCE
 
 
