@@ -38,7 +38,7 @@ from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, Manifest
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY
 from veca_edge.modelfile.pte import Head, ModelFile, write_model_file
 from veca_edge.runtime.dense import MAX_SIDE
-from veca_edge.runtime.streaming import cache, change
+from veca_edge.runtime.streaming import cache, change, stream
 
 PACKAGE = ROOT / "apps" / "ios"
 CORE, PLATFORM, SAMPLE = (PACKAGE / name for name in ("Sources/VecaEdgeCore", "Sources/VecaEdge", "Sample/Sources"))
@@ -161,6 +161,7 @@ CONSTANTS: dict[str, Any] = {
     "patchStep": change.STEP,
     "strong": change.STRONG,
     "hide": cache.HIDE,
+    "mostUnseen": stream.MOST_UNSEEN,
     "mostPixels": MAX_IMAGE_SIZE,
     "mostAspect": MAX_ASPECT,
     "newestVersion": FORMAT_VERSION,
