@@ -47,6 +47,10 @@ FRONTS = {
         [one(8, 256, None, 30, 0.97, 0.6), one(64, 256, 48, 30, 0.985, 0.7), BEST],
         [0, 1, 2],
     ),
+    "of equals the one that gives up patches for nothing is skipped": (
+        [one(8, 256, 48, 30, 0.971, 0.253), one(8, 256, 96, 30, 0.9711, 0.256), one(8, 128, 48, 5, 0.4, 0.1), BEST],
+        [2, 1, 3],
+    ),
     "steps that save under 3 % are skipped, whatever they give up; the least stays": (
         [
             one(8, 128, None, 5, 0.4, 0.49),

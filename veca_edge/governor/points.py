@@ -237,14 +237,11 @@ def _cores_first(front: Sequence[OperatingPoint], indifference: float) -> list[O
 
     As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
     """
-    chosen = list(front[:1])
-    for index, best in enumerate(front):
-        near = [point for point in front[: index + 1] if point.quality >= best.quality - indifference]
-        choice = max(near, key=_kept)
-        # What is best stays within reach, however little better it is.
-        if choice.quality >= chosen[-1].quality + WORTH or (best is front[-1] and choice != chosen[-1]):
-            chosen.append(choice)
-    return chosen
+    choices = (
+        max((point for point in front[: index + 1] if point.quality >= best.quality - indifference), key=_kept)
+        for index, best in enumerate(front)
+    )
+    return list(dict.fromkeys(choices))
 
 
 def _kept(point: OperatingPoint) -> tuple[float, ...]:
@@ -254,9 +251,16 @@ def _kept(point: OperatingPoint) -> tuple[float, ...]:
 
 
 def _worthwhile(ladder: Sequence[OperatingPoint], saving: float) -> list[OperatingPoint]:
-    """From the best one down, without the steps that save too little; the best and the least stay in any case."""
-    kept = list(ladder[-1:])
+    """Without steps down that save too little, and then without steps up that add too little.
+
+    The best and the least stay in any case.
+    """
+    saved = list(ladder[-1:])
     for point in reversed(ladder[:-1]):
-        if point is ladder[0] or point.power <= (1 - saving) * kept[-1].power:
+        if point is ladder[0] or point.power <= (1 - saving) * saved[-1].power:
+            saved.append(point)
+    kept = saved[-1:]
+    for point in saved[-2::-1]:
+        if point is saved[0] or point.quality >= kept[-1].quality + WORTH:
             kept.append(point)
-    return kept[::-1]
+    return kept

@@ -101,18 +101,14 @@ private func pareto(_ points: [OperatingPoint]) -> [OperatingPoint] {
 ///
 /// As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
 private func coresFirst(_ front: [OperatingPoint]) -> [OperatingPoint] {
-    var chosen = Array(front.prefix(1))
+    var chosen: [OperatingPoint] = []
     for (index, best) in front.enumerated() {
         var choice: OperatingPoint?
         for point in front[...index] where point.quality >= best.quality - indifference {
             if choice.map({ keepsLess($0, point) }) ?? true { choice = point }
         }
-        guard let choice, let before = chosen.last else { continue }
-        // What is best stays within reach, however little better it is.
-        let isLast = index == front.count - 1
-        if choice.quality >= before.quality + worth || (isLast && choice != before) {
-            chosen.append(choice)
-        }
+        // The choices ascend, so that equal ones are neighbours.
+        if let choice, choice != chosen.last { chosen.append(choice) }
     }
     return chosen
 }
@@ -125,12 +121,19 @@ private func keepsLess(_ a: OperatingPoint, _ b: OperatingPoint) -> Bool {
     return a.quality < b.quality
 }
 
-/// From the best one down, without the steps that save too little; the best and the least stay in any case.
+/// Without steps down that save too little, and then without steps up that add too little.
+///
+/// The best and the least stay in any case.
 private func worthwhile(_ ladder: [OperatingPoint]) -> [OperatingPoint] {
-    var kept = Array(ladder.suffix(1))
+    var saved = Array(ladder.suffix(1))
     for (index, point) in ladder.enumerated().dropLast().reversed() {
-        guard let above = kept.last else { break }
-        if index == 0 || point.power <= (1 - saving) * above.power { kept.append(point) }
+        guard let above = saved.last else { break }
+        if index == 0 || point.power <= (1 - saving) * above.power { saved.append(point) }
     }
-    return Array(kept.reversed())
+    var kept = Array(saved.suffix(1))
+    for (index, point) in saved.enumerated().dropLast().reversed() {
+        guard let below = kept.last else { break }
+        if index == 0 || point.quality >= below.quality + worth { kept.append(point) }
+    }
+    return kept
 }

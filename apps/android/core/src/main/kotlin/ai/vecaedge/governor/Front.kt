@@ -138,25 +138,26 @@ private fun pareto(points: List<OperatingPoint>): List<OperatingPoint> {
  *
  * As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
  */
-private fun coresFirst(front: List<OperatingPoint>, indifference: Double): List<OperatingPoint> {
-    val chosen = front.take(1).toMutableList()
-    front.forEachIndexed { index, best ->
-        val near = front.take(index + 1).filter { it.quality >= best.quality - indifference }
-        val choice = near.maxWith(
+private fun coresFirst(front: List<OperatingPoint>, indifference: Double): List<OperatingPoint> =
+    front.mapIndexed { index, best ->
+        front.take(index + 1).filter { it.quality >= best.quality - indifference }.maxWith(
             compareBy({ it.imageSize }, { it.rate }, { it.patchBudget ?: Int.MAX_VALUE }, { it.quality }),
         )
-        // What is best stays within reach, however little better it is.
-        val last = index == front.lastIndex && choice != chosen.last()
-        if (choice.quality >= chosen.last().quality + WORTH || last) chosen += choice
-    }
-    return chosen
-}
+    }.distinct()
 
-/** From the best one down, without the steps that save too little; the best and the least stay in any case. */
+/**
+ * Without steps down that save too little, and then without steps up that add too little.
+ *
+ * The best and the least stay in any case.
+ */
 private fun worthwhile(ladder: List<OperatingPoint>, saving: Double): List<OperatingPoint> {
-    val kept = ladder.takeLast(1).toMutableList()
+    val saved = ladder.takeLast(1).toMutableList()
     for (index in ladder.lastIndex - 1 downTo 0) {
-        if (index == 0 || ladder[index].power <= (1 - saving) * kept.last().power) kept += ladder[index]
+        if (index == 0 || ladder[index].power <= (1 - saving) * saved.last().power) saved += ladder[index]
     }
-    return kept.reversed()
+    val kept = saved.takeLast(1).toMutableList()
+    for (index in saved.lastIndex - 1 downTo 0) {
+        if (index == 0 || saved[index].quality >= kept.last().quality + WORTH) kept += saved[index]
+    }
+    return kept
 }
