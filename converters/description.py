@@ -24,6 +24,7 @@ def model_facts(checkpoint: Checkpoint, image_size: int) -> dict[str, Any]:
         "preprocessing": Preprocessing.from_dict({**checkpoint.preprocessing, "image_size": image_size}),
         "source_digest": checkpoint.digest,
         "certainty": checkpoint.certainty or DEFAULT_CERTAINTY,
+        "means": checkpoint.means,
         "heads": {head.task.name: head.task.to_dict() for head in checkpoint.dense},
     }
 

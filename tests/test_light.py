@@ -27,7 +27,7 @@ MODULES = (
         "veca_edge.calibration.simulation.evaluate",
     ),
 )
-ROOMS = ("camera", "playback", "sensors", "governor", "modelfile", "image")  # with all that is in them
+ROOMS = ("camera", "playback", "sensors", "governor", "modelfile", "image", "gallery")  # with all that is in them
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:

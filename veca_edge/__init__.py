@@ -16,6 +16,8 @@ from veca_edge._version import __version__
 from veca_edge.camera.sources import Frame, Source, open_source
 from veca_edge.conversion.default import load
 from veca_edge.errors import StreamError, VecaError, VecaWarning
+from veca_edge.gallery.gallery import Example, Gallery, Match
+from veca_edge.gallery.pictures import PictureIndex, SimilarPicture
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint
 from veca_edge.modelfile.heads import DenseTask
@@ -34,14 +36,19 @@ __all__ = [
     "DenseResult",
     "DenseTask",
     "DeviceState",
+    "Example",
     "Frame",
+    "Gallery",
+    "Match",
     "Matches",
     "Model",
     "OperatingPoint",
     "OverriddenSensors",
+    "PictureIndex",
     "Prediction",
     "Result",
     "Session",
+    "SimilarPicture",
     "Source",
     "Stream",
     "StreamError",

@@ -25,8 +25,8 @@ from veca_edge.modelfile.pte import read_model_file
 
 OUTPUTS = {"executorch": "m.pte", "coreml": "m.mlpackage"}
 STAGES = {
-    "executorch": "folding weights, building graphs, assembling, writing, verifying, evaluating",
-    "coreml": "compressing, writing, verifying",
+    "executorch": "averaging photos, folding weights, building graphs, assembling, writing, verifying, evaluating",
+    "coreml": "averaging photos, compressing, writing, verifying",
 }
 
 
@@ -69,6 +69,7 @@ def test_progress_goes_from_nothing_to_all(checkpoint: Path, target: Any, tmp_pa
         assert done[-1] == 1
     (output,) = made.outputs
     assert _manifest(output.path).to_json() == output.manifest.to_json()
+    assert known(output.manifest.means).photos == 16  # the packaged ones
     assert output.manifest.verification["passed"] is True
     assert output.manifest.verification["target"] == target
     assert bool(output.manifest.quality) == (target == "executorch")

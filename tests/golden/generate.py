@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.golden import change_traces, stream_traces
 from tests.golden.dense_vectors import dense_vectors
+from tests.golden.gallery_vectors import gallery_vectors
 from tests.golden.preprocessing_vectors import frame_vectors, patch_vectors, preprocessing_vectors
 from tests.golden.quality_vectors import quality_vectors
 from tests.golden.result_vectors import result_vectors
@@ -55,6 +56,7 @@ def files() -> Iterator[tuple[str, str]]:
     yield "results.json", table(result_vectors())
     yield "dense.json", table(dense_vectors())
     yield "quality.json", table(quality_vectors())
+    yield "gallery.json", table(gallery_vectors())
     for name, watched in change_traces.TRACES.items():
         yield f"change/{name}.jsonl", lines(change_traces.change_trace(watched))
     for name, streamed in stream_traces.TRACES.items():

@@ -24,10 +24,18 @@ from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
 from veca_edge.runtime.streaming.stream import _compared
 
-LARGEST = 300_000  # bytes, all together
+LARGEST = 320_000  # bytes, all together
 CHANGE = [f"change/{name}.jsonl" for name in change_traces.TRACES]
 STREAM = [f"stream/{name}.jsonl" for name in stream_traces.TRACES]
-TABLES = ["frames.json", "preprocessing.json", "patches.json", "results.json", "dense.json", "quality.json"]
+TABLES = [
+    "frames.json",
+    "preprocessing.json",
+    "patches.json",
+    "results.json",
+    "dense.json",
+    "quality.json",
+    "gallery.json",
+]
 
 
 def read(name: str) -> Any:

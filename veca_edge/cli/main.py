@@ -24,6 +24,11 @@ GROUPS = {
         "sensors": "Show this device's battery, heat and power.",
         "profile": "Measure how long each run configuration takes on this device.",
         "match": "Find corresponding places in two pictures.",
+        "teach": "Name your own things with a handful of examples.",
+    },
+    "Find": {
+        "index": "Compute the embeddings of a folder of pictures, for `search`.",
+        "search": "Find the pictures that are most like one, or like each other.",
     },
     "Convert": {
         "convert": "Turn a checkpoint into one file for devices, and verify it.",

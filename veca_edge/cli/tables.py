@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from veca_edge.modelfile.certainty import NOT_SURE, Certainty
+from veca_edge.numbers import counted
 from veca_edge.tables import Table, number
 
 if TYPE_CHECKING:
+    from veca_edge.calibration.quality.few_shot import FewShot
+    from veca_edge.calibration.quality.recognition import Recognised
     from veca_edge.training.heads.evaluation import PointScores
 
 CLASSES_SHOWN = 12  # columns that a terminal has room for
@@ -73,6 +76,41 @@ def score_lines(points: Sequence[PointScores]) -> Iterator[str]:
     left_out = len(names.get("iou", {})) - len(classes)
     if left_out > 0:
         yield f"  and {left_out} more classes: --json names them"
+
+
+def few_shot_lines(outcome: FewShot) -> Iterator[str]:
+    """How well things are recognised by a few examples, a line for each number of labels and of examples."""
+    asked = list(outcome.rows[0].right)
+    rows = []
+    for row in outcome.rows:
+        right = (f"{100 * share.mean:.1f} ± {100 * share.error:.1f} %" for share in row.right.values())
+        shares = (row.named, row.right_named, row.strangers_named)
+        said = (number(_percent(share), ".0f", " %") for share in shares)
+        rows.append((f"{row.way} labels, {counted(row.shot, 'example')}", *right, *said))
+    headings = (f"{name} cores" if name.isdecimal() else name for name in asked)
+    yield f"{outcome.what}, {outcome.photos}: learned with {outcome.learned} cores, asked with"
+    yield from Table(("", *headings, "named", "right of these", "strangers named"), tuple(rows), words=1).lines()
+    yield f"  means and standard errors of {outcome.episodes} episodes"
+    yield f'  from "named" on, with {asked[0]} cores: what is sure of a name; strangers are of other labels'
+
+
+def recognition_lines(rows: Sequence[Recognised], totals: Mapping[str, Any]) -> Iterator[str]:
+    """What a gallery says of folders of photos, a line for each label, and of all."""
+    cells = (
+        (row.label, str(row.photos), str(row.right) if row.known else "-", str(row.named), str(row.right_named))
+        for row in rows
+    )
+    yield from Table(("label", "photos", "right", "named", "right of these"), tuple(cells), words=1).lines()
+    shares = {name: number(_percent(share), ".1f", " %") for name, share in totals.items() if "photos" not in name}
+    yield ""
+    yield (
+        f"{counted(totals['photos'], 'photo')} of the gallery's labels: best match right {shares['right']}, named "
+        f"{shares['named']}, of these right {shares['right_named']}"
+    )
+    yield (
+        f"{counted(totals['stranger_photos'], 'photo')} of other labels, which should get no name: named "
+        f"{shares['strangers_named']}"
+    )
 
 
 def certainty_lines(certainty: Certainty) -> Iterator[str]:

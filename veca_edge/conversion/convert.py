@@ -197,7 +197,7 @@ def convert(
     places = {target: _place(request, target, path, recipe) for target in request.targets}
     seconds = sum(_estimate(checkpoint, request.evaluate or target != "executorch") for target in places)
     progress = _announced(f"converting {path.name} takes about {seconds:.0f} s on two server cores", say, progress)
-    checkpoint = _with_certainty(request, checkpoint, say, progress)
+    checkpoint = _with_facts(request, checkpoint, say, progress)
     made = []
     for target, place in places.items():
         start = perf_counter()
@@ -207,13 +207,16 @@ def convert(
     return tuple(made)
 
 
-def _with_certainty(request: ConvertRequest, checkpoint: Checkpoint, say: Say, progress: Progress) -> Checkpoint:
+def _with_facts(request: ConvertRequest, checkpoint: Checkpoint, say: Say, progress: Progress) -> Checkpoint:
+    """The checkpoint with what photos say about it, which the manifests will hold."""
     from veca_edge.conversion.certainty import with_certainty
+    from veca_edge.conversion.means import with_means
     from veca_edge.converters.description import check_budgets, check_image_size
 
     size = check_image_size(checkpoint, None if request.image_sizes is None else request.image_sizes[0])
     budgets = check_budgets(checkpoint, request.cores)
-    return with_certainty(checkpoint, request.data, request.unknown, size, budgets, say, progress)
+    checkpoint = with_certainty(checkpoint, request.data, request.unknown, size, budgets, say, progress)
+    return with_means(checkpoint, request.data, size, progress)
 
 
 def _check_writer() -> None:

@@ -34,6 +34,7 @@ from veca_edge.model.weights import check_shape, check_state, check_tensor, to_f
 from veca_edge.model.wrappers import find_state
 from veca_edge.modelfile.certainty import Certainty
 from veca_edge.modelfile.heads import DenseHead, read_tasks
+from veca_edge.modelfile.means import Means
 
 MAX_CLASSES = 1_000_000
 
@@ -52,6 +53,7 @@ class Checkpoint:
         certainty: how sure the head must be of a label, None where nobody has fitted that.
         digest: SHA-256 of the file's bytes, hexadecimal; "" for one that was never a file.
         path: where it was read from, or None.
+        means: what photos have in common, None unless a conversion has measured it; no file of a checkpoint has it.
     """
 
     config: VecaConfig
@@ -63,6 +65,7 @@ class Checkpoint:
     certainty: Certainty | None = None
     digest: str = ""
     path: Path | None = None
+    means: Means | None = None
 
     def build(self) -> Veca:
         """A new model with these weights, in eval mode; changing it leaves the checkpoint alone."""

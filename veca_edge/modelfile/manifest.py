@@ -12,6 +12,7 @@ from veca_edge.errors import VecaError, shown
 from veca_edge.image.preprocessing import MAX_IMAGE_SIZE, Preprocessing
 from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, Certainty
 from veca_edge.modelfile.heads import DenseTask, read_tasks
+from veca_edge.modelfile.means import Means
 
 FORMAT = "veca-edge model"
 FORMAT_VERSION = 1
@@ -68,6 +69,7 @@ class Manifest:
             {} in older files, and where `quantization` says it all.
         heads: the dense heads by name, each as `DenseTask.to_dict` writes it; {} in older files.
         certainty: how sure the model must be of a label before that is shown; the default in older files.
+        means: what photos have in common, for `Gallery`; None in older files.
         specification_digest: of a package: SHA-256 of its model specification with zeros in place of this digest,
             hexadecimal; "" in older packages, and of files, whose program is one with its weights.
     """
@@ -99,6 +101,7 @@ class Manifest:
     precision: Mapping[str, Any] = field(default_factory=dict)
     heads: Mapping[str, Any] = field(default_factory=dict)
     certainty: Certainty = DEFAULT_CERTAINTY
+    means: Means | None = None
     specification_digest: str = ""
 
     @property
@@ -110,6 +113,8 @@ class Manifest:
         """JSON values for people to read: all but the specification's digest; of the verification how it ended."""
         values: dict[str, Any] = json.loads(self.to_json())
         values.pop("specification_digest", None)
+        if self.means is not None:
+            values["means"] = {"photos": self.means.photos}
         verification = values.pop("verification")
         values["verification"] = {
             k: verification[k] for k in ("passed", "tolerance", "images") if k in verification
@@ -119,6 +124,7 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as stored in a model file."""
         values = asdict(self) | {"preprocessing": self.preprocessing.to_dict()}
+        values["means"] = None if self.means is None else self.means.to_dict()
         if not self.specification_digest:
             del values["specification_digest"]
         return json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION} | values, indent=1)
@@ -153,12 +159,14 @@ class Manifest:
             "precision": {},
             "heads": {},
             "certainty": {},
+            "means": None,
             "specification_digest": "",
         } | values  # files of the first versions have none
         missing = [f.name for f in fields(cls) if f.name not in values]
         if missing:
             raise VecaError(f"the manifest lacks {', '.join(missing)}")
-        return cls(**{f.name: _checked(f.name, values[f.name]) for f in fields(cls)})
+        checked = {f.name: _checked(f.name, values[f.name]) for f in fields(cls) if f.name != "means"}
+        return cls(**checked, means=_means(values["means"], checked["feature_dim"]))
 
 
 _TEXTS = (
@@ -189,6 +197,14 @@ def _checked(name: str, value: Any) -> Any:
     if not ok:
         raise VecaError(f"the manifest's {name} is not valid: {shown(value)}")
     return value
+
+
+def _means(value: Any, width: int) -> Means | None:
+    """A manifest's means, or VecaError."""
+    try:
+        return None if value is None else Means.from_dict(value, width)
+    except VecaError as error:
+        raise VecaError(f"the manifest's {error}") from None
 
 
 def _certainty(value: Any) -> Certainty:

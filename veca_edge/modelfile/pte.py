@@ -11,8 +11,6 @@ so one file goes into an app, and `unzip -p model.pte manifest.json` shows what 
 from __future__ import annotations
 
 import hashlib
-import io
-import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -25,15 +23,14 @@ from typing import Any
 import numpy as np
 
 from veca_edge.arrays import Float
-from veca_edge.errors import VecaError, shown
+from veca_edge.errors import VecaError
 from veca_edge.files import ZIP_ERRORS, is_regular, is_there, regular_file, replacing, shortened
+from veca_edge.modelfile.archives import float_array, member, npy
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
 
 TARGET = "executorch"
 PROGRAM_MAGIC = b"ET1"  # bytes 4..6 of an ExecuTorch program
-MAX_MEMBER = 2**28  # bytes; a larger member is damage or malice
-NPY_HEADER = 256  # bytes before an array, at most
 
 
 @dataclass(frozen=True)
@@ -126,14 +123,14 @@ def write_archive(file: ModelFile, path: Path) -> None:
     os.truncate(path, file.manifest.program_size)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("manifest.json", file.manifest.to_json())
-        archive.writestr("cores.npy", _npy(file.cores))
-        archive.writestr("coordinates.npy", _npy(file.coordinates))
+        archive.writestr("cores.npy", npy(file.cores))
+        archive.writestr("coordinates.npy", npy(file.coordinates))
         if file.head is not None:
-            archive.writestr("head_weight.npy", _npy(file.head.weight))
-            archive.writestr("head_bias.npy", _npy(file.head.bias))
+            archive.writestr("head_weight.npy", npy(file.head.weight))
+            archive.writestr("head_bias.npy", npy(file.head.bias))
         for dense in file.dense:
-            archive.writestr(f"heads/{dense.task.name}_weight.npy", _npy(dense.weight))
-            archive.writestr(f"heads/{dense.task.name}_bias.npy", _npy(dense.bias))
+            archive.writestr(f"heads/{dense.task.name}_weight.npy", npy(dense.weight))
+            archive.writestr(f"heads/{dense.task.name}_bias.npy", npy(dense.bias))
     with path.open("rb+") as out:
         os.fsync(out.fileno())
 
@@ -179,16 +176,16 @@ def read_program(file: ModelFile) -> bytes:
 
 def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
     try:
-        manifest = Manifest.from_json(_member(archive, "manifest.json").decode("utf-8", "replace"))
+        manifest = Manifest.from_json(member(archive, "manifest.json").decode("utf-8", "replace"))
         rows, width = manifest.num_cores, manifest.hidden_dim
-        cores = _array(archive, "cores.npy", (rows, width))
-        coordinates = _array(archive, "coordinates.npy", (rows, 2))
+        cores = float_array(archive, "cores.npy", (rows, width))
+        coordinates = float_array(archive, "coordinates.npy", (rows, 2))
         head = None
         if manifest.labels:
             shape = (len(manifest.labels), 2 * manifest.feature_dim)
             weight, bias = (
-                _array(archive, "head_weight.npy", shape),
-                _array(archive, "head_bias.npy", shape[:1]),
+                float_array(archive, "head_weight.npy", shape),
+                float_array(archive, "head_bias.npy", shape[:1]),
             )
             head = Head(weight, bias)
         dense = tuple(_dense_head(archive, task, manifest.feature_dim) for task in manifest.tasks)
@@ -200,42 +197,8 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ModelFile:
 
 
 def _dense_head(archive: zipfile.ZipFile, task: DenseTask, width: int) -> DenseHead:
-    weight = _array(archive, f"heads/{task.name}_weight.npy", (task.outputs, width))
-    return DenseHead(task, weight, _array(archive, f"heads/{task.name}_bias.npy", (task.outputs,)))
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    info = archive.getinfo(name)
-    # We never compress, so what unpacks to something else than it holds is not ours.
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > MAX_MEMBER:
-        raise VecaError(f"{name} is compressed or too large")
-    return archive.read(name)
-
-
-def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Float:
-    data = _member(archive, name)
-    if not 0 <= len(data) - 4 * math.prod(shape) <= NPY_HEADER:
-        raise VecaError(f"{name} does not fit the manifest")
-    stream = io.BytesIO(data)
-    try:
-        # The header first: numpy would allocate what it claims.
-        np.lib.format.read_magic(stream)
-        found, transposed, dtype = np.lib.format.read_array_header_1_0(stream)
-    except Exception as error:  # numpy's header parser raises whatever the damage leads to
-        raise VecaError(f"{name} cannot be read: {shown(str(error), 80)}") from None
-    values = data[stream.tell() :]
-    if found != shape or transposed or dtype != np.float32 or len(values) != 4 * math.prod(shape):
-        raise VecaError(f"{name} does not fit the manifest")
-    array: Float = np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
-    if not np.isfinite(array).all():
-        raise VecaError(f"{name} holds values that are not numbers")
-    return array
-
-
-def _npy(array: Float) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array, np.float32))
-    return buffer.getvalue()
+    weight = float_array(archive, f"heads/{task.name}_weight.npy", (task.outputs, width))
+    return DenseHead(task, weight, float_array(archive, f"heads/{task.name}_bias.npy", (task.outputs,)))
 
 
 def _check_manifest(manifest: Manifest) -> None:

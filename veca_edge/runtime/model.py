@@ -16,6 +16,7 @@ from veca_edge.image.preprocessing import Box, Preprocessing
 from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, Certainty
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.modelfile.manifest import Manifest
+from veca_edge.modelfile.means import Means
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.numbers import counted, whole
 from veca_edge.runtime.dense import DenseResult, dense_result
@@ -55,6 +56,8 @@ class Model:
         tasks: tuple[DenseTask, ...] = (),
         dense: tuple[DenseHead, ...] = (),
         certainty: Certainty | None = None,
+        means: Means | None = None,
+        source_digest: str = "",
     ) -> None:
         """Args:
         quality: what each run configuration is worth, None if unknown.
@@ -62,10 +65,14 @@ class Model:
         tasks: what the dense heads say, those that the engine computes as well.
         dense: the dense heads that are computed here.
         certainty: as the attribute; None for the default.
+        means: what photos have in common, for `Gallery`; None if unknown.
+        source_digest: SHA-256 of the checkpoint, hexadecimal; "" if unknown.
         """
         self.name = name
         self.quality = quality
         self.digest = digest
+        self.means = means
+        self.source_digest = source_digest
         self.engine = engine
         self.preprocessing = preprocessing
         self.patch_size = patch_size
@@ -297,6 +304,8 @@ def assembled(
         tasks=manifest.tasks,
         dense=dense,
         certainty=manifest.certainty,
+        means=manifest.means,
+        source_digest=manifest.source_digest,
     )
 
 
@@ -355,4 +364,6 @@ def of_checkpoint(checkpoint: Checkpoint, name: str, threads: int | None = None)
         tasks=tuple(dense.task for dense in checkpoint.dense),
         dense=checkpoint.dense,
         certainty=checkpoint.certainty,
+        means=checkpoint.means,
+        source_digest=checkpoint.digest,
     )

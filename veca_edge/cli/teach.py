@@ -1,0 +1,270 @@
+"""`veca-edge teach`: name your own things with a handful of examples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from veca_edge.cli.options import Count, InputPath, OutputPath, path_option, threads_option
+from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.tables import recognition_lines
+from veca_edge.errors import VecaError, require
+from veca_edge.files import check_target, expanded, is_folder, is_there
+from veca_edge.numbers import counted, finite
+from veca_edge.requests import given_options
+from veca_edge.tables import Table
+
+if TYPE_CHECKING:
+    from veca_edge.arrays import Image
+    from veca_edge.gallery.gallery import Gallery
+    from veca_edge.runtime.model import Model
+    from veca_edge.runtime.result import Result
+
+EPILOG = """\b
+Examples:
+  veca-edge teach my-things.npz --add mug photos/mug/*.jpg     # some photos of your mug
+  veca-edge teach my-things.npz --add keys photos/keys/        # all photos in a folder
+  veca-edge teach my-things.npz --add logo shelf.jpg --box 40,60,200,120
+  veca-edge teach my-things.npz --ask desk.jpg                 # which of your things is this?
+  veca-edge teach my-things.npz --list
+  veca-edge teach my-things.npz --remove keys
+  veca-edge teach my-things.npz --evaluate photos/             # photos/mug/, photos/keys/, photos/something-else/
+
+\b
+Nothing is trained, and the model file does not change: the gallery holds a vector for each example. It goes with
+every file made from the same checkpoint, and what was taught with all cores is recognised with 8.
+"""
+ACTIONS = ("add", "ask", "list", "remove", "evaluate")
+MATCHES = 3  # of a photo that are printed
+FEW = 8  # photos that take no time worth reporting
+
+
+@dataclass(frozen=True)
+class TeachRequest:
+    """What to do with which gallery.
+
+    Attributes:
+        gallery: its file.
+        photos: files, or folders of them, to add or to ask about.
+        add: the label of the examples that are added.
+        ask: whether to say what the photos show.
+        list: whether to list the labels.
+        remove: a label that is removed.
+        evaluate: a folder of photos in folders named after their labels.
+        box: x, y, width and height in pixels of the photo, of a thing in it; None for the whole photo.
+        model: a checkpoint, a .pte file or a Core ML package; None for the packaged model.
+        cores, image_size, threads: as in a call of the model, and as `load` takes them.
+
+    Raises:
+        VecaError: not one action, or options that do not go with it.
+    """
+
+    gallery: Path
+    photos: tuple[Path, ...] = ()
+    add: str | None = None
+    ask: bool = False
+    list: bool = False
+    remove: str | None = None
+    evaluate: Path | None = None
+    box: tuple[float, ...] | None = None
+    model: Path | None = None
+    cores: int | None = None
+    image_size: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        actions = given_options(self, ACTIONS)
+        if len(actions) != 1:
+            said = " and ".join(actions) or "nothing to do"
+            raise VecaError(f"{said}: give one of --{', --'.join(ACTIONS)}")
+        looks = self.add is not None or self.ask
+        if looks and not self.photos:
+            raise VecaError(f"{actions[0]} needs photos: name files or folders of them")
+        if self.photos and not looks:
+            raise VecaError(f"{actions[0]} takes no photos: leave {self.photos[0].name} out")
+        if self.box is not None and not looks:
+            raise VecaError(f"{actions[0]} takes no --box: leave it out")
+
+
+def parse_box(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    """A box such as "40,60,200,120", or None."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4 or any(finite(number) is None for number in numbers):
+        raise click.BadParameter(f"{text!r}: give x, y, width and height in pixels, such as 40,60,200,120")
+    return numbers
+
+
+@click.command("teach", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("gallery", type=OutputPath())
+@click.argument("photos", nargs=-1, type=InputPath())
+@click.option("--add", metavar="LABEL", help="Add the photos as examples of LABEL.")
+@click.option("--ask", is_flag=True, help="Say what the photos show.")
+@click.option("--list", is_flag=True, help="List the labels and how many examples each has.")
+@click.option("--remove", metavar="LABEL", help="Remove LABEL and its examples.")
+@path_option(
+    "--evaluate",
+    is_input=True,
+    metavar="DIR",
+    help="Measure what is recognised of the photos in this folder, which lie in folders named after their labels; "
+    "those of labels that the gallery does not have should get no name.",
+)
+@click.option(
+    "--box",
+    callback=parse_box,
+    metavar="X,Y,W,H",
+    show_default="the whole photo",
+    help="Add or ask about this part of the photo, in its pixels. Boxes are compared with boxes only.",
+)
+@click.option(
+    "--model",
+    type=InputPath(),
+    metavar="FILE",
+    show_default="the one that comes with the package",
+    help="Use this checkpoint, .pte file or Core ML package.",
+)
+@click.option("--cores", type=Count(min=1), show_default="the largest", help="Set the core budget.")
+@click.option(
+    "--image-size",
+    type=Count(min=1),
+    show_default="the model's",
+    help="Set the size of the model's input in pixels, a multiple of the patch size.",
+)
+@threads_option()
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def command(as_json: bool, **given: Any) -> None:
+    """Name your own things with a handful of examples; nothing is trained.
+
+    GALLERY is the file that holds them, my-things.npz, say; --add makes it. PHOTOS are files or folders of them.
+    """
+    values, lines, hint = _done(TeachRequest(**given))
+    click.echo(json.dumps(values, indent=2) if as_json else "\n".join(lines))
+    if hint and not as_json:
+        next_step(hint)
+
+
+Outcome = tuple[dict[str, Any], list[str], str]  # for JSON, for people, and what comes next
+
+
+def _done(request: TeachRequest) -> Outcome:
+    """Do what is asked for."""
+    from veca_edge.gallery.gallery import Gallery, checked_label
+
+    path = expanded(request.gallery)
+    if request.add is not None:
+        checked_label(request.add)
+        check_target(path)
+    elif not is_there(path):
+        raise VecaError(f"{path} is not there: teach it something first with --add LABEL PHOTO")
+    before = Gallery.load(path) if is_there(path) else None
+    if request.list:
+        assert before is not None
+        return _listed(before, path)
+    if request.remove is not None:
+        assert before is not None
+        after = before.remove(request.remove).save(path, before)
+        return _changed(after, path, f"removed {request.remove}", command_line("teach", path, "--list"))
+    require("cv2", "run")
+    with _model(request) as model:
+        gallery = Gallery.of(model) if before is None else Gallery.load(path, model)
+        if request.add is not None:
+            return _added(gallery, request, model, path)
+        if request.ask:
+            return _asked(gallery, request, model)
+        return _evaluated(gallery, request, model)
+
+
+def _model(request: TeachRequest) -> Model:
+    from veca_edge.conversion.default import default_model_path
+    from veca_edge.runtime.model import load
+    from veca_edge.runtime.native import quiet
+
+    path = request.model or default_model_path(say)
+    with quiet():
+        return load(path, threads=request.threads)
+
+
+def _results(request: TeachRequest, model: Model) -> Iterator[tuple[Path, Result]]:
+    """What the model says of each photo that can be read."""
+    from veca_edge.image.stills import images_in
+    from veca_edge.photos.decoding import readable
+
+    paths = [found for path in request.photos for found in (images_in(path) if is_folder(path) else [path])]
+
+    def whole(image: Image) -> Image:
+        return image
+
+    report = Stages()
+    for index, image in readable(paths, whole, say):
+        yield paths[index], model(image, request.cores, request.image_size)
+        if len(paths) > FEW:
+            report("computing", (index + 1) / len(paths))
+
+
+def _added(gallery: Gallery, request: TeachRequest, model: Model, path: Path) -> Outcome:
+    label = request.add or ""
+    after, photos = gallery, 0
+    for _, result in _results(request, model):
+        after, photos = after.add(label, result, request.box), photos + 1
+    if not photos:
+        raise VecaError(f"none of the photos of {label} can be read: nothing is added")
+    new = len(after) - len(gallery)
+    known = f", {counted(photos - new, 'photo')} of which it had already" if new < photos else ""
+    after = after.save(path, gallery)
+    what = f"{counted(photos, 'photo')} of {label}{known}"
+    chosen = None if request.model is None else request.model
+    model_option = () if chosen is None else ("--model", chosen)
+    return _changed(after, path, what, command_line("teach", path, "--ask", "photo.jpg", *model_option))
+
+
+def _asked(gallery: Gallery, request: TeachRequest, model: Model) -> Outcome:
+    found, rows = [], []
+    for path, result in _results(request, model):
+        matches = gallery.predict(result, request.box, MATCHES)
+        found.append({"photo": str(path), "matches": [vars(match) for match in matches]})
+        best = matches[0].label if matches and matches[0].sure else "unknown"
+        alike = ", ".join(f"{match.label} {match.similarity:.2f}" for match in matches)
+        rows.append((path.name, best, alike or "no example of this kind"))
+    if not rows:
+        raise VecaError("none of the photos can be read")
+    threshold = gallery.threshold(region=request.box is not None)
+    lines = list(Table(("photo", "this is", "similarity"), tuple(rows), words=3).lines())
+    lines.append(f"  a name is given from a similarity of {threshold:.2f} on")
+    return {"kind": "matches", "threshold": threshold, "photos": found}, lines, ""
+
+
+def _evaluated(gallery: Gallery, request: TeachRequest, model: Model) -> Outcome:
+    from veca_edge.calibration.quality.recognition import recognise, totals
+
+    assert request.evaluate is not None
+    report = partial(Stages(), "computing")
+    rows = recognise(gallery, model, request.evaluate, request.cores, request.image_size, say, report)
+    sums = totals(rows)
+    values = {"kind": "recognition", **sums, "labels": [vars(row) for row in rows]}
+    return values, list(recognition_lines(rows, sums)), ""
+
+
+def _listed(gallery: Gallery, path: Path) -> Outcome:
+    rows = tuple((label, str(count)) for label, count in gallery.labels.items())
+    lines = list(Table(("label", "examples"), rows, words=1).lines()) if rows else [f"{path} is empty"]
+    hint = command_line("teach", path, *(("--ask", "photo.jpg") if rows else ("--add", "LABEL", "photo.jpg")))
+    return _values(gallery, path), lines, hint
+
+
+def _changed(gallery: Gallery, path: Path, what: str, hint: str) -> Outcome:
+    labels, examples = counted(len(gallery.labels), "label"), counted(len(gallery), "example")
+    return _values(gallery, path), [f"{what}; {path} holds {labels}, {examples}"], hint
+
+
+def _values(gallery: Gallery, path: Path) -> dict[str, Any]:
+    return {"kind": "gallery", "path": str(path), "model": gallery.model, "labels": dict(gallery.labels)}

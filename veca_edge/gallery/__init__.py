@@ -1,0 +1,1 @@
+"""What is recognised by its embedding: things named by examples, and pictures that are like one."""
