@@ -51,9 +51,9 @@ def build_policy(name: str, points: list[OperatingPoint], settings: Settings) ->
         plain = _plain(points, settings)
         return Policy(name, _fixed(plain[-1] if name == "fixed-64" else plain[0]))
     if name == "cores-only":
-        return Policy(name, _governed(Front.of(_plain(points, settings), 0), settings))
+        return Policy(name, _governed(Front.of(_plain(points, settings), 0, 0), settings))
     if name == "resolution-only":
-        return Policy(name, _governed(Front.of(_sizes(points, settings), 0), settings))
+        return Policy(name, _governed(Front.of(_sizes(points, settings), 0, 0), settings))
     if name == "thermal-level":
         return Policy(name, _by_thermal_level(Front.of(points)))
     raise VecaError(f"{name!r} is no policy: use one of {', '.join(POLICIES)}")

@@ -37,7 +37,8 @@ class RunConfiguration(NamedTuple):
     Attributes:
         cores: active cores.
         image_size: pixels.
-        patch_budget: most patches computed per frame, or None for all of them every time.
+        patch_budget: most patches computed per frame, or None for all of them every time. It is for a square of
+            `image_size` pixels: a wider frame gets as much for each square that it has.
     """
 
     cores: int
