@@ -30,6 +30,7 @@ NOT_RUN = {
     r"veca-edge run(?!.*--headless)": "needs a camera or a screen, or waits for visitors",
     r"veca-edge run .*--(serve|source rtsp|camera)": "waits for visitors, or needs a camera",
     r"veca-edge bench": "minutes on a quiet machine; tests/cli/test_bench.py runs it at small sizes",
+    r"veca-edge profile .*--compare-threads": "needs a process without open models; see tests/cli/test_profile.py",
     r"veca-edge train(?!.*--print-config)|torchrun": "hours; tests/cli/test_train.py trains a small model",
     r"veca-edge sensors .*--(watch|record)(?!.*--samples)": "goes on until Ctrl-C",
     r"veca-edge .*VOC2012": "needs the published weights and photos, and hours",

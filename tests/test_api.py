@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 
 import veca_edge
 from tests.paths import CLIP
-from veca_edge import ChangeSettings, Model, OverriddenSensors, Session, ThermalLevel, VecaError
+from veca_edge import ChangeSettings, Model, OverriddenSensors, PictureIndex, Session, ThermalLevel, VecaError
 from veca_edge.arrays import Image
 from veca_edge.calibration.simulation.tables import read_tables
+from veca_edge.gallery.pictures import MadeWith
 from veca_edge.governor.points import Front, OperatingPoint, operating_points
 from veca_edge.governor.settings import Settings
 from veca_edge.sensors.state import DeviceState
@@ -85,6 +87,9 @@ class Desk:
         tables = read_tables()
         self.model, self.photo, self.result = model, photo, model(photo, cores=8)
         self.front = Front.of(operating_points(tables.quality, tables.latency, 30.0))
+        self.index = PictureIndex(
+            Path(), ("a",), np.zeros((1, 2), np.int64), self.result.embedding[None], MadeWith.of(model)
+        )
         self.point = replace(self.front.points[0], base=0.001)
 
 
@@ -123,6 +128,12 @@ CALLS: dict[str, tuple[Callable[[Any, Any], object], tuple[str, ...]]] = {
         lambda desk, value: veca_edge.match_patches(desk.result, desk.result, value),
         ("fraction",),
     ),
+    "index file": (lambda desk, value: veca_edge.PictureIndex.load(value), NOTHING),
+    "search query": (lambda desk, value: desk.index.search(value), NOTHING),
+    "search top": (lambda desk, value: desk.index.search(desk.result, value), NOTHING),
+    "search min_similarity": (lambda desk, value: desk.index.search(desk.result, 3, value), ("fraction",)),
+    "duplicates": (lambda desk, value: desk.index.duplicates(value), ("fraction",)),
+    "index of a model": (lambda desk, value: desk.index.check_model(value), NOTHING),
     "session model": (lambda desk, value: Session(value, front=desk.front, sensors=Still()), NOTHING),
     "governor": (session("governor"), NOTHING),
     "target_fps": (session("target_fps"), ("fraction",)),
@@ -179,10 +190,11 @@ def test_odd_values_are_refused_in_one_line(desk: Desk, name: str) -> None:
 def test_everything_that_takes_a_value_is_in_the_table() -> None:
     """So that a new name is thought of here: these only carry what veca-edge gives, or take nothing."""
     plain = {"Decision", "DeviceState", "Frame", "Matches", "OperatingPoint", "Prediction", "Source", "__version__"}
+    plain |= {"SimilarPicture"}
     plain |= {"DenseResult", "DenseTask", "StreamError", "VecaError", "VecaWarning", "device_sensors"}
     plain |= {"Example", "Match"}
     tried = {"ChangeSettings", "Model", "OverriddenSensors", "Result", "Session", "Stream", "ThermalLevel"}
-    tried |= {"Gallery", "load", "match_patches", "open_source"}
+    tried |= {"Gallery", "PictureIndex", "load", "match_patches", "open_source"}
     assert set(veca_edge.__all__) == plain | tried
 
 

@@ -20,7 +20,7 @@ from veca_edge.arrays import Image
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.camera.sources import open_source
 from veca_edge.governor.decision import Decision
-from veca_edge.governor.points import Front, operating_points
+from veca_edge.governor.points import Front, OperatingPoint, operating_points
 from veca_edge.image.clip import clip_frames
 from veca_edge.model.checkpoint import default_checkpoint_path
 from veca_edge.modelfile.heads import DenseHead, DenseTask
@@ -178,6 +178,19 @@ def test_critical_heat_calls_the_app_and_thins_the_frames(
     assert all(result.computed is not None and not result.computed.any() for result in left_out)
     cells = [known(result.dense["depth"].computed).sum() for result in results]
     assert [count == 0 for count in cells] == [result.latency == 0 for result in results]
+
+
+def test_a_patch_budget_is_for_each_square_of_the_frame(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a wide frame, twice as many patches are computed as of a square; the governor hears of all of them."""
+    monkeypatch.setattr(model, "preprocessing", replace(model.preprocessing, fit="keep"))
+    session = _session(model, Front.of([OperatingPoint(8, 128, 16, 30, 1.0, 0.1, 0.1, 1.0)]), Device())
+    told: list[int | None] = []
+    monkeypatch.setattr(session._governor, "frame", lambda latency, computed: told.append(computed))
+    wide = np.zeros((128, 256, 3), np.uint8)
+    moved = wide.copy()
+    moved[:, :128] = 100
+    assert [known(session.update(frame).computed).sum() for frame in (wide, moved)] == [128, 32]
+    assert told == [128, 32]
 
 
 def test_energy_is_counted_where_it_is_measured(model: Model, front: Front, frames: list[Image]) -> None:

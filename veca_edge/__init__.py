@@ -17,6 +17,7 @@ from veca_edge.camera.sources import Frame, Source, open_source
 from veca_edge.conversion.default import load
 from veca_edge.errors import StreamError, VecaError, VecaWarning
 from veca_edge.gallery.gallery import Example, Gallery, Match
+from veca_edge.gallery.pictures import PictureIndex, SimilarPicture
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint
 from veca_edge.modelfile.heads import DenseTask
@@ -43,9 +44,11 @@ __all__ = [
     "Model",
     "OperatingPoint",
     "OverriddenSensors",
+    "PictureIndex",
     "Prediction",
     "Result",
     "Session",
+    "SimilarPicture",
     "Source",
     "Stream",
     "StreamError",

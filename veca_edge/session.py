@@ -252,17 +252,19 @@ class Session:
     def _compute(self, point: OperatingPoint, frame: Image) -> Result:
         if point.patch_budget is None:
             return self.model(frame, cores=point.cores, image_size=point.image_size)
-        return self._streamed(point).update(frame)
+        height, width = frame.shape[:2]
+        squares = self.model.preprocessing.squares(width, height, self.model.patch_size, point.image_size)
+        return self._streamed(point, round(point.patch_budget * squares)).update(frame)
 
-    def _streamed(self, point: OperatingPoint) -> Stream:
+    def _streamed(self, point: OperatingPoint, budget: int) -> Stream:
         """The stream, set to the point. Another image size needs another stream, other cores a keyframe."""
         stream = self._stream
         if stream is None or stream.image_size != point.image_size:
             stream = self._stream = self.model.stream(point.cores, point.image_size)
         if stream.cores != point.cores:
             stream.cores = point.cores
-        if stream.change.patch_budget != point.patch_budget:
-            stream.change = replace(stream.change, patch_budget=point.patch_budget)
+        if stream.change.patch_budget != budget:
+            stream.change = replace(stream.change, patch_budget=budget)
         return stream
 
     def __enter__(self) -> Session:

@@ -11,6 +11,8 @@ import numpy as np
 from veca_edge.calibration.benchmark.report import Measured
 from veca_edge.runtime.measuring import Latency, latency
 
+SECOND = 30  # frames: the rate that cameras deliver, and the governor's decisions are a second apart
+
 
 @dataclass(frozen=True)
 class Fidelity:
@@ -53,6 +55,7 @@ class StreamRow:
         full, streamed: every frame computed in full, and as a stream; whole calls, resizing included.
         full_mean, streamed_mean: their means, which `ratio` divides.
         ratio: streamed_mean / full_mean.
+        worst: the largest such ratio over a second of frames in a row (`SECOND`), None for fewer frames.
         against_most: full_mean with the largest measured core budget / streamed_mean.
         patches: computed per frame, mean.
         idle: frames for which nothing had to be computed.
@@ -70,6 +73,7 @@ class StreamRow:
     full_mean: float
     streamed_mean: float
     ratio: float
+    worst: float | None
     against_most: float
     patches: float
     idle: int
@@ -137,6 +141,7 @@ def stream_rows(samples: Samples) -> Iterator[StreamRow]:
             full_mean=_mean(full) * 1e3,
             streamed_mean=_mean(streamed) * 1e3,
             ratio=_mean(streamed) / _mean(full),
+            worst=worst_second(taken),
             against_most=_mean([one.full for one in samples[clip, most, budget]]) / _mean(streamed),
             patches=_mean([one.patches for one in taken]),
             idle=sum(one.patches == 0 for one in taken),
@@ -144,6 +149,16 @@ def stream_rows(samples: Samples) -> Iterator[StreamRow]:
             fidelity=fidelity(taken),
             host=host(taken),
         )
+
+
+def worst_second(samples: Sequence[Sample]) -> float | None:
+    """Streamed over full time in the worst second; None where there are fewer frames."""
+    times = np.array([(one.streamed, one.full) for one in samples])
+    if len(times) < SECOND:
+        return None
+    sums = np.cumsum(np.vstack([np.zeros((1, 2)), times]), axis=0)
+    streamed, full = (sums[SECOND:] - sums[:-SECOND]).T
+    return float((streamed / full).max())
 
 
 def fidelity(samples: Sequence[Sample]) -> Fidelity:

@@ -14,7 +14,7 @@ from veca_edge.governor.settings import PRESETS, Settings, preset
 from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
-BASELINES = ("fixed-64", "fixed-8", "cores-only", "thermal-level")
+BASELINES = ("fixed-64", "fixed-8", "cores-only", "resolution-only", "thermal-level")
 POLICIES = (*PRESETS, *BASELINES)
 LOW_CHARGE = 0.2  # where phones themselves first warn
 
@@ -51,7 +51,9 @@ def build_policy(name: str, points: list[OperatingPoint], settings: Settings) ->
         plain = _plain(points, settings)
         return Policy(name, _fixed(plain[-1] if name == "fixed-64" else plain[0]))
     if name == "cores-only":
-        return Policy(name, _governed(Front.of(_plain(points, settings), 0), settings))
+        return Policy(name, _governed(Front.of(_plain(points, settings), 0, 0), settings))
+    if name == "resolution-only":
+        return Policy(name, _governed(Front.of(_sizes(points, settings), 0, 0), settings))
     if name == "thermal-level":
         return Policy(name, _by_thermal_level(Front.of(points)))
     raise VecaError(f"{name!r} is no policy: use one of {', '.join(POLICIES)}")
@@ -59,16 +61,24 @@ def build_policy(name: str, points: list[OperatingPoint], settings: Settings) ->
 
 def _plain(points: list[OperatingPoint], settings: Settings) -> list[OperatingPoint]:
     """Every patch of every frame at full size and rate, by ascending cores: what an SDK without the dials does."""
-
-    def patches(point: OperatingPoint) -> float:
-        return math.inf if point.patch_budget is None else point.patch_budget
-
     size = max(point.image_size for point in points)
     full = [point for point in points if point.image_size == size and point.rate == settings.target_rate]
     if not full:
         raise VecaError("the tables have no point at the largest size and full rate: the baselines need some")
-    most = max(map(patches, full))
-    return sorted((point for point in full if patches(point) == most), key=lambda point: point.cores)
+    most = max(map(_budget, full))
+    return sorted((point for point in full if _budget(point) == most), key=lambda point: point.cores)
+
+
+def _sizes(points: list[OperatingPoint], settings: Settings) -> list[OperatingPoint]:
+    """All cores on every patch of every frame, at each image size: what an app does with an ordinary model."""
+    most = max(point.cores for point in points)
+    full = [point for point in points if point.cores == most and point.rate == settings.target_rate]
+    sizes = {point.image_size for point in full}
+    return [max((p for p in full if p.image_size == size), key=_budget) for size in sizes]
+
+
+def _budget(point: OperatingPoint) -> float:
+    return math.inf if point.patch_budget is None else point.patch_budget
 
 
 def _governed(front: Front, settings: Settings) -> Decide:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -13,7 +14,7 @@ from veca_edge.calibration.simulation.scenarios import Scenario
 from veca_edge.calibration.simulation.sensors import Reader
 from veca_edge.governor.decision import Decision
 from veca_edge.governor.points import OperatingPoint, operating_points, smoothness
-from veca_edge.governor.quality import LatencyTable, QualityTable
+from veca_edge.governor.quality import LatencyTable, QualityTable, RunConfiguration
 from veca_edge.governor.settings import BALANCED, Settings
 from veca_edge.governor.statistics import FrameStatistics
 
@@ -40,6 +41,21 @@ class Tables:
         best = max(operating_points(quality, measured, target_rate), key=lambda point: (point.quality, point.cores))
         return cls(quality, measured.scaled(HEAVY / best.power), target_rate)
 
+    @property
+    def tasks(self) -> dict[RunConfiguration, tuple[float | None, float | None]]:
+        """Accuracy and mean IoU of each run configuration against right answers, as far as they are known.
+
+        Photos have right answers, clips have none. So what a patch budget costs is taken from how far its
+        results stay with the best configuration: its fidelity over that of the same cores and size on whole frames.
+        """
+        whole = {row.configuration[:2]: row for row in self.quality.rows if row.accuracy is not None or row.miou}
+        found = {}
+        for row in self.quality.rows:
+            known = whole.get(row.configuration[:2], row)
+            share = min(1.0, row.fidelity / known.fidelity) if known.fidelity else 0.0
+            found[row.configuration] = (_times(known.accuracy, share), _times(known.miou, share))
+        return found
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -51,6 +67,8 @@ class Moment:
         reason: why.
         case, clock, charge, power: of the device: degrees, share, 0..1, watts.
         quality: of what the user saw, 0..1.
+        accuracy, miou: of labels and masks that the user saw, against right ones, 0..1; None where the table has
+            none. See `Tables.tasks`.
         rate: results per second.
         misses: of them, late ones.
         work: watts for the model.
@@ -67,6 +85,8 @@ class Moment:
     rate: float
     misses: float
     work: float
+    accuracy: float | None = None
+    miou: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +96,14 @@ class Score:
     Attributes:
         scenario, policy: names.
         quality: mean, 0..1.
+        accuracy, miou: mean, 0..1; None where the table has none.
         throttled_after: minutes until the platform lowered the clock, None if it never did.
         hot_minutes: above the skin limit.
         hot_share: of the time.
         misses: share of results that came after their frame's time.
         frame_energy: millijoules of the processor for the model, per result.
         battery_hours: from full to empty at the mean power of this run; None on mains or a charger.
+        good_hours: of them, weighted with quality: what a user gets of one charge.
         switches: per minute, over the whole run.
         steady_switches: per minute, over its second half.
     """
@@ -97,6 +119,12 @@ class Score:
     battery_hours: float | None
     switches: float
     steady_switches: float
+    accuracy: float | None = None
+    miou: float | None = None
+
+    @property
+    def good_hours(self) -> float | None:
+        return None if self.battery_hours is None else self.quality * self.battery_hours
 
 
 def simulate(
@@ -139,6 +167,7 @@ class _Run:
         true = operating_points(tables.quality, tables.latency, tables.target_rate)
         self._true = {_key(point): point for point in true}
         self._fidelity = {row.configuration: row.fidelity for row in tables.quality.rows}
+        self._tasks = tables.tasks
 
     def second(self, time: float) -> Moment:
         around = self._scenario.around(time / 60)
@@ -157,22 +186,34 @@ class _Run:
         self._frames = FrameStatistics(max(1, round(rate)), usual, max(usual, slow), round(misses), pace)
         busy = mean * clock * rate
         self._body = body = step(self._body, Load(busy, rate, around), self._scenario.hardware, SECOND)
-        quality = self._fidelity[point.configuration] * self._rate_worth(rate)
-        return Moment(
-            time / 60, point, reason, body.case, clock, body.charge, body.power, quality, rate, misses, body.work
-        )
+        fresh = self._freshness(rate)
+        share = min(1.0, rate / self._tables.target_rate)
+        quality = self._fidelity[point.configuration] * fresh * smoothness(share)
+        task = (_times(known, fresh) for known in self._tasks[point.configuration])
+        device = (body.case, clock, body.charge, body.power)
+        return Moment(time / 60, point, reason, *device, quality, rate, misses, body.work, *task)
 
     def _jitter(self, rate: float) -> float:
         return math.exp(self._random.gauss(0, JITTER) / math.sqrt(max(1.0, rate)))
 
-    def _rate_worth(self, rate: float) -> float:
+    def _freshness(self, rate: float) -> float:
         """As in `operating_points`, for any rate; to a tenth of a frame per second."""
-        tenths = max(1, round(10 * rate))
+        tenths = max(1, round(10 * min(rate, self._tables.target_rate)))
         if tenths not in self._worth:
-            fresh, target = self._tables.quality.freshness, self._tables.target_rate
-            share = min(1.0, tenths / 10 / target)
-            self._worth[tenths] = fresh.at(share * target) / fresh.at(target) * smoothness(share)
+            fresh = self._tables.quality.freshness
+            self._worth[tenths] = fresh.at(tenths / 10) / fresh.at(self._tables.target_rate)
         return self._worth[tenths]
+
+
+def _times(value: float | None, share: float) -> float | None:
+    return None if value is None else value * share
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Their mean; None where one of them is not known."""
+    given = list(values)
+    known = [value for value in given if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(given) else None
 
 
 def _key(point: OperatingPoint) -> tuple[int, int, int | None, float]:
@@ -208,6 +249,8 @@ def score(scenario: Scenario, policy: str, moments: list[Moment]) -> Score:
         battery_hours=scenario.hardware.battery / power if on_battery else None,
         switches=_switches(moments) / minutes,
         steady_switches=_switches(half) / (len(half) * SECOND / 60),
+        accuracy=_mean(moment.accuracy for moment in moments),
+        miou=_mean(moment.miou for moment in moments),
     )
 
 

@@ -19,6 +19,7 @@ STYLES = {
     "fixed-64": ("#c0392b", 1.3, 4),
     "fixed-8": ("#8a8f98", 1.3, 3),
     "cores-only": ("#5f7f3a", 1.3, 3),
+    "resolution-only": ("#b5651d", 1.3, 3),
 }
 GOVERNORS = ("balanced", "quality", "saver")
 WINDOW = 30  # seconds over which lateness and quality are averaged

@@ -62,6 +62,11 @@ def _low_battery(minute: float) -> Surroundings:
     return Surroundings(ambient=21, low_power=minute >= 30)
 
 
+def _long_call(minute: float) -> Surroundings:
+    """Radio and video encoder work all the time, the picture of the others more when many talk."""
+    return Surroundings(ambient=23, other=1.1 if 30 <= minute < 50 else 0.7)
+
+
 def _charging(minute: float) -> Surroundings:
     """A charger from the fifth minute on."""
     return Surroundings(ambient=24, charging=minute >= 5)
@@ -102,6 +107,7 @@ SCENARIOS = {
         Scenario(
             "low-battery", "18 % left; low-power mode after 30 minutes", 90, _low_battery, charge=0.18, thrift=True
         ),
+        Scenario("long-call", "a video call of two hours: radio and encoder work", 120, _long_call, thrift=True),
         Scenario("charging", "20 % and a 15 W charger, which heats", 60, _charging, charge=0.2),
         Scenario(
             "cold-start",

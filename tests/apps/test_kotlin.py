@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 import veca_edge
 from tests.apps import kotlin_compiler
+from tests.apps.galleries import check_gallery
 from tests.golden.dense_vectors import DEPTH, PEOPLE
 from tests.known import known
 from tests.paths import ASSETS, CLIP, GOLDEN, ROOT
 from veca_edge.camera.sources import open_source
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.modelfile.heads import DenseHead
+from veca_edge.modelfile.means import Means
 from veca_edge.modelfile.pte import read_model_file, write_archive
 
 pytestmark = pytest.mark.kotlin
@@ -43,6 +45,7 @@ PURE = {
     "stream": 8000,
     "results": 50,
     "dense": 700,
+    "gallery": 250,
     "sensors": 70,
     "session": 20,
 }
@@ -77,13 +80,25 @@ def check(report: subprocess.CompletedProcess[str], suite: str, least: int) -> N
 
 
 @pytest.fixture(scope="session")
-def pure_report(core: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    return play(core, tmp_path_factory.mktemp("kotlin"))
+def pure_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pure part's tests write."""
+    return tmp_path_factory.mktemp("kotlin")
+
+
+@pytest.fixture(scope="session")
+def pure_report(core: Path, pure_folder: Path) -> subprocess.CompletedProcess[str]:
+    return play(core, pure_folder)
 
 
 @pytest.mark.parametrize("suite", PURE)
 def test_the_pure_part(suite: str, pure_report: subprocess.CompletedProcess[str]) -> None:
     check(pure_report, suite, PURE[suite])
+
+
+@pytest.mark.usefixtures("pure_report")
+def test_a_gallery_of_kotlins_is_read(pure_folder: Path) -> None:
+    """What it read of Python's file, and an example of its own."""
+    check_gallery(pure_folder / "kotlin.npz", "\u00e9crit par Kotlin")
 
 
 def test_the_tests_can_fail(core: Path, tmp_path: Path) -> None:
@@ -120,7 +135,8 @@ def model_file(default_model_file: Path, tmp_path_factory: pytest.TempPathFactor
         )
         for task in (DEPTH, PEOPLE)
     )
-    manifest = replace(file.manifest, heads={head.task.name: head.task.to_dict() for head in dense})
+    heads = {head.task.name: head.task.to_dict() for head in dense}
+    manifest = replace(file.manifest, heads=heads, means=Means((0.5,) * width, (0.25,) * width, 16))
     shutil.copy(default_model_file, path)
     write_archive(replace(file, path=path, manifest=manifest, dense=dense), path)
     return path
@@ -186,8 +202,22 @@ def android_jar() -> tuple[Path, int] | None:
     return max(found)[::-1] if found else None
 
 
+def guide_examples(folder: Path) -> list[Path]:
+    """The guide's code: a whole file, and lines that stand for themselves in the order of the page."""
+    guide = (ANDROID / "README.md").read_text()
+    whole, *lines = re.findall(r"^```kotlin\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert len(lines) == 2
+    names = ("ai.vecaedge.*", "ai.vecaedge.android.*", "ai.vecaedge.camera.RgbImage", "ai.vecaedge.gallery.*")
+    imports = "".join(f"import {name}\n" for name in (*names, "android.content.Context", "java.io.File"))
+    given = "context: Context, model: Model, photo: RgbImage, image: RgbImage, result: Result"
+    wrapped = [f"fun lines{number}({given}) {{\n{text}}}\n" for number, text in enumerate(lines)]
+    for name, text in (("Example.kt", whole), ("Lines.kt", "\n".join([imports, *wrapped]))):
+        (folder / name).write_text(text)
+    return [folder / "Example.kt", folder / "Lines.kt"]
+
+
 def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
-    """The Android part, the sample app and the guide's example, against android.jar and stand-ins for the rest."""
+    """The Android part, the sample app and the guide's examples, against android.jar and stand-ins for the rest."""
     found = android_jar()
     if found is None:
         pytest.skip("no android.jar: set ANDROID_HOME, or install a package with one (libandroid-23-java)")
@@ -195,9 +225,7 @@ def test_every_source_passes_the_compiler(core: Path, tmp_path: Path) -> None:
     stubs = [STUBS / "java", STUBS / "kotlin", *([STUBS / "api36"] if level < NEWEST_STUBBED else [])]
     sources = kotlin_files("vecaedge", "sample")
     assert len(sources) >= 8
-    (example,) = re.findall(r"^```kotlin\n(.*?)^```", (ANDROID / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    (tmp_path / "Example.kt").write_text(example)
-    kotlin_compiler.compiled([*sources, tmp_path / "Example.kt", *stubs], classpath=(core, jar))
+    kotlin_compiler.compiled([*sources, *guide_examples(tmp_path), *stubs], classpath=(core, jar))
 
 
 def test_the_pure_part_knows_no_android() -> None:

@@ -22,11 +22,14 @@ import pytest
 import tree_sitter_swift
 from tree_sitter import Language, Node, Parser
 
+from tests.apps.galleries import check_gallery
 from tests.golden.dense_vectors import PEOPLE
 from tests.paths import ROOT
+from veca_edge.gallery import file, gallery, index
 from veca_edge.governor import heat, points, policy
 from veca_edge.governor.settings import PRESETS, Settings
 from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD, MAX_ASPECT, MAX_IMAGE_SIZE, Preprocessing
+from veca_edge.modelfile import means
 from veca_edge.modelfile.heads import (
     MAX_CELLS,
     MAX_CLASSES,
@@ -34,11 +37,11 @@ from veca_edge.modelfile.heads import (
     TAKEN,
     DenseHead,
 )
-from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, Manifest
+from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, LIMITS, Manifest
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY
 from veca_edge.modelfile.pte import Head, ModelFile, write_model_file
 from veca_edge.runtime.dense import MAX_SIDE
-from veca_edge.runtime.streaming import cache, change
+from veca_edge.runtime.streaming import cache, change, stream
 
 PACKAGE = ROOT / "apps" / "ios"
 CORE, PLATFORM, SAMPLE = (PACKAGE / name for name in ("Sources/VecaEdgeCore", "Sources/VecaEdge", "Sample/Sources"))
@@ -80,6 +83,23 @@ def test_a_source_parses(path: Path, parser: Parser) -> None:
     assert len(lines) < LONGEST_FILE
     assert max(map(len, lines)) <= LONGEST_LINE
     assert not any(line != line.rstrip() or "\t" in line for line in lines)
+
+
+def test_the_guides_code_parses(parser: Parser) -> None:
+    found = re.findall(
+        r"^```swift\n(.*?)^```", (PACKAGE / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(found) >= 4
+    for text in found:
+        root = parser.parse(text.encode()).root_node
+        assert not [node for node in nodes(root) if node.is_error or node.is_missing], text
+
+
+def test_every_error_is_documented() -> None:
+    cases = re.findall(r"^    case (\w+)", (CORE / "VecaError.swift").read_text("utf-8"), re.MULTILINE)
+    guide = (PACKAGE / "README.md").read_text("utf-8")
+    assert len(cases) > 8
+    assert not [case for case in cases if f"`{case}`" not in guide]
 
 
 def test_the_parser_sees_what_is_wrong(parser: Parser) -> None:
@@ -139,6 +159,7 @@ def constant(name: str) -> float:
 
 CONSTANTS: dict[str, Any] = {
     "indifference": points.INDIFFERENCE,
+    "saving": points.SAVING,
     "lateness": points.LATENESS,
     "slowest": points.SLOWEST,
     "rounding": points.ROUNDING,
@@ -160,6 +181,7 @@ CONSTANTS: dict[str, Any] = {
     "patchStep": change.STEP,
     "strong": change.STRONG,
     "hide": cache.HIDE,
+    "mostUnseen": stream.MOST_UNSEEN,
     "mostPixels": MAX_IMAGE_SIZE,
     "mostAspect": MAX_ASPECT,
     "newestVersion": FORMAT_VERSION,
@@ -167,6 +189,19 @@ CONSTANTS: dict[str, Any] = {
     "mostClasses": MAX_CLASSES,
     "mostHeads": MAX_HEADS,
     "longestSideOfResults": MAX_SIDE,
+    "longestName": gallery.LONGEST_LABEL,
+    "newestGalleryVersion": file.FORMAT_VERSION,
+    "mostExamples": file.MOST_EXAMPLES,
+    "mostWidth": LIMITS["output_dim"],
+    "shownDigest": file.SHOWN_DIGEST,
+    "largestMean": means.LARGEST,
+    "familiarMean": index.FAMILIAR[0],
+    "familiarDeviation": index.FAMILIAR[1],
+    "strangerMean": index.STRANGER[0],
+    "strangerDeviation": index.STRANGER[1],
+    "strangerGrowth": index.STRANGER_GROWTH,
+    "priorExamples": index.PRIOR,
+    "oneInTen": index.ONE_IN_TEN,
 }
 
 
@@ -183,6 +218,11 @@ def test_words_are_pythons() -> None:
     assert f"imagenetMean = {list(IMAGENET_MEAN)}" in preprocessing
     assert f"imagenetStd = {list(IMAGENET_STD)}" in preprocessing
     assert f'format = "{FORMAT}"' in text(CORE / "Runtime" / "Manifest.swift")
+    names = text(CORE / "Gallery" / "GalleryFile.swift")
+    assert f'galleryFormat = "{file.FORMAT}"' in names
+    assert f'manifest = "{file.MANIFEST}"' in names
+    assert f'vectors = "{file.EXAMPLES}"' in names
+    assert f'hasSuffix("{file.ENDING}")' in names
     assert f'manifestKey = "{MANIFEST_KEY}"' in text(PLATFORM / "CoreMLEngine.swift")
     taken = re.search(r"let taken: Set<String> = \[(.*?)\]", text(CORE / "Runtime" / "DenseHead.swift"), re.DOTALL)
     assert taken
@@ -255,15 +295,15 @@ def write_model(folder: Path) -> None:
         source_digest="", made_with={}, verification={}, heads={PEOPLE.name: PEOPLE.to_dict()},
     )  # fmt: skip
     head, dense = Head(numbers(3, 8), numbers(3)), DenseHead(PEOPLE, numbers(8, 4), numbers(8))
-    file = ModelFile(folder / "model.pte", manifest, numbers(16, 8), numbers(16, 2), head, (dense,))
-    write_model_file(file, program)
+    model = ModelFile(folder / "model.pte", manifest, numbers(16, 8), numbers(16, 2), head, (dense,))
+    write_model_file(model, program)
     expected = {
         "program_digest": manifest.program_digest,
         "program_size": manifest.program_size,
         "labels": labels,
         "encode_buckets": [name for _, name in manifest.size_buckets("encode")],
-        "cores": file.cores.ravel().tolist(),
-        "coordinates": file.coordinates.ravel().tolist(),
+        "cores": model.cores.ravel().tolist(),
+        "coordinates": model.coordinates.ravel().tolist(),
         "head_weight": head.weight.ravel().tolist(),
         "head_bias": head.bias.tolist(),
         "dense_weight": dense.weight.ravel().tolist(),
@@ -293,6 +333,7 @@ def test_the_core_passes_its_own_tests(swift: Path, built: Path) -> None:
     number, skipped = executed[-1]
     assert int(number) >= 40
     assert not skipped, "nothing may be skipped here"
+    check_gallery(folder / "swift.npz", "\u00e9crit par Swift")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac builds it with the frameworks themselves")

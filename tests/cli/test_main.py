@@ -61,7 +61,7 @@ def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_groups_the_commands() -> None:
     shown = CliRunner().invoke(module.main, ["--help"]).output
-    places = [shown.index(f"\n{title}:\n") for title in ("Run", "Convert", "Measure", "Train")]
+    places = [shown.index(f"\n{title}:\n") for title in ("Run", "Find", "Convert", "Measure", "Train")]
     assert places == sorted(places)
     for group, place, end in zip(module.GROUPS.values(), places, [*places[1:], len(shown)], strict=True):
         assert all(f"\n  {name} " in shown[place:end] for name in group)

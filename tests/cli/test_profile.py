@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.fakes import FakeModel
 from veca_edge.cli.main import main
 from veca_edge.model.checkpoint import default_checkpoint_path
 from veca_edge.runtime.threads import default_threads
@@ -71,6 +73,75 @@ def test_it_recommends_a_point_for_a_frame_rate(default_model_file: Path) -> Non
     assert chosen is not None
     facts = json.loads(_profile(default_model_file, "--target-fps", "2", "--json").stdout)
     assert f"--cores {facts['recommendation']['point']['cores']} " in chosen[1]
+
+
+def test_energy_is_shown_where_a_counter_tells_it() -> None:
+    from veca_edge.cli.profile import Profiled, _advice, _lines
+    from veca_edge.governor.points import OperatingPoint
+    from veca_edge.governor.quality import LatencyRow, LatencyTable
+    from veca_edge.governor.recommendation import Recommendation
+    from veca_edge.runtime.profile import Profile, this_device
+
+    row = LatencyRow(8, 128, None, 0.002, 0.003, 0.002, 64, 0.002, joules=0.0123)
+    profile = Profile(LatencyTable((row,)), this_device(1), 1, 1.0, None)
+    lines = list(_lines(Profiled("everyday", "", profile, ((row, 0.9),))))
+    assert lines[2].split("  ")[-2:] == ["mJ/frame", "fidelity"]
+    assert lines[3].split()[-2:] == ["12.3", "0.900"]
+    point = OperatingPoint(8, 128, None, 10.0, 0.9, 0.002, 0.003, 0.123)
+    (line,) = _advice(Recommendation(point, (), None), 10.0, watts=True)
+    assert "ms 95th percentile, 0.12 W, quality" in line
+
+
+def test_numbers_of_threads_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    from veca_edge.cli import profile, thread_table
+    from veca_edge.governor.quality import LatencyRow, LatencyTable
+    from veca_edge.runtime.profile import Profile, this_device
+
+    opened, shown = list[int](), list[float]()
+
+    class Model(FakeModel):
+        digest = ""
+
+        def __enter__(self) -> Model:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def measure(model: Model, again: bool, advance: Callable[[float], None]) -> Profile:
+        threads, rows = opened[-1], list[LatencyRow]()
+        for size in (64, 256):
+            time = 0.002 if size == 64 else 0.02 / threads
+            rows.append(LatencyRow(8, size, None, time, time, time, 16, time, joules=0.01 * threads))
+        advance(1.0)
+        return Profile(LatencyTable(tuple(rows)), this_device(threads), 2, 1.0, 0.0 if again else 1.0)
+
+    def opens(request: profile.ProfileRequest) -> Model:
+        opened.append(request.threads or 0)
+        return Model()
+
+    monkeypatch.setattr(profile, "_open", opens)
+    monkeypatch.setattr(profile, "Stages", lambda: lambda _, done: shown.append(done))
+    monkeypatch.setattr(thread_table, "profile_device", measure)
+    monkeypatch.setattr(thread_table, "default_threads", lambda: 4)
+    done = _profile("--compare-threads", "--again")
+    assert done.exit_code == 0, done.output
+    assert opened == [1, 2, 4]
+    assert shown == pytest.approx([1 / 3, 2 / 3, 1])
+    assert done.stdout.splitlines()[-2:] == [
+        "256 px: fastest with 4 threads, least energy with 1",
+        "64 px: fastest with 1 thread, least energy with 1",
+    ]
+    assert done.stderr.splitlines()[-1] == "next: veca-edge run --threads 1"
+    facts = json.loads(_profile("--compare-threads", "--json").stdout)
+    assert (facts["fastest"], facts["least_energy"]) == ({"256": 4, "64": 1}, {"256": 1, "64": 1})
+    assert (facts["trusted"], len(facts["rows"])) == (False, 6)
+
+
+def test_a_comparison_chooses_the_threads_itself() -> None:
+    done = _profile("--compare-threads", "--threads", 2)
+    assert done.exit_code == 2
+    assert "--compare-threads goes without --threads and --target-fps" in done.stderr
 
 
 def test_a_rate_that_no_point_keeps(default_model_file: Path) -> None:

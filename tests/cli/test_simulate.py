@@ -21,11 +21,12 @@ def test_the_governor_against_the_others() -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "charging: 20 % and a 15 W charger, which heats"
-    assert [line.split()[0] for line in lines[3:8]] == [
+    assert [line.split()[0] for line in lines[3:9]] == [
         "balanced",
         "fixed-64",
         "fixed-8",
         "cores-only",
+        "resolution-only",
         "thermal-level",
     ]
     assert "  yes  in time: 0.00 % late" in lines
@@ -41,7 +42,7 @@ def test_one_policy_explains_itself() -> None:
 def test_json() -> None:
     result = simulate("--scenario", "hot-day", "--scenario", "commute", "--minutes", 1, "--json", "--seed", 3)
     facts = json.loads(result.stdout)
-    assert [score["scenario"] for score in facts["scores"]] == 5 * ["hot-day"] + 5 * ["commute"]
+    assert [score["scenario"] for score in facts["scores"]] == 6 * ["hot-day"] + 6 * ["commute"]
     assert {"policy", "quality", "hot_share", "misses", "frame_energy", "switches"} <= set(facts["scores"][0])
     assert {verdict["kept"] for verdict in facts["verdicts"]} <= {True, False}
 

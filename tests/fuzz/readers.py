@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import struct
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -213,6 +214,32 @@ def _answers() -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def _index() -> bytes:
+    import numpy as np
+
+    from veca_edge.gallery.pictures import MadeWith, PictureIndex
+
+    made, vectors = MadeWith("m", "ab", 8, 64), np.eye(2, dtype=np.float32)
+    index = PictureIndex(Path("p"), ("a.jpg", "b.jpg"), np.zeros((2, 2), np.int64), vectors, made)
+    with tempfile.TemporaryDirectory() as folder:
+        index.save(Path(folder, "a.npz"))
+        return Path(folder, "a.npz").read_bytes()
+
+
+def _mutated_index(data: bytes, dice: random.Random) -> bytes:
+    """The bytes or an archive's member are changed."""
+    if dice.random() < 0.3:
+        return mutated_bytes(data, dice)
+    return mutated_archive(data, dice, lambda _, content: mutated_bytes(content, dice))
+
+
+def _read_index(path: Path) -> object:
+    from veca_edge.gallery.pictures import PictureIndex
+
+    return PictureIndex.load(path).duplicates()
+
+
 def _read_trace(path: Path) -> object:
     from veca_edge.sensors.trace import read_trace
 
@@ -270,6 +297,7 @@ def readers(model_file: Path | None, package: Path | None) -> Mapping[str, Reade
         "training state": Reader("a.state.pt", _saved, _read_state, _mutated_checkpoint),
         "training log": Reader("a.log.jsonl", _lines(LOG), _read_log, mutated_json),
         "answers": Reader("a.answers.npy", _answers, _read_answers),
+        "picture index": Reader("a.npz", _index, _read_index, _mutated_index),
         "recipe": Reader("a.toml", _recipe, _read_recipe),
         "profile": Reader("a.json", lambda: json.dumps(PROFILE).encode(), _read_profile, mutated_json),
         "sensor trace": Reader("a.jsonl", _lines(TRACE), _read_trace, mutated_json, ours=False),

@@ -84,7 +84,8 @@ def _settings(fit: str, size: int, patch: int, other: int | None) -> Json:
 
 
 def _fitted(name: str, frame: Frame, fit: str, size: int, patch: int, other: int | None) -> Json:
-    fitted = Preprocessing(size, fit).resize(frame.image(), patch, other)
+    preprocessing = Preprocessing(size, fit)
+    fitted = preprocessing.resize(frame.image(), patch, other)
     height, width, _ = fitted.image.shape
     return {
         "name": name,
@@ -92,6 +93,7 @@ def _fitted(name: str, frame: Frame, fit: str, size: int, patch: int, other: int
         **_settings(fit, size, patch, other),
         "width": width,
         "height": height,
+        "squares": preprocessing.squares(frame.width, frame.height, patch, other or size),
         "crop": list(fitted.crop),
         "pixels": fitted.image.reshape(-1).tolist(),
     }

@@ -125,8 +125,8 @@ def _drift() -> Iterator[Frame | Step]:
 
 
 def _moving() -> Iterator[Frame]:
-    """Everything changes: a first time, a second time in a row, a third; then it rests."""
-    return (replace(STILL, pan=pan) for pan in (0, 0, 5, 10, 15, 15, 15, 20, 20, 25, 30))
+    """Everything changes, after the third time in a row without a look now and then; it rests, and moves again."""
+    return (replace(STILL, pan=pan) for pan in (0, 0, 5, 10, 15, 20, 20, 20, 20, 20, 25, 30, 35, 35))
 
 
 def _switches() -> Iterator[Frame | Step]:
@@ -141,7 +141,7 @@ def _dense() -> Iterator[Frame]:
     """A patch changes, nothing does, then everything, a second time in a row too; then it rests."""
     still = Frame(32, 32, "plaid", noise=2, cell=PATCH)
     lit = replace(still, add=((5, 5, 60),))
-    yield from (still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10)))
+    yield from (still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10, 10)))
 
 
 def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:

@@ -1,8 +1,9 @@
 """Golden traces of the governor: written once, replayed here and by the Swift and Kotlin governors.
 
-    python tests/governor/governor_traces.py        # writes tests/golden/governor afresh; look at the diff
+    python -m tests.governor.governor_traces    # writes tests/golden/governor afresh; look at the diff
 
-`points.json` holds points, and the front they make. Every other file is a trace: a line with the settings, then
+`points.json` holds points, and the front they make; `fronts.json` small sets of points that each show one rule of
+the front, with the first ladder as places among them. Every other file is a trace: a line with the settings, then
 one line per decision: the state and the frames going in, the decision coming out. What is absent from a state or
 from frames is unknown, or as in `FrameStatistics()`; a NaN is the string "nan".
 """
@@ -28,6 +29,40 @@ COMPACT = (",", ":")
 FOLDER = GOLDEN / "governor"
 Input = tuple[DeviceState, FrameStatistics]
 NO_FRAMES = FrameStatistics()
+
+
+def one(cores: int, size: int, patches: int | None, rate: float, quality: float, power: float) -> OperatingPoint:
+    """A point that keeps its rate on every device."""
+    return OperatingPoint(cores, size, patches, rate, quality, 0.001, 0.001, power)
+
+
+BEST = one(64, 256, None, 30, 1.0, 1.0)
+# What each shows, points, and the least to the best of them, as places.
+FRONTS = {
+    "cores before patches": ([one(8, 256, None, 30, 0.98, 0.6), one(64, 256, 48, 30, 0.985, 0.7), BEST], [0, 2]),
+    "patches before rate": ([one(64, 256, 48, 30, 0.98, 0.6), one(64, 256, None, 15, 0.985, 0.7), BEST], [0, 2]),
+    "rate before size": ([one(64, 256, None, 15, 0.98, 0.6), one(64, 128, None, 30, 0.985, 0.7), BEST], [0, 2]),
+    "cores before size": ([one(8, 256, None, 30, 0.98, 0.6), one(64, 128, None, 30, 0.985, 0.7), BEST], [0, 2]),
+    "what is clearly better stays": (
+        [one(8, 256, None, 30, 0.97, 0.6), one(64, 256, 48, 30, 0.985, 0.7), BEST],
+        [0, 1, 2],
+    ),
+    "of equals the one that gives up patches for nothing is skipped": (
+        [one(8, 256, 48, 30, 0.971, 0.253), one(8, 256, 96, 30, 0.9711, 0.256), one(8, 128, 48, 5, 0.4, 0.1), BEST],
+        [2, 1, 3],
+    ),
+    "steps that save under 3 % are skipped, whatever they give up; the least stays": (
+        [
+            one(8, 128, None, 5, 0.4, 0.49),
+            one(8, 128, None, 15, 0.5, 0.5),
+            one(8, 256, 48, 30, 0.6, 0.88),
+            one(8, 256, None, 30, 0.7, 0.9),
+            one(32, 256, None, 30, 0.8, 0.98),
+            BEST,
+        ],
+        [0, 1, 3, 5],
+    ),
+}
 
 
 def golden_points() -> list[OperatingPoint]:
@@ -154,6 +189,11 @@ def _write() -> None:
     facts["ladders"] = [list(ladder.indices) for ladder in front.ladders]
     text = ",\n".join(f"{json.dumps(name)}: {_lines(value)}" for name, value in facts.items())
     (FOLDER / "points.json").write_text("{\n" + text + "\n}\n")
+    fronts = [
+        {"what": what, "points": [asdict(p) for p in given], "ladder": places}
+        for what, (given, places) in FRONTS.items()
+    ]
+    (FOLDER / "fronts.json").write_text('{"fronts": ' + _lines(fronts) + "}\n")
     for name, (settings, inputs) in TRACES.items():
         lines = [{"settings": asdict(settings)}]
         for (state, seen), decision in decisions(inputs(), front, settings):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.governor.governor_traces import FOLDER, TRACES, expectation, read_input
+from tests.governor.governor_traces import FOLDER, FRONTS, TRACES, expectation, read_input
 from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.policy import decide
 from veca_edge.governor.settings import Settings
@@ -23,6 +23,15 @@ def test_the_front(golden_front: Front) -> None:
     given = [OperatingPoint(**point) for point in POINTS["points"]]
     assert [given.index(point) for point in golden_front.points] == POINTS["front"]
     assert [list(ladder.indices) for ladder in golden_front.ladders] == POINTS["ladders"]
+
+
+@pytest.mark.parametrize("what", FRONTS)
+def test_the_rules_of_a_front(what: str) -> None:
+    case = next(case for case in json.loads((FOLDER / "fronts.json").read_text())["fronts"] if case["what"] == what)
+    given = [OperatingPoint(**point) for point in case["points"]]
+    front = Front.of(given)
+    assert [given.index(front.points[place]) for place in front.ladders[0].indices] == case["ladder"]
+    assert (given, case["ladder"]) == FRONTS[what]
 
 
 @pytest.mark.parametrize("name", TRACES)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from veca_edge.calibration.simulation.tables import read_tables
-from veca_edge.governor.points import Front, OperatingPoint, operating_points
+from veca_edge.governor.points import SAVING, Front, OperatingPoint, operating_points
 from veca_edge.governor.policy import decide
 from veca_edge.governor.settings import BALANCED, PRESETS, Settings
 from veca_edge.governor.statistics import FrameStatistics
@@ -195,6 +195,7 @@ def test_every_ladder_ascends_and_stays_in_time(given_points: list[Any], indiffe
     for k, ladder in enumerate(front.ladders):
         chosen = [front.points[index] for index in ladder.indices]
         assert all(a.power < b.power and a.quality < b.quality for a, b in pairwise(chosen))
+        assert all(a.power <= (1 - SAVING) * b.power for a, b in pairwise(chosen[1:]))
         assert all(point.slow * point.rate * 1.05**k <= 1 for point in chosen)
         able = [point for point in given_points if point.slow * point.rate * 1.05**k <= 1]
         if able:

@@ -113,6 +113,17 @@ def test_frames_are_expected_to_take_what_their_patches_cost(points: list[Any]) 
     assert stream.expected(40) - stream.expected(20) == pytest.approx(20 * stream.patch_time)
 
 
+def test_energy_is_a_number_above_zero_or_unknown() -> None:
+    (row,) = LatencyTable.from_rows([LATENCY | {"joules": 0.02}]).scaled(2.0).rows
+    assert row.joules == pytest.approx(0.04)
+    for nothing in (LATENCY, LATENCY | {"joules": None}):
+        table = LatencyTable.from_rows([nothing]).scaled(2.0)
+        assert (table.rows[0].joules, table.energies) == (None, None)
+    for joules in (0, -1, math.nan, "1", True):
+        with pytest.raises(VecaError, match="joules"):
+            LatencyTable.from_rows([LATENCY | {"joules": joules}])
+
+
 def test_the_packaged_table_is_whole(tables: Tables) -> None:
     found = set(tables.quality.configurations)
     assert found == tables.latency.configurations

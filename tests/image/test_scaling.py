@@ -33,6 +33,15 @@ def test_blocks_are_averaged_alike(monkeypatch: pytest.MonkeyPatch, photo: Image
     assert abs(plain - exact).max() <= 0.5
 
 
+@pytest.mark.parametrize(("tall", "wide"), [(3, 3), (3, 5), (5, 3), (5, 5)])
+def test_the_sliding_mean_is_that_of_blocks(tall: int, wide: int) -> None:
+    image = np.random.default_rng(tall).integers(0, 256, (tall * 211, wide * 367, 3), dtype=np.uint8)
+    exact = image.reshape(211, tall, 367, wide, 3).mean(axis=(1, 3))
+    np.testing.assert_array_equal(scaling.averaged(image, tall, wide), np.rint(exact))
+    part = image[tall:, wide:-wide]  # its rows are not one after another in memory
+    np.testing.assert_array_equal(scaling.averaged(part, tall, wide), np.rint(exact[1:, 1:-1]))
+
+
 @pytest.mark.parametrize(("width", "height"), [(144, 97), (90, 144), (100, 200), (511, 300), (1, 1)])
 def test_interpolation_is_alike(monkeypatch: pytest.MonkeyPatch, photo: Image, width: int, height: int) -> None:
     opencv, plain = _both(monkeypatch, "interpolated", photo, width, height)

@@ -16,8 +16,10 @@ from veca_edge import VecaError
 from veca_edge.governor.quality import LatencyRow, LatencyTable, QualityTable
 from veca_edge.modelfile.pte import read_model_file
 from veca_edge.runtime import profile as module
+from veca_edge.runtime import timing
 from veca_edge.runtime.model import assembled
 from veca_edge.runtime.profile import Profile, front_of, profile_device, this_device
+from veca_edge.sensors.platforms import energy_meter
 
 
 @pytest.fixture
@@ -96,6 +98,33 @@ def test_a_file_of_fewer_configurations_is_not_enough(model: veca_edge.Model, re
     values["rows"] = values["rows"][:1]
     remembered.write_text(json.dumps(values))
     assert not profile_device(model).remembered
+
+
+def test_energy_is_counted_remembered_and_makes_watts(
+    model: veca_edge.Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    zone = tmp_path / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
+    meter, counted = energy_meter(str(tmp_path)), iter(range(0, 10**12, 64 * 10**4))
+
+    def growing() -> float | None:
+        (zone / "energy_uj").write_text(f"{next(counted)}\n")
+        return meter()
+
+    monkeypatch.setattr(module, "energy_meter", lambda: growing)
+    measured = profile_device(model, again=True)
+    recalled = profile_device(model)
+    assert recalled.remembered
+    assert recalled.table == measured.table
+    rows = {row.configuration: row for row in measured.table.rows}
+    for point in recalled.points(known(model.quality), 30):
+        joules = known(rows[point.configuration].joules)
+        assert 0.64 / timing.MOST <= joules <= 0.64 / timing.FEWEST
+        assert point.power == pytest.approx(joules * point.rate)
+    some = LatencyTable((replace(measured.table.rows[0], joules=None), *measured.table.rows[1:]))
+    for point in replace(measured, table=some).points(known(model.quality), 30):
+        assert point.power == pytest.approx(rows[point.configuration].mean * point.rate)
 
 
 def test_without_a_place_to_remember_it_still_works(

@@ -104,6 +104,26 @@ def test_a_slow_device_times_the_ends_and_the_rest_lies_between(pace: float) -> 
         assert row.computed == pytest.approx((row.patch_budget or 0) // 2, abs=1)
 
 
+@pytest.mark.parametrize("pace", [0.004, 0.3])
+def test_energy_is_that_of_the_timed_frames(pace: float) -> None:
+    device, asked = Device(pace), [0.0]
+
+    def meter() -> float:
+        asked.append(device.spent)
+        return 5.0 * (asked[-1] - asked[-2])  # 5 W
+
+    rows, timed = time_configurations(device.open, CONFIGURATIONS, FRAMES, meter=meter)
+    assert (timed < len(CONFIGURATIONS)) == (pace > 0.1)
+    for row in rows:
+        assert row.joules == pytest.approx(5.0 * row.mean)
+
+
+@pytest.mark.parametrize("tells", [None, 0.0])
+def test_a_counter_that_tells_nothing_is_none(tells: float | None) -> None:
+    rows, _ = time_configurations(Device(0.3).open, CONFIGURATIONS, FRAMES, meter=lambda: tells)
+    assert {row.joules for row in rows} == {None}
+
+
 def test_configurations_are_given_up_one_dial_after_the_other() -> None:
     assert thinned(CONFIGURATIONS, 0.001) == CONFIGURATIONS
     middle = thinned(CONFIGURATIONS, 0.3)

@@ -19,6 +19,7 @@ from veca_edge.sensors.linux_cpu import (
     PowercapReader,
     big_policies,
 )
+from veca_edge.sensors.platforms import energy_meter
 
 POLICY = "sys/devices/system/cpu/cpufreq/policy"
 CAP = "sys/class/powercap/intel-rapl"
@@ -205,3 +206,27 @@ def test_the_kernel_refuses_in_the_same_way(grow: Any, clock: Any) -> None:
     root = package(grow, 0, 0)
     (Path(root) / f"{CAP}:0" / "energy_uj").chmod(0)
     assert powercap(root, clock).read()["power"].source.endswith("permission denied")
+
+
+def test_joules_are_counted_between_two_questions(grow: Grow) -> None:
+    package(grow, 0, 999_000_000)
+    root = package(grow, 1, 5_000_000)
+    joules = energy_meter(root)
+    assert joules() is None
+    package(grow, 0, 2_000_000)  # started over
+    package(grow, 1, 5_500_000)
+    assert joules() == pytest.approx(3.0 + 0.5)
+    assert joules() == 0
+    package(grow, 1, "broken")
+    assert joules() is None
+
+
+def test_joules_without_a_counter_are_unknown(grow: Grow) -> None:
+    joules = energy_meter(grow())
+    assert (joules(), joules()) == (None, None)
+    grow(f"{CAP}:0", name="package-0")
+    assert (joules(), joules()) == (None, None)  # a counter that is not for everyone looks like one that is missing
+    package(grow, 0, 1_000_000)
+    assert joules() is None
+    package(grow, 0, 3_000_000)
+    assert joules() == pytest.approx(2.0)

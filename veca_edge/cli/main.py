@@ -26,6 +26,10 @@ GROUPS = {
         "match": "Find corresponding places in two pictures.",
         "teach": "Name your own things with a handful of examples.",
     },
+    "Find": {
+        "index": "Compute the embeddings of a folder of pictures, for `search`.",
+        "search": "Find the pictures that are most like one, or like each other.",
+    },
     "Convert": {
         "convert": "Turn a checkpoint into one file for devices, and verify it.",
         "verify": "Compare a model file with the checkpoint it was made from.",

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.models import open_model
 from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument, path_option
-from veca_edge.cli.progress import say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
 from veca_edge.numbers import counted
 
 if TYPE_CHECKING:
     from veca_edge.runtime.matching import Matches
-    from veca_edge.runtime.model import Model
 
 EPILOG = """\b
 Examples:
@@ -102,23 +101,12 @@ def _match(request: MatchRequest) -> Matches:
 
     require("cv2", "run")
     images = read_image(request.first), read_image(request.second)
-    model = _model(request.model)
+    model = open_model(request.model)
     first, second = (model(image, request.cores, request.image_size) for image in images)
     matches = match_patches(first, second, request.min_similarity)
     if request.save is not None:
         save_png(request.save, draw_matches(*images, matches.first[: request.most], matches.second[: request.most]))
     return matches
-
-
-def _model(path: Path | None) -> Model:
-    require("executorch", "run")
-    from veca_edge.conversion.default import default_model_path
-    from veca_edge.runtime.model import load
-    from veca_edge.runtime.native import quiet
-
-    path = path or default_model_path(say)
-    with quiet():
-        return load(path)
 
 
 def _as_json(matches: Matches, most: int) -> str:

@@ -29,7 +29,7 @@ from veca_edge.tables import Table, number
 
 EPILOG = """\b
 Examples:
-  veca-edge simulate --scenario hot-day                  # against four simpler policies
+  veca-edge simulate --scenario hot-day                  # against five simpler policies
   veca-edge simulate --scenario all --json
   veca-edge simulate --scenario charging --governor saver  # every decision, with its reason
   veca-edge simulate --scenario hot-day --scenario throttled-soc --plot runs.png
@@ -37,8 +37,8 @@ Examples:
 """
 LONGEST = 7 * 24 * 60  # minutes
 COLUMNS = (
-    *("policy", "quality", "throttles", "too hot", "late", "mJ/frame", "battery", "switches/min"),
-    "steady",
+    *("policy", "quality", "top-1", "mIoU", "throttles", "too hot", "late", "mJ/frame", "battery", "good"),
+    *("switches/min", "steady"),
 )
 
 
@@ -136,11 +136,12 @@ def _cells(row: Score) -> tuple[str, ...]:
     return (
         row.policy,
         f"{row.quality:.3f}",
+        *(number(None if value is None else 100 * value, ".1f", " %") for value in (row.accuracy, row.miou)),
         "never" if row.throttled_after is None else f"{row.throttled_after:.1f} min",
         f"{row.hot_minutes:.1f} min",
         f"{100 * row.misses:.1f} %",
         f"{row.frame_energy:.0f}",
-        number(row.battery_hours, ".1f", " h"),
+        *(number(hours, ".1f", " h") for hours in (row.battery_hours, row.good_hours)),
         f"{row.switches:.2f}",
         f"{row.steady_switches:.2f}",
     )

@@ -1,1 +1,1 @@
-"""Name your own things with a handful of examples: nothing is trained, and the model file does not change."""
+"""What is recognised by its embedding: things named by examples, and pictures that are like one."""

@@ -18,9 +18,13 @@ DIVISORS = (1, 2, 3, 6)
 # Ma, Liu and Wang, IEEE Transactions on Circuits and Systems for Video Technology 21(3), 2011), with one constant
 # that depends on the content. Our choice of 6 means: half the rate costs 5 %, a third 13 %, a sixth 37 %.
 SMOOTHNESS = 6.0
-# Two points this close in quality are the same to a user: then the one that gives up cores comes before the ones
-# that give up patches, pixels or frames. Cores are the dial that leaves the results' shape, pace and memory alone.
+# Two points this close in quality are the same to a user: then what is given up first decides. First cores, the
+# dial that leaves the results' shape, pace and memory alone; then patches, which leave shape and pace; then rate,
+# which leaves the shape; pixels last.
 INDIFFERENCE = 0.01
+# A step down that saves less energy than this, as a share of the point above, is not worth a keyframe and a line of
+# explanation: the latencies of neighbouring points are not measured more exactly, so it may save nothing at all.
+SAVING = 0.03
 # Ladders are made for devices slower by powers of this: finer than frame times can be told apart.
 LATENESS = 1.05
 SLOWEST = 48  # ten times; nothing can be said about a slower device
@@ -117,12 +121,15 @@ class Front:
     ladders: tuple[Ladder, ...]
 
     @classmethod
-    def of(cls, points: Iterable[OperatingPoint], indifference: float = INDIFFERENCE) -> Front:
-        """The Pareto fronts of power and quality, cores first among equals.
+    def of(
+        cls, points: Iterable[OperatingPoint], indifference: float = INDIFFERENCE, saving: float = SAVING
+    ) -> Front:
+        """The Pareto fronts of power and quality: among equals cores are given up first, small steps are skipped.
 
         Args:
             points: any, in any order.
             indifference: difference in quality that does not count, 0 for none.
+            saving: share of the power above that a step down must save, 0 for any.
 
         Raises:
             VecaError: no points, or one with a number that is impossible.
@@ -134,7 +141,7 @@ class Front:
             raise VecaError("there are no operating points to choose among")
         least = min(given, key=lambda point: (point.power, -point.quality))
         chosen = [
-            _cores_first(_pareto([p for p in given if p.slow * p.rate * LATENESS**k <= 1]), indifference)
+            _worthwhile(_cores_first(_pareto(_in_time(given, LATENESS**k)), indifference), saving)
             for k in range(SLOWEST + 1)
         ]
         kept = sorted({least, *itertools.chain(*chosen)}, key=lambda p: (p.power, p.quality, str(p)))
@@ -211,6 +218,11 @@ def _check(point: OperatingPoint) -> None:
         raise VecaError(f"operating point with quality {shown(point.quality)}: use a finite number")
 
 
+def _in_time(points: Iterable[OperatingPoint], slower: float) -> list[OperatingPoint]:
+    """Those that keep their frame rate on a device slower by this factor."""
+    return [point for point in points if point.slow * point.rate * slower <= 1]
+
+
 def _pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
     """Points that no other one beats in both power and quality, ascending."""
     front: list[OperatingPoint] = []
@@ -221,20 +233,34 @@ def _pareto(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
 
 
 def _cores_first(front: Sequence[OperatingPoint], indifference: float) -> list[OperatingPoint]:
-    """For each point, the one within `indifference` below it that keeps rate, size and patches; those that remain.
+    """For each point, the one within `indifference` below it that keeps size, rate and patches; those that remain.
 
     As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
     """
-    chosen = list(front[:1])
-    for index, best in enumerate(front):
-        near = [point for point in front[: index + 1] if point.quality >= best.quality - indifference]
-        choice = max(near, key=_kept)
-        # What is best stays within reach, however little better it is.
-        if choice.quality >= chosen[-1].quality + WORTH or (best is front[-1] and choice != chosen[-1]):
-            chosen.append(choice)
-    return chosen
+    choices = (
+        max((point for point in front[: index + 1] if point.quality >= best.quality - indifference), key=_kept)
+        for index, best in enumerate(front)
+    )
+    return list(dict.fromkeys(choices))
 
 
 def _kept(point: OperatingPoint) -> tuple[float, ...]:
+    """What is kept longest comes first."""
     budget = math.inf if point.patch_budget is None else point.patch_budget
-    return point.rate, point.image_size, budget, point.quality
+    return point.image_size, point.rate, budget, point.quality
+
+
+def _worthwhile(ladder: Sequence[OperatingPoint], saving: float) -> list[OperatingPoint]:
+    """Without steps down that save too little, and then without steps up that add too little.
+
+    The best and the least stay in any case.
+    """
+    saved = list(ladder[-1:])
+    for point in reversed(ladder[:-1]):
+        if point is ladder[0] or point.power <= (1 - saving) * saved[-1].power:
+            saved.append(point)
+    kept = saved[-1:]
+    for point in saved[-2::-1]:
+        if point is saved[0] or point.quality >= kept[-1].quality + WORTH:
+            kept.append(point)
+    return kept

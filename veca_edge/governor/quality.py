@@ -37,7 +37,8 @@ class RunConfiguration(NamedTuple):
     Attributes:
         cores: active cores.
         image_size: pixels.
-        patch_budget: most patches computed per frame, or None for all of them every time.
+        patch_budget: most patches computed per frame, or None for all of them every time. It is for a square of
+            `image_size` pixels: a wider frame gets as much for each square that it has.
     """
 
     cores: int
@@ -245,6 +246,8 @@ class LatencyRow:
         computed: patches computed per frame, mean.
         base, patch_time: a frame in which `n` patches are computed takes `base + patch_time * n` seconds; a line
             through the frames that were not keyframes and had something to compute.
+        joules: energy of a frame, mean: all that the processor uses while it is computed. None where no counter
+            tells it.
     """
 
     cores: int
@@ -256,6 +259,7 @@ class LatencyRow:
     computed: float
     base: float
     patch_time: float = 0.0
+    joules: float | None = None
 
     @property
     def configuration(self) -> RunConfiguration:
@@ -273,12 +277,15 @@ class LatencyTable:
         """Those that are measured."""
         return {row.configuration for row in self.rows}
 
+    @property
+    def energies(self) -> dict[RunConfiguration, float] | None:
+        """Joules per frame; None unless every row has them, for there is one unit of cost for all."""
+        known = {row.configuration: row.joules for row in self.rows if row.joules is not None}
+        return known if len(known) == len(self.configurations) else None
+
     def scaled(self, factor: float) -> LatencyTable:
-        """The table of a device that takes `factor` times as long."""
-        times = ("p50", "p95", "mean", "base", "patch_time")
-        return LatencyTable(
-            tuple(replace(row, **{name: getattr(row, name) * factor for name in times}) for row in self.rows)
-        )
+        """The table of a device that takes `factor` times as long, at the same power."""
+        return LatencyTable(tuple(_scaled(row, factor) for row in self.rows))
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Plain values, ready for JSON."""
@@ -292,6 +299,11 @@ class LatencyTable:
             VecaError: a value is missing or out of its range, or there are no rows.
         """
         return cls(tuple(_latency_row(row) for row in _mappings(rows, "latency")))
+
+
+def _scaled(row: LatencyRow, factor: float) -> LatencyRow:
+    times = {name: getattr(row, name) * factor for name in ("p50", "p95", "mean", "base", "patch_time")}
+    return replace(row, **times, joules=None if row.joules is None else row.joules * factor)
 
 
 def _mappings(rows: Iterable[Any], kind: str) -> list[Mapping[str, Any]]:
@@ -325,8 +337,9 @@ def _quality_row(row: Mapping[str, Any]) -> QualityRow:
 def _latency_row(row: Mapping[str, Any]) -> LatencyRow:
     p50, p95, mean = (_number(row, name, 1e-6, 3600) for name in ("p50", "p95", "mean"))
     base, patch_time = (_number({name: 0, **row}, name, 0, 3600) for name in ("base", "patch_time"))
+    joules = None if row.get("joules") is None else _number(row, "joules", 1e-4, 1e6)
     return LatencyRow(
-        *_configuration(row), p50, p95, mean, _number(row, "computed", 0, 1e6), base or p50, patch_time
+        *_configuration(row), p50, p95, mean, _number(row, "computed", 0, 1e6), base or p50, patch_time, joules
     )
 
 

@@ -38,7 +38,7 @@ def recommend(points: Sequence[OperatingPoint]) -> Recommendation:
     """
     if len({point.rate for point in points}) > 1:
         raise VecaError("points of several frame rates: recommend for one of them at a time")
-    front = Front.of(points, indifference=0)
+    front = Front.of(points, indifference=0, saving=0)
     fast = [front.points[index] for index in front.ladders[0].indices]
     if not fast:
         return Recommendation(None, (), min(points, key=lambda point: point.slow))

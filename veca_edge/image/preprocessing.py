@@ -113,6 +113,21 @@ class Preprocessing:
             return Fitted(_scale(image, size, size), whole)
         return Fitted(_scale(image, *kept_size(width, height, size, patch_size)), whole)
 
+    def squares(self, width: int, height: int, patch_size: int, image_size: int) -> float:
+        """How many times the patches of a square of `image_size` pixels an image of this size has once it fits.
+
+        Args:
+            width, height: of the image, pixels.
+            patch_size: pixels.
+            image_size: pixels, a multiple of `patch_size`.
+
+        Raises:
+            VecaError: the image is too long for `fit="keep"`, the only fit that does not make squares.
+        """
+        if self.fit != "keep":
+            return 1.0
+        return max(kept_size(width, height, image_size, patch_size)) / image_size
+
     def _letterbox(self, image: Image, size: int) -> Fitted:
         """The whole image centred on a (size, size) square of the mean colour."""
         height, width = image.shape[:2]

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import is_installed
 
+# Sides of blocks that OpenCV's sliding mean averages two and a half times as fast as its mean over areas: both are
+# vectorized for small blocks only, these and 2 x 2. They give the same bytes: no mean of an odd number is a tie.
+SLIDING = (3, 5)
+
 _IMPORTING = Lock()
 
 
@@ -38,7 +42,10 @@ def averaged(image: Image, tall: int, wide: int) -> Image:
     """
     rows, columns = image.shape[0] // tall, image.shape[1] // wide
     if (cv2 := opencv()) is not None:
-        smaller: Image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+        how = cv2.INTER_AREA
+        if wide in SLIDING and tall in SLIDING:
+            image, how = cv2.blur(image, (wide, tall), anchor=(0, 0)), cv2.INTER_NEAREST  # each block's first pixel
+        smaller: Image = cv2.resize(image, (columns, rows), interpolation=how)
         return smaller
     # Line by line, then column by column: numpy's own sums over short axes take five times as long.
     lines = _sum(image[first::tall] for first in range(tall))

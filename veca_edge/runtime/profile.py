@@ -1,4 +1,4 @@
-"""What the governor needs of this device: how long each run configuration takes, measured once and remembered.
+"""What the governor needs of this device: what each run configuration costs, measured once and remembered.
 
 What a configuration is worth is in the model file; what it costs only the device knows.
 """
@@ -6,9 +6,9 @@ What a configuration is worth is in the model file; what it costs only the devic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError
 from veca_edge.files import CACHE, cache_folder, regular_file, write_whole
-from veca_edge.governor.points import Front, operating_points
+from veca_edge.governor.points import DIVISORS, Front, OperatingPoint, operating_points
 from veca_edge.governor.quality import LatencyTable, QualityTable
 from veca_edge.image.clip import clip_frames
 from veca_edge.numbers import finite
 from veca_edge.runtime.machine import BUSY_OTHERS, OthersClock, read_machine
 from veca_edge.runtime.timing import FRAMES, SECONDS, START, opener, time_configurations
+from veca_edge.sensors.platforms import energy_meter
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
@@ -49,7 +50,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Profile:
-    """The latencies of a model on a device.
+    """What a model's run configurations cost on a device.
 
     Attributes:
         table: of every run configuration in the model file's quality table.
@@ -66,6 +67,19 @@ class Profile:
     seconds: float
     others: float | None
     remembered: bool = False
+
+    def points(
+        self, quality: QualityTable, target_fps: float, divisors: Sequence[int] = DIVISORS
+    ) -> list[OperatingPoint]:
+        """As `operating_points` with these latencies; power is in watts where the energies are known.
+
+        Raises:
+            VecaError: no configuration in common.
+        """
+        points, joules = operating_points(quality, self.table, target_fps, divisors), self.table.energies
+        if joules is None:
+            return points
+        return [replace(point, power=joules[point.configuration] * point.rate) for point in points]
 
     @property
     def complaint(self) -> str | None:
@@ -101,7 +115,7 @@ def front_of(
     profile = profile_device(model, say=say)
     if profile.complaint and not profile.remembered:  # it was said when this was measured
         say(profile.complaint)
-    return Front.of(operating_points(quality, profile.table, target_fps))
+    return Front.of(profile.points(quality, target_fps))
 
 
 def quality_of(model: Model) -> QualityTable:
@@ -140,7 +154,8 @@ def profile_device(
         return known
     say(f"measuring {len(wanted)} run configurations on this device, once, for about {SECONDS:.0f} s")
     others, start = OthersClock(), perf_counter()
-    rows, timed = time_configurations(opener(model), wanted, clip_frames(START, FRAMES), advance)
+    frames = clip_frames(START, FRAMES)
+    rows, timed = time_configurations(opener(model), wanted, frames, advance, energy_meter())
     found = Profile(LatencyTable(tuple(rows)), device, timed, perf_counter() - start, others.cores())
     if model.digest and (path is None or not _remember(path, found)):
         say(f"the measurement cannot be kept and is made again next time: set {CACHE} to a folder for it")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ STREAMED = 0.5  # of a full frame's time, what a streamed one takes on this clip
 
 Run = Callable[[Image], Result]
 Opener = Callable[[RunConfiguration], Run]
+Meter = Callable[[], float | None]  # joules since it was last asked, None if unknown
 
 
 def opener(model: Model) -> Opener:
@@ -52,6 +53,7 @@ def time_configurations(
     configurations: Sequence[RunConfiguration],
     frames: Sequence[Image],
     advance: Callable[[float], None] = lambda _: None,
+    meter: Meter = lambda: None,
 ) -> tuple[list[LatencyRow], int]:
     """Time every run configuration over some frames of a clip.
 
@@ -60,28 +62,29 @@ def time_configurations(
         configurations: what to time.
         frames: uint8 (H, W, 3), RGB, at least `WARM_UP + FEWEST`.
         advance: called with how much is done, 0..1.
+        meter: tells the device's energy.
 
     Returns:
         A row per configuration, and how many of them were timed; the others are interpolated.
     """
     timed = thinned(configurations, _pace(open_run, configurations, frames[0]))
     # Once for nothing: the first frames of all pay for clocks, caches and plans, and would pass for its own.
-    _time_one(open_run(timed[0]), frames, 0.0)
+    _time_one(open_run(timed[0]), frames, 0.0, meter)
     found, left = list[_Times](), SECONDS / 2
     for done, configuration in enumerate(timed):
-        found.append(_time_one(open_run(configuration), frames, left / (len(timed) - done)))
+        found.append(_time_one(open_run(configuration), frames, left / (len(timed) - done), meter))
         left = max(0.0, left - found[-1].spent)
         advance((done + 1) / len(timed) / 2)
     if 2 * sum(times.spent for times in found) <= SECONDS:
         for done, configuration in enumerate(timed):
             found[done] = found[done].least(
-                _time_one(open_run(configuration), frames[: found[done].frames], math.inf)
+                _time_one(open_run(configuration), frames[: found[done].frames], math.inf, meter)
             )
             advance((1 + (done + 1) / len(timed)) / 2)
     else:
         advance(1.0)
     rows = [
-        latency_row(configuration, times.seconds, times.computed)
+        latency_row(configuration, times.seconds, times.computed, times.joules)
         for configuration, times in zip(timed, found, strict=True)
     ]
     return filled(rows, configurations), len(timed)
@@ -89,10 +92,11 @@ def time_configurations(
 
 @dataclass(frozen=True)
 class _Times:
-    """Of a configuration's timed frames, seconds and computed patches; and the seconds of all frames together."""
+    """Of a configuration's timed frames: seconds, computed patches, mean joules; and the seconds of all frames."""
 
     seconds: tuple[float, ...]
     computed: tuple[int, ...]
+    joules: float | None
     spent: float
 
     @property
@@ -101,7 +105,9 @@ class _Times:
 
     def least(self, other: _Times) -> _Times:
         """Each frame's time in the better of two passes: what disturbs one of them says nothing of it."""
-        return replace(self, seconds=tuple(map(min, self.seconds, other.seconds)))
+        known = [joules for joules in (self.joules, other.joules) if joules is not None]
+        seconds = tuple(map(min, self.seconds, other.seconds))
+        return replace(self, seconds=seconds, joules=min(known, default=None))
 
 
 def _pace(open_run: Opener, configurations: Sequence[RunConfiguration], frame: Image) -> float:
@@ -110,10 +116,12 @@ def _pace(open_run: Opener, configurations: Sequence[RunConfiguration], frame: I
     return min(open_run(dearest)(frame).latency for _ in range(3))
 
 
-def _time_one(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
+def _time_one(run: Run, frames: Sequence[Image], seconds: float, meter: Meter) -> _Times:
     """A configuration on as many frames as fit into these seconds, within `FEWEST` and `MOST`."""
     times, computed, spent = list[float](), list[int](), 0.0
     for index, frame in enumerate(frames[: WARM_UP + MOST]):
+        if index == WARM_UP:
+            meter()
         result = run(frame)
         spent += result.latency
         if index >= WARM_UP:
@@ -121,14 +129,18 @@ def _time_one(run: Run, frames: Sequence[Image], seconds: float) -> _Times:
             computed.append(computed_patches(result))
         if len(times) >= FEWEST and spent >= seconds:
             break
-    return _Times(tuple(times), tuple(computed), spent)
+    joules = meter()
+    # A counter that stands still, as in some virtual machines, tells nothing.
+    return _Times(tuple(times), tuple(computed), joules / len(times) if joules else None, spent)
 
 
-def latency_row(configuration: RunConfiguration, times: Sequence[float], computed: Sequence[int]) -> LatencyRow:
-    """A configuration's row, from the seconds and the computed patches of each frame."""
+def latency_row(
+    configuration: RunConfiguration, times: Sequence[float], computed: Sequence[int], joules: float | None = None
+) -> LatencyRow:
+    """A configuration's row, from the seconds and the computed patches of each frame, and its mean energy."""
     seconds, patches, found = np.asarray(times), np.asarray(computed), latency(times)
     measured = (found.p50 / 1e3, found.p95 / 1e3, float(seconds.mean()), float(patches.mean()))
-    return LatencyRow(*configuration, *measured, *_line(seconds, patches))
+    return LatencyRow(*configuration, *measured, *_line(seconds, patches), joules)
 
 
 def _line(times: NDArray[np.float64], computed: NDArray[np.int_]) -> tuple[float, float]:
@@ -197,5 +209,8 @@ def _around(
 def _between(low: LatencyRow, high: LatencyRow, configuration: RunConfiguration, axis: int) -> LatencyRow:
     start, end, place = low.configuration[axis] or 0, high.configuration[axis] or 0, configuration[axis] or 0
     share = (place - start) / (end - start)
-    values = (a + share * (b - a) for a, b in zip(astuple(low)[3:], astuple(high)[3:], strict=True))
-    return LatencyRow(*configuration, *values)
+    values: dict[str, Any] = {}
+    for name in (one.name for one in fields(LatencyRow)[len(configuration) :]):
+        a, b = getattr(low, name), getattr(high, name)
+        values[name] = None if a is None or b is None else a + share * (b - a)
+    return LatencyRow(*configuration, **values)

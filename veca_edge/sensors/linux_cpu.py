@@ -90,11 +90,62 @@ def big_policies(folder: str, root: str = "/") -> list[Policy]:
     return [big[index * len(big) // count] for index in range(count)]
 
 
+class EnergyCounters:
+    """What all processor packages use, by the energy counters of their zones.
+
+    Since 2020 kernels let only the administrator read them (a leak of secrets through power), so on most machines
+    the answer is unknown. Without packages the platform's counter (psys) is used.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self._folder = under(root, POWERCAP)
+        self._files = KeptFiles()
+        self._before: dict[str, int] = {}
+        self.zones: dict[str, str] = {}  # paths by name, see `find`
+
+    def find(self) -> bool:
+        """Look for zones if none is known; whether there are some."""
+        self.zones = self.zones or find_packages(self._folder)
+        return bool(self.zones)
+
+    @property
+    def started(self) -> bool:
+        """Whether a counter was read, so that the next reading tells something."""
+        return bool(self._before)
+
+    def joules(self) -> float | None:
+        """Joules since the last call; None at the first, without zones, or if a counter tells nothing.
+
+        Raises:
+            OSError: the counters cannot be read; the next call is a first one.
+        """
+        try:
+            used = [self._grown(name, path) for name, path in self.zones.items()]
+        except OSError:
+            self._before.clear()
+            raise
+        known = [value for value in used if value is not None]
+        return sum(known) / 1e6 if known and len(known) == len(used) else None
+
+    def _grown(self, name: str, path: str) -> int | None:
+        """Microjoules of one zone since the last call."""
+        energy = parse_int(self._files.read_or_raise(f"{path}/energy_uj").decode("ascii", "replace"))
+        before = self._before.pop(name, None)
+        if energy is None or energy < 0:
+            return None
+        self._before[name] = energy
+        if before is None:
+            return None
+        if energy < before:  # the counter started over
+            energy += read_int(f"{path}/max_energy_range_uj") or 0
+        return energy - before if energy >= before else None
+
+    def close(self) -> None:
+        self._files.close()
+
+
 class PowercapReader(PlainReader):
     """Watts of all processor packages: the growth of their energy counters over time.
-
-    Since 2020 kernels let only the administrator read them (a leak of secrets through power), so on most
-    machines the answer is unknown. Without packages the platform's counter (psys) is used.
 
     Args:
         pause: sleeps, once, between the first two readings of the counters.
@@ -108,52 +159,31 @@ class PowercapReader(PlainReader):
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._folder, self._clock, self._pause = under(root, POWERCAP), clock, pause
-        self._files = KeptFiles()
-        self._zones: dict[str, str] = {}
-        self._before: dict[str, tuple[float, int]] = {}
+        self._counters, self._clock, self._pause = EnergyCounters(root), clock, pause
+        self._then = 0.0
 
     def read(self) -> Reading:
         self.interval = INTERVAL
-        self._zones = self._zones or find_packages(self._folder)
-        if not self._zones:
+        if not self._counters.find():
             self.interval = RESCAN
             return {}
         try:
-            if not self._before:
-                self._watts(self._zones)
+            if not self._counters.started:
+                self._watts()
                 self._pause(FIRST_SPAN)
-            watts = self._watts(self._zones)
+            watts = self._watts()
         except OSError as error:
-            self._before.clear()
             self.interval = RESCAN
             return {"power": Sensed(None, f"{POWERCAP}: {(error.strerror or 'unreadable').lower()}")}
-        return {"power": Sensed(watts, f"{POWERCAP}: {', '.join(self._zones)}")}
+        return {"power": Sensed(watts, f"{POWERCAP}: {', '.join(self._counters.zones)}")}
 
-    def _watts(self, zones: dict[str, str]) -> float | None:
+    def _watts(self) -> float | None:
         """Watts since the last call, None if a counter tells nothing yet."""
-        total: float | None = 0.0
-        for name, path in zones.items():
-            watts = self._zone_watts(name, path)
-            total = None if total is None or watts is None else total + watts
-        return total
-
-    def _zone_watts(self, name: str, path: str) -> float | None:
-        energy = parse_int(self._files.read_or_raise(f"{path}/energy_uj").decode("ascii", "replace"))
-        now = self._clock()
-        then, before = self._before.pop(name, (now, 0))
-        if energy is None or energy < 0:
-            return None
-        self._before[name] = now, energy
-        if now <= then:
-            return None
-        used = energy - before
-        if used < 0:  # the counter started over
-            used += read_int(f"{path}/max_energy_range_uj") or 0
-        return used / (now - then) / 1e6 if used >= 0 else None
+        joules, then, self._then = self._counters.joules(), self._then, self._clock()
+        return None if joules is None or self._then <= then else joules / (self._then - then)
 
     def close(self) -> None:
-        self._files.close()
+        self._counters.close()
 
 
 def find_packages(folder: str) -> dict[str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from veca_edge.sensors.android import AndroidReader, bridge_class
 from veca_edge.sensors.apple import ProcessInfoReader
 from veca_edge.sensors.ios import DeviceReader
-from veca_edge.sensors.linux_cpu import CpufreqReader, PowercapReader
+from veca_edge.sensors.linux_cpu import CpufreqReader, EnergyCounters, PowercapReader
 from veca_edge.sensors.linux_power import PowerSupplyReader
 from veca_edge.sensors.linux_thermal import ThermalReader
 from veca_edge.sensors.macos import PmsetReader, PressureReader
@@ -49,6 +50,25 @@ def linux_readers(root: str = "/") -> list[Reader]:
     board: list[Reader] = [ThrottledReader(root)] if is_raspberry_pi(root) else []
     # Powercap comes before the batteries: the power of the package is known on mains as well.
     return [*board, ThermalReader(root), CpufreqReader(root), PowercapReader(root), PowerSupplyReader(root)]
+
+
+def energy_meter(root: str = "/") -> Callable[[], float | None]:
+    """What tells the joules that the processor has used since it was last asked, None where no counter tells them.
+
+    Only powercap's counters are exact over a tenth of a second; a battery's gauge moves once in many seconds.
+
+    Args:
+        root: what stands for / on Linux.
+    """
+    counters = EnergyCounters(root)
+
+    def joules() -> float | None:
+        try:
+            return counters.joules() if counters.find() else None
+        except OSError:  # not for this user
+            return None
+
+    return joules
 
 
 def this_platform() -> str:

@@ -180,6 +180,18 @@ public struct HStack<Content: View>: Primitive {
 public struct ZStack<Content: View>: Primitive {
     public init(alignment: Alignment = .center, @ViewBuilder content: () -> Content) { fatalError() }
 }
+public struct Axis {
+    public struct Set {
+        public static let horizontal = Set()
+    }
+}
+public struct ScrollView<Content: View>: Primitive {
+    public init(_ axes: Axis.Set, @ViewBuilder content: () -> Content) { fatalError() }
+}
+public struct TextField<Content: View>: Primitive {}
+extension TextField where Content == Text {
+    public init<S: StringProtocol>(_ title: S, text: Binding<String>) { fatalError() }
+}
 public struct Spacer: Primitive {
     public init() {}
 }

@@ -19,7 +19,14 @@ from veca_edge.calibration.benchmark.clips import Clip, find_clips
 from veca_edge.calibration.benchmark.plots import draw_streams
 from veca_edge.calibration.benchmark.request import BenchRequest
 from veca_edge.calibration.benchmark.stream_report import describe_streams
-from veca_edge.calibration.benchmark.stream_rows import Sample, StreamBenchmark, pooled, stream_rows
+from veca_edge.calibration.benchmark.stream_rows import (
+    SECOND,
+    Sample,
+    StreamBenchmark,
+    pooled,
+    stream_rows,
+    worst_second,
+)
 from veca_edge.calibration.benchmark.streams import Lane, TimedEngine, blocks, measure_streams, run_clip
 from veca_edge.calibration.benchmark.synthetic import FRAMES, SCENES, synthetic_frames
 from veca_edge.calibration.benchmark.target import prepare
@@ -91,8 +98,9 @@ def test_a_row_sums_up_its_frames() -> None:
 def test_a_model_without_labels_has_no_top1() -> None:
     (row,) = stream_rows({("a", 8, None): [sample(agrees=None)]})
     assert row.fidelity.top1 is None
-    assert "same top-1\n      8    none     10.0     0          0  0.9900    0.9900  0.9900           -" in (
-        describe_streams(a_result({("a", 8, None): [sample(agrees=None)]})).text()
+    assert (
+        "same top-1\n      8    none     10.0     0          0          -  0.9900    0.9900  0.9900           -"
+        in (describe_streams(a_result({("a", 8, None): [sample(agrees=None)]})).text())
     )
 
 
@@ -316,6 +324,16 @@ def test_a_single_clip_needs_no_pool_and_bad_budgets_are_refused(default_model_f
 
 
 # -- for readers
+
+
+def test_the_worst_second_is_found_wherever_it_lies() -> None:
+    def one(streamed: float) -> Sample:
+        return Sample(1.0, streamed, streamed, 64, 64, True, 1.0, None)
+
+    quick = [one(0.5)] * 40
+    assert worst_second([*quick, *[one(1.5)] * SECOND, *quick]) == pytest.approx(1.5)
+    assert worst_second([*quick, *[one(1.5)] * 15, *quick]) == pytest.approx(1.0)
+    assert worst_second(quick[: SECOND - 1]) is None
 
 
 def test_the_text_fits_a_terminal_and_the_json_holds_everything(measured: tuple[Any, ...]) -> None:

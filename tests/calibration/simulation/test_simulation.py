@@ -115,6 +115,34 @@ def test_baselines_run_on_tables_in_which_every_point_is_streamed(points: list[O
     assert decision.point.configuration == (64, 256, 256)
 
 
+def test_resolution_alone_gives_up_nothing_but_pixels(points: list[OperatingPoint]) -> None:
+    smaller = [replace(p, image_size=128, quality=0.8 * p.quality, power=p.power / 4) for p in points]
+    policy = build_policy("resolution-only", points + smaller, BALANCED)
+    start = policy.decide(DeviceState(0.0), None, FrameStatistics())
+    later = policy.decide(DeviceState(1.0, thermal=ThermalLevel.CRITICAL), start, FrameStatistics())
+    assert (start.point.configuration, later.point.configuration) == ((64, 256, None), (64, 128, None))
+    assert start.point.rate == later.point.rate
+
+
+def test_what_a_task_keeps_follows_the_run_configuration(tables: Tables) -> None:
+    """Right answers are known of whole frames; a patch budget costs as much of them as of the fidelity."""
+    rows = [
+        replace(row, accuracy=0.7, miou=0.4) if row.patch_budget is None else row for row in tables.quality.rows
+    ]
+    known_tables = replace(tables, quality=replace(tables.quality, rows=tuple(rows)))
+    tasks, budgeted = known_tables.tasks, next(row for row in rows if row.patch_budget == 48 and row.cores == 8)
+    whole = next(row for row in rows if row.configuration == (8, budgeted.image_size, None))
+    assert tasks[whole.configuration] == (0.7, 0.4)
+    assert known(tasks[budgeted.configuration][1]) == pytest.approx(0.4 * budgeted.fidelity / whole.fidelity)
+    scenario = SCENARIOS["long-call"]
+    fixed, own = (score(scenario, n, simulate(scenario, n, known_tables, 40)) for n in ("fixed-64", "balanced"))
+    assert known(fixed.accuracy) == pytest.approx(0.7)
+    assert known(own.miou) < 0.4
+    assert known(own.good_hours) == pytest.approx(own.quality * known(own.battery_hours))
+    without = score(scenario, "balanced", simulate(scenario, "balanced", tables, 1))
+    assert (without.accuracy, without.miou) == (None, None)
+
+
 def test_a_recording_is_replayed(points: list[OperatingPoint]) -> None:
     cool = [DeviceState(float(t), 0.9, False, False, ThermalLevel.NOMINAL) for t in range(100, 160, 2)]
     hot = [DeviceState(float(t), 0.9, False, False, ThermalLevel.CRITICAL) for t in range(160, 200, 2)]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from tests.paths import CLIP
 from veca_edge import Model, VecaError
 from veca_edge.arrays import Float, Image
 from veca_edge.camera.frames import Frame
+from veca_edge.runtime.result import Result
+from veca_edge.runtime.streaming import stream as streams
 from veca_edge.runtime.streaming.change import ChangeSettings
+from veca_edge.runtime.streaming.stream import MOST_UNSEEN
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,27 @@ def test_a_clip_costs_few_patches_and_little_fidelity(model: Model, images: list
     assert np.mean(counts[1:]) < 128
     assert np.mean(cosines) > 0.98
     assert min(cosines) > 0.9
+
+
+def test_what_moves_is_not_looked_at_all_the_time_and_its_end_is_noticed(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    compared, results, stream = streams._compared, list[Result](), model.stream(8, 64)
+
+    def look(image: Image, patch_size: int) -> Image:
+        looks.append(len(results))
+        return compared(image, patch_size)
+
+    monkeypatch.setattr(streams, "_compared", look)
+    turning = [np.full((64, 64, 3), 97 * turn % 256, np.uint8) for turn in range(40)]
+    for frame in [*turning, *[turning[-1]] * (2 * MOST_UNSEEN + 4)]:
+        results.append(stream.update(frame))
+    assert looks[:6] == [0, 1, 2, 4, 7, 12]
+    assert all(late - early <= MOST_UNSEEN + 1 for early, late in pairwise(looks))
+    for frame, result in zip(turning, results, strict=False):
+        np.testing.assert_allclose(result.features, model(frame, 8, 64).features, atol=1e-4)
+    assert not known(results[-1].computed).any()
 
 
 def test_drifting_cores_lead_to_a_keyframe(model: Model, images: list[Image]) -> None:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
 
+# While everything moves a stream computes full frames, and looking for change comes on top: a 12th of a frame at
+# 128 pixels, a 25th at 256. So then only every second frame is looked at, then every third, fifth and so on, until
+# so many in a row are not. That all rests again is noticed later by about as many frames, full and right ones.
+MOST_UNSEEN = 8
+
+
 class StepEngine(Protocol):
     """An engine that can compute some of an image's patches."""
 
@@ -69,6 +75,7 @@ class Stream:
         self._anchor: Float | None = None
         self._drifted = self._moving = False
         self._remembers = True
+        self._pause = self._unseen = 0
         self.cache: PatchCache | None = None
         self._turns = Turns()
 
@@ -119,6 +126,7 @@ class Stream:
             self._embedding, self._logits, self._anchor = None, None, None
             self._dense = {}
             self._drifted, self._moving, self._remembers = False, False, True
+            self._pause = self._unseen = 0
             self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
@@ -156,7 +164,7 @@ class Stream:
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
-        plan = self._detector.plan(_compared(fitted.image, size), self._drifted or not self._remembers)
+        plan = self._plan(fitted.image, grid)
         if len(plan.patches):
             self._compute(fitted.image, plan, grid)
         self._state = (self._cores, grid)
@@ -185,17 +193,35 @@ class Stream:
             oldest=int(self._detector.age.max()),
         )
 
+    def _plan(self, image: Image, grid: tuple[int, int]) -> Plan:
+        """What to compute: in a pan, now and then, all of it without a look."""
+        if self._unseen:
+            self._unseen -= 1
+            count = grid[0] * grid[1]
+            return Plan(np.arange(count), keyframe=True, changed=count)
+        seen = _compared(image, self._model.patch_size)
+        plan = self._detector.plan(seen, self._drifted or not self._remembers)
+        self._pause = min(2 * self._pause or 1, MOST_UNSEEN) if self._pans(plan) else 0
+        self._unseen = self._pause
+        return plan
+
+    def _pans(self, plan: Plan) -> bool:
+        """Whether everything moves, not for the first time: the next frame will not want what this one keeps."""
+        return self._moving and self._moves(plan)
+
+    def _moves(self, plan: Plan) -> bool:
+        return plan.keyframe and plan.changed > self.change.keyframe_share * len(plan.patches)
+
     def _compute(self, image: Image, plan: Plan, grid: tuple[int, int]) -> None:
         """Run the model on the planned patches and remember what it says."""
         try:
-            moving = plan.changed > self.change.keyframe_share * grid[0] * grid[1]
             with self._model.turns:
                 self._model.check_open()
-                if plan.keyframe and moving and self._moving and self.cache is not None:
+                if self._pans(plan) and self.cache is not None:
                     embedding = self._encode(image, self.cache)
                 else:
                     embedding = self._step(image, plan, grid)
-            self._moving = plan.keyframe and moving and self._embedding is not None
+            self._moving = self._moves(plan) and self._embedding is not None
         except BaseException:
             # The detector took these pixels as computed, and they were not.
             self.reset()

@@ -4,6 +4,7 @@ import VecaEdge
 /// The camera's picture, what the model says of it, and the controls.
 struct CameraScreen: View {
     @Bindable var sample: Sample
+    @State private var teaches = false
 
     var body: some View {
         ZStack(alignment: .bottom) {
@@ -51,6 +52,10 @@ struct CameraScreen: View {
             if !sample.heads.isEmpty {
                 Button("Mask: \(sample.head ?? "none")") { sample.nextHead() }
             }
+            Toggle("Teach it names", isOn: $teaches)
+            if teaches || sample.problem != nil {
+                TeachBar(sample: sample)
+            }
             Toggle("What patches look like to the model", isOn: $sample.showsFeatures)
         }
     }
@@ -92,15 +97,14 @@ struct HUD: View {
 
     var body: some View {
         VStack(alignment: .leading, spacing: 4) {
-            if !shown.labels.isEmpty && !shown.result.sure {
-                Text("not sure").foregroundStyle(.secondary)
-            }
-            ForEach(shown.result.sure ? shown.labels : [], id: \.label) { prediction in
+            if let taught = shown.recognised {
                 HStack {
-                    Text(prediction.label).fontWeight(.semibold)
+                    Text(taught.label).fontWeight(.semibold).foregroundStyle(.green)
                     Spacer()
-                    Text(prediction.probability, format: .percent.precision(.fractionLength(0))).monospacedDigit()
+                    Text(String(format: "similarity %.2f", taught.similarity)).monospacedDigit()
                 }
+            } else {
+                labels
             }
             if let dense = shown.dense {
                 Legend(result: dense)
@@ -108,6 +112,20 @@ struct HUD: View {
             Text(numbers).font(.caption).monospacedDigit().foregroundStyle(.secondary)
             if !shown.result.reason.isEmpty {
                 Text(shown.result.reason).font(.caption).foregroundStyle(.secondary)
+            }
+        }
+    }
+
+    /// The model's own labels, as far as it is sure.
+    @ViewBuilder private var labels: some View {
+        if !shown.labels.isEmpty && !shown.result.sure {
+            Text("not sure").foregroundStyle(.secondary)
+        }
+        ForEach(shown.result.sure ? shown.labels : [], id: \.label) { prediction in
+            HStack {
+                Text(prediction.label).fontWeight(.semibold)
+                Spacer()
+                Text(prediction.probability, format: .percent.precision(.fractionLength(0))).monospacedDigit()
             }
         }
     }

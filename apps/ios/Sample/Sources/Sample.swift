@@ -25,6 +25,8 @@ final class Sample {
     var automatic = false
     var cores = 64
     var showsFeatures = false
+    /// Why the last example could not be taught, or nil.
+    private(set) var problem: String?
     /// While the check runs it has the model for itself.
     var paused = false
 
@@ -42,6 +44,7 @@ final class Sample {
             phase = .starting("Measuring this device, once")
             whyManual = await worker.prepare(onCritical: { _ in camera.stop() })
             automatic = whyManual == nil
+            problem = await worker.openGallery()
             phase = .running
             camera.start()
             try await follow(camera, worker)
@@ -50,6 +53,16 @@ final class Sample {
         } catch {
             phase = .failed(error.localizedDescription)
         }
+    }
+
+    /// Make the newest frame an example of this name.
+    func teach(_ name: String) async {
+        problem = await worker?.teach(name)
+    }
+
+    /// Take the last example back.
+    func undo() async {
+        problem = await worker?.undo()
     }
 
     /// Draw the next head's mask; after the last one none.

@@ -6,6 +6,11 @@ import VecaEdge
 struct Shown: Sendable {
     var result: Result
     var labels: [Prediction]
+    /// The taught name of what is seen; nil if it is none of them.
+    var recognised: Match?
+    /// All taught names, and whether the last example can be taken back.
+    var names: [String]
+    var canUndo: Bool
     /// One pixel per patch.
     var features: RGBImage?
     /// What the chosen head says, and its picture.
@@ -34,6 +39,8 @@ actor Worker {
     private var session: Session?
     private var stream: PatchStream?
     private var painter = FeaturePainter()
+    private var teacher: Teacher?
+    private var last: Result?
     private var times: [Double] = []
 
     private init(_ model: Model) {
@@ -66,13 +73,49 @@ actor Worker {
         }
     }
 
+    /// Read what was taught before; why that is not possible, or nil.
+    func openGallery() -> String? {
+        told {
+            var teacher = try Teacher(model)
+            self.teacher = teacher
+            try teacher.open(model)
+            self.teacher = teacher
+        }
+    }
+
+    /// Make the newest frame an example of this name; why it cannot be one, or nil.
+    func teach(_ name: String) -> String? {
+        told {
+            guard let last else { throw VecaError.badSetting("there is no frame yet: wait for the first result") }
+            try teacher?.teach(name, last)
+        }
+    }
+
+    /// Take the last example back; why that is not possible, or nil.
+    func undo() -> String? {
+        told { try teacher?.undo() }
+    }
+
+    private func told(_ change: () throws -> Void) -> String? {
+        do {
+            try change()
+            return nil
+        } catch let error as VecaError {
+            return error.message
+        } catch {
+            return error.localizedDescription
+        }
+    }
+
     func update(_ frame: RGBImage, _ wish: Wish) async throws -> Shown {
         let result = try await compute(frame, wish.cores)
+        last = result
         let features = wish.paints ? painter.paint(result) : nil
         let labels = result.logits == nil ? [] : try result.top(3)
         let dense = wish.head.flatMap { result.dense[$0] }
         return Shown(
-            result: result, labels: labels, features: features, dense: dense,
+            result: result, labels: labels, recognised: try? teacher?.recognised(result),
+            names: teacher?.names ?? [], canUndo: teacher?.canUndo ?? false, features: features, dense: dense,
             mask: try dense?.paint(height: result.height / 2, width: result.width / 2), frameWidth: frame.width,
             frameHeight: frame.height, rate: count())
     }

@@ -115,7 +115,9 @@ public actor Session {
         guard let budget = point.patchBudget else {
             return try model(frame, cores: point.cores, imageSize: point.imageSize)
         }
-        return try streamed(point, budget).update(frame)
+        let squares = try model.preprocessing.squares(
+            width: frame.width, height: frame.height, patchSize: model.patchSize, imageSize: point.imageSize)
+        return try streamed(point, Int((Double(budget) * squares).rounded(.toNearestOrEven))).update(frame)
     }
 
     /// The stream, set to the point. Another image size needs another stream, other cores a keyframe.

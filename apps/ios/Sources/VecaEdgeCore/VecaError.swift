@@ -14,6 +14,8 @@ public enum VecaError: Error, Equatable, Sendable {
     case badSetting(String)
     /// A table of operating points that is not valid, or none at all.
     case badTable(String)
+    /// A gallery that is damaged, of a newer format or of another model, or cannot be written.
+    case badGallery(String)
     /// What needs a head, asked of a model without one.
     case noHead
     /// What needs a .pte file, asked of another engine.
@@ -27,7 +29,8 @@ public enum VecaError: Error, Equatable, Sendable {
     public var message: String {
         switch self {
         case .noFile(let text), .badModelFile(let text), .notOffered(let text), .badImage(let text),
-            .badSetting(let text), .badTable(let text), .engine(let text), .camera(let text):
+            .badSetting(let text), .badTable(let text), .badGallery(let text), .engine(let text),
+            .camera(let text):
             return text
         case .noHead:
             return "this model has no head, so it has no labels: train one with a labelled photo set"

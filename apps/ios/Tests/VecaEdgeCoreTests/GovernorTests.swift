@@ -4,7 +4,11 @@ import XCTest
 
 final class GovernorTests: XCTestCase {
     static func points() throws -> [OperatingPoint] {
-        try Golden.json("governor/points.json").records("points").map { record in
+        try points(Golden.json("governor/points.json"))
+    }
+
+    private static func points(_ table: Golden.Record) throws -> [OperatingPoint] {
+        try table.records("points").map { record in
             OperatingPoint(
                 cores: try record.integer("cores"), imageSize: try record.integer("image_size"),
                 patchBudget: record.integerOrNil("patch_budget"), rate: try record.number("rate"),
@@ -23,6 +27,17 @@ final class GovernorTests: XCTestCase {
         let ladders = try XCTUnwrap(golden["ladders"] as? [[Int]])
         XCTAssertEqual(front.ladders.map(\.indices), ladders)
         XCTAssertEqual(front.ladders.count, slowest + 1)
+    }
+
+    func testTheRulesOfAFront() throws {
+        let cases = try Golden.json("governor/fronts.json").records("fronts")
+        XCTAssertGreaterThan(cases.count, 5)
+        for record in cases {
+            let given = try GovernorTests.points(record)
+            let front = try Front(of: given)
+            let ladder = front.ladders[0].indices.map { given.firstIndex(of: front.points[$0]) }
+            XCTAssertEqual(ladder, try record.integers("ladder"), try record.text("what"))
+        }
     }
 
     func testEveryTraceStepByStep() throws {

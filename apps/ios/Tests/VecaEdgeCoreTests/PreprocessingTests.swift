@@ -11,9 +11,14 @@ final class PreprocessingTests: XCTestCase {
         for record in cases {
             let name = try record.text("name")
             let preprocessing = try Golden.preprocessing(record.record("preprocessing"))
-            let fitted = try preprocessing.resize(
-                Golden.frame(record.record("frame")), patchSize: record.integer("patch_size"),
-                imageSize: record.integerOrNil("image_size"))
+            let frame = try Golden.frame(record.record("frame"))
+            let patchSize = try record.integer("patch_size")
+            let size = record.integerOrNil("image_size")
+            let fitted = try preprocessing.resize(frame, patchSize: patchSize, imageSize: size)
+            let squares = try preprocessing.squares(
+                width: frame.width, height: frame.height, patchSize: patchSize,
+                imageSize: size ?? preprocessing.imageSize)
+            XCTAssertEqual(squares, try record.number("squares"), accuracy: 1e-6, name)
             XCTAssertEqual(fitted.image.width, try record.integer("width"), name)
             XCTAssertEqual(fitted.image.height, try record.integer("height"), name)
             let crop = fitted.crop

@@ -84,6 +84,23 @@ final class SessionTests: XCTestCase {
         XCTAssertEqual(statistics.computed, 2)
     }
 
+    func testAPatchBudgetIsForEachSquareOfTheFrame() async throws {
+        let manifest = try Manifests.make(preprocessing: ["image_size": 48, "fit": "keep"])
+        let device = self.device
+        let session = try Session(
+            model: Model(manifest: manifest, engine: engine),
+            front: try Front(of: [point(8, 16, rate: 30, power: 0.1, quality: 1)]), sensors: device,
+            clock: { device.now })
+        let frame: (UInt8) throws -> RGBImage = { light in
+            let pixels: [UInt8] = (0..<(96 * 48 * 3)).map { place in place / 3 % 96 < 48 ? light : 0 }
+            return try RGBImage(width: 96, height: 48, pixels: pixels)
+        }
+        let first = try await session.update(frame(0))
+        XCTAssertEqual(first.computedPatches, 72)
+        let second = try await session.update(frame(100))
+        XCTAssertEqual(second.computedPatches, 32)
+    }
+
     func testAFailureIsAsIfTheFrameHadNotCome() async throws {
         let session = try session()
         engine.failure = .engine("broken")

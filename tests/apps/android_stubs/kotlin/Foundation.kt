@@ -7,5 +7,14 @@ import androidx.compose.ui.graphics.drawscope.DrawScope
 
 fun Modifier.background(color: Color): Modifier = TODO()
 
+class ScrollState
+
+@Composable
+fun rememberScrollState(initial: Int = 0): ScrollState = TODO()
+
+fun Modifier.horizontalScroll(
+    state: ScrollState, enabled: Boolean = true, flingBehavior: Nothing? = null, reverseScrolling: Boolean = false,
+): Modifier = TODO()
+
 @Composable
 fun Canvas(modifier: Modifier, onDraw: DrawScope.() -> Unit): Unit = TODO()

@@ -17,6 +17,8 @@ fun Modifier.fillMaxSize(): Modifier = TODO()
 
 fun Modifier.fillMaxWidth(): Modifier = TODO()
 
+fun Modifier.imePadding(): Modifier = TODO()
+
 fun Modifier.size(size: Dp): Modifier = TODO()
 
 fun Modifier.padding(all: Dp): Modifier = TODO()

@@ -15,6 +15,19 @@ fun Button(onClick: () -> Unit, modifier: Modifier = Modifier, content: @Composa
 fun Switch(checked: Boolean, onCheckedChange: ((Boolean) -> Unit)?, modifier: Modifier = Modifier): Unit = TODO()
 
 @Composable
+fun TextField(
+    value: String,
+    onValueChange: (String) -> Unit,
+    modifier: Modifier = Modifier,
+    enabled: Boolean = true,
+    readOnly: Boolean = false,
+    label: @Composable (() -> Unit)? = null,
+    placeholder: @Composable (() -> Unit)? = null,
+    isError: Boolean = false,
+    singleLine: Boolean = false,
+): Unit = TODO()
+
+@Composable
 fun Slider(
     value: Float,
     onValueChange: (Float) -> Unit,

@@ -79,6 +79,15 @@ public struct Preprocessing: Equatable, Sendable {
         }
     }
 
+    /// How many times the patches of a square of `imageSize` pixels an image of this size has once it fits.
+    ///
+    /// - Throws: `VecaError.badImage` for one that is too long for `.keep`, the only fit that does not make squares.
+    func squares(width: Int, height: Int, patchSize: Int, imageSize: Int) throws -> Double {
+        guard fit == .keep else { return 1 }
+        let kept = try keptSize(width: width, height: height, short: imageSize, patchSize: patchSize)
+        return Double(max(kept.width, kept.height)) / Double(imageSize)
+    }
+
     /// The whole image centred on a square of the mean colour.
     private func letterbox(_ image: RGBImage, _ size: Int) -> Fitted {
         let side = max(image.width, image.height)

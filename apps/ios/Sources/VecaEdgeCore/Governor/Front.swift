@@ -1,8 +1,10 @@
 import Foundation
 
-/// Two points this close in quality are the same to a user: then the one that gives up cores comes before the ones
-/// that give up patches, pixels or frames. Cores are the dial that leaves the results' shape, pace and memory alone.
+/// Two points this close in quality are the same to a user: then what is given up first decides. First cores, the dial
+/// that leaves the results' shape, pace and memory alone; then patches, then rate, and pixels last.
 let indifference = 0.01
+/// A step down that saves less energy than this, as a share of the point above, is not worth a keyframe.
+let saving = 0.03
 /// Ladders are made for devices slower by powers of this: finer than frame times can be told apart.
 let lateness = 1.05
 /// Ten times; nothing can be said about a slower device.
@@ -36,7 +38,7 @@ public struct Front: Equatable, Sendable {
     /// `lateness` to the power of k. Fewer points do on a slow device, so other ones come to the front.
     public let ladders: [Ladder]
 
-    /// The Pareto fronts of power and quality, cores first among equals.
+    /// The Pareto fronts of power and quality: among equals cores are given up first, small steps are skipped.
     ///
     /// - Parameter given: points, any, in any order.
     /// - Throws: `VecaError.badTable` if there are none, or a number among them is not valid.
@@ -52,7 +54,7 @@ public struct Front: Equatable, Sendable {
             throw VecaError.badTable("there are no operating points to choose among")
         }
         let chosen = (0...slowest).map { k in
-            coresFirst(pareto(given.filter { $0.slow * $0.rate * pow(lateness, Double(k)) <= 1 }))
+            worthwhile(coresFirst(pareto(given.filter { $0.slow * $0.rate * pow(lateness, Double(k)) <= 1 })))
         }
         var others = Set(chosen.joined())
         others.remove(least)
@@ -95,30 +97,43 @@ private func pareto(_ points: [OperatingPoint]) -> [OperatingPoint] {
     return front
 }
 
-/// For each point, the one within `indifference` below it that keeps rate, size and patches; those that remain.
+/// For each point, the one within `indifference` below it that keeps size, rate and patches; those that remain.
 ///
 /// As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
 private func coresFirst(_ front: [OperatingPoint]) -> [OperatingPoint] {
-    var chosen = Array(front.prefix(1))
+    var chosen: [OperatingPoint] = []
     for (index, best) in front.enumerated() {
         var choice: OperatingPoint?
         for point in front[...index] where point.quality >= best.quality - indifference {
             if choice.map({ keepsLess($0, point) }) ?? true { choice = point }
         }
-        guard let choice, let before = chosen.last else { continue }
-        // What is best stays within reach, however little better it is.
-        let isLast = index == front.count - 1
-        if choice.quality >= before.quality + worth || (isLast && choice != before) {
-            chosen.append(choice)
-        }
+        // The choices ascend, so that equal ones are neighbours.
+        if let choice, choice != chosen.last { chosen.append(choice) }
     }
     return chosen
 }
 
-/// Whether `a` keeps less than `b` of rate, image size, patches and quality, the first difference deciding.
+/// Whether `a` keeps less than `b` of image size, rate, patches and quality, the first difference deciding.
 private func keepsLess(_ a: OperatingPoint, _ b: OperatingPoint) -> Bool {
-    if a.rate != b.rate { return a.rate < b.rate }
     if a.imageSize != b.imageSize { return a.imageSize < b.imageSize }
+    if a.rate != b.rate { return a.rate < b.rate }
     if a.patchBudget != b.patchBudget { return (a.patchBudget ?? Int.max) < (b.patchBudget ?? Int.max) }
     return a.quality < b.quality
+}
+
+/// Without steps down that save too little, and then without steps up that add too little.
+///
+/// The best and the least stay in any case.
+private func worthwhile(_ ladder: [OperatingPoint]) -> [OperatingPoint] {
+    var saved = Array(ladder.suffix(1))
+    for (index, point) in ladder.enumerated().dropLast().reversed() {
+        guard let above = saved.last else { break }
+        if index == 0 || point.power <= (1 - saving) * above.power { saved.append(point) }
+    }
+    var kept = Array(saved.suffix(1))
+    for (index, point) in saved.enumerated().dropLast().reversed() {
+        guard let below = kept.last else { break }
+        if index == 0 || point.quality >= below.quality + worth { kept.append(point) }
+    }
+    return kept
 }

@@ -33,12 +33,16 @@ public struct Manifest: Sendable {
     public let programSize: Int
     /// SHA-256 of those bytes, hexadecimal.
     public let programDigest: String
+    /// SHA-256 of the checkpoint, hexadecimal.
+    public let sourceDigest: String
     /// What each operating point keeps of the best one's results; nil if it was not measured.
     public let quality: QualityTable?
     /// What its dense heads say, by name; none in older files.
     public let tasks: [DenseTask]
     /// How sure the model must be of a label before that is shown; the default in older files.
     public let certainty: Certainty
+    /// What photos have in common, for galleries; nil in older files.
+    public let means: Means?
 
     /// Read a manifest.
     ///
@@ -78,10 +82,12 @@ public struct Manifest: Sendable {
         methods = stored.methods
         programSize = stored.programSize
         programDigest = stored.programDigest
+        sourceDigest = stored.sourceDigest
         do {
             preprocessing = try stored.preprocessing.read()
             quality = try stored.quality?.read()
             certainty = try stored.certainty?.read() ?? Certainty()
+            means = try stored.means?.read(width: stored.featureDim)
             let heads = stored.heads ?? [:]
             guard heads.count <= DenseTask.mostHeads else {
                 throw VecaError.badModelFile("\(heads.count) heads: a file holds at most \(DenseTask.mostHeads)")

@@ -24,6 +24,10 @@ public final class Model: @unchecked Sendable {
     public let quality: QualityTable?
     /// SHA-256 of the program, hexadecimal: another model has another one.
     public let digest: String
+    /// SHA-256 of the checkpoint, hexadecimal.
+    public let sourceDigest: String
+    /// What photos have in common, for galleries; nil if the file does not say.
+    public let means: Means?
     /// What the dense heads say, by name: those that the engine computes as well.
     public let tasks: [DenseTask]
     /// How sure the model must be of a label before `Result.sure` is true. To be set before the first call.
@@ -53,6 +57,8 @@ public final class Model: @unchecked Sendable {
         labels = manifest.labels
         quality = manifest.quality
         digest = manifest.programDigest
+        sourceDigest = manifest.sourceDigest
+        means = manifest.means
         tasks = manifest.tasks
         certainty = manifest.certainty
         self.dense = dense

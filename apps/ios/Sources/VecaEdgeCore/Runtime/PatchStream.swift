@@ -1,3 +1,7 @@
+/// Looking for change costs something, and while everything moves nothing comes of it: then only every second frame is
+/// looked at, then every third, fifth and so on, until so many in a row are not.
+let mostUnseen = 8
+
 /// A camera stream that pays only for change.
 ///
 /// Patches never read other patches, so a patch whose pixels did not change keeps its features and its keys and values
@@ -28,6 +32,8 @@ public final class PatchStream {
     private var drifted = false
     private var moving = false
     private var remembers = true
+    private var pause = 0
+    private var unseen = 0
 
     init(model: Model, engine: StepEngine, cores: Int, imageSize: Int?, settings: ChangeSettings) {
         self.model = model
@@ -64,6 +70,8 @@ public final class PatchStream {
         drifted = false
         moving = false
         remembers = true
+        pause = 0
+        unseen = 0
         detector.reset()
     }
 
@@ -80,9 +88,7 @@ public final class PatchStream {
         let image = fitted.image
         let grid = PatchGrid(rows: image.height / size, columns: image.width / size)
         if let known = state, known.cores != cores || known.grid != grid { reset() }
-        let compared = comparedPatches(image, size)
-        let plan = detector.plan(
-            compared, length: compared.count / grid.count, allOfThem: drifted || !remembers)
+        let plan = self.plan(image, grid)
         if !plan.patches.isEmpty {
             try compute(image, plan, grid)
         }
@@ -100,17 +106,37 @@ public final class PatchStream {
             dense: model.said(dense, grid, fitted.crop, computed: computed), certainty: model.certainty)
     }
 
+    /// What to compute: in a pan, now and then, all of it without a look.
+    private func plan(_ image: RGBImage, _ grid: PatchGrid) -> ChangePlan {
+        if unseen > 0 {
+            unseen -= 1
+            return ChangePlan(patches: Array(0..<grid.count), keyframe: true, changed: grid.count)
+        }
+        let compared = comparedPatches(image, model.patchSize)
+        let plan = detector.plan(
+            compared, length: compared.count / grid.count, allOfThem: drifted || !remembers)
+        pause = pans(plan) ? min(max(1, 2 * pause), mostUnseen) : 0
+        unseen = pause
+        return plan
+    }
+
+    /// Whether everything moves, not for the first time: the next frame will not want what this one keeps.
+    private func pans(_ plan: ChangePlan) -> Bool { moving && moves(plan) }
+
+    private func moves(_ plan: ChangePlan) -> Bool {
+        plan.keyframe && Double(plan.changed) > change.keyframeShare * Double(plan.patches.count)
+    }
+
     /// Run the model on the planned patches and remember what it says.
     private func compute(_ image: RGBImage, _ plan: ChangePlan, _ grid: PatchGrid) throws {
         let new: [Float]
         do {
-            let many = Double(plan.changed) > change.keyframeShare * Double(grid.count)
-            if plan.keyframe && many && moving && cache != nil {
+            if pans(plan) && cache != nil {
                 new = try encode(image)
             } else {
                 new = try step(image, plan, grid)
             }
-            moving = plan.keyframe && many && embedding != nil
+            moving = moves(plan) && embedding != nil
         } catch {
             // The detector took these pixels as computed, and they were not.
             reset()

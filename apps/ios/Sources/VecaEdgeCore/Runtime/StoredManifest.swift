@@ -28,12 +28,14 @@ struct StoredManifest: Decodable {
     let methods: [String]
     let programSize: Int
     let programDigest: String
+    let sourceDigest: String
     let quality: StoredQuality?
     let heads: [String: StoredTask]?
     let certainty: StoredCertainty?
+    let means: StoredMeans?
 
     enum CodingKeys: String, CodingKey {
-        case name, target, quantization, budgets, preprocessing, labels, methods, quality, heads, certainty
+        case name, target, quantization, budgets, preprocessing, labels, methods, quality, heads, certainty, means
         case hiddenDim = "hidden_dim"
         case featureDim = "feature_dim"
         case numHeads = "num_heads"
@@ -44,6 +46,7 @@ struct StoredManifest: Decodable {
         case maxPatches = "max_patches"
         case programSize = "program_size"
         case programDigest = "program_digest"
+        case sourceDigest = "source_digest"
     }
 }
 

@@ -49,6 +49,35 @@ struct StoredZip {
         return bytes
     }
 
+    /// The bytes of an archive of these members.
+    static func archive(_ members: [(name: String, bytes: Data)]) -> Data {
+        var archive = Data()
+        var directory = Data()
+        for (name, bytes) in members {
+            let letters = Data(name.utf8)
+            let (start, size) = (archive.count, bytes.count)
+            // Version 2.0, no flags, not compressed, the first of January 1980, checksum, sizes, length of the name.
+            let facts = littleEndian(
+                (20, 2), (0, 2), (0, 2), (0, 2), (0x21, 2), (Int(crc32(bytes)), 4), (size, 4), (size, 4),
+                (letters.count, 2), (0, 2))
+            archive.append(littleEndian((0x0403_4b50, 4)))
+            archive.append(facts)
+            archive.append(letters)
+            archive.append(bytes)
+            directory.append(littleEndian((0x0201_4b50, 4), (20, 2)))
+            directory.append(facts)
+            // No comment, the first disk, no attributes, and where the member begins.
+            directory.append(littleEndian((0, 2), (0, 2), (0, 2), (0, 4), (start, 4)))
+            directory.append(letters)
+        }
+        let end = littleEndian(
+            (0x0605_4b50, 4), (0, 2), (0, 2), (members.count, 2), (members.count, 2), (directory.count, 4),
+            (archive.count, 4), (0, 2))
+        archive.append(directory)
+        archive.append(end)
+        return archive
+    }
+
     private static var damaged: VecaError { .badModelFile("its archive is damaged: copy or convert it again") }
 
     /// Read one entry of the directory; the place of the next.
@@ -91,6 +120,17 @@ struct StoredZip {
     }
 }
 
+/// Numbers in so many bytes each, the lowest first.
+private func littleEndian(_ numbers: (value: Int, bytes: Int)...) -> Data {
+    var data = Data()
+    for number in numbers {
+        for place in 0..<number.bytes {
+            data.append(UInt8(truncatingIfNeeded: number.value >> (8 * place)))
+        }
+    }
+    return data
+}
+
 /// The checksum of ZIP archives.
 func crc32(_ data: Data) -> UInt32 {
     var sum: UInt32 = 0xffff_ffff
@@ -104,13 +144,16 @@ func crc32(_ data: Data) -> UInt32 {
     return ~sum
 }
 
+/// What numpy's files of format 1.0 begin with.
+private let numpyStart: [UInt8] = [0x93] + Array("NUMPY".utf8) + [1, 0]
+
 /// The values of a numpy file that holds little-endian float32 in C order.
 ///
 /// - Throws: `VecaError.badModelFile` unless it is of that kind and shape, and every value is a number.
 func readNPY(_ data: Data, shape: [Int]) throws -> [Float] {
     let wrong = VecaError.badModelFile("an array in its archive does not fit the manifest")
     let bytes = [UInt8](data)
-    guard bytes.count >= 10, Array(bytes[0..<8]) == [0x93] + Array("NUMPY".utf8) + [1, 0] else { throw wrong }
+    guard bytes.count >= 10, Array(bytes[0..<8]) == numpyStart else { throw wrong }
     let start = 10 + Int(bytes[8]) + Int(bytes[9]) << 8
     let (count, overflow) = shape.reduce((1, false)) { so, side in
         let (product, over) = so.0.multipliedReportingOverflow(by: side)
@@ -133,4 +176,24 @@ func readNPY(_ data: Data, shape: [Int]) throws -> [Float] {
         throw VecaError.badModelFile("an array in its archive holds values that are not numbers")
     }
     return values
+}
+
+/// The bytes of such a file.
+func writeNPY(_ values: [Float], shape: [Int]) -> Data {
+    let sides = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
+    let facts = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(sides)), }"
+    // The values begin at a multiple of 64 bytes, after a line end.
+    let start = (10 + facts.utf8.count + 1 + 63) / 64 * 64
+    let header = facts + String(repeating: " ", count: start - 11 - facts.utf8.count) + "\n"
+    var bytes = Data(numpyStart)
+    bytes.append(littleEndian((header.utf8.count, 2)))
+    bytes.append(Data(header.utf8))
+    bytes.reserveCapacity(bytes.count + 4 * values.count)
+    for value in values {
+        let bits = value.bitPattern
+        for place in 0..<4 {
+            bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(8 * place)))
+        }
+    }
+    return bytes
 }

@@ -8,6 +8,7 @@ import ai.vecaedge.runtime.DenseTask
 import ai.vecaedge.runtime.ElasticEngine
 import ai.vecaedge.runtime.Engine
 import ai.vecaedge.runtime.Head
+import ai.vecaedge.runtime.Means
 import ai.vecaedge.runtime.ModelFile
 import ai.vecaedge.runtime.Program
 import java.io.Closeable
@@ -25,6 +26,8 @@ import java.io.Closeable
  * @param dense the heads for every patch, by name.
  * @property digest SHA-256 of the file, hexadecimal.
  * @property certainty how sure the model must be of a label before [Result.sure] is true; may be set.
+ * @property means what photos have in common, for `Gallery`; null if unknown.
+ * @property sourceDigest SHA-256 of the checkpoint, hexadecimal; "" if unknown.
  */
 class Model(
     val name: String,
@@ -38,6 +41,8 @@ class Model(
     val digest: String = "",
     internal val dense: List<DenseHead> = emptyList(),
     var certainty: Certainty = Certainty(),
+    val means: Means? = null,
+    val sourceDigest: String = "",
 ) : Closeable {
     /** What the dense heads say; empty without any. */
     val tasks: List<DenseTask> = dense.map { it.task }
@@ -101,7 +106,7 @@ class Model(
             return Model(
                 manifest.name, ElasticEngine(file, program), manifest.preprocessing, manifest.patchSize,
                 manifest.budgets, manifest.labels, file.head, manifest.quality, file.digest, file.dense,
-                manifest.certainty,
+                manifest.certainty, manifest.means, manifest.sourceDigest,
             )
         }
     }

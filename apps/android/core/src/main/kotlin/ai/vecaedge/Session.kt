@@ -8,6 +8,7 @@ import ai.vecaedge.governor.Governor
 import ai.vecaedge.governor.OperatingPoint
 import ai.vecaedge.governor.Settings
 import java.io.Closeable
+import kotlin.math.round
 import kotlin.math.roundToInt
 
 /** Seconds between decisions; the governor's constants are made for this pace. */
@@ -92,17 +93,18 @@ class Session(
         return true
     }
 
-    private fun compute(point: OperatingPoint, frame: RgbImage): Result =
-        if (point.patchBudget == null) model(frame, point.cores, point.imageSize) else streamAt(point).update(frame)
+    private fun compute(point: OperatingPoint, frame: RgbImage): Result {
+        if (point.patchBudget == null) return model(frame, point.cores, point.imageSize)
+        val squares = model.preprocessing.squares(frame.width, frame.height, model.patchSize, point.imageSize)
+        return streamAt(point, round(point.patchBudget * squares).toInt()).update(frame)
+    }
 
     /** The stream, set to the point. Another image size needs another stream, other cores a keyframe. */
-    private fun streamAt(point: OperatingPoint): Stream {
+    private fun streamAt(point: OperatingPoint, budget: Int): Stream {
         val stream = stream?.takeIf { it.imageSize == point.imageSize } ?: model.stream(point.cores, point.imageSize)
         this.stream = stream
         if (stream.cores != point.cores) stream.cores = point.cores
-        if (stream.change.patchBudget != point.patchBudget) {
-            stream.change = stream.change.copy(patchBudget = point.patchBudget)
-        }
+        if (stream.change.patchBudget != budget) stream.change = stream.change.copy(patchBudget = budget)
         return stream
     }
 }

@@ -13,6 +13,12 @@ import kotlin.math.max
 import kotlin.math.sqrt
 
 /**
+ * Looking for change costs something, and while everything moves nothing comes of it: then only every second frame is
+ * looked at, then every third, fifth and so on, until so many in a row are not.
+ */
+internal const val MOST_UNSEEN = 8
+
+/**
  * Frames of one camera or clip through one model, paying only for change.
  *
  * Patches never read other patches, so a patch whose pixels did not change keeps its features and its keys and
@@ -35,6 +41,8 @@ class Stream internal constructor(
     private var drifted = false
     private var moving = false
     private var remembers = true
+    private var pause = 0
+    private var unseen = 0
 
     /** What is remembered, or null before the first frame. */
     var cache: PatchCache? = null
@@ -63,6 +71,8 @@ class Stream internal constructor(
         drifted = false
         moving = false
         remembers = true
+        pause = 0
+        unseen = 0
         detector.reset()
     }
 
@@ -79,7 +89,7 @@ class Stream internal constructor(
         val (image, crop) = model.preprocessing.resize(frame, size, imageSize)
         val next = Setting(cores, image.height / size, image.width / size)
         if (setting != next) reset()
-        val plan = detector.plan(comparedPatches(image, size), drifted || !remembers)
+        val plan = plan(image, next)
         if (plan.patches.isNotEmpty()) compute(image, plan, next)
         setting = next
         val cache = checkNotNull(cache)
@@ -107,14 +117,30 @@ class Stream internal constructor(
         )
     }
 
+    /** What to compute: in a pan, now and then, all of it without a look. */
+    private fun plan(image: RgbImage, next: Setting): Plan {
+        if (unseen > 0) {
+            unseen--
+            val count = next.rows * next.columns
+            return Plan(IntArray(count) { it }, keyframe = true, changed = count)
+        }
+        val plan = detector.plan(comparedPatches(image, model.patchSize), drifted || !remembers)
+        pause = if (pans(plan)) (2 * pause).coerceIn(1, MOST_UNSEEN) else 0
+        unseen = pause
+        return plan
+    }
+
+    /** Whether everything moves, not for the first time: the next frame will not want what this one keeps. */
+    private fun pans(plan: Plan): Boolean = moving && moves(plan)
+
+    private fun moves(plan: Plan): Boolean = plan.keyframe && plan.changed > change.keyframeShare * plan.patches.size
+
     /** Run the model on the planned patches and remember what it says. */
     private fun compute(image: RgbImage, plan: Plan, next: Setting) {
         val known = cache
         val found = try {
-            val many = plan.changed > change.keyframeShare * next.rows * next.columns
-            val panning = plan.keyframe && many && moving
-            val found = if (panning && known != null) encode(image, known) else step(image, plan, next)
-            moving = plan.keyframe && many && embedding != null
+            val found = if (pans(plan) && known != null) encode(image, known) else step(image, plan, next)
+            moving = moves(plan) && embedding != null
             found
         } catch (error: Throwable) {
             // The detector took these pixels as computed, and they were not.

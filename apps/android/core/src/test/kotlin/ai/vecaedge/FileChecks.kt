@@ -17,6 +17,9 @@ fun Checks.files(model: File, folder: File) {
     same(file.head!!.bias.size, manifest.labels.size, "the head")
     same(file.dense.map { it.task }, manifest.tasks, "the dense heads")
     same(manifest.tasks.map { it.name }, listOf("depth", "people"), "their names")
+    same(manifest.means?.embedding?.size, manifest.featureDim, "the means of embeddings")
+    same(manifest.means?.photos, 16, "photos of the means")
+    that(Regex("[0-9a-f]{64}").matches(manifest.sourceDigest)) { "the checkpoint's digest is ${manifest.sourceDigest}" }
     that(QualityTable.of(manifest.quality).rows.isNotEmpty()) { "no quality table" }
     that(manifest.sizeBuckets("encode").last().method == "encode") { "the size buckets are ${manifest.sizeBuckets("encode")}" }
     damaged(model, manifest, File(folder, "damaged.pte"))
@@ -47,6 +50,9 @@ private fun Checks.damaged(model: File, manifest: Manifest, place: File) {
     val text = bytes.toString(Charsets.ISO_8859_1)
     fun replaced(old: String, new: String) = text.replace(old, new).toByteArray(Charsets.ISO_8859_1)
     tried("a newer format", replaced("\"format_version\": 1", "\"format_version\": 9"))
+    tried("means of another width", replaced("\"feature_dim\": ", "\"feature_dim\": 1"))
+    tried("means that are no table", replaced("\"means\": {", "\"means\":[{"))
+    tried("means without their numbers", replaced("\"embedding\": [", "\"embodding\": ["))
     val cores = manifest.numCores
     tried("another number of cells", replaced("\"cells\": 2", "\"cells\": 3"))
     tried("a head that is not there", replaced("\"depth\": {", "\"death\": {"))

@@ -22,6 +22,12 @@ fun Checks.governor(golden: File) {
     same(front.points.map(points::indexOf), file.ints("front"), "the front")
     val ladders = file.lists("ladders").map { row -> row.map { (it as Double).toInt() } }
     same(front.ladders.map { it.indices }, ladders, "the ladders")
+    for (case in Table.read(File(golden, "governor/fronts.json")).tables("fronts")) {
+        val given = case.tables("points").map(::pointOf)
+        val shown = Front.of(given)
+        val ladder = shown.ladders[0].indices.map { given.indexOf(shown.points[it]) }
+        same(ladder, case.ints("ladder"), "${case["what"]}")
+    }
     traces(File(golden, "governor")).forEach { governorTrace(it, front) }
     governorObject(front)
     qualityRows(Table.read(File(golden, "quality.json")))

@@ -20,6 +20,7 @@ fun main(arguments: Array<String>) {
         "stream" to { stream(golden) },
         "results" to { results(golden) },
         "dense" to { dense(golden) },
+        "gallery" to { gallery(golden, folder) },
         "sensors" to { sensors() },
         "session" to { session(folder) },
     )

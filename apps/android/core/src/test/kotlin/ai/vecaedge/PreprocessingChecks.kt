@@ -38,7 +38,11 @@ fun Checks.preprocessing(golden: File) {
 private fun Checks.fitted(case: Table, tolerance: Int) {
     val name = case.text("name")
     val size = case.number("image_size")?.toInt()
-    val (image, crop) = preprocessingOf(case).resize(frameOf(case.table("frame")), case.int("patch_size"), size)
+    val preprocessing = preprocessingOf(case)
+    val (frame, patch) = Pair(frameOf(case.table("frame")), case.int("patch_size"))
+    val (image, crop) = preprocessing.resize(frame, patch, size)
+    val squares = preprocessing.squares(frame.width, frame.height, patch, size ?: preprocessing.imageSize)
+    near(squares, case.number("squares"), "$name: squares")
     val (x, y, width, height) = case.ints("crop")
     same(crop, Box(x, y, width, height), "$name: crop")
     same(listOf(image.width, image.height), listOf(case.int("width"), case.int("height")), "$name: size")

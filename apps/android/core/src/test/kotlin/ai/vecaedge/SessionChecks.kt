@@ -1,10 +1,12 @@
 package ai.vecaedge
 
+import ai.vecaedge.camera.Fit
 import ai.vecaedge.camera.Preprocessing
 import ai.vecaedge.camera.RgbImage
 import ai.vecaedge.governor.DeviceState
 import ai.vecaedge.governor.LatencyRow
 import ai.vecaedge.governor.LatencyTable
+import ai.vecaedge.governor.OperatingPoint
 import ai.vecaedge.governor.QualityTable
 import ai.vecaedge.governor.RunConfiguration
 import ai.vecaedge.governor.ThermalLevel
@@ -63,6 +65,17 @@ fun Checks.session(folder: File) {
     session.close()
     that(!sensors.started) { "the sensors were not stopped" }
     profile(model, File(folder, "profiles"))
+    wide()
+}
+
+/** A point's patch budget is for each square of the frame. */
+private fun Checks.wide() {
+    val model = Model("formula", FormulaEngine(), Preprocessing(48, Fit.KEEP), 8, listOf(8, 16))
+    val point = OperatingPoint(8, 48, 16, 30.0, 1.0, 0.001, 0.001, 0.1)
+    val session = Session(model, Front.of(listOf(point)), FixedSensors(), clock = { 0.0 })
+    fun frame(light: Int) = RgbImage(96, 48, ByteArray(96 * 48 * 3) { if (it / 3 % 96 < 48) light.toByte() else 0 })
+    same(session.update(frame(0)).computedPatches, 72, "patches of a wide keyframe")
+    same(session.update(frame(100)).computedPatches, 32, "patches of twice a square")
 }
 
 private fun Checks.profile(model: Model, folder: File) {

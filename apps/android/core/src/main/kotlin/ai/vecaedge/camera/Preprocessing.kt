@@ -74,6 +74,17 @@ data class Preprocessing(
         }
     }
 
+    /**
+     * How many times the patches of a square of [imageSize] pixels an image of this size has once it fits.
+     *
+     * Throws [VecaError.Image] for one that is too long for [Fit.KEEP], the only fit that does not make squares.
+     */
+    internal fun squares(width: Int, height: Int, patchSize: Int, imageSize: Int): Double {
+        if (fit != Fit.KEEP) return 1.0
+        val (fittedWidth, fittedHeight) = keptSize(width, height, imageSize, patchSize)
+        return max(fittedWidth, fittedHeight).toDouble() / imageSize
+    }
+
     /** The whole image centred on a square of the mean colour. */
     private fun letterbox(image: RgbImage, size: Int): Fitted {
         val side = max(image.width, image.height)

@@ -7,8 +7,14 @@ import kotlin.math.ln
 import kotlin.math.max
 import kotlin.math.pow
 
-/** Two points this close in quality are the same to a user: then cores are given up before anything else. */
+/**
+ * Two points this close in quality are the same to a user: then cores are given up first, then patches, then rate, and
+ * pixels last.
+ */
 internal const val INDIFFERENCE = 0.01
+
+/** A step down that saves less energy than this, as a share of the point above, is not worth a keyframe. */
+internal const val SAVING = 0.03
 
 /** Ladders are made for devices slower by powers of this, up to the [SLOWEST]-th: ten times. */
 internal const val LATENESS = 1.05
@@ -55,16 +61,19 @@ data class Front(val points: List<OperatingPoint>, val relative: List<Double>, v
 
     companion object {
         /**
-         * The Pareto fronts of power and quality, cores first among equals.
+         * The Pareto fronts of power and quality: among equals cores are given up first, small steps are skipped.
          *
          * Throws [VecaError.Argument] if there are no points, or a number among them is not valid.
          */
-        fun of(points: List<OperatingPoint>, indifference: Double = INDIFFERENCE): Front {
+        fun of(
+            points: List<OperatingPoint>, indifference: Double = INDIFFERENCE, saving: Double = SAVING,
+        ): Front {
             points.forEach(::check)
             if (points.isEmpty()) throw VecaError.Argument("there are no operating points to choose among")
             val least = points.minWith(compareBy({ it.power }, { -it.quality }))
             val chosen = (0..SLOWEST).map { k ->
-                coresFirst(pareto(points.filter { it.slow * it.rate * LATENESS.pow(k) <= 1 }), indifference)
+                val inTime = points.filter { it.slow * it.rate * LATENESS.pow(k) <= 1 }
+                worthwhile(coresFirst(pareto(inTime), indifference), saving)
             }
             val others = chosen.flatten().toSet() - least
             val kept = listOf(least) + others.sortedWith(compareBy({ it.power }, { it.quality }, { it.toString() }))
@@ -125,20 +134,30 @@ private fun pareto(points: List<OperatingPoint>): List<OperatingPoint> {
 }
 
 /**
- * For each point, the one within [indifference] below it that keeps rate, size and patches; those that remain.
+ * For each point, the one within [indifference] below it that keeps size, rate and patches; those that remain.
  *
  * As the front ascends in quality as well as in power, the choices ascend too: more power is never worse.
  */
-private fun coresFirst(front: List<OperatingPoint>, indifference: Double): List<OperatingPoint> {
-    val chosen = front.take(1).toMutableList()
-    front.forEachIndexed { index, best ->
-        val near = front.take(index + 1).filter { it.quality >= best.quality - indifference }
-        val choice = near.maxWith(
-            compareBy({ it.rate }, { it.imageSize }, { it.patchBudget ?: Int.MAX_VALUE }, { it.quality }),
+private fun coresFirst(front: List<OperatingPoint>, indifference: Double): List<OperatingPoint> =
+    front.mapIndexed { index, best ->
+        front.take(index + 1).filter { it.quality >= best.quality - indifference }.maxWith(
+            compareBy({ it.imageSize }, { it.rate }, { it.patchBudget ?: Int.MAX_VALUE }, { it.quality }),
         )
-        // What is best stays within reach, however little better it is.
-        val last = index == front.lastIndex && choice != chosen.last()
-        if (choice.quality >= chosen.last().quality + WORTH || last) chosen += choice
+    }.distinct()
+
+/**
+ * Without steps down that save too little, and then without steps up that add too little.
+ *
+ * The best and the least stay in any case.
+ */
+private fun worthwhile(ladder: List<OperatingPoint>, saving: Double): List<OperatingPoint> {
+    val saved = ladder.takeLast(1).toMutableList()
+    for (index in ladder.lastIndex - 1 downTo 0) {
+        if (index == 0 || ladder[index].power <= (1 - saving) * saved.last().power) saved += ladder[index]
     }
-    return chosen
+    val kept = saved.takeLast(1).toMutableList()
+    for (index in saved.lastIndex - 1 downTo 0) {
+        if (index == 0 || saved[index].quality >= kept.last().quality + WORTH) kept += saved[index]
+    }
+    return kept
 }

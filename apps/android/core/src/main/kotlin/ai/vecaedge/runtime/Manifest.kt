@@ -24,9 +24,11 @@ data class SizeBucket(val patches: Int, val method: String)
  * @property methods the program's methods.
  * @property programSize bytes of the program at the start of the file.
  * @property programDigest SHA-256 of those bytes, hexadecimal.
+ * @property sourceDigest SHA-256 of the checkpoint, hexadecimal.
  * @property quality what each operating point keeps of the best one's results; empty if it was not measured.
  * @property tasks what its dense heads say, by name; none in older files.
  * @property certainty how sure the model must be of a label before that is shown; the default in older files.
+ * @property means what photos have in common, for galleries; null in older files.
  */
 data class Manifest(
     val name: String,
@@ -46,9 +48,11 @@ data class Manifest(
     val methods: List<String>,
     val programSize: Long,
     val programDigest: String,
+    val sourceDigest: String,
     val quality: Map<String, Any?>,
     val tasks: List<DenseTask> = emptyList(),
     val certainty: Certainty = Certainty(),
+    val means: Means? = null,
 ) {
     val headDim: Int get() = hiddenDim / numHeads
 
@@ -84,10 +88,11 @@ data class Manifest(
                 fields.list("budgets").map { fields.size("budgets", it) }, fields.size("max_patches"),
                 Preprocessing.of(fields.table("preprocessing")), fields.texts("labels"), fields.texts("methods"),
                 fields.number("program_size", fields.values["program_size"], 1e12).toLong(),
-                fields.text("program_digest"),
+                fields.text("program_digest"), fields.text("source_digest"),
                 if ("quality" in fields.values) fields.table("quality") else emptyMap(),
                 if ("heads" in fields.values) DenseTask.readAll(fields.table("heads")) else emptyList(),
                 if ("certainty" in fields.values) certaintyOf(tableOf(fields.values["certainty"])) else Certainty(),
+                fields.values["means"]?.let { meansOf(it, fields.size("feature_dim")) },
             )
         }
     }
@@ -106,6 +111,12 @@ internal fun certaintyOf(values: Map<String, Any?>?): Certainty {
     } catch (error: VecaError.Argument) {
         throw VecaError.File(error.message.orEmpty())
     }
+}
+
+private fun meansOf(value: Any, width: Int): Means = try {
+    Means.read(value, width)
+} catch (error: VecaError.File) {
+    throw VecaError.File("the manifest's ${error.message}")
 }
 
 /** A manifest's values, each in its type or a [VecaError.File]. */
@@ -131,6 +142,10 @@ private class Fields(val values: Map<String, Any?>) {
     private fun wrong(name: String): Nothing =
         throw VecaError.File("the manifest's $name is not valid: ${values[name].toString().take(60)}")
 }
+
+/** A JSON value as a whole number within a range, else null. */
+internal fun wholeOf(value: Any?, range: IntRange): Int? =
+    (value as? Double)?.takeIf { it == round(it) && it >= range.first && it <= range.last }?.toInt()
 
 internal fun tableOf(value: Any?): Map<String, Any?>? =
     (value as? Map<*, *>)?.entries?.associate { it.key.toString() to it.value }

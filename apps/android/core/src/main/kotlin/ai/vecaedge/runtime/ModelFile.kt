@@ -5,12 +5,9 @@ import java.io.DataInputStream
 import java.io.File
 import java.io.IOException
 import java.security.MessageDigest
-import java.util.zip.ZipEntry
 import java.util.zip.ZipFile
 import kotlin.math.min
 
-/** Bytes; a larger member of the archive is damage or malice. */
-private const val MAX_MEMBER = 1L shl 28
 private const val BLOCK = 1 shl 20
 
 /**
@@ -81,17 +78,6 @@ class ModelFile(
             if (String(start, 4, 3, Charsets.ISO_8859_1) != "ET1") {
                 throw VecaError.File("not a model file (expected a .pte made by `veca-edge convert`)")
             }
-        }
-
-        private fun member(path: File, archive: ZipFile, name: String): ByteArray {
-            val entry = archive.getEntry(name) ?: throw VecaError.File("no $name in it: made by another tool")
-            // We never compress, so what unpacks to something else than it holds is not ours.
-            if (entry.method != ZipEntry.STORED || entry.size !in 0..min(MAX_MEMBER, path.length())) {
-                throw VecaError.File("$name is compressed or too large")
-            }
-            val bytes = ByteArray(entry.size.toInt())
-            archive.getInputStream(entry).use { DataInputStream(it).readFully(bytes) }
-            return bytes
         }
 
         /** Native code will trust the program's bytes, so they must be the ones that were verified. */

@@ -1,5 +1,7 @@
 package ai.vecaedge.sample
 
+import ai.vecaedge.Result
+import ai.vecaedge.gallery.Match
 import ai.vecaedge.governor.DeviceState
 import androidx.camera.view.PreviewView
 import androidx.compose.foundation.background
@@ -8,6 +10,7 @@ import androidx.compose.foundation.layout.Column
 import androidx.compose.foundation.layout.Row
 import androidx.compose.foundation.layout.fillMaxSize
 import androidx.compose.foundation.layout.fillMaxWidth
+import androidx.compose.foundation.layout.imePadding
 import androidx.compose.foundation.layout.padding
 import androidx.compose.material3.Button
 import androidx.compose.material3.Slider
@@ -43,6 +46,7 @@ fun App(pipeline: Pipeline) {
 @Composable
 private fun CameraScreen(pipeline: Pipeline, onCheck: () -> Unit) {
     var paints by remember { mutableStateOf(false) }
+    var teaches by remember { mutableStateOf(false) }
     Box(Modifier.fillMaxSize()) {
         AndroidView(
             factory = { context ->
@@ -54,12 +58,14 @@ private fun CameraScreen(pipeline: Pipeline, onCheck: () -> Unit) {
         if (paints && features != null) OverlayView(features, Modifier.fillMaxSize(), FilterQuality.None)
         pipeline.mask?.takeUnless { paints }?.let { OverlayView(it, Modifier.fillMaxSize(), FilterQuality.Low) }
         Hud(pipeline, Modifier.align(Alignment.TopStart))
-        Column(Modifier.fillMaxWidth().background(SHADE).padding(12.dp).align(Alignment.BottomCenter)) {
+        Column(Modifier.fillMaxWidth().imePadding().background(SHADE).padding(12.dp).align(Alignment.BottomCenter)) {
             Controls(pipeline)
+            if (teaches) TeachBar(pipeline)
             Row {
                 Text("features", color = Color.White)
                 Switch(paints, { paints = it; pipeline.paints = it })
                 if (pipeline.heads.isNotEmpty()) Button(pipeline::nextHead) { Text(pipeline.head ?: "no mask") }
+                Button({ teaches = !teaches }) { Text(if (teaches) "done" else "teach") }
                 Button(onCheck) { Text("check") }
             }
         }
@@ -72,12 +78,7 @@ private fun Hud(pipeline: Pipeline, modifier: Modifier) {
     Column(modifier.fillMaxWidth().background(SHADE).padding(12.dp)) {
         if (pipeline.message.isNotEmpty()) Text(pipeline.message, color = Color.Yellow)
         val result = pipeline.result ?: return@Column
-        if (result.logits != null && !result.sure) Text("not sure", color = Color.LightGray)
-        if (result.sure) {
-            for ((label, probability) in result.top(3)) {
-                Text("${(100 * probability).roundToInt()} %  $label", color = Color.White)
-            }
-        }
+        Labels(result, pipeline.recognised)
         pipeline.head?.let { result.dense[it] }?.let { Legend(it) }
         val rate = result.point?.let { ", ${it.rate.roundToInt()} fps" }.orEmpty()
         val patches = "${result.computedPatches} of ${result.features.rows * result.features.columns} patches"
@@ -85,6 +86,20 @@ private fun Hud(pipeline: Pipeline, modifier: Modifier) {
         Text("C ${result.cores}, ${result.width} px, $patches$rate, $milliseconds ms", color = Color.White)
         Text(result.reason, color = Color.LightGray)
         result.state?.let { Sensed(it) }
+    }
+}
+
+/** The taught name if there is one, else the model's own labels as far as it is sure. */
+@Composable
+private fun Labels(result: Result, recognised: Match?) {
+    if (recognised != null) {
+        Text("${recognised.label}, similarity %.2f".format(recognised.similarity), color = Color.Green)
+    } else if (result.sure) {
+        for ((label, probability) in result.top(3)) {
+            Text("${(100 * probability).roundToInt()} %  $label", color = Color.White)
+        }
+    } else if (result.logits != null) {
+        Text("not sure", color = Color.LightGray)
     }
 }
 

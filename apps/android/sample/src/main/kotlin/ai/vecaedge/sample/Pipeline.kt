@@ -15,6 +15,7 @@ import ai.vecaedge.android.load
 import ai.vecaedge.android.toBitmap
 import ai.vecaedge.camera.FeatureColours
 import ai.vecaedge.camera.RgbImage
+import ai.vecaedge.gallery.Match
 import android.content.Context
 import android.graphics.Bitmap
 import androidx.camera.core.CameraSelector
@@ -64,6 +65,14 @@ class Pipeline(private val context: Context) {
     var result by mutableStateOf<Result?>(null)
         private set
 
+    /** The taught name of what it shows; null if it is none of them. */
+    var recognised by mutableStateOf<Match?>(null)
+        private set
+
+    /** What the person taught; null while the model is being opened. */
+    var teacher by mutableStateOf<Teacher?>(null)
+        private set
+
     /** Its features as colours, if they are asked for. */
     var features by mutableStateOf<Overlay?>(null)
         private set
@@ -109,6 +118,9 @@ class Pipeline(private val context: Context) {
             heads = opened.tasks.map { it.name }
             head = heads.firstOrNull()
             message = "measuring this device"
+            val teacher = Teacher(context.filesDir, opened)
+            this.teacher = teacher
+            teacher.open()
         }
     }
 
@@ -136,6 +148,16 @@ class Pipeline(private val context: Context) {
     fun nextHead() {
         head = heads.getOrNull(heads.indexOf(head) + 1)
     }
+
+    /** Make the newest frame an example of this name; a line says why it cannot be one. */
+    fun teach(name: String) = onWorker {
+        val seen = result ?: throw VecaError.Argument("there is no frame yet: wait for the first result")
+        teacher?.teach(name, seen)
+        message = ""
+    }
+
+    /** Take the last example back. */
+    fun undo() = onWorker { teacher?.undo() }
 
     /** Run the golden photos through the model. */
     fun check() {
@@ -171,6 +193,7 @@ class Pipeline(private val context: Context) {
         mask = head?.let { next.dense[it] }?.let {
             overlay(it.paint(next.height / 2, next.width / 2).toBitmap(clear = it.task.background), next, image)
         }
+        recognised = teacher?.recognised(next)
         result = next
     }
 

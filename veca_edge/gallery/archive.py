@@ -1,0 +1,74 @@
+"""Named arrays in one .npz file, written whole; files from outside are checked before anything is allocated."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veca_edge.errors import VecaError, shown
+from veca_edge.files import ZIP_ERRORS, replacing, shortened
+
+Layout = Mapping[str, tuple[str, int]]  # of each array the type, such as "<f2", and how many dimensions it has
+
+
+def write_archive(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays that `numpy.load` reads without pickle; the file is there as before, or whole.
+
+    Raises:
+        VecaError: it cannot be written.
+    """
+    try:
+        with replacing(path) as part, part.open("xb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type] # numpy's stub takes these for allow_pickle
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise VecaError(f"cannot write {shortened(path)}: {error.strerror or error}") from None
+
+
+def read_archive(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:
+    """The arrays of a layout; others are left alone.
+
+    Takes no more memory than the file takes disk, whatever its headers claim.
+
+    Raises:
+        VecaError: it is damaged, or does not hold these arrays. The message calls the file "it".
+        OSError: it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: _array(archive, name, *form) for name, form in layout.items()}
+    except ZIP_ERRORS as error:
+        raise VecaError(f"it is no archive of arrays, or a damaged one ({shown(str(error))})") from None
+
+
+def _array(archive: zipfile.ZipFile, name: str, form: str, dimensions: int) -> NDArray[Any]:
+    try:
+        member = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        raise VecaError(f"it has no {name}") from None
+    # We never compress, so what unpacks to something else than it holds is not ours.
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+        raise VecaError(f"its {name} is compressed")
+    data = archive.read(member)
+    stream = io.BytesIO(data)
+    try:
+        # The header first: numpy would allocate what it claims.
+        np.lib.format.read_magic(stream)
+        shape, transposed, kind = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:  # numpy's header parser raises whatever the damage leads to
+        raise VecaError(f"its {name} cannot be read ({shown(str(error))})") from None
+    wanted, start = np.dtype(form), stream.tell()
+    if kind != wanted or len(shape) != dimensions or (transposed and dimensions > 1):
+        raise VecaError(f"its {name} is of another kind")
+    if min(shape, default=0) < 0 or len(data) - start != math.prod(shape) * wanted.itemsize:
+        raise VecaError(f"its {name} is cut off, or longer than it says")
+    return np.frombuffer(data, wanted, offset=start).reshape(shape)
