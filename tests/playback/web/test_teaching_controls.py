@@ -43,7 +43,7 @@ DEEDS: tuple[Any, ...] = (
     *(None, [], "add", {}, {"deed": "save"}, {"deed": ["add"]}, {"deed": "add", "path": "/etc/passwd"}),
 )
 NAMES = {
-    "must be text": (None, ["a"], 3),
+    "is no text": (None, ["a"], 3),
     "cannot be shown": ("", "a\nb", " a", "\x1b[2J"),
     "is 101 characters long: use at most 100": ("x" * 101,),
 }
@@ -62,7 +62,7 @@ NAMES = {
             for words, wrong in NAMES.items()
             for name in wrong
         ),
-        ({"deed": "rename", "place": 1}, "must be text"),
+        ({"deed": "rename", "place": 1}, "is no text"),
     ],
 )
 def test_out_of_range(teaching: WebView, connect: Callable[..., Any], told: Any, words: str) -> None:
