@@ -181,14 +181,16 @@ def test_nothing_to_teach_without_a_gallery(page: Any) -> None:
         assert text(view, "taught") == ""
 
 
-def test_on_a_phone(page: Any) -> None:
-    with Run() as run:
+def test_on_a_phone(page: Any, tmp_path: Path) -> None:
+    with Run(teaching=Teaching(tmp_path / "my-things.npz", Gallery())) as run:
         view = page(width=360, height=740, phone=True)
         view.open(run.web.url)
         view.wait(LIVE)
+        view.wait("document.querySelector('#places li') !== null")
         assert view.run("document.documentElement.scrollWidth") == 360
         heights = view.run(
-            "[...document.querySelectorAll('.buttons button, .choice label')].map((b) => b.offsetHeight)"
+            "[...document.querySelectorAll('.buttons button, .choice label, #teach button')]"
+            ".map((each) => each.offsetHeight)"
         )
         assert min(heights) >= 40  # a finger's width
 
