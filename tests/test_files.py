@@ -22,10 +22,13 @@ from veca_edge.files import (
     check_checkpoint_target,
     check_package_target,
     check_target,
+    existing,
+    expanded,
     is_folder,
     is_package,
     is_regular,
     is_there,
+    photo_folder,
     regular_file,
     replacing,
     same_file,
@@ -128,11 +131,18 @@ def test_only_regular_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
             ".": "a folder",
             os.devnull: "a device",
         }
-        missing = dict.fromkeys(("none", "dangling", "file/a"), "No such file")
+        missing = dict.fromkeys(("none", "dangling", "file/a"), "no such file: check the path")
         odd = {"a\0b": "null", "a" * 300: "too long", "~nobody-of-this-name/a": "no home folder"}
         for name, reason in {**refused, **missing, **odd}.items():
             with pytest.raises(VecaError, match=reason):
                 regular_file(name)
+
+
+@pytest.mark.parametrize("check", [regular_file, check_target, expanded, existing, photo_folder])
+def test_what_is_no_path_is_refused_in_a_line(check: Callable[[Any], object]) -> None:
+    for value in (3, None, b"photo.jpg"):
+        with pytest.raises(VecaError, match="is no path: give the name of a file or folder as text"):
+            check(value)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs and links")

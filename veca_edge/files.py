@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from veca_edge.encoding import encoded
-from veca_edge.errors import StreamError, VecaError
+from veca_edge.errors import StreamError, VecaError, shown
 
 PACKAGE_SUFFIX = ".mlpackage"
 # What Python's reader of ZIP archives raises for damaged ones.
@@ -50,7 +50,7 @@ def regular_file(path: str | Path) -> Path:
     path = expanded(path)
     mode = _mode_or_error(path)
     if mode is None:
-        raise VecaError(f"cannot read {shortened(path)}: No such file or directory")
+        raise VecaError(f"cannot read {shortened(path)}: no such file: check the path")
     if not stat.S_ISREG(mode):
         raise VecaError(f"cannot read {shortened(path)}: it is {_kind(mode)}, not a regular file")
     return path
@@ -109,10 +109,11 @@ def check_target(path: str | Path) -> Path:
     Raises:
         VecaError: the folder is missing or read-only; the target is a folder, a device or the like, or a bad name.
     """
+    there = expanded(path)
     name = shortened(Path(path))
     try:
-        target = expanded(path).resolve()
-        mode = _mode(expanded(path))  # of /dev/stdout: of what it points to, which may have no name
+        target = there.resolve()
+        mode = _mode(there)  # of /dev/stdout: of what it points to, which may have no name
         folder = _mode(target.parent)
     except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
         reason = error.strerror if isinstance(error, OSError) else error
@@ -188,9 +189,11 @@ def same_file(a: Path, b: Path) -> bool:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with a leading `~` or `~user` replaced; a VecaError if there is no such home folder."""
+    """The path with a leading `~` or `~user` replaced; a VecaError if there is no such home folder, or no path."""
     try:
         return Path(path).expanduser()
+    except TypeError:
+        raise VecaError(f"{shown(path)} is no path: give the name of a file or folder as text or a Path") from None
     except RuntimeError:
         raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
 

@@ -171,5 +171,5 @@ def test_damaged_files_are_one_line_and_stay(path: Path, kind: str) -> None:
 
 
 def test_what_is_not_there(path: Path) -> None:
-    with pytest.raises(VecaError, match="No such file"):
+    with pytest.raises(VecaError, match="no such file: check the path"):
         Gallery.load(path)
