@@ -25,7 +25,7 @@ from tree_sitter import Language, Node, Parser
 from tests.apps.galleries import check_gallery
 from tests.golden.dense_vectors import PEOPLE
 from tests.paths import ROOT
-from veca_edge.gallery import file, gallery, index
+from veca_edge.gallery import archive, file, gallery, index
 from veca_edge.governor import heat, points, policy
 from veca_edge.governor.settings import PRESETS, Settings
 from veca_edge.image.preprocessing import IMAGENET_MEAN, IMAGENET_STD, MAX_ASPECT, MAX_IMAGE_SIZE, Preprocessing
@@ -222,7 +222,7 @@ def test_words_are_pythons() -> None:
     assert f'galleryFormat = "{file.FORMAT}"' in names
     assert f'manifest = "{file.MANIFEST}"' in names
     assert f'vectors = "{file.EXAMPLES}"' in names
-    assert f'hasSuffix("{file.ENDING}")' in names
+    assert f'hasSuffix("{archive.ENDING}")' in names
     assert f'manifestKey = "{MANIFEST_KEY}"' in text(PLATFORM / "CoreMLEngine.swift")
     taken = re.search(r"let taken: Set<String> = \[(.*?)\]", text(CORE / "Runtime" / "DenseHead.swift"), re.DOTALL)
     assert taken

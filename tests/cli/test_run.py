@@ -101,7 +101,7 @@ def test_folder_names_what_it_skips(tmp_path: Path) -> None:
         (("--source", CLIP, "--governor", "saver"), "--governor needs a file with a quality table: convert"),
         (
             ("--source", CLIP, "--teach", "my.npz"),
-            "my.npz: no such file or folder: teach names to it in a window or",
+            "my.npz: no such file or folder: make it with `veca-edge teach --add`",
         ),
         (("--source", CLIP, "--teach", "my.json"), "let the name of a gallery end in .npz"),
         (("--source", CLIP, "--teach", "o.npz", "--log", "o.npz"), "o.npz would overwrite an input"),

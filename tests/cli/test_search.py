@@ -89,15 +89,25 @@ def test_duplicates_are_listed_in_groups() -> None:
     assert [sorted(found["path"] for found in group) for group in values["groups"]] == [
         ["photos/milk.jpg", "photos/saved again.png"]
     ]
-    text = run("search", "photos.npz", "--duplicates", "--min-similarity", 0.97).stdout
-    assert text == "1.000  photos/milk.jpg\n1.000  photos/saved again.png\n"
+    done = run("search", "photos.npz", "--duplicates", "--min-similarity", 0.97)
+    assert done.stdout == "1.000  photos/milk.jpg\n1.000  photos/saved again.png\n"
+    assert "1 group, 2 pictures, with a similarity of 0.97 or more to the first of the group" in errors(done)
+
+
+def test_no_duplicates_are_said(tmp_path: Path) -> None:
+    full = PictureIndex.load("photos.npz")
+    one = PictureIndex(full.folder, full.names[:1], full.stamps[:1], full.embeddings[:1], full.made_with)
+    one.save(tmp_path / "one.npz")
+    done = run("search", tmp_path / "one.npz", "--duplicates")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert errors(done)[-1].startswith("no pictures have a similarity of 0.98 or more: lower --min-similarity")
 
 
 def test_nothing_similar_is_said() -> None:
     Path("black.png").write_bytes(cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes())
     done = run("search", "photos.npz", "black.png", "--min-similarity", 1)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert errors(done) == ["veca-edge: no picture has a similarity of 1.0 or more"]
+    assert errors(done) == ["veca-edge: no picture has a similarity of 1 or more: lower --min-similarity"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +155,7 @@ def test_an_empty_index_says_what_to_do(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("search", "photos.npz"), "name the picture to search for, or give --duplicates"),
-        (("search", "photos.npz", "photos/milk.jpg", "--duplicates"), "name the picture to search for, or give"),
+        (("search", "photos.npz", "photos/milk.jpg", "--duplicates"), "leave photos/milk.jpg out"),
         (("search", "photos.npz", "--duplicates", "--top", "3"), "leave --top out"),
         (("search", "none.npz", "photos/milk.jpg"), "none.npz: no such file or folder"),
         (("search", "photos/milk.jpg", "photos/milk.jpg"), "milk.jpg is no index of pictures"),
@@ -164,7 +174,7 @@ def test_an_empty_index_says_what_to_do(tmp_path: Path) -> None:
         (("index", "photos.npz", "--output", "a.npz"), "photos.npz is a file: give the folder of the photos"),
         (("index", "photos", "--output", "photos"), "cannot write photos: it is a folder"),
         (("index", "photos", "--output", "no/a.npz"), "there is no folder"),
-        (("index", "photos", "--output", "photos/milk.jpg"), "milk.jpg is no index of pictures"),
+        (("index", "photos", "--output", "photos/milk.jpg"), "let the name of an index end in .npz"),
         (("index", "photos", "--output", "a.npz", "--cores", "7"), "7 cores: this model offers"),
     ],
 )

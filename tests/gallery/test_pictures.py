@@ -168,7 +168,7 @@ def _as(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda arrays: arrays.pop("names"), "it has no names"),
+        (lambda arrays: arrays.pop("names"), "it has no array 'names'"),
         (_as("embeddings", lambda e: e.astype(np.float64)), "its embeddings is of another kind"),
         (_as("embeddings", lambda e: e.ravel()), "its embeddings is of another kind"),
         (_as("embeddings", np.asfortranarray), "its embeddings is of another kind"),

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.models import open_model
-from veca_edge.cli.options import Count, InputPath, path_option, threads_option
+from veca_edge.cli.options import Count, InputPath, model_option, path_option, threads_option
 from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.errors import require
 from veca_edge.files import check_target, photo_folder
+from veca_edge.gallery.archive import check_ending
 from veca_edge.numbers import counted
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Then:
 @path_option(
     "--output", required=True, help="Write the index here (.npz); one that is there is brought up to date."
 )
-@path_option("--model", is_input=True, show_default="the packaged one", help="Use this model.")
+@model_option()
 @click.option(
     "--cores", type=Count(min=1), show_default="the file's, or the model's largest", help="Set the core budget."
 )
@@ -44,7 +45,7 @@ Then:
     "--image-size",
     type=Count(min=1),
     show_default="the file's, or the model's",
-    help="Set the side of the model's input in pixels.",
+    help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -59,6 +60,7 @@ def command(
     """
     photo_folder(folder)
     check_target(output)
+    check_ending(output, "an index")
     require("cv2", "run")
     from veca_edge.photos.indexing import IndexRequest, index_pictures
 

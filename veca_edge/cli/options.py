@@ -145,6 +145,11 @@ def unknown_option(given: str = "F") -> Callable[[Command], Command]:
     )
 
 
+def model_option(what: str = "Use this checkpoint, .pte file or Core ML package.") -> Callable[[Command], Command]:
+    """--model, for a command whose arguments are other things; without it the packaged model is used."""
+    return path_option("--model", is_input=True, show_default="the one that comes with the package", help=what)
+
+
 def threads_option() -> Callable[[Command], Command]:
     """--threads, for a command that runs a model."""
     return click.option(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.models import open_model
-from veca_edge.cli.options import Count, InputPath, Number, path_option
+from veca_edge.cli.options import Count, InputPath, Number, model_option, path_option
 from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.encoding import visible
 from veca_edge.errors import VecaError, require
@@ -65,7 +65,7 @@ class SearchRequest:
 @click.option(
     "--duplicates", is_flag=True, help="List groups of pictures that are nearly the same, such as one saved twice."
 )
-@path_option("--model", is_input=True, show_default="the packaged one", help="Use the model that made the index.")
+@model_option("Use the model that made the index.")
 @click.option("--top", type=Count(min=1), show_default=str(TOP), help="Show this many pictures.")
 @click.option(
     "--min-similarity",
@@ -96,7 +96,9 @@ def command(duplicates: bool, as_json: bool, **given: Any) -> None:
 
 
 def _check(request: SearchRequest, duplicates: bool) -> None:
-    if (request.picture is None) != duplicates:
+    if duplicates and request.picture is not None:
+        raise click.UsageError(f"--duplicates compares what is in the index: leave {request.picture} out")
+    if not duplicates and request.picture is None:
         raise click.UsageError("name the picture to search for, or give --duplicates")
     for name in ("top", "model"):
         if duplicates and getattr(request, name) is not None:
@@ -177,7 +179,7 @@ def _print(request: SearchRequest, groups: Groups) -> None:
     if request.picture is None:
         click.echo(_counted(groups, _least(request)), err=True)
     elif not groups[0]:
-        say(f"no picture has a similarity of {_least(request)} or more")
+        say(f"no picture has a similarity of {_least(request):g} or more: lower --min-similarity")
     if request.plot is None and any(groups):
         what = ("--duplicates",) if request.picture is None else (request.picture,)
         model = () if request.model is None else ("--model", request.model)
@@ -185,7 +187,7 @@ def _print(request: SearchRequest, groups: Groups) -> None:
 
 
 def _counted(groups: Groups, least: float) -> str:
-    rest = sum(len(group) - 1 for group in groups)
-    return (
-        f"{counted(len(groups), 'group')} of pictures with a similarity of {least} or more, {rest} beside the first"
-    )
+    if not groups:
+        return f"no pictures have a similarity of {least:g} or more: lower --min-similarity to see what comes next"
+    found = f"{counted(len(groups), 'group')}, {counted(sum(map(len, groups)), 'picture')}"
+    return f"{found}, with a similarity of {least:g} or more to the first of the group"

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import ZIP_ERRORS, replacing, shortened
 
+ENDING = ".npz"
+
 Layout = Mapping[str, tuple[str, int]]  # of each array the type, such as "<f2", and how many dimensions it has
+
+
+def check_ending(path: Path, kind: str) -> None:
+    """Raise a VecaError for a name that no file of this kind, such as "a gallery", can have."""
+    if path.suffix != ENDING:
+        raise VecaError(f"cannot write {shortened(path)}: let the name of {kind} end in {ENDING}")
 
 
 def write_archive(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -54,7 +62,7 @@ def _array(archive: zipfile.ZipFile, name: str, form: str, dimensions: int) -> N
     try:
         member = archive.getinfo(f"{name}.npy")
     except KeyError:
-        raise VecaError(f"it has no {name}") from None
+        raise VecaError(f"it has no array '{name}'") from None
     # We never compress, so what unpacks to something else than it holds is not ours.
     if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
         raise VecaError(f"its {name} is compressed")

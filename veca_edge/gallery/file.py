@@ -23,6 +23,7 @@ import numpy as np
 from veca_edge.documents import parse_json
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import ZIP_ERRORS, check_target, expanded, is_there, regular_file, shortened, write_whole
+from veca_edge.gallery.archive import check_ending
 from veca_edge.gallery.gallery import Example, Gallery, checked_label, checked_vector, without
 from veca_edge.modelfile.archives import float_array, member, npy
 from veca_edge.modelfile.manifest import LIMITS
@@ -31,7 +32,7 @@ from veca_edge.numbers import whole
 
 FORMAT = "veca-edge gallery"
 FORMAT_VERSION = 1
-ENDING = ".npz"
+A_GALLERY = "a gallery"
 MANIFEST, EXAMPLES = "manifest.json", "examples.npy"
 MOST_EXAMPLES = 1_000_000
 _DIGEST = re.compile("([0-9a-f]{64})?")
@@ -41,7 +42,7 @@ SHOWN_DIGEST = 12  # hexadecimal digits of a model's digest in a message
 def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = None) -> Gallery:
     """See `Gallery.save`."""
     path = check_target(path)
-    check_ending(path)
+    check_ending(path, A_GALLERY)
     with _alone(path.parent):
         # Only what this writer changed is changed in the file, which may hold more by now than it knows of.
         there = load_gallery(path, gallery).examples if is_there(path) else ()
@@ -50,12 +51,6 @@ def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = No
         merged = replace(gallery, examples=(*kept, *without(gallery.examples, kept)))
         write_whole(path, archive_of(merged))
     return merged
-
-
-def check_ending(path: Path) -> None:
-    """Raise a VecaError for a name that no gallery can have."""
-    if path.suffix != ENDING:
-        raise VecaError(f"cannot write {shortened(path)}: let the name of a gallery end in {ENDING}")
 
 
 def load_gallery(path: str | Path, wanted: Gallery | None = None) -> Gallery:
@@ -74,7 +69,7 @@ def load_gallery(path: str | Path, wanted: Gallery | None = None) -> Gallery:
         raise VecaError(f"{shortened(path)}: cannot be read: {error.strerror or error}") from None
     except ZIP_ERRORS:
         raise VecaError(
-            f"{shortened(path)}: no gallery, or a damaged one: use a copy of it, or teach to another file"
+            f"{shortened(path)}: no gallery, or a damaged one: give one that `veca-edge teach` wrote, or a new name"
         ) from None
     if wanted is not None:
         _check_model(path, gallery, wanted)

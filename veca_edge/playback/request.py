@@ -14,7 +14,8 @@ from veca_edge.camera.addresses import masked
 from veca_edge.camera.sources import check_there, looks_like_source
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import check_target, existing, expanded, is_there, same_file, shortened
-from veca_edge.gallery.file import check_ending
+from veca_edge.gallery.archive import check_ending
+from veca_edge.gallery.file import A_GALLERY
 from veca_edge.image.preprocessing import check_whole_patches
 from veca_edge.modelfile.heads import DenseTask
 from veca_edge.playback.target_files import check_mask_folder, check_saved
@@ -167,7 +168,7 @@ class RunRequest:
         if self.trace is not None:
             existing(self.trace)
         if self.teach is not None and not self.teaches:
-            existing(self.teach, "teach names to it in a window or with --serve first")
+            existing(self.teach, "make it with `veca-edge teach --add`, in a window or with --serve")
         if self.source is not None:
             check_there(self.source)
 
@@ -205,7 +206,7 @@ class RunRequest:
         if self.save_masks is not None:
             check_mask_folder(self.save_masks)
         if self.teach is not None:
-            check_ending(self.teach)
+            check_ending(self.teach, A_GALLERY)
         named = {"save": self.save, "log": self.log, "teach": self.teach if self.teaches else None}
         outputs = {name: check_target(path) for name, path in named.items() if path is not None}
         for one, other in combinations(outputs, 2):
