@@ -109,7 +109,7 @@ def test_a_name_typed_in_two_ways_is_one() -> None:
         ((result(math.nan, 1, 0), None), "not numbers"),
         ((result(math.inf, 1, 0), None), "not numbers"),
         ((result(1, 0), None), "2 values, and the gallery's have 3"),
-        ((X, (100, 0, 5, 5)), "outside of what the model saw: x 0 to 16"),
+        ((X, (100, 0, 5, 5)), "outside of what the model saw: give one within x 0 to 16, y 0 to 16"),
         ((X, (0, 0, 0, 5)), "is empty"),
         ((X, (0, 0, math.nan, 5)), "four numbers"),
         ((X, (1e300, 0, 1e300, 5)), "outside"),

@@ -33,8 +33,8 @@ def region_mean(result: Result, box: Region) -> Float:
     total = across.sum() * down.sum()
     if not total > 0:
         raise VecaError(
-            f"the box {shown(list(box))} lies outside of what the model saw: x {left} to {left + seen_width}, "
-            f"y {top} to {top + seen_height}"
+            f"box {shown(box)} lies outside of what the model saw: give one within x {left} to "
+            f"{left + seen_width}, y {top} to {top + seen_height}"
         )
     weights = np.outer(down, across) / total
     return np.asarray(np.einsum("rc,rcd->d", weights, result.features, dtype=np.float64), np.float32)

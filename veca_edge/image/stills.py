@@ -48,7 +48,7 @@ def read_whole(path: Path) -> bytes:
 def _start(path: Path, count: int) -> bytes:
     """The first bytes of a file."""
     if is_there(path) and not is_regular(path):  # opening a FIFO would wait for someone to write to it
-        raise VecaError(f"cannot read {path}: it is not a file")
+        raise VecaError(f"cannot read {path}: it is not a file: give the path of an image")
     try:
         with path.open("rb") as file:
             return file.read(count)
@@ -140,10 +140,13 @@ def has_image_name(path: Path) -> bool:
 def images_in(folder: Path) -> list[Path]:
     """The image files directly inside a folder, by name; a VecaError if there are none."""
     try:
-        entries = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        entries = sorted(folder.iterdir())
+        files = [path for path in entries if path.is_file()]
     except OSError as error:
         raise VecaError(f"cannot read {folder}: {error.strerror}") from None
-    paths = [path for path in entries if has_image_name(path)]
+    paths = [path for path in files if has_image_name(path)]
+    if not paths and len(files) < len(entries):
+        raise VecaError(f"there are no images in {folder} itself, and its sub-folders are not looked at: name them")
     return _some(paths, folder)
 
 

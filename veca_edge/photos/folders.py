@@ -136,7 +136,9 @@ def read_labelled(folder: Path, say: Say = lambda _: None) -> Photos:
     with Skipped(say) as skipped:
         found = _labelled(place, say, skipped, leave_out=("unlabelled",))
     if not found:
-        raise VecaError(f"{shortened(place)} has no photos in folders named after their labels")
+        raise VecaError(
+            f"{shortened(place)} has no photos in folders named after their labels: give the folder above those"
+        )
     return _photos(found, tuple(sorted(found)))
 
 
