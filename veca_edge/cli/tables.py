@@ -97,7 +97,7 @@ def few_shot_lines(outcome: FewShot) -> Iterator[str]:
 def recognition_lines(rows: Sequence[Recognised], totals: Mapping[str, Any]) -> Iterator[str]:
     """What a gallery says of folders of photos, a line for each label, and of all."""
     cells = (
-        (row.label, str(row.photos), str(row.right) if row.known else "-", str(row.named), str(row.right_named))
+        (row.label, str(row.photos), _known(row, row.right), str(row.named), _known(row, row.right_named))
         for row in rows
     )
     yield from Table(("label", "photos", "right", "named", "right of these"), tuple(cells), words=1).lines()
@@ -107,10 +107,17 @@ def recognition_lines(rows: Sequence[Recognised], totals: Mapping[str, Any]) -> 
         f"{counted(totals['photos'], 'photo')} of the gallery's labels: best match right {shares['right']}, named "
         f"{shares['named']}, of these right {shares['right_named']}"
     )
+    if not totals["stranger_photos"]:
+        return
     yield (
         f"{counted(totals['stranger_photos'], 'photo')} of other labels, which should get no name: named "
         f"{shares['strangers_named']}"
     )
+
+
+def _known(row: Recognised, count: int) -> str:
+    """A count of right answers, of which a label that was not taught has none."""
+    return str(count) if row.known else "-"
 
 
 def certainty_lines(certainty: Certainty) -> Iterator[str]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.options import Count, InputPath, OutputPath, path_option, threads_option
+from veca_edge.cli.options import Count, InputPath, OutputPath, model_option, path_option, threads_option
 from veca_edge.cli.progress import Stages, command_line, next_step, say
 from veca_edge.cli.tables import recognition_lines
+from veca_edge.encoding import visible
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, expanded, is_folder, is_there
 from veca_edge.numbers import counted, finite
@@ -38,7 +39,8 @@ Examples:
 
 \b
 Nothing is trained, and the model file does not change: the gallery holds a vector for each example. It goes with
-every file made from the same checkpoint, and what was taught with all cores is recognised with 8.
+every file made from the same checkpoint, and what was taught with all cores is recognised with 8. Teach at the
+image size that you ask at: on cameras and video `veca-edge run` chooses one unless it has --image-size, too.
 """
 ACTIONS = ("add", "ask", "list", "remove", "evaluate")
 MATCHES = 3  # of a photo that are printed
@@ -87,9 +89,12 @@ class TeachRequest:
         if looks and not self.photos:
             raise VecaError(f"{actions[0]} needs photos: name files or folders of them")
         if self.photos and not looks:
-            raise VecaError(f"{actions[0]} takes no photos: leave {self.photos[0].name} out")
+            raise VecaError(f"{actions[0]} takes no photos: leave {self.photos[0]} out")
         if self.box is not None and not looks:
             raise VecaError(f"{actions[0]} takes no --box: leave it out")
+        needless = given_options(self, ("cores", "image_size", "threads"))
+        if needless and (self.list or self.remove is not None):
+            raise VecaError(f"{actions[0]} runs no model: leave {' and '.join(needless)} out")
 
 
 def parse_box(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
@@ -117,7 +122,7 @@ def parse_box(context: click.Context, parameter: click.Parameter, text: str | No
     is_input=True,
     metavar="DIR",
     help="Measure what is recognised of the photos in this folder, which lie in folders named after their labels; "
-    "those of labels that the gallery does not have should get no name.",
+    "those of labels that the gallery does not have should get no name. Use others than those that were taught.",
 )
 @click.option(
     "--box",
@@ -126,13 +131,7 @@ def parse_box(context: click.Context, parameter: click.Parameter, text: str | No
     show_default="the whole photo",
     help="Add or ask about this part of the photo, in its pixels. Boxes are compared with boxes only.",
 )
-@click.option(
-    "--model",
-    type=InputPath(),
-    metavar="FILE",
-    show_default="the one that comes with the package",
-    help="Use this checkpoint, .pte file or Core ML package.",
-)
+@model_option()
 @click.option("--cores", type=Count(min=1), show_default="the largest", help="Set the core budget.")
 @click.option(
     "--image-size",
@@ -145,7 +144,8 @@ def parse_box(context: click.Context, parameter: click.Parameter, text: str | No
 def command(as_json: bool, **given: Any) -> None:
     """Name your own things with a handful of examples; nothing is trained.
 
-    GALLERY is the file that holds them, my-things.npz, say; --add makes it. PHOTOS are files or folders of them.
+    GALLERY is the file that holds them, my-things.npz, say; --add makes it. PHOTOS are files or folders of them,
+    without their sub-folders.
     """
     values, lines, hint = _done(TeachRequest(**given))
     click.echo(json.dumps(values, indent=2) if as_json else "\n".join(lines))
@@ -165,11 +165,11 @@ def _done(request: TeachRequest) -> Outcome:
         checked_label(request.add)
         check_target(path)
     elif not is_there(path):
-        raise VecaError(f"{path} is not there: teach it something first with --add LABEL PHOTO")
+        raise VecaError(f"{path}: no such file: teach it something first with --add LABEL PHOTO")
     before = Gallery.load(path) if is_there(path) else None
     if request.list:
         assert before is not None
-        return _listed(before, path)
+        return _listed(before, path, request)
     if request.remove is not None:
         assert before is not None
         after = before.remove(request.remove).save(path, before)
@@ -180,7 +180,7 @@ def _done(request: TeachRequest) -> Outcome:
         if request.add is not None:
             return _added(gallery, request, model, path)
         if request.ask:
-            return _asked(gallery, request, model)
+            return _asked(gallery, request, model, path)
         return _evaluated(gallery, request, model)
 
 
@@ -219,28 +219,43 @@ def _added(gallery: Gallery, request: TeachRequest, model: Model, path: Path) ->
     if not photos:
         raise VecaError(f"none of the photos of {label} can be read: nothing is added")
     new = len(after) - len(gallery)
-    known = f", {counted(photos - new, 'photo')} of which it had already" if new < photos else ""
+    known = f", {photos - new} of them taught already" if new < photos else ""
     after = after.save(path, gallery)
     what = f"{counted(photos, 'photo')} of {label}{known}"
-    chosen = None if request.model is None else request.model
-    model_option = () if chosen is None else ("--model", chosen)
-    return _changed(after, path, what, command_line("teach", path, "--ask", "photo.jpg", *model_option))
+    return _changed(after, path, what, _ask_hint(path, request))
 
 
-def _asked(gallery: Gallery, request: TeachRequest, model: Model) -> Outcome:
+def _ask_hint(path: Path, request: TeachRequest) -> str:
+    """The command that asks, about a box after one was taught."""
+    box = () if request.box is None else ("--box", ",".join(f"{number:g}" for number in request.box))
+    model = () if request.model is None else ("--model", request.model)
+    return command_line("teach", path, "--ask", "photo.jpg", *box, *model)
+
+
+def _asked(gallery: Gallery, request: TeachRequest, model: Model, gallery_path: Path) -> Outcome:
+    region = request.box is not None
+    _check_taught(gallery, gallery_path, region)
     found, rows = [], []
     for path, result in _results(request, model):
         matches = gallery.predict(result, request.box, MATCHES)
-        found.append({"photo": str(path), "matches": [vars(match) for match in matches]})
+        found.append({"path": str(path), "matches": [vars(match) for match in matches]})
         best = matches[0].label if matches and matches[0].sure else "unknown"
         alike = ", ".join(f"{match.label} {match.similarity:.2f}" for match in matches)
-        rows.append((path.name, best, alike or "no example of this kind"))
+        rows.append((visible(str(path)), best, alike))
     if not rows:
         raise VecaError("none of the photos can be read")
-    threshold = gallery.threshold(region=request.box is not None)
+    threshold = gallery.threshold(region)
     lines = list(Table(("photo", "this is", "similarity"), tuple(rows), words=3).lines())
     lines.append(f"  a name is given from a similarity of {threshold:.2f} on")
-    return {"kind": "matches", "threshold": threshold, "photos": found}, lines, ""
+    hint = "" if region else command_line("run", request.model, "--camera", 0, "--teach", gallery_path)
+    return {"kind": "answers", "threshold": threshold, "photos": found}, lines, hint
+
+
+def _check_taught(gallery: Gallery, path: Path, region: bool) -> None:
+    """Raise a VecaError if nothing can be recognised: boxes are compared with boxes, photos with photos."""
+    if not any(example.region == region for example in gallery.examples):
+        kind, box = ("boxes", " --box X,Y,W,H") if region else ("whole photos", "")
+        raise VecaError(f"{path} has no examples of {kind}: teach it some first with --add LABEL PHOTO{box}")
 
 
 def _evaluated(gallery: Gallery, request: TeachRequest, model: Model) -> Outcome:
@@ -254,10 +269,10 @@ def _evaluated(gallery: Gallery, request: TeachRequest, model: Model) -> Outcome
     return values, list(recognition_lines(rows, sums)), ""
 
 
-def _listed(gallery: Gallery, path: Path) -> Outcome:
+def _listed(gallery: Gallery, path: Path, request: TeachRequest) -> Outcome:
     rows = tuple((label, str(count)) for label, count in gallery.labels.items())
     lines = list(Table(("label", "examples"), rows, words=1).lines()) if rows else [f"{path} is empty"]
-    hint = command_line("teach", path, *(("--ask", "photo.jpg") if rows else ("--add", "LABEL", "photo.jpg")))
+    hint = _ask_hint(path, request) if rows else command_line("teach", path, "--add", "LABEL", "photo.jpg")
     return _values(gallery, path), lines, hint
 
 
