@@ -104,7 +104,7 @@ class FewShot:
     """A measurement.
 
     Attributes:
-        what, photos: the model, and how many photos of which folder, for people.
+        what, photos: the model, and how many photos in which folder, for people.
         learned: cores with which examples are learned.
         episodes: how many for each row.
         rows: by way, then by shot.
@@ -172,7 +172,7 @@ def evaluate_few_shot(
         vectors = read(model, folder, tuple({*budgets, learned}), size, request.teacher, say, step)
         rows = _rows(vectors, [str(cores) for cores in budgets], request.episodes, partial(progress, "drawing"))
         what = f"{model.name} at {size} px"
-    count = f"{counted(len(vectors.labels), 'photo' if kind is None else 'box')} of {shortened(folder)}"
+    count = f"{counted(len(vectors.labels), 'photo' if kind is None else 'box')} in {shortened(folder)}"
     return FewShot(what, count, learned, request.episodes, rows)
 
 

@@ -43,6 +43,12 @@ def teaching(tmp_path: Path) -> Teaching:
     return Teaching(tmp_path / "my-things.npz", Gallery())
 
 
+def test_the_summary_has_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    summary, _ = play(Teaching(Path("my-things.npz"), Gallery()), "1")
+    assert summary.paths == (str(tmp_path / "my-things.npz"),)  # as of a video and a log
+
+
 def test_keys_teach_with_the_frame_on_show(teaching: Teaching, tmp_path: Path) -> None:
     said: list[str] = []
     options = RunRequest(log=tmp_path / "a.jsonl")

@@ -237,7 +237,8 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
     type=Number(0, 1),
     metavar="N",
     show_default="what the model file says",
-    help='Show a label from this confidence on, such as 0.8 for 80 %, and "not sure" below it. 0 always shows one.',
+    help='Show a label from this confidence on, such as 0.8 for 80 %, and "not sure" below it. 0 always shows one. '
+    "With --teach the gallery decides, by similarity.",
 )
 @threads_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

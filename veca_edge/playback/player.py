@@ -320,7 +320,7 @@ class Player:
             self._ended = "frames"
         written = [self._video.path] if self._video is not None and self._video.frames else []
         written += [self._log.path] if self._log is not None and self._log.lines else []
-        written += [self._teaching.path] if self._teaching is not None and self._teaching.wrote else []
+        written += [self._teaching.path.resolve()] if self._teaching is not None and self._teaching.wrote else []
         written += [self._masks.folder] if self._masks is not None and self._masks.files else []
         return Summary(
             self._tally.frames,

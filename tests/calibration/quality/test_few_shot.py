@@ -62,7 +62,7 @@ def test_without_anything_to_see_it_is_chance() -> None:
 def test_photos_in_folders(folder: Path) -> None:
     found = evaluate_few_shot(FewShotRequest(folder / "tiny.pt", folder / "photos", episodes=5))
     assert [(row.way, row.shot) for row in found.rows] == [(2, 5), (3, 1)]
-    assert found.photos.startswith("17 photos of ")
+    assert found.photos.startswith("17 photos in ")
     assert set(found.rows[0].right) == {"8", "16"}
     assert found == evaluate_few_shot(FewShotRequest(folder / "tiny.pt", folder / "photos", episodes=5))
 
@@ -71,7 +71,7 @@ def test_classes_of_masks_are_recognised_by_boxes(folder: Path) -> None:
     (folder / "people").mkdir()
     write_masks(folder / "people", train=2, val=6)
     found = evaluate_few_shot(FewShotRequest(folder / "tiny.pt", folder / "people", budgets=(8,), episodes=5))
-    assert " boxes of " in found.photos
+    assert " boxes in " in found.photos
     assert found.rows[0].right["8"].mean > 0
 
 
