@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from veca_edge.encoding import encoded
-from veca_edge.errors import StreamError, VecaError
+from veca_edge.errors import StreamError, VecaError, shown
 
 PACKAGE_SUFFIX = ".mlpackage"
 # What Python's reader of ZIP archives raises for damaged ones.
@@ -109,10 +109,11 @@ def check_target(path: str | Path) -> Path:
     Raises:
         VecaError: the folder is missing or read-only; the target is a folder, a device or the like, or a bad name.
     """
-    name = shortened(Path(path))
+    path = expanded(path)
+    name = shortened(path)
     try:
-        target = expanded(path).resolve()
-        mode = _mode(expanded(path))  # of /dev/stdout: of what it points to, which may have no name
+        target = path.resolve()
+        mode = _mode(path)  # of /dev/stdout: of what it points to, which may have no name
         folder = _mode(target.parent)
     except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
         reason = error.strerror if isinstance(error, OSError) else error
@@ -188,9 +189,11 @@ def same_file(a: Path, b: Path) -> bool:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with a leading `~` or `~user` replaced; a VecaError if there is no such home folder."""
+    """The path with a leading `~` or `~user` replaced; a VecaError if there is no such home folder, or no path."""
     try:
         return Path(path).expanduser()
+    except TypeError:
+        raise VecaError(f"{shown(path)} is no path: give a text or a pathlib.Path") from None
     except RuntimeError:
         raise VecaError(f"there is no home folder for {Path(path).parts[0]}") from None
 
