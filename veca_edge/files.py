@@ -109,11 +109,11 @@ def check_target(path: str | Path) -> Path:
     Raises:
         VecaError: the folder is missing or read-only; the target is a folder, a device or the like, or a bad name.
     """
-    there = expanded(path)
-    name = shortened(Path(path))
+    path = expanded(path)
+    name = shortened(path)
     try:
-        target = there.resolve()
-        mode = _mode(there)  # of /dev/stdout: of what it points to, which may have no name
+        target = path.resolve()
+        mode = _mode(path)  # of /dev/stdout: of what it points to, which may have no name
         folder = _mode(target.parent)
     except (OSError, RuntimeError, ValueError) as error:  # Runtime: a loop of links; Value: a null character
         reason = error.strerror if isinstance(error, OSError) else error

@@ -77,6 +77,21 @@ def test_a_box_is_taught_and_asked_for(place: Path, gallery: Path) -> None:
     assert asked["photos"][0]["matches"][0]["label"] == "right"
 
 
+def test_names_do_not_steer_the_terminal(place: Path, gallery: Path) -> None:
+    photo = place / "photos" / "hat" / "00.png"
+    odd = gallery.parent / "a\x1b[2J\nb.png"
+    odd.write_bytes(photo.read_bytes())
+    asked = teach(gallery, "--ask", odd, "--model", place / "tiny.pt").stdout
+    removed = teach(gallery.rename(gallery.with_name("g\x1b[2J.npz")), "--remove", "hat").stdout
+    assert (r"a\u001b[2J\u000ab.png" in asked, r"g\u001b[2J.npz holds" in removed) == (True, True)
+    assert "\x1b" not in asked + removed
+
+
+def test_a_name_that_no_gallery_can_have_is_refused_before_any_photo(place: Path, tmp_path: Path) -> None:
+    done = teach(tmp_path / "things.jpg", "--add", "hat", place / "broken.jpg", "--model", place / "tiny.pt")
+    assert (done.exit_code, "let the name of a gallery end in .npz" in done.output) == (2, True)
+
+
 def test_a_folder_is_evaluated(place: Path, gallery: Path) -> None:
     done = teach(gallery, "--evaluate", place / "photos", "--cores", 8, "--model", place / "tiny.pt")
     assert done.exit_code == 0, done.output

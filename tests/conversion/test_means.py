@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,3 +37,10 @@ def test_the_means_are_those_of_the_packaged_photos_results(tmp_path: Path) -> N
 def test_manifests_get_them(tmp_path: Path) -> None:
     checkpoint = with_means(tiny_checkpoint(), None, 64, lambda *_: None)
     assert model_facts(checkpoint, 64)["means"] == checkpoint.means
+
+
+@pytest.mark.parametrize("factor", [1e8, math.inf])
+def test_means_that_no_file_could_be_read_with_are_left_out(factor: float) -> None:
+    tiny = tiny_checkpoint()
+    state = {**tiny.state, "final_norm.weight": tiny.state["final_norm.weight"] * factor}
+    assert with_means(replace(tiny, state=state), None, 64, lambda *_: None).means is None

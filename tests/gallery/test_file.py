@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -97,6 +98,52 @@ def test_a_gallery_of_another_model_is_refused_and_stays(path: Path, model: Mode
             call()
     assert path.read_bytes() == before
     assert len(Gallery((), None, MODEL).add("cup", result(0, 0, 1)).save(path)) == 3  # without means of its own
+
+
+def test_a_writer_that_knows_less_of_the_model_takes_nothing_from_the_file(path: Path) -> None:
+    TAUGHT.save(path)
+    Gallery().add("cup", result(0, 0, 1)).save(path)
+    found = Gallery.load(path)
+    assert (found.model, found.means, len(found)) == (MODEL, MEANS, 3)
+
+
+def test_a_folder_that_is_locked_for_ever_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr("veca_edge.gallery.file.PATIENCE", 0.1)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with pytest.raises(VecaError, match="another program keeps it locked: end that, or use another folder"):
+            TAUGHT.save(path)
+    finally:
+        os.close(descriptor)
+    assert not path.exists()
+    TAUGHT.save(path)
+
+
+@pytest.mark.parametrize("limit", ["MOST_EXAMPLES", "MAX_JSON", "MAX_MEMBER"])
+def test_nothing_is_written_that_could_not_be_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    TAUGHT.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(f"veca_edge.gallery.file.{limit}", 2)
+    with pytest.raises(VecaError, match="3 examples are more than a gallery's file holds: remove some"):
+        TAUGHT.add("cup", result(0, 0, 1)).save(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [None, 5, b"things.npz", ["things.npz"]])
+def test_what_is_no_path_is_one_line(name: Any) -> None:
+    for call in (Gallery.load, TAUGHT.save):
+        with pytest.raises(VecaError, match="is no path: give a text"):
+            call(name)
+
+
+def test_the_gallery_before_is_a_gallery(path: Path) -> None:
+    with pytest.raises(VecaError, match="before 'x': give the gallery"):
+        TAUGHT.save(path, "x")  # type: ignore[arg-type]
+    assert not path.exists()
 
 
 def test_other_files_are_not_replaced(path: Path) -> None:

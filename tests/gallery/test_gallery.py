@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,31 @@ from veca_edge.modelfile.means import Means
 from veca_edge.runtime.model import Model
 
 X, Y, Z = result(1, 0, 0), result(0, 1, 0), result(0, 0, 1)
+
+
+def test_the_threshold_of_a_large_gallery_takes_little_memory() -> None:
+    """A table of all examples and names would have 400 million values."""
+    vectors = np.random.default_rng(0).standard_normal((20_000, 8), np.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = Index.of([str(number) for number in range(len(vectors))], list(vectors)).threshold
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 18  # kilobytes
+    assert 0.9 < found <= 2
+
+
+def test_the_threshold_is_the_same_in_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors = np.random.default_rng(0).standard_normal((40, 8), np.float32)
+    labels = [str(number % 17) for number in range(40)]
+    whole = Index.of(labels, list(vectors)).threshold
+    monkeypatch.setattr("veca_edge.gallery.index.BLOCK", 3)
+    assert Index.of(labels, list(vectors)).threshold == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("model", [None, 5, "veca.pte", X])
+def test_a_gallery_is_of_a_model(model: Any) -> None:
+    with pytest.raises(VecaError, match=r"no model: .*: give one of veca_edge\.load"):
+        Gallery.of(model)
 
 
 def test_what_was_named_is_recognised_and_the_gallery_before_stays() -> None:

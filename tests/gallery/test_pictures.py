@@ -101,10 +101,17 @@ def test_another_model_is_refused(model: Model, photo: Image) -> None:
         index.search(model(photo))
 
 
-@pytest.mark.parametrize("vector", [np.zeros(16, np.float32), np.full(16, np.nan, np.float32)])
+@pytest.mark.parametrize("vector", [np.zeros(16), np.full(16, np.nan), np.full(16, 1e300)])
 def test_nothing_is_like_a_vector_that_is_none(vector: Float) -> None:
     with pytest.raises(VecaError, match=r"zero or not finite"):
         an_index(random_vectors(3)).search(vector)
+
+
+def test_a_large_vector_has_a_direction_as_well() -> None:
+    """Though its square is no float32."""
+    vectors = random_vectors(3)
+    large = vectors[1] * np.float32(1e38 / np.abs(vectors[1]).max())
+    assert names(an_index(vectors).search(large, 1)) == ["001.jpg"]
 
 
 # In a file.
@@ -143,9 +150,11 @@ def test_pictures_are_found_from_any_folder_and_after_a_move(
 
 
 def test_a_folder_elsewhere_keeps_its_whole_name(tmp_path: Path) -> None:
+    """Also one that is no text."""
     (tmp_path / "indexes").mkdir()
-    an_index(random_vectors(2), tmp_path / "photos").save(tmp_path / "indexes" / "a.npz")
-    assert PictureIndex.load(tmp_path / "indexes" / "a.npz").path(1) == tmp_path / "photos" / "001.jpg"
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    an_index(random_vectors(2), folder).save(tmp_path / "indexes" / "a.npz")
+    assert PictureIndex.load(tmp_path / "indexes" / "a.npz").path(1) == folder / "001.jpg"
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -185,7 +194,7 @@ def _as(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_about(made_with={"model": "x"}), "does not say which model"),
         (_about(made_with=[1]), "does not say which model"),
         (_about(made_with={**vars(MADE), "cores": "64"}), "does not say which model"),
-        (_about(folder=["a"]), "of another kind"),
+        (_as("folder", lambda f: f.astype(np.uint16)), "its folder is of another kind"),
     ],
 )
 def test_a_foreign_or_damaged_file_is_one_line(
@@ -233,6 +242,18 @@ def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path: Path) -> None
     with pytest.raises(VecaError, match="its embeddings is cut off, or longer than it says"):
         PictureIndex.load(tmp_path / "b.npz")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 15  # kilobytes
+
+
+def test_names_without_pictures_take_no_memory(tmp_path: Path) -> None:
+    """A byte of the file would become an entry of a list."""
+    an_index(random_vectors(4)).save(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", **{**_arrays(tmp_path / "a.npz"), "names": np.zeros(1 << 24, np.uint8)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(VecaError, match="its lists are not equally long"):
+        PictureIndex.load(tmp_path / "b.npz")
+    assert (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 17
+    )  # kilobytes; the list takes twice that
 
 
 def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:

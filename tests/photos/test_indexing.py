@@ -176,12 +176,21 @@ def test_another_folder_does_not_empty_an_index(folder: Path, model: Model) -> N
     assert PictureIndex.load(folder.parent / "photos.npz").folder == folder.parent / "moved"
 
 
-def test_what_is_no_index_is_not_overwritten(folder: Path, model: Model) -> None:
+def test_what_is_no_index_is_not_overwritten(folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = folder / "milk.jpg"
     before = photo.read_bytes()
-    with pytest.raises(VecaError, match=r"milk\.jpg is no index of pictures"):
-        index_pictures(IndexRequest(folder, photo), model, quiet)
-    assert photo.read_bytes() == before
+    monkeypatch.setenv("HOME", str(folder))
+    for name in (photo, Path("~/milk.jpg")):
+        with pytest.raises(VecaError, match=r"milk\.jpg is no index of pictures"):
+            index_pictures(IndexRequest(folder, name), model, quiet)
+        assert photo.read_bytes() == before
+
+
+def test_times_that_no_calendar_reaches(folder: Path, model: Model) -> None:
+    """Some file systems keep years after 2262, whose nanoseconds take more than 64 bits."""
+    os.utime(folder / NAMES[0], (2**34 - 2**32, 2**34 - 2**32))
+    assert counts(index_pictures(request(folder), model, quiet)) == (3, 0, 0, 0)
+    assert counts(index_pictures(request(folder), model, quiet)) == (0, 3, 0, 0)
 
 
 def test_a_checkpoint_and_what_it_was_converted_to_share_an_index(folder: Path, model: Model) -> None:

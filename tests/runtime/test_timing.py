@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_energy_is_that_of_the_timed_frames(pace: float) -> None:
         assert row.joules == pytest.approx(5.0 * row.mean)
 
 
-@pytest.mark.parametrize("tells", [None, 0.0])
+@pytest.mark.parametrize("tells", [None, 0.0, 1e-5, 1e9, math.nan])
 def test_a_counter_that_tells_nothing_is_none(tells: float | None) -> None:
     rows, _ = time_configurations(Device(0.3).open, CONFIGURATIONS, FRAMES, meter=lambda: tells)
     assert {row.joules for row in rows} == {None}

@@ -13,7 +13,7 @@ import click
 from veca_edge.calibration.quantization.run import CalibrateRequest, calibrate
 from veca_edge.cli.options import Count, InputPath, RenamedOption, images_option, path_option
 from veca_edge.cli.parsing import parse_some_budgets
-from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.photos.calibration import FEWEST, LEARN, MOST
 from veca_edge.tables import Table, number
@@ -81,8 +81,8 @@ def command(as_json: bool, **given: Any) -> None:
         facts = {"output": None if output is None else str(output), "seconds": round(seconds, 2)}
         click.echo(json.dumps(facts | report.to_dict(), indent=2))
         return
-    click.echo("\n".join(_lines(report)))
-    click.echo(f"{'' if output is None else f'{output}: the recipe; '}{seconds:.1f} s")
+    echo_lines(_lines(report))
+    echo_lines([f"{'' if output is None else f'{output}: the recipe; '}{seconds:.1f} s"])
     if request.plot is not None:
         say(f"wrote {request.plot}")
     if output is not None:

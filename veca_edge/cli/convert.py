@@ -11,7 +11,7 @@ import click
 
 from veca_edge.cli.options import Count, InputPath, RenamedOption, path_option, unknown_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.quantization import limit_options
 from veca_edge.cli.tables import certainty_lines, verification_lines
 from veca_edge.conversion.convert import TARGETS, Conversion, ConvertRequest, convert
@@ -159,7 +159,7 @@ def command(as_json: bool, **given: Any) -> None:
         click.echo(json.dumps(facts if len(facts) > 1 else made[0].to_dict(), indent=2))
         return
     for conversion in made:
-        click.echo("\n".join(_lines(conversion)))
+        echo_lines(_lines(conversion))
         next_step(AFTER[conversion.target].format(quote(str(conversion.outputs[0].path))))
 
 

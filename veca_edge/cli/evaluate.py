@@ -10,7 +10,7 @@ import click
 
 from veca_edge.cli.options import InputPath, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets, parse_sizes
-from veca_edge.cli.progress import Stages, say
+from veca_edge.cli.progress import Stages, echo_lines, say
 from veca_edge.cli.tables import few_shot_lines, score_lines
 from veca_edge.errors import VecaError, require
 
@@ -88,8 +88,7 @@ def command(as_json: bool, few_shot: bool, teacher: str | None, model: Path | No
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
         return
-    click.echo(f"{outcome.what} on {outcome.photos}")
-    click.echo("\n".join(score_lines(outcome.points)))
+    echo_lines([f"{outcome.what} on {outcome.photos}", *score_lines(outcome.points)])
     if given["plot"] is not None:
         say(f"wrote {Path(given['plot'])}")
 
@@ -116,4 +115,4 @@ def _few_shot(
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
         return
-    click.echo("\n".join(few_shot_lines(outcome)))
+    echo_lines(few_shot_lines(outcome))

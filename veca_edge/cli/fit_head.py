@@ -11,7 +11,7 @@ import click
 
 from veca_edge.cli.options import Count, InputPath, RenamedOption, moved_to_argument, path_option, unknown_option
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import certainty_lines, score_lines
 from veca_edge.errors import VecaError, require
 from veca_edge.numbers import counted
@@ -116,8 +116,8 @@ def command(as_json: bool, checkpoint: Path | None, formerly_checkpoint: Path | 
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     else:
         fitted = outcome.fitted
-        click.echo("\n".join(_lines(fitted) if isinstance(fitted, FittedHead) else dense_lines(fitted)))
-        click.echo(f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s")
+        echo_lines(_lines(fitted) if isinstance(fitted, FittedHead) else dense_lines(fitted))
+        echo_lines([f"{outcome.output}: {outcome.bytes / 1e6:.2f} MB, {outcome.seconds:.1f} s"])
         if given["plot"] is not None:
             say(f"wrote {given['plot']}")
         next_step(command_line("convert", outcome.output))

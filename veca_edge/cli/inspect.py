@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, images_option, path_option
-from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import alike
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_package, is_regular, is_there
@@ -110,7 +110,7 @@ def command(as_json: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(found.facts, indent=2, ensure_ascii=False, default=str))
     else:
-        click.echo("\n".join(found.lines))
+        echo_lines(found.lines)
         if given["quality"]:
             command = command_line("profile", given["path"], "--target-fps", 15)
             next_step(f"{command} recommends one for this device")

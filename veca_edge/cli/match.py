@@ -11,6 +11,7 @@ import click
 
 from veca_edge.cli.models import open_model
 from veca_edge.cli.options import Count, InputPath, Number, RenamedOption, moved_to_argument, path_option
+from veca_edge.encoding import visible
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, same_file
 from veca_edge.numbers import counted
@@ -118,5 +119,5 @@ def _as_json(matches: Matches, most: int) -> str:
 def _as_text(matches: Matches, request: MatchRequest) -> str:
     kept = matches.similarity[: request.most]
     best = f", similarity {kept[-1]:.2f} to {kept[0]:.2f}" if len(kept) else ""
-    drawn = "" if request.save is None else f"\ndrawn to {request.save}"
+    drawn = "" if request.save is None else f"\ndrawn to {visible(str(request.save))}"
     return f"{counted(len(matches), 'match')}, kept {len(kept)}{best}{drawn}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import InputPath, Number, threads_option
-from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.errors import VecaError, require
 from veca_edge.files import is_there
 from veca_edge.tables import Table, number
@@ -104,11 +104,11 @@ def command(as_json: bool, compare_threads: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(_facts(profiled), indent=1))
         return
-    click.echo("\n".join(_lines(profiled)))
+    echo_lines(_lines(profiled))
     advice = profiled.recommendation
     if advice is not None and request.target_fps is not None:
         watts = profiled.profile.table.energies is not None
-        click.echo("\n".join(["", *_advice(advice, request.target_fps, watts)]))
+        echo_lines(["", *_advice(advice, request.target_fps, watts)])
     if profiled.profile.complaint:
         say(profiled.profile.complaint)
     if advice is not None and advice.point is not None:

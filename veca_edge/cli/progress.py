@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from shlex import join
 
 import click
@@ -45,6 +46,11 @@ def say(message: str) -> None:
     """A line beside the work, on standard error."""
     clear = "\r" if sys.stderr.isatty() else ""
     click.echo(f"{clear}veca-edge: {visible(message)}", err=True)
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Lines for people on standard output. Names of files and labels in them do not steer the terminal."""
+    click.echo("\n".join(map(visible, lines)))
 
 
 def command_line(*words: object) -> str:

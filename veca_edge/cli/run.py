@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from veca_edge.cli.options import Count, NamedPath, Number, path_option, threads_option
 from veca_edge.cli.parsing import parse_budgets
-from veca_edge.cli.progress import remind
+from veca_edge.cli.progress import echo_lines, remind
 from veca_edge.cli.progress import say as print_line
 from veca_edge.errors import VecaError, VecaWarning
 from veca_edge.files import expanded
@@ -257,7 +257,7 @@ def command(as_json: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
-        click.echo("\n".join(summary.lines()))
+        echo_lines(summary.lines())
     if summary.stopped in signal.Signals.__members__:
         context.exit(128 + signal.Signals[summary.stopped])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from veca_edge.cli.options import Count, InputPath, OutputPath, model_option, path_option, threads_option
-from veca_edge.cli.progress import Stages, command_line, next_step, say
+from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import recognition_lines
 from veca_edge.encoding import visible
 from veca_edge.errors import VecaError, require
@@ -148,8 +148,11 @@ def command(as_json: bool, **given: Any) -> None:
     without their sub-folders.
     """
     values, lines, hint = _done(TeachRequest(**given))
-    click.echo(json.dumps(values, indent=2) if as_json else "\n".join(lines))
-    if hint and not as_json:
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    echo_lines(lines)
+    if hint:
         next_step(hint)
 
 
@@ -158,12 +161,15 @@ Outcome = tuple[dict[str, Any], list[str], str]  # for JSON, for people, and wha
 
 def _done(request: TeachRequest) -> Outcome:
     """Do what is asked for."""
+    from veca_edge.gallery.archive import check_ending
+    from veca_edge.gallery.file import A_GALLERY
     from veca_edge.gallery.gallery import Gallery, checked_label
 
     path = expanded(request.gallery)
     if request.add is not None:
         checked_label(request.add)
         check_target(path)
+        check_ending(path, A_GALLERY)
     elif not is_there(path):
         raise VecaError(f"{path}: no such file: teach it something first with --add LABEL PHOTO")
     before = Gallery.load(path) if is_there(path) else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from veca_edge.cli.progress import command_line, next_step, say
+from veca_edge.cli.progress import command_line, echo_lines, next_step, say
 from veca_edge.numbers import counted
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.profile import Profile, profile_device
@@ -72,7 +72,7 @@ def show(compared: ThreadComparison, path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_facts(compared), indent=1))
         return
-    click.echo("\n".join(_lines(compared)))
+    echo_lines(_lines(compared))
     for found in compared.profiles:
         if found.complaint:
             say(f"{counted(found.device.threads, 'thread')}: {found.complaint}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from veca_edge.image.preprocessing import Preprocessing
 from veca_edge.model.checkpoint import Checkpoint
-from veca_edge.modelfile.means import Means
+from veca_edge.modelfile.means import LARGEST, Means
 from veca_edge.photos.calibration import EVALUATION_GFLOPS, gflops_of, read_calibration
 
 MOST = 32  # photos of each half; the mean of more is no other
@@ -22,6 +22,8 @@ def with_means(
     checkpoint: Checkpoint, data: Path | None, image_size: int, progress: Callable[[str, float], None]
 ) -> Checkpoint:
     """The checkpoint with the means of its embeddings and patch features, with all cores, over photos.
+
+    Without means, if they are not numbers that a manifest can hold.
 
     Args:
         data: photos, of which some are taken; None for the packaged ones.
@@ -49,5 +51,9 @@ def with_means(
             embeddings.append(output.embedding[0].double().numpy())
             features.append(output.features[0].double().mean(0).numpy())
     progress(STAGE, 1.0)
-    embedding, common = (tuple(np.mean(vectors, 0).tolist()) for vectors in (embeddings, features))
+    with np.errstate(invalid="ignore"):
+        found = np.mean([embeddings, features], 1)
+    if not np.abs(found).max() <= LARGEST:  # nor is NaN
+        return replace(checkpoint, means=None)  # a manifest with these could not be read
+    embedding, common = (tuple(mean) for mean in found.tolist())
     return replace(checkpoint, means=Means(embedding, common, len(pixels)))

@@ -14,18 +14,18 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 
-from veca_edge.documents import parse_json
+from veca_edge.documents import MAX_JSON, parse_json
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import ZIP_ERRORS, check_target, expanded, is_there, regular_file, shortened, write_whole
 from veca_edge.gallery.archive import check_ending
 from veca_edge.gallery.gallery import Example, Gallery, checked_label, checked_vector, without
-from veca_edge.modelfile.archives import float_array, member, npy
+from veca_edge.modelfile.archives import MAX_MEMBER, NPY_HEADER, float_array, member, npy
 from veca_edge.modelfile.manifest import LIMITS
 from veca_edge.modelfile.means import Means
 from veca_edge.numbers import whole
@@ -36,6 +36,7 @@ A_GALLERY = "a gallery"
 MANIFEST, EXAMPLES = "manifest.json", "examples.npy"
 MOST_EXAMPLES = 1_000_000
 _DIGEST = re.compile("([0-9a-f]{64})?")
+PATIENCE, NAP = 10.0, 0.01  # seconds for which another writer is waited for, and between two tries
 SHOWN_DIGEST = 12  # hexadecimal digits of a model's digest in a message
 
 
@@ -43,12 +44,16 @@ def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = No
     """See `Gallery.save`."""
     path = check_target(path)
     check_ending(path, A_GALLERY)
-    with _alone(path.parent):
+    if not isinstance(before, (Gallery, type(None))):
+        raise VecaError(f"before {shown(before)}: give the gallery that was loaded or saved last, or None")
+    with alone(path.parent):
         # Only what this writer changed is changed in the file, which may hold more by now than it knows of.
-        there = load_gallery(path, gallery).examples if is_there(path) else ()
+        there = load_gallery(path, gallery) if is_there(path) else Gallery()
         gone = () if before is None else without(before.examples, gallery.examples)
-        kept = without(there, gone)
-        merged = replace(gallery, examples=(*kept, *without(gallery.examples, kept)))
+        kept = without(there.examples, gone)
+        means = there.means if gallery.means is None else gallery.means
+        examples = (*kept, *without(gallery.examples, kept))
+        merged = Gallery(examples, means, gallery.model or there.model)
         write_whole(path, archive_of(merged))
     return merged
 
@@ -100,12 +105,16 @@ def _facts(gallery: Gallery) -> dict[str, Any]:
 
 
 def archive_of(gallery: Gallery) -> bytes:
-    """The bytes of a gallery's file."""
+    """The bytes of a gallery's file; a VecaError for one that is too large to be read again."""
+    manifest = json.dumps(_facts(gallery), indent=1)
+    size = 4 * len(gallery) * (gallery.width or 0)
+    if len(gallery) > MOST_EXAMPLES or len(manifest) > MAX_JSON or size > MAX_MEMBER - NPY_HEADER:
+        raise VecaError(f"{len(gallery)} examples are more than a gallery's file holds: remove some, or split it")
     buffer = io.BytesIO()
     vectors = [example.vector for example in gallery.examples]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         # Without the time, so that equal galleries are equal files.
-        archive.writestr(zipfile.ZipInfo(MANIFEST), json.dumps(_facts(gallery), indent=1))
+        archive.writestr(zipfile.ZipInfo(MANIFEST), manifest)
         if vectors:
             archive.writestr(zipfile.ZipInfo(EXAMPLES), npy(np.stack(vectors)))
     return buffer.getvalue()
@@ -137,16 +146,35 @@ def _read(archive: zipfile.ZipFile) -> Gallery:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait for other writers in this folder, where the system has locks: from reading to writing takes moments."""
+def alone(folder: Path) -> Iterator[None]:
+    """Wait for other writers in this folder, where the system has locks: from reading to writing takes moments.
+
+    Raises:
+        VecaError: one takes much longer.
+    """
     descriptor = None
     try:
         with suppress(ImportError, OSError):  # Windows; a file system without locks
-            import fcntl
-
             descriptor = os.open(folder, os.O_RDONLY)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, folder)
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    """Lock an open folder; whoever may read it may do so, even for ever."""
+    import fcntl
+
+    end = monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() > end:
+                raise VecaError(
+                    f"cannot write to {shortened(folder)}: another program keeps it locked: end that, or use "
+                    "another folder"
+                ) from None
+        sleep(NAP)

@@ -85,8 +85,11 @@ class Gallery:
 
     @classmethod
     def of(cls, model: Model) -> Gallery:
-        """An empty gallery for the results of a model."""
-        return cls((), model.means, model.source_digest)
+        """An empty gallery for the results of a model; a VecaError for anything else."""
+        try:
+            return cls((), model.means, model.source_digest)
+        except AttributeError:
+            raise VecaError(f"no model: {shown(model)}: give one of veca_edge.load") from None
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -122,7 +125,8 @@ class Gallery:
                 or a box without an area within `result.crop`.
         """
         example = Example(checked_label(label), self._vector(result, box), box is not None)
-        if any(example.key == other.key for other in self.examples if other.label == example.label):
+        key = example.key
+        if any(key == other.key for other in self.examples if other.label == example.label):
             return self
         return replace(self, examples=(*self.examples, example))
 
@@ -242,5 +246,7 @@ def checked_vector(vector: Float, width: int | None) -> Float:
 
 def without(examples: Sequence[Example], gone: Sequence[Example]) -> tuple[Example, ...]:
     """The examples that are not among others, in their order."""
+    if not examples:
+        return ()
     keys = {example.key for example in gone}
     return tuple(example for example in examples if example.key not in keys)

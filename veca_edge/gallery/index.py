@@ -18,6 +18,8 @@ STRANGER = (0.05, 0.12)  # of a thing that has no name with the most alike of on
 STRANGER_GROWTH = 0.075  # and so much more for each factor e of names, the most alike of which is taken
 PRIOR = 4.0  # examples that these count as
 ONE_IN_TEN = 1.2816  # standard deviations beyond which a normal variable is one time in ten
+MOST_ASKED = 4096  # examples, evenly spread, that tell as much of the threshold as all of a larger gallery
+BLOCK = 1024  # names that these are compared with at a time: the memory stays small however many there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,8 @@ class Index:
         names = tuple(dict.fromkeys(labels))
         if not names:
             return cls((), np.zeros((0, 0)), mean, 1.0)
-        places = np.array([names.index(label) for label in labels])
+        rows = {name: row for row, name in enumerate(names)}
+        places = np.array([rows[label] for label in labels])
         examples = directions(np.stack(vectors), mean)
         sums = np.zeros((len(names), examples.shape[1]))
         np.add.at(sums, places, examples)
@@ -67,18 +70,30 @@ def _threshold(examples: NDArray[np.float64], places: NDArray[np.intp], sums: ND
 
     Each example plays a stranger to the other names, and a familiar thing to the other examples of its own.
     """
-    count, rows = len(sums), np.arange(len(examples))
+    count, step = len(sums), -(-len(examples) // MOST_ASKED)
+    company = (np.bincount(places)[places] > 1)[::step]
+    examples, places = examples[::step], places[::step]
     strangers = np.zeros(0)
     if count > 1:
-        others = examples @ _unit(sums).T
-        others[rows, places] = -np.inf
-        strangers = others.max(1) + STRANGER_GROWTH * math.log(count / (count - 1))
-    company = np.bincount(places)[places] > 1
+        strangers = _nearest_other(examples, places, sums) + STRANGER_GROWTH * math.log(count / (count - 1))
     familiar = (_unit(sums[places] - examples) * examples).sum(1)[company]
     mean, deviation = STRANGER
     high = _spread(strangers, mean + STRANGER_GROWTH * math.log(count), deviation, ONE_IN_TEN)
     low = _spread(familiar, *FAMILIAR, -ONE_IN_TEN)
     return max(high, (high + low) / 2)
+
+
+def _nearest_other(
+    examples: NDArray[np.float64], places: NDArray[np.intp], sums: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of each example the greatest similarity to a name that is not its own."""
+    nearest = np.full(len(examples), -np.inf)
+    for start in range(0, len(sums), BLOCK):
+        similarity = examples @ _unit(sums[start : start + BLOCK]).T
+        own = np.flatnonzero((places >= start) & (places < start + BLOCK))
+        similarity[own, places[own] - start] = -np.inf
+        nearest = np.maximum(nearest, similarity.max(1))
+    return nearest
 
 
 def _spread(values: NDArray[np.float64], mean: float, deviation: float, steps: float) -> float:

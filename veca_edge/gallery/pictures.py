@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
 from veca_edge.documents import parse_json
+from veca_edge.encoding import printable
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import regular_file, shortened
+from veca_edge.files import expanded, regular_file, shortened
 from veca_edge.gallery.archive import read_archive, write_archive
 from veca_edge.gallery.vectors import unit_vectors
 from veca_edge.numbers import finite, whole
@@ -24,7 +25,13 @@ from veca_edge.runtime.result import Result
 
 FORMAT = 1  # of the file
 KIND = "veca-edge picture index"
-LAYOUT = {"about": ("|u1", 1), "names": ("|u1", 1), "stamps": ("<i8", 2), "embeddings": ("<f2", 2)}
+LAYOUT = {
+    "about": ("|u1", 1),
+    "folder": ("|u1", 1),
+    "names": ("|u1", 1),
+    "stamps": ("<i8", 2),
+    "embeddings": ("<f2", 2),
+}
 NEAR = 0.98  # cosine from which two pictures are taken for one: what is left of it by saving as a worse JPEG
 ROUGH = 0.01  # by which the length of a stored embedding may differ from 1; float16 takes a tenth of that
 BLOCK = 1 << 22  # similarities that are looked at together
@@ -58,7 +65,7 @@ class MadeWith:
         if not model.source_digest:
             raise VecaError(f"{model.name} does not say which checkpoint it comes from: convert it again")
         size = model.preprocessing.image_size if image_size is None else image_size
-        return cls(model.name, model.source_digest, model.check_budget(cores), size)
+        return cls(printable(model.name), model.source_digest, model.check_budget(cores), size)
 
     @classmethod
     def from_dict(cls, values: Any) -> MadeWith:
@@ -139,26 +146,29 @@ class PictureIndex:
         cls,
         path: Path,
         about: NDArray[np.uint8],
+        folder: NDArray[np.uint8],
         names: NDArray[np.uint8],
         stamps: NDArray[np.int64],
         embeddings: NDArray[np.float16],
     ) -> PictureIndex:
         said = parse_json(about.tobytes())
-        if not isinstance(said, dict) or said.get("kind") != KIND or not isinstance(said.get("folder"), str):
+        if not isinstance(said, dict) or said.get("kind") != KIND:
             raise VecaError("it is of another kind")
         if said.get("format") != FORMAT:
             raise VecaError(f"its format is {shown(said.get('format'))}, this version reads {FORMAT}")
-        found = tuple(os.fsdecode(name) for name in names.tobytes().split(b"\0")[:-1])
-        if not len(found) == len(stamps) == len(embeddings) or stamps.shape[1] != 2:
+        text = names.tobytes()
+        # Counted first: each name takes far more memory than its end in the file.
+        if not text.count(b"\0") == len(stamps) == len(embeddings) or stamps.shape[1] != 2:
             raise VecaError("its lists are not equally long")
+        found = tuple(os.fsdecode(name) for name in text.split(b"\0")[:-1])
         if not all(_is_below(name) for name in found):
             raise VecaError("it names a picture outside of its folder")
         vectors = embeddings.astype(np.float32)
         square = np.einsum("ij,ij->i", vectors, vectors)  # takes no memory beside
         if not (np.abs(square - 1) < 2 * ROUGH).all():  # nor is NaN
             raise VecaError("it holds embeddings whose length is not 1")
-        folder = Path(os.path.normpath(path.parent / said["folder"]))
-        return cls(folder, found, stamps, vectors, MadeWith.from_dict(said.get("made_with")))
+        place = Path(os.path.normpath(path.parent / os.fsdecode(folder.tobytes())))
+        return cls(place, found, stamps, vectors, MadeWith.from_dict(said.get("made_with")))
 
     def save(self, path: str | Path) -> None:
         """Write the index, whole or not at all. If it lies above its pictures, all can be moved together.
@@ -166,14 +176,15 @@ class PictureIndex:
         Raises:
             VecaError: it cannot be written.
         """
-        path = Path(path)
-        about = {"kind": KIND, "format": FORMAT, "folder": self._seen_from(path.parent)}
-        about["made_with"] = asdict(self.made_with)
+        path = expanded(path)
+        about = {"kind": KIND, "format": FORMAT, "made_with": asdict(self.made_with)}
         names = b"".join(os.fsencode(name) + b"\0" for name in self.names)
         write_archive(
             path,
             {
                 "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+                # Bytes as in the file system, which need not be text.
+                "folder": np.frombuffer(os.fsencode(self._seen_from(path.parent)), np.uint8),
                 "names": np.frombuffer(names, np.uint8),
                 "stamps": np.asarray(self.stamps, "<i8").reshape(-1, 2),
                 "embeddings": np.asarray(self.embeddings, "<f2"),

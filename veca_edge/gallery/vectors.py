@@ -14,7 +14,9 @@ def unit_vectors(embeddings: Float) -> Float:
     Raises:
         VecaError: one is zero, or not finite.
     """
-    length = np.linalg.norm(embeddings, axis=-1, keepdims=True)
+    wide = np.asarray(embeddings, np.float64)  # the square of a large float32 is none
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(wide, axis=-1, keepdims=True)
     if not (np.isfinite(length) & (length > 0)).all():
         raise VecaError("an embedding is zero or not finite, so it is like nothing: check the model")
-    return np.asarray(embeddings / length, np.float32)
+    return np.asarray(wide / length, np.float32)

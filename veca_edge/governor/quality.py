@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from veca_edge.errors import VecaError, shown
 from veca_edge.numbers import finite
 
+JOULES = (1e-4, 1e6)  # of a frame: less or more is the doing of a counter that stands or jumps
 MOST_ROWS = 1000  # more is damage or malice: every row is a run configuration that a device is measured in
 # The least that each number of a row may be; the most is 1. The governor reads the measures, of which a table has
 # always the cosines; figures are for people.
@@ -337,7 +338,7 @@ def _quality_row(row: Mapping[str, Any]) -> QualityRow:
 def _latency_row(row: Mapping[str, Any]) -> LatencyRow:
     p50, p95, mean = (_number(row, name, 1e-6, 3600) for name in ("p50", "p95", "mean"))
     base, patch_time = (_number({name: 0, **row}, name, 0, 3600) for name in ("base", "patch_time"))
-    joules = None if row.get("joules") is None else _number(row, "joules", 1e-4, 1e6)
+    joules = None if row.get("joules") is None else _number(row, "joules", *JOULES)
     return LatencyRow(
         *_configuration(row), p50, p95, mean, _number(row, "computed", 0, 1e6), base or p50, patch_time, joules
     )

@@ -13,7 +13,8 @@ import numpy as np
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError
-from veca_edge.files import check_target, is_there, photo_folder, same_file, shortened
+from veca_edge.files import check_target, expanded, is_there, photo_folder, same_file, shortened
+from veca_edge.gallery.file import alone
 from veca_edge.gallery.pictures import MadeWith, PictureIndex
 from veca_edge.gallery.vectors import unit_vectors
 from veca_edge.image.preprocessing import check_image_size
@@ -24,6 +25,7 @@ from veca_edge.photos.decoding import readable
 from veca_edge.runtime.model import Model
 
 SAVE_EVERY = 30.0  # seconds: what an interruption may cost
+LATEST = 2**63 - 1  # nanoseconds
 Stamp = tuple[int, int]  # bytes, and nanoseconds of the last change
 
 
@@ -138,7 +140,9 @@ def _stamps(folder: Path, paths: Iterable[Path]) -> dict[str, Stamp]:
             status = path.stat()
         except OSError:
             continue
-        found[path.relative_to(folder).as_posix()] = (status.st_size, status.st_mtime_ns)
+        # Some file systems have times beyond what the index holds, which ends in 2262.
+        changed = max(-LATEST, min(LATEST, status.st_mtime_ns))
+        found[path.relative_to(folder).as_posix()] = (status.st_size, changed)
     return found
 
 
@@ -176,7 +180,7 @@ class _Output:
 
     def __init__(self, path: Path) -> None:
         check_target(path)
-        self._path = path
+        self._path = expanded(path)
         self._seen = self._state()
 
     def read(self) -> PictureIndex | None:
@@ -185,13 +189,14 @@ class _Output:
 
     def write(self, index: PictureIndex) -> None:
         """Write the index, unless someone else did: they may have computed more."""
-        if self._state() != self._seen:
-            raise VecaError(
-                f"another program changed {shortened(self._path)} meanwhile: run this again when that has ended, "
-                "and it goes on from there"
-            )
-        index.save(self._path)
-        self._seen = self._state()
+        with alone(check_target(self._path).parent):
+            if self._state() != self._seen:
+                raise VecaError(
+                    f"another program changed {shortened(self._path)} meanwhile: run this again when that has "
+                    "ended, and it goes on from there"
+                )
+            index.save(self._path)
+            self._seen = self._state()
 
     def _state(self) -> tuple[int, ...] | None:
         """What changes with every writing; None without a file."""

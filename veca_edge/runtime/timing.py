@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.arrays import Image
-from veca_edge.governor.quality import LatencyRow, RunConfiguration
+from veca_edge.governor.quality import JOULES, LatencyRow, RunConfiguration
+from veca_edge.numbers import finite
 from veca_edge.runtime.measuring import latency
 from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.runtime.streaming.change import ChangeSettings
@@ -129,9 +130,9 @@ def _time_one(run: Run, frames: Sequence[Image], seconds: float, meter: Meter) -
             computed.append(computed_patches(result))
         if len(times) >= FEWEST and spent >= seconds:
             break
-    joules = meter()
-    # A counter that stands still, as in some virtual machines, tells nothing.
-    return _Times(tuple(times), tuple(computed), joules / len(times) if joules else None, spent)
+    # A counter that stands still or jumps, as in some virtual machines, tells nothing.
+    joules = finite((meter() or 0.0) / len(times), *JOULES)
+    return _Times(tuple(times), tuple(computed), joules, spent)
 
 
 def latency_row(
