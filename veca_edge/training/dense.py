@@ -15,7 +15,7 @@ from veca_edge.arrays import Float
 from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.photos.masks import IGNORE, Classes, Scale
 from veca_edge.training.flaws import draw_flaws, flawed
-from veca_edge.training.masks import MaskStore, class_shares, draw_squares, draw_wide, sample_targets
+from veca_edge.training.masks import MaskStore, class_shares, draw_around, draw_squares, sample_targets
 from veca_edge.training.settings import AugmentSettings, MaskSettings
 from veca_edge.training.views import colour_factors, coloured, draw_angles
 
@@ -64,7 +64,7 @@ class DenseData:
         images, targets = self._seen(views[part], settings.size, side, self._unknown)
         if settings.paste:
             pasted = (generator.random(settings.batch_size) < settings.paste)[part]
-            things = self._draw(settings, augment, generator, wide=True)[part][pasted]
+            things = self._draw(settings, augment, generator, around=True)[part][pasted]
             rows = torch.from_numpy(np.flatnonzero(pasted)).to(images.device)
             images[rows], targets[rows] = self._paste(things, images[rows], targets[rows])
         flaws = draw_flaws(settings.batch_size, augment, generator)[part]
@@ -79,12 +79,12 @@ class DenseData:
         settings: MaskSettings,
         augment: AugmentSettings,
         generator: np.random.Generator,
-        wide: bool = False,
+        around: bool = False,
     ) -> _Views:
         rows = generator.integers(len(self.train), size=settings.batch_size)
         sizes = self.train.sizes[rows]
-        if wide:
-            boxes = draw_wide(sizes, settings.paste_scale, generator)
+        if around:
+            boxes = draw_around(sizes, settings.paste_scale, generator)
         else:
             boxes = draw_squares(sizes, augment.crop_area, generator)
         colours = colour_factors(len(rows), augment, generator)
@@ -113,7 +113,7 @@ class _Views:
 
     Attributes:
         rows: int64 (b,), the photos.
-        boxes: float32 (b, 4), as those of `draw_squares` and `draw_wide`.
+        boxes: float32 (b, 4), as those of `draw_squares` and `draw_around`.
         colours: float32 (b, 3), as those of `colour_factors`.
         angles: float32 (b,), as those of `draw_angles`.
     """

@@ -19,6 +19,8 @@ from veca_edge.photos.store import check_memory, has_room, planes
 from veca_edge.training.views import crop, turned_grid
 
 Progress = Callable[[float], None]
+CLOSEST = 1.7  # the largest scale of what is put on other photos: a head and shoulders fill the view
+FARTHEST = 0.45  # so much of a view what is put there may be pushed over its edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,18 +132,21 @@ def draw_squares(sizes: Float, least: float, generator: np.random.Generator) -> 
     return _placed(np.sqrt(generator.uniform(least, 1, len(sizes))) * sizes.min(axis=1), sizes, generator)
 
 
-def draw_wide(sizes: Float, scale: float, generator: np.random.Generator) -> Float:
-    """Random squares as wide as a photo's shorter side or wider, in which it is seen small; some lie beyond it.
+def draw_around(sizes: Float, scale: float, generator: np.random.Generator) -> Float:
+    """Random squares around a photo, in which it is seen small, large, or cut off by an edge.
 
     Args:
         sizes: (n, 2), width and height of each photo.
-        scale: the smallest at which its shorter side is seen, of the square's.
+        scale: the smallest at which its shorter side is seen, of the square's; the largest is `CLOSEST`.
         generator: of the draws.
 
     Returns:
-        Boxes like those of `draw_squares`.
+        Boxes like those of `draw_squares`, that may lie partly beyond the photo.
     """
-    return _placed(sizes.min(axis=1) / scale ** generator.random(len(sizes)), sizes, generator)
+    side = sizes.min(axis=1) / (CLOSEST * (scale / CLOSEST) ** generator.random(len(sizes)))
+    boxes = _placed(side, sizes, generator)
+    shift = generator.uniform(-FARTHEST, FARTHEST, (len(sizes), 2)) * (side[:, None] / sizes)
+    return np.asarray(boxes + np.concatenate([shift, shift], axis=1), np.float32)
 
 
 def _placed(side: NDArray[np.floating], sizes: Float, generator: np.random.Generator) -> Float:
