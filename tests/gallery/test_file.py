@@ -56,6 +56,15 @@ def test_undo_is_the_gallery_before(path: Path) -> None:
     assert list(Gallery.load(path).labels) == ["mug", "keys", "pen"]
 
 
+def test_what_another_writer_took_out_stays_out(path: Path) -> None:
+    known = TAUGHT.save(path)
+    known.remove("mug").save(path, before=known)
+    merged = known.add("pen", result(0, 0, 1)).save(path, before=known)
+    assert set(merged.labels) == {"keys", "pen"}
+    path.unlink()
+    assert set(known.save(path, before=known).labels) == {"mug", "keys"}  # the file is gone, what it held is not
+
+
 def test_writers_that_meet_lose_nothing(path: Path) -> None:
     """Threads that each read the file once, and only then add; and another process."""
     TAUGHT.save(path)
@@ -136,7 +145,7 @@ def test_nothing_is_written_that_could_not_be_read_again(
 @pytest.mark.parametrize("name", [None, 5, b"things.npz", ["things.npz"]])
 def test_what_is_no_path_is_one_line(name: Any) -> None:
     for call in (Gallery.load, TAUGHT.save):
-        with pytest.raises(VecaError, match="is no path: give a text"):
+        with pytest.raises(VecaError, match="is no path: give the name"):
             call(name)
 
 

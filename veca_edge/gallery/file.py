@@ -48,12 +48,14 @@ def save_gallery(gallery: Gallery, path: str | Path, before: Gallery | None = No
         raise VecaError(f"before {shown(before)}: give the gallery that was loaded or saved last, or None")
     with alone(path.parent):
         # Only what this writer changed is changed in the file, which may hold more by now than it knows of.
-        there = load_gallery(path, gallery) if is_there(path) else Gallery()
+        there, new = Gallery(), gallery.examples
+        if is_there(path):
+            there = load_gallery(path, gallery)
+            new = new if before is None else without(new, before.examples)
         gone = () if before is None else without(before.examples, gallery.examples)
         kept = without(there.examples, gone)
         means = there.means if gallery.means is None else gallery.means
-        examples = (*kept, *without(gallery.examples, kept))
-        merged = Gallery(examples, means, gallery.model or there.model)
+        merged = Gallery((*kept, *without(new, kept)), means, gallery.model or there.model)
         write_whole(path, archive_of(merged))
     return merged
 

@@ -30,7 +30,8 @@ enum GalleryFile {
         let there = isThere ? try load(url, gallery).examples : []
         let gone = before.map { without($0.examples, gallery.examples) } ?? []
         let kept = without(there, gone)
-        let merged = gallery.with(kept + without(gallery.examples, kept))
+        let known = isThere ? before?.examples ?? [] : []
+        let merged = gallery.with(kept + without(without(gallery.examples, known), kept))
         do {
             let folder = url.deletingLastPathComponent()
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -43,7 +43,8 @@ internal object GalleryFile {
         val there = if (path.exists()) load(path, gallery).examples else emptyList()
         val gone = before?.let { without(it.examples, gallery.examples) }.orEmpty()
         val kept = without(there, gone)
-        val merged = gallery.with(kept + without(gallery.examples, kept))
+        val known = if (path.exists()) before?.examples.orEmpty() else emptyList()
+        val merged = gallery.with(kept + without(without(gallery.examples, known), kept))
         writeWhole(path, archiveOf(merged))
         return merged
     }
