@@ -44,7 +44,8 @@ def open_model(path: str | Path, threads: int | None = None, java: Any = None) -
     file = read_model_file(path)
     threads = check_threads(threads)
     program = JavaProgram(file.path, threads, import_module("java") if java is None else java)
-    return assembled(file.manifest, ExecutorchEngine(file, threads, program), file.head, file.digest)
+    engine = ExecutorchEngine(file, threads, program)
+    return assembled(file.manifest, engine, file.head, file.digest, file.dense)
 
 
 class JavaProgram:
