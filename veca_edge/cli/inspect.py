@@ -257,10 +257,12 @@ def package_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from Table(("function", "operations", "constants", "weights"), rows, words=1).lines()
     for title in ("operations", "inputs", "outputs"):
         for names, found in alike({name: function[title] for name, function in functions.items()}):
-            yield f"\n{title.capitalize()} of {names}"
+            yield ""
+            yield f"{title.capitalize()} of {names}"
             lines = (f"{n} {kind}" for kind, n in found.items()) if title == "operations" else found
             yield from (f"  {line}" for line in lines)
-    yield "\nWeights"
+    yield ""
+    yield "Weights"
     yield from nested_lines(facts["weights"], "  ")
     rest = {key: facts[key] for key in ("metadata", "manifest") if facts[key]}
     yield ""

@@ -47,7 +47,8 @@ def neural_engine_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """The facts for a terminal."""
     functions = facts["functions"]
     for names, placement in alike(functions):
-        yield f"\nNeural Engine, {names if names == 'all functions' else f'function {names}'}"
+        yield ""
+        yield f"Neural Engine, {names if names == 'all functions' else f'function {names}'}"
         yield from _placement_lines(placement)
     yield ""
     yield from _wrapped("seen on it in other models", "; ".join(_seen_texts(facts["seen"])) or "none")
