@@ -112,7 +112,7 @@ def test_help_needs_no_framework(option: str) -> None:
 
 
 def test_print_config_explains_every_setting() -> None:
-    result = train("--print-config", "--config", "everyday-cpu", "--set", "seed=8")
+    result = train("--print-config", "--config", "everyday", "--set", "seed=8")
     assert result.exit_code == 0
     assert "seed = 8  " in result.output
     assert "# seed of every random draw" in result.output
@@ -133,7 +133,7 @@ def test_print_config_explains_every_setting() -> None:
         (["--data", ".", "--output", "no/folder/x.pt"], "there is no folder"),
         (["--data", ".", "--output", "x.pt", "--plot", "x.txt"], "--plot x.txt: use a name that ends in"),
         (["--data", ".", "--output", "x.pt", "--set", "epoch=3"], "did you mean epochs"),
-        (["--data", ".", "--output", "x.pt", "--config", "evryday"], "one of everyday-cpu"),
+        (["--data", ".", "--output", "x.pt", "--config", "evryday"], "one of everyday"),
         (["--data", ".", "--output", "x.pt", "--device", "quantum"], "device quantum cannot be used"),
         (["--data", ".", "--output", "x.pt", "--device", "cuda:77"], "device cuda:77 cannot be used"),
         (["--data", ".", "--output", "x.pt", "--device", "meta"], "device meta cannot be used"),

@@ -26,10 +26,10 @@ def test_recipes_survive_printing_and_reading_and_make_models_for_a_phone(name: 
 
 def test_settings_are_changed_by_name() -> None:
     changes = ["optimizer.lr=2e-3", "seed = 3", "teacher.source=a=b.npz", "phases=[{share=2, sizes=[64, 96]}]"]
-    recipe = load_recipe("everyday-cpu", changes)
+    recipe = load_recipe("everyday", changes)
     assert (recipe.optimizer.lr, recipe.seed, recipe.teacher.source) == (2e-3, 3, "a=b.npz")
     assert recipe.phases == (Phase(2.0, (64, 96)),)
-    assert recipe.teacher.views == load_recipe("everyday-cpu").teacher.views
+    assert recipe.teacher.image_size == load_recipe("everyday").teacher.image_size
     other = load_recipe(None, ["log_every=7", "save_minutes=1", "seed=5", "optimizer.lr=2e-3"])
     assert differences(Recipe(), other) == ["optimizer.lr", "seed"]  # the first two change no weights
 
@@ -79,7 +79,7 @@ def test_bad_settings_are_one_line(assignments: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no such file or folder: give a TOML file or one of everyday-cpu"),
+        (None, "no such file or folder: give a TOML file or one of everyday"),
         (b"a = [", "is not TOML"),
         (b"\xff = 1", "is not TOML"),
         (b"#" * (1 << 21), "is too large"),

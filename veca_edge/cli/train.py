@@ -33,10 +33,10 @@ is held out for validation. It may also hold unlabelled/, photos that only a tea
 \b
 Examples:
   veca-edge train --data photos --output model.pt
-  veca-edge train --data photos --output model.pt --config everyday-cpu --teacher mobilenetv2.npz
+  veca-edge train --data photos --output model.pt --teacher mobilenetv2.npz
   veca-edge train --data photos --masks people --output people.pt --init model.pt --set epochs=10
   veca-edge train --data photos --output tuned.pt --init model.pt --set epochs=10 --set optimizer.lr=1e-4
-  veca-edge train --print-config --config everyday-cpu   # every setting with its explanation
+  veca-edge train --print-config --config everyday   # every setting with its explanation
   torchrun --nproc-per-node 2 -m veca_edge.cli.main train --data photos --output model.pt
 
 \b
