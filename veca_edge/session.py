@@ -160,7 +160,7 @@ class Session:
         return self._account.read()
 
     def __repr__(self) -> str:
-        """<Session of everyday, C 8, 128 px, all patches, 30 fps: battery 15 %>"""
+        """<Session of everyday, C 8, 256 px, all patches, 30 fps: battery 15 %>"""
         last = self.decision
         now = "no frame yet" if last is None else f"{last.point}: {last.reason}"
         return f"<Session of {self.model.name}, {now}{', closed' if self.model.closed else ''}>"

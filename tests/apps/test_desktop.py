@@ -23,5 +23,5 @@ def test_the_clip_is_labelled_frame_by_frame() -> None:
     lines = [line for line in result.stdout.splitlines() if "patches" in line]
     computed = [int(match[1]) for line in lines if (match := re.fullmatch(r".+, (\d+) patches, [\d.]+ ms", line))]
     assert len(computed) == len(lines) > 100
-    assert computed[0] == 64  # 128 px, patches of 16: the first frame is computed in full
+    assert computed[0] == 256  # 256 px, patches of 16: the first frame is computed in full
     assert sum(computed) < 40 * len(computed)

@@ -116,7 +116,7 @@ def test_the_tests_can_fail(core: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def frames() -> Sequence[Image]:
     """Frames of the packaged clip in the model's own size, so that both sides see the same pixels."""
-    fit = Preprocessing(128)
+    fit = Preprocessing(256)
     with open_source(CLIP) as clip:
         return [fit.resize(frame.image, 16).image for frame, _ in zip(clip, range(24), strict=False)]
 

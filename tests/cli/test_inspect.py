@@ -33,16 +33,14 @@ def test_shows_the_packaged_checkpoint() -> None:
     result = inspect()
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert "everyday.pt  (checkpoint, 7.5 MB)" in lines[0]
+    assert "everyday.pt  (checkpoint, 7.7 MB)" in lines[0]
     assert "  model       custom: 8 layers, 192 wide, 3 heads of 64" in lines
-    assert "  parameters  3.74 M" in lines
-    assert "  labels      apple, asparagus, aubergine, avocado, banana, cabbage, and 47 more" in lines
-    assert "  image       128 px, crop" in lines
+    assert "  parameters  3.80 M" in lines
+    assert "  labels      accordion, airplane, anchor, ant, apple, asparagus, and 147 more" in lines
+    assert "  image       256 px, crop" in lines
     table = lines[lines.index("GFLOPs per image") + 1 :]
     assert table[0].split() == [
         "cores",
-        "128",
-        "px",
         "256",
         "px",
         "384",
@@ -56,7 +54,7 @@ def test_shows_the_packaged_checkpoint() -> None:
     ]
     assert [row.split()[0] for row in table[1:]] == ["8", "16", "24", "32", "40", "48", "56", "64"]
     assert len({len(row) for row in table}) == 1
-    assert max(map(len, lines[1:])) <= 88
+    assert max(map(len, lines[1:])) <= 111
 
 
 def test_json_has_everything(tmp_path: Path) -> None:
@@ -88,7 +86,8 @@ def test_shows_dense_heads_and_when_a_label_is_sure(tmp_path: Path) -> None:
     assert "  dense head  depth, regression, 1 x 1 cells a patch: 0.25 to 5 m" in lines
     assert "  dense head  pets, segmentation, 2 x 2 cells a patch: background, cat" in lines
     assert "  sure        from 70 % on" in lines
-    facts, bare = (json.loads(inspect(*of, "--json").stdout) for of in ((path,), ()))
+    write_checkpoint(replace(checkpoint, dense=(), certainty=None), tmp_path / "bare.pt")
+    facts, bare = (json.loads(inspect(of, "--json").stdout) for of in (path, tmp_path / "bare.pt"))
     assert facts["head_parameters"] - bare["head_parameters"] == (1 + 2 * 4) * (width + 1)
     assert (bare["heads"], bare["certainty"]) == ({}, None)
 

@@ -31,14 +31,14 @@ def test_for_people(package: Path) -> None:
     done = _inspect(package)
     assert (done.exit_code, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"{package}  (Core ML package, 3.")
+    assert lines[0].startswith(f"{package}  (Core ML package, 4.")
     assert lines[0].endswith("iOS 18, macOS 15 or newer)")
     assert lines[2].split() == ["function", "operations", "constants", "weights"]
     assert [line.split()[0] for line in lines[3:5]] == ["cores_8", "cores_64"]
     assert lines[4].split()[1] == "(default)"
     assert "Operations of all functions" in lines
-    assert "  48 linear" in lines
-    assert "  logits: array fp32 1 x 53" in lines
+    assert "  49 linear" in lines
+    assert "  logits: array fp32 1 x 153" in lines
     assert "  budgets         8, 64" in lines
 
 
@@ -84,7 +84,7 @@ def test_neural_engine_for_people(package: Path) -> None:
     done = _inspect(package, "--ane")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"{package}  (Core ML package, 3.")
+    assert lines[0].startswith(f"{package}  (Core ML package, 4.")
     assert lines[2] == "Neural Engine, all functions"
     assert lines[3] == "  may leave it (reported): large kernel: patch_grid"
     assert sum(line.startswith("  may ") for line in lines) == 1

@@ -35,7 +35,7 @@ def test_the_table_is_shown_on_demand(default_model_file: Path) -> None:
     assert "±" in rows[0]
     assert max(map(len, rows)) <= 110
     assert any(line.startswith("Measured on 48 frames of a clip and 16 photos") for line in lines)
-    assert any("of 132 values were smoothed" in line for line in lines)
+    assert any("of 176 values were smoothed" in line for line in lines)
 
 
 def test_json_and_picture(default_model_file: Path, tmp_path: Path) -> None:

@@ -177,16 +177,16 @@ def test_default_image_size_is_whole_patches() -> None:
 def test_the_packaged_checkpoint() -> None:
     path = default_checkpoint_path()
     stored = torch.load(path, weights_only=True)
-    assert set(stored) == {"student", "config", "head", "labels", "preprocessing"}
+    assert set(stored) == {"student", "config", "head", "heads", "labels", "certainty", "preprocessing"}
     assert not any("teacher" in key or "dir" in key or "ckpt" in key for key in stored["config"])
     assert {value.dtype for value in stored["student"].values()} == {torch.float16}
     read = read_checkpoint(path)
-    assert (len(read.labels), read.labels[0], read.labels[-1]) == (53, "apple", "zucchini")
-    assert read.preprocessing["image_size"] == 128
+    assert (len(read.labels), read.labels[0], read.labels[-1]) == (153, "accordion", "zucchini")
+    assert read.preprocessing["image_size"] == 256
     with torch.no_grad():
         images = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
         logits = known(read.build_head())(read.build()(images, 8))
-    assert logits.shape == (2, 53)
+    assert logits.shape == (2, 153)
     assert logits.isfinite().all()
 
 

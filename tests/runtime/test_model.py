@@ -55,12 +55,12 @@ def test_a_photo_is_recognised(model: Model, photo: Image) -> None:
 
 
 def test_how_things_are_shown(model: Model, eager_model: Model, photo: Image) -> None:
-    assert repr(model) == f"<Model {model.name}, 53 labels, 8 to 64 cores, 128 px, executorch>"
+    assert repr(model) == f"<Model {model.name}, 153 labels, 8 to 64 cores, 256 px, executorch>"
     result = model(photo, cores=32)
-    assert re.fullmatch(r"<Result milk \d+ %, 32 cores, 128 px, \d+\.\d ms>", repr(result))
+    assert re.fullmatch(r"<Result milk \d+ %, 32 cores, 256 px, \d+\.\d ms>", repr(result))
     bare = replace(result, logits=None, image_size=(128, 192))
     assert repr(bare).startswith("<Result of 192 values, 32 cores, 128 x 192 px, ")
-    assert repr(model.stream(cores=8)) == f"<Stream of {model.name}, 8 cores, 128 px>"
+    assert repr(model.stream(cores=8)) == f"<Stream of {model.name}, 8 cores, 256 px>"
     with pytest.raises(VecaError, match=r"convert the checkpoint"):
         eager_model.stream()
 
@@ -73,7 +73,7 @@ def test_shapes_and_types(model: Model) -> None:
     assert attention.shape == (12, 12, 16)
     assert result.embedding.shape == (192,)
     assert result.logits is not None
-    assert result.logits.shape == (53,)
+    assert result.logits.shape == (153,)
     assert {a.dtype for a in (result.features, attention, result.embedding)} == {np.dtype(np.float32)}
     np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-5)
     assert result.crop == (80, 0, 200, 200)

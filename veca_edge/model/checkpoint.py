@@ -145,7 +145,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], half:
 
 
 def default_checkpoint_path() -> Path:
-    """The checkpoint that comes with the package: a small model for 53 everyday things at 128 pixels."""
+    """The checkpoint that comes with the package: a small model of 153 things, and of people."""
     return Path(str(resources.files("veca_edge") / "assets" / "everyday.pt"))
 
 

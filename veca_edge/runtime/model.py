@@ -86,7 +86,7 @@ class Model:
         self.turns = Turns()
 
     def __repr__(self) -> str:
-        """<Model everyday, 53 labels, 8 to 64 cores, 128 px, executorch>"""
+        """<Model everyday, 153 labels, 8 to 64 cores, 256 px, executorch>"""
         if self.closed:
             return f"<Model {self.name}, closed>"
         labels = f"{counted(len(self.labels), 'label')}, " if self.labels else ""

@@ -84,10 +84,10 @@ def test_more_is_never_worse_where_theory_says_so(manifest: Manifest, rows: Rows
             for name in low.measures:
                 contradictions += getattr(low, name) > getattr(high, name) + 2 * 10**-DECIMALS
     assert bool(contradictions) <= bool(smoothed["beyond_error"])
-    assert smoothed["values"] == 3 * len(rows)
+    assert smoothed["values"] == 4 * len(rows)
     assert smoothed["changed"] == sum(len(row.raw) for row in rows.values())
     for row in rows.values():
-        assert row.measures.keys() == {"embedding_cosine", "feature_cosine", "label_overlap"}
+        assert row.measures.keys() == {"embedding_cosine", "feature_cosine", "label_overlap", "dense_agreement"}
         assert 0 < known(row.label_overlap_error) < 0.1
         for name, value in row.raw.items():
             assert value != getattr(row, name)
@@ -97,7 +97,7 @@ def test_the_spread_and_the_sample_are_told(manifest: Manifest, rows: Rows) -> N
     for row in rows.values():
         assert row.embedding_p5 is not None
         assert row.embedding_p5 <= row.embedding_cosine + 0.01
-        assert row.accuracy is row.miou is row.dense_agreement is row.top1_agreement is None
+        assert row.accuracy is row.miou is row.top1_agreement is None
     sample = manifest.quality["sample"]
     assert [sample[name] for name in ("compared_frames", "photos", "labelled", "masked")] == [24, 16, 0, 0]
     assert sample["digest"] == read_photos(None, 16).digest

@@ -62,7 +62,7 @@ def test_inputs_that_say_nothing_are_taken(inputs: np.ndarray) -> None:
 
 def test_the_packaged_model_loses_less_than_half_at_int4() -> None:
     checkpoint = read_checkpoint(default_checkpoint_path())
-    exact, images = _float(checkpoint), photos(16, 128)
+    exact, images = _float(checkpoint), photos(16, 256)
     learned = learned_rounding(measure_moments(exact, images[:12], (8, 64)))
     evaluate = Evaluator(exact, PhotoSet(images[12:], None, ""), (8, 64))
 

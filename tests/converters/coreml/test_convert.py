@@ -187,7 +187,7 @@ def test_a_trained_model_keeps_its_answers(tmp_path: Path, quantize: str) -> Non
     assert outcome.passed, outcome.complaint()
     bits = {"fp16": 16, "int8": 8, "palette6": 6, "int4": 4.5, "palette4": 4}[quantize]
     expected = checkpoint_matrices(checkpoint) * bits / 8
-    assert expected < manifest.weight_bytes < expected + 550_000  # patch embedding, head, tables, biases
+    assert expected < manifest.weight_bytes < expected + 640_000  # patch embedding, head, tables, biases
 
 
 def test_a_recipe_says_how_each_layer_is_stored(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def _convert(folder: Path, name: str, **options: Any) -> Path:
     from veca_edge.converters.coreml.convert import PackageOptions, convert_package
     from veca_edge.model.checkpoint import default_checkpoint_path, read_checkpoint
 
-    given: dict[str, Any] = {"budgets": (8, 64)} | options
+    given: dict[str, Any] = {"budgets": (8, 64), "image_sizes": (128,)} | options
     made = convert_package(
         read_checkpoint(default_checkpoint_path()), folder / f"{name}.mlpackage", PackageOptions(**given)
     )
@@ -66,7 +66,7 @@ def test_it_computes_what_the_checkpoint_computes(exact_package: Path, photo: Im
     model, reference = _load(exact_package), veca_edge.load(default_checkpoint_path())
     assert (model.engine.name, model.budgets, model.name) == ("coreml", (8, 64), "everyday")
     for cores in model.budgets:
-        found, expected = model(photo, cores=cores), reference(photo, cores=cores)
+        found, expected = model(photo, cores=cores), reference(photo, cores=cores, image_size=128)
         assert found.logits is not None
         assert expected.logits is not None
         for a, b in (
@@ -219,13 +219,20 @@ class _Runner:
         self.closed = True
 
 
+def _outputs(patches: int) -> dict[str, Any]:
+    """What a function of the packaged model gives beside labels."""
+    return {
+        "embedding": np.ones((1, 192)),
+        "features": np.ones((1, patches, 192)),
+        "people": np.ones((1, patches, 112)),
+    }
+
+
 def test_probabilities_by_label_become_logits(folder: Path) -> None:
     file = read_package_file(_convert(folder, "by-label", classifier=True, budgets=(8,)))
     labels = file.manifest.labels
-    chances = {label: (index + 1) / 1431 for index, label in enumerate(labels)}
-    runner = _Runner(
-        {"embedding": np.ones((1, 192)), "features": np.ones((1, 64, 192)), "label": "x", "probabilities": chances}
-    )
+    chances = {label: (index + 1) / 11781 for index, label in enumerate(labels)}
+    runner = _Runner(_outputs(64) | {"label": "x", "probabilities": chances})
     engine = CoreMLEngine(file, runner=runner)
     encoded = engine.encode(np.zeros((128, 128, 3), np.uint8), 8)
     assert runner.asked == ("cores_8", (128, 128, 3))
@@ -237,7 +244,7 @@ def test_probabilities_by_label_become_logits(folder: Path) -> None:
 
 
 def test_outputs_of_another_shape_are_refused(package: Path) -> None:
-    runner = _Runner({"embedding": np.ones((1, 7)), "features": np.ones((1, 64, 192)), "logits": np.ones((1, 53))})
+    runner = _Runner({"embedding": np.ones((1, 7)), "features": np.ones((1, 64, 192)), "logits": np.ones((1, 153))})
     with pytest.raises(VecaError, match=r"its output embedding has shape \(1, 7\), expected \(1, 192\)"):
         CoreMLEngine(read_package_file(package), runner=runner).encode(np.zeros((128, 128, 3), np.uint8), 8)
 
@@ -260,7 +267,7 @@ class _Compiled:
         assert (list(data), image.mode) == (["image"], "RGB")
         _Compiled.calls.append(self.function)
         patches = (image.size[0] // 16) ** 2
-        return {"embedding": np.ones((1, 192)), "features": np.ones((1, patches, 192)), "logits": np.ones((1, 53))}
+        return _outputs(patches) | {"logits": np.ones((1, 153))}
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class Stream:
         self._turns = Turns()
 
     def __repr__(self) -> str:
-        """<Stream of everyday, 32 cores, 128 px>"""
+        """<Stream of everyday, 32 cores, 256 px>"""
         size = self.image_size or self._model.preprocessing.image_size
         closed = ", closed" if self._model.closed else ""
         return f"<Stream of {self._model.name}, {self._cores} cores, {size} px{closed}>"
