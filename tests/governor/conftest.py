@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from veca_edge.calibration.simulation.evaluate import Tables
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.governor.points import Front, OperatingPoint, operating_points
 
+TABLE = Path(__file__).parent / "table.json"
+
 
 @pytest.fixture(scope="session")
 def tables() -> Tables:
-    """The packaged model on the simulated phone."""
-    return read_tables()
+    """A model with whole frames and streams at many budgets on the simulated phone."""
+    return read_tables(TABLE)
 
 
 @pytest.fixture(scope="session")

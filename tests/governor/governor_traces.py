@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields
 from typing import Any
 
+from tests.governor.conftest import TABLE
 from tests.paths import GOLDEN
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.governor.decision import Decision
@@ -67,7 +68,7 @@ FRONTS = {
 
 def golden_points() -> list[OperatingPoint]:
     """Few enough to read."""
-    tables = read_tables()
+    tables = read_tables(TABLE)
     return [
         point
         for point in operating_points(tables.quality, tables.latency, 30)

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.governor.conftest import TABLE
 from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.governor.points import SAVING, Front, OperatingPoint, operating_points
 from veca_edge.governor.policy import decide
@@ -18,7 +19,7 @@ from veca_edge.governor.settings import BALANCED, PRESETS, Settings
 from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
 
-_TABLES = read_tables()
+_TABLES = read_tables(TABLE)
 FRONT = Front.of(operating_points(_TABLES.quality, _TABLES.latency, 30))
 # Seeded by the test: the same examples everywhere, so that a change is never blamed for another one's luck.
 quick = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -124,7 +124,7 @@ def test_energy_is_a_number_above_zero_or_unknown() -> None:
             LatencyTable.from_rows([LATENCY | {"joules": joules}])
 
 
-def test_the_packaged_table_is_whole(tables: Tables) -> None:
+def test_the_table_is_whole(tables: Tables) -> None:
     found = set(tables.quality.configurations)
     assert found == tables.latency.configurations
     assert {(64, 256, None), (8, 128, 16)} <= found

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.governor.conftest import TABLE
 from tests.known import known
 from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES, build_policy
 from veca_edge.calibration.simulation.device import Body, Hardware, Load, Surroundings, step
@@ -19,8 +20,9 @@ from veca_edge.calibration.simulation.promises import check_promises
 from veca_edge.calibration.simulation.replay import replay
 from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.calibration.simulation.sensors import Reader, Sensors
+from veca_edge.calibration.simulation.tables import read_tables
 from veca_edge.errors import VecaError
-from veca_edge.governor.points import OperatingPoint
+from veca_edge.governor.points import OperatingPoint, operating_points
 from veca_edge.governor.settings import BALANCED
 from veca_edge.governor.statistics import FrameStatistics
 from veca_edge.sensors.state import DeviceState, ThermalLevel
@@ -115,7 +117,9 @@ def test_baselines_run_on_tables_in_which_every_point_is_streamed(points: list[O
     assert decision.point.configuration == (64, 256, 256)
 
 
-def test_resolution_alone_gives_up_nothing_but_pixels(points: list[OperatingPoint]) -> None:
+def test_resolution_alone_gives_up_nothing_but_pixels() -> None:
+    tables = read_tables(TABLE)
+    points = operating_points(tables.quality, tables.latency, tables.target_rate)
     smaller = [replace(p, image_size=128, quality=0.8 * p.quality, power=p.power / 4) for p in points]
     policy = build_policy("resolution-only", points + smaller, BALANCED)
     start = policy.decide(DeviceState(0.0), None, FrameStatistics())
@@ -124,8 +128,9 @@ def test_resolution_alone_gives_up_nothing_but_pixels(points: list[OperatingPoin
     assert start.point.rate == later.point.rate
 
 
-def test_what_a_task_keeps_follows_the_run_configuration(tables: Tables) -> None:
+def test_what_a_task_keeps_follows_the_run_configuration() -> None:
     """Right answers are known of whole frames; a patch budget costs as much of them as of the fidelity."""
+    tables = read_tables(TABLE)
     rows = [
         replace(row, accuracy=0.7, miou=0.4) if row.patch_budget is None else row for row in tables.quality.rows
     ]
