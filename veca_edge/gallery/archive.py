@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import zipfile
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import ZIP_ERRORS, replacing, shortened
+from veca_edge.modelfile.archives import npy_header
 
 ENDING = ".npz"
 
@@ -67,14 +67,11 @@ def _array(archive: zipfile.ZipFile, name: str, form: str, dimensions: int) -> N
     if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
         raise VecaError(f"its {name} is compressed")
     data = archive.read(member)
-    stream = io.BytesIO(data)
     try:
-        # The header first: numpy would allocate what it claims.
-        np.lib.format.read_magic(stream)
-        shape, transposed, kind = np.lib.format.read_array_header_1_0(stream)
-    except Exception as error:  # numpy's header parser raises whatever the damage leads to
+        shape, transposed, kind, start = npy_header(data)
+    except ValueError as error:
         raise VecaError(f"its {name} cannot be read ({shown(str(error))})") from None
-    wanted, start = np.dtype(form), stream.tell()
+    wanted = np.dtype(form)
     if kind != wanted or len(shape) != dimensions or (transposed and dimensions > 1):
         raise VecaError(f"its {name} is of another kind")
     if min(shape, default=0) < 0 or len(data) - start != math.prod(shape) * wanted.itemsize:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -34,20 +35,34 @@ def float_array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> 
     data = member(archive, name)
     if not 0 <= len(data) - 4 * math.prod(shape) <= NPY_HEADER:
         raise VecaError(f"{name} does not fit the manifest")
-    stream = io.BytesIO(data)
     try:
-        # The header first: numpy would allocate what it claims.
-        np.lib.format.read_magic(stream)
-        found, transposed, dtype = np.lib.format.read_array_header_1_0(stream)
-    except Exception as error:  # numpy's header parser raises whatever the damage leads to
+        found, transposed, dtype, start = npy_header(data)
+    except ValueError as error:
         raise VecaError(f"{name} cannot be read: {shown(str(error), 80)}") from None
-    values = data[stream.tell() :]
+    values = data[start:]
     if found != shape or transposed or dtype != np.float32 or len(values) != 4 * math.prod(shape):
         raise VecaError(f"{name} does not fit the manifest")
     array: Float = np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
     if not np.isfinite(array).all():
         raise VecaError(f"{name} holds values that are not numbers")
     return array
+
+
+def npy_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Of the bytes of an .npy file: the shape, whether columns come first, the type, where the values begin.
+
+    By itself, because numpy would allocate what a header claims.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    stream = io.BytesIO(data)
+    try:
+        np.lib.format.read_magic(stream)
+        shape, transposed, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:  # numpy's header parser raises whatever the damage leads to
+        raise ValueError(str(error)) from None
+    return shape, transposed, dtype, stream.tell()
 
 
 def npy(array: Float) -> bytes:
