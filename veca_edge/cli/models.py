@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_model(path: Path | None, threads: int | None = None) -> Model:
+    """As `open_any_model`, and refused at once where ExecuTorch is missing."""
+    require("executorch", "run")
+    return open_any_model(path, threads)
+
+
+def open_any_model(path: Path | None, threads: int | None = None) -> Model:
     """A model, opened without its engine's remarks.
 
     Args:
@@ -22,7 +28,6 @@ def open_model(path: Path | None, threads: int | None = None) -> Model:
     Raises:
         VecaError: as of `veca_edge.load`.
     """
-    require("executorch", "run")
     from veca_edge.conversion.default import default_model_path
     from veca_edge.runtime.model import load
     from veca_edge.runtime.native import quiet

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from veca_edge.cli.models import open_any_model
 from veca_edge.cli.options import Count, InputPath, OutputPath, model_option, path_option, threads_option
 from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import recognition_lines
@@ -181,23 +182,13 @@ def _done(request: TeachRequest) -> Outcome:
         after = before.remove(request.remove).save(path, before)
         return _changed(after, path, f"removed {request.remove}", command_line("teach", path, "--list"))
     require("cv2", "run")
-    with _model(request) as model:
+    with open_any_model(request.model, request.threads) as model:
         gallery = Gallery.of(model) if before is None else Gallery.load(path, model)
         if request.add is not None:
             return _added(gallery, request, model, path)
         if request.ask:
             return _asked(gallery, request, model, path)
         return _evaluated(gallery, request, model)
-
-
-def _model(request: TeachRequest) -> Model:
-    from veca_edge.conversion.default import default_model_path
-    from veca_edge.runtime.model import load
-    from veca_edge.runtime.native import quiet
-
-    path = request.model or default_model_path(say)
-    with quiet():
-        return load(path, threads=request.threads)
 
 
 def _results(request: TeachRequest, model: Model) -> Iterator[tuple[Path, Result]]:
