@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, cast, get_args
@@ -19,7 +20,7 @@ from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.means import Means
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.numbers import counted, whole
-from veca_edge.runtime.dense import DenseResult, dense_result
+from veca_edge.runtime.dense import DenseResult, DenseResults, dense_result
 from veca_edge.runtime.engines.engine import ComputeUnits, Encoded, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
@@ -136,11 +137,16 @@ class Model:
             latency=perf_counter() - start,
         )
 
-    def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> dict[str, DenseResult]:
+    def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> DenseResults:
         """What the dense heads say, whether they are in the engine's program or not."""
-        outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads}
-        outputs.update(encoded.dense)
-        return {task.name: dense_result(task, outputs[task.name], grid, crop) for task in self.tasks}
+        heads = {head.task.name: head for head in self.dense_heads}
+
+        def said(task: DenseTask) -> DenseResult:
+            inside = encoded.dense.get(task.name)
+            outputs = heads[task.name].outputs(encoded.features) if inside is None else inside
+            return dense_result(task, outputs, grid, crop)
+
+        return DenseResults({task.name: partial(said, task) for task in self.tasks})
 
     @property
     def certainty(self) -> Certainty:
