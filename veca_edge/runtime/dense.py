@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class DenseResult:
     computed: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        self.cells.flags.writeable = False  # a stream's results share it while nothing changes
+        self.cells.setflags(write=False)  # a stream's results share it while nothing changes
 
     def __repr__(self) -> str:
         """<DenseResult people, 64 x 64 cells: background 81 %, top 11 %>"""
@@ -130,22 +130,28 @@ class DenseResult:
 class DenseResults(Mapping[str, DenseResult]):
     """What the dense heads say, by name; each is computed when it is first read: most apps read none or one."""
 
-    def __init__(self, makers: Mapping[str, Callable[[], DenseResult]]) -> None:
-        self._makers, self._made = makers, dict[str, DenseResult]()
+    def __init__(self, names: Collection[str], make: Callable[[str], DenseResult]) -> None:
+        self._names, self._make, self._made = names, make, dict[str, DenseResult]()
 
     def __getitem__(self, name: str) -> DenseResult:
+        if name not in self._names:
+            raise KeyError(name)
         if name not in self._made:
-            self._made[name] = self._makers[name]()
+            self._made[name] = self._make(name)
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(self._names)
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied or sent to another process, it is a dictionary."""
+        return dict, (dict(self),)
 
 
 class StreamedCells:
@@ -220,7 +226,7 @@ def nothing_computed(dense: Mapping[str, DenseResult]) -> DenseResults:
         said = dense[name]
         return replace(said, computed=np.zeros(said.cells.shape[:2], np.bool_))
 
-    return DenseResults({name: partial(left, name) for name in dense})
+    return DenseResults(dense.keys(), left)
 
 
 def _of_cells(task: DenseTask, patches: NDArray[np.bool_]) -> NDArray[np.bool_]:

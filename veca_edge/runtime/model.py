@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, cast, get_args
@@ -81,6 +80,8 @@ class Model:
         self.labels = labels
         self.tasks = tasks
         self.dense_heads = dense
+        self._tasks = {task.name: task for task in tasks}
+        self._dense_heads = {head.task.name: head for head in dense}
         self.certainty = DEFAULT_CERTAINTY if certainty is None else certainty
         self._head = head
         self._closed = False
@@ -139,14 +140,13 @@ class Model:
 
     def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> DenseResults:
         """What the dense heads say, whether they are in the engine's program or not."""
-        heads = {head.task.name: head for head in self.dense_heads}
 
-        def said(task: DenseTask) -> DenseResult:
-            inside = encoded.dense.get(task.name)
-            outputs = heads[task.name].outputs(encoded.features) if inside is None else inside
-            return dense_result(task, outputs, grid, crop)
+        def say(name: str) -> DenseResult:
+            inside = encoded.dense.get(name)
+            outputs = self._dense_heads[name].outputs(encoded.features) if inside is None else inside
+            return dense_result(self._tasks[name], outputs, grid, crop)
 
-        return DenseResults({task.name: partial(said, task) for task in self.tasks})
+        return DenseResults(self._tasks, say)
 
     @property
     def certainty(self) -> Certainty:

@@ -77,7 +77,7 @@ class Result:
     def __post_init__(self) -> None:
         for array in (self.embedding, self.features, self.core_attention, self.logits):
             if array is not None:
-                array.flags.writeable = False  # a stream's results share them while nothing changes
+                array.setflags(write=False)  # a stream's results share them while nothing changes
 
     def __repr__(self) -> str:
         """<Result banana 56 %, 32 cores, 128 px, 3.1 ms>"""

@@ -9,7 +9,6 @@ computes every patch again within a bounded number of frames.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -173,7 +172,7 @@ class Stream:
         assert self._embedding is not None
         computed = np.zeros(grid[0] * grid[1], np.bool_)
         computed[plan.patches] = True
-        computed = computed.reshape(grid)
+        computed, cells = computed.reshape(grid), self._dense
         return Result(
             embedding=self._embedding,
             features=self.cache.features.reshape(*grid, -1),
@@ -186,9 +185,7 @@ class Stream:
             crop=fitted.crop,
             latency=perf_counter() - start,
             computed=computed,
-            dense=DenseResults(
-                {name: partial(cells.result, fitted.crop, computed) for name, cells in self._dense.items()}
-            ),
+            dense=DenseResults(cells, lambda name: cells[name].result(fitted.crop, computed)),
             keyframe=plan.keyframe,
             oldest=int(self._detector.age.max()),
         )
@@ -232,10 +229,10 @@ class Stream:
         self._follow_drift(embedding, plan.keyframe and self._remembers)
 
     def _update_dense(self, features: Float, plan: Plan, grid: tuple[int, int]) -> None:
-        for head in self._model.dense_heads:
-            name, fresh = head.task.name, StreamedCells(head, features, grid)
-            known = name in self._dense and not plan.keyframe
-            self._dense[name] = self._dense[name].after(features, plan.patches) if known else fresh
+        if self._dense and not plan.keyframe:
+            self._dense = {name: cells.after(features, plan.patches) for name, cells in self._dense.items()}
+        else:
+            self._dense = {head.task.name: StreamedCells(head, features, grid) for head in self._model.dense_heads}
 
     def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
         """Notice when the cores say something else than when most patches were computed."""
