@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -71,9 +72,12 @@ class PatchCache:
 
         A float32 cache is handed over as it lies in memory. A float16 cache is converted for every step.
         """
-        for keys, values in zip(self.keys, self.values, strict=True):
-            yield keys.astype(np.float32, copy=False)
-            yield values.astype(np.float32, copy=False)
+        for rows in self._by_layer:
+            yield rows.astype(np.float32, copy=False)
+
+    @cached_property
+    def _by_layer(self) -> list[Float | Half]:
+        return [rows for both in zip(self.keys, self.values, strict=True) for rows in both]
 
     @property
     def nbytes(self) -> int:

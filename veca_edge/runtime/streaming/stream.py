@@ -236,7 +236,7 @@ class Stream:
 
     def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
         """Notice when the cores say something else than when most patches were computed."""
-        direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
+        direction = embedding / max(float(np.sqrt(embedding @ embedding)), 1e-12)
         if keyframe or self._anchor is None:
             self._anchor = direction
         self._drifted = float(direction @ self._anchor) < self.change.drift
