@@ -38,7 +38,8 @@ from veca_edge.training.masks import (
 
 LOOKS = 6_000  # views that a small set is looked at in, all photos together
 MOST_VIEWS, FEWEST_VIEWS = 16, 2  # of one photo
-SMALLEST = 0.2  # area of the smallest crop, as a share of the largest square in the photo
+# Area of the smallest crop, as a share of the largest square in the photo: a head is asked about whole pictures.
+SMALLEST = 0.45
 SPARE = 1.5  # pixels that photos are kept with, as a multiple of the model's: crops are enlarged less
 
 MOST_STEPS = 2_000
