@@ -25,6 +25,7 @@ from veca_edge.errors import VecaError, shown
 from veca_edge.files import ZIP_ERRORS, check_target, expanded, is_there, regular_file, shortened, write_whole
 from veca_edge.gallery.archive import check_ending
 from veca_edge.gallery.gallery import Example, Gallery, checked_label, checked_vector, without
+from veca_edge.image.preprocessing import MAX_IMAGE_SIZE
 from veca_edge.modelfile.archives import MAX_MEMBER, NPY_HEADER, float_array, member, npy
 from veca_edge.modelfile.manifest import LIMITS
 from veca_edge.modelfile.means import Means
@@ -102,6 +103,7 @@ def _facts(gallery: Gallery) -> dict[str, Any]:
         "width": gallery.width or 0,
         "labels": [example.label for example in gallery.examples],
         "regions": [example.region for example in gallery.examples],
+        "image_sizes": [example.image_size or 0 for example in gallery.examples],
         "means": None if gallery.means is None else gallery.means.to_dict(),
     }
 
@@ -138,11 +140,16 @@ def _read(archive: zipfile.ZipFile) -> Gallery:
         raise VecaError("its manifest is damaged: labels or regions")
     if len(labels) > MOST_EXAMPLES or not all(type(region) is bool for region in regions):
         raise VecaError("its manifest is damaged: regions")
+    sizes = facts.get("image_sizes", [0] * len(labels))  # files of before have none
+    if not isinstance(sizes, list) or len(sizes) != len(labels):
+        raise VecaError("its manifest is damaged: image_sizes")
+    if any(whole(size, 0, MAX_IMAGE_SIZE) is None for size in sizes):
+        raise VecaError("its manifest is damaged: image_sizes")
     means = None if facts.get("means") is None else Means.from_dict(facts["means"], width)
     vectors = float_array(archive, EXAMPLES, (len(labels), width)) if labels else ()
     examples = (
-        Example(checked_label(label), checked_vector(vector, width), region)
-        for label, vector, region in zip(labels, vectors, regions, strict=True)
+        Example(checked_label(label), checked_vector(vector, width), region, size or None)
+        for label, vector, region, size in zip(labels, vectors, regions, sizes, strict=True)
     )
     return Gallery(tuple(examples), means, model)
 

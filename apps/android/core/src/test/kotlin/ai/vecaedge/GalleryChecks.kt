@@ -87,12 +87,15 @@ private fun Checks.galleryFiles(told: Table, folder: File) {
     same(gallery.means, meansOf(told["means"]), "the means of Python's file")
     for ((example, wanted) in gallery.examples.zip(told.tables("examples"))) {
         same(example.label to example.region, wanted["label"] to wanted["region"], "an example")
+        same(example.imageSize, wanted.int("image_size"), "image size of ${example.label}")
         near(example.vector, wanted.numbers("vector"), "vector of ${example.label}")
     }
     val ours = File(folder, "kotlin.npz")
     val once = gallery.save(ours)
     same(Gallery.load(ours).examples, gallery.examples, "examples there and back")
     same(Gallery.load(ours).means, gallery.means, "means there and back")
+    same(Gallery.load(ours).examples.map { it.imageSize }, gallery.examples.map { it.imageSize }, "sizes there and back")
+    same(gallery.add("mug", taught(FloatArray(gallery.width!!) { 1f })).imageSize, 16, "the size of most examples")
     gallery.save(File(folder, "again.npz"))
     that(ours.readBytes().contentEquals(File(folder, "again.npz").readBytes())) { "equal galleries, other files" }
     writers(ours, once)
