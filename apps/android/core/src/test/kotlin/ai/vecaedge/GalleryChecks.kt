@@ -165,7 +165,8 @@ private fun Checks.damagedGalleries(bytes: ByteArray, place: File) {
         "format_version" to true, "model" to "abc", "model" to null, "model" to 1, "width" to 3, "width" to -1,
         "width" to 70000, "width" to 1.5, "labels" to listOf("a", "b"), "labels" to "mug", "labels" to listOf(1),
         "labels" to listOf("a\nb"), "labels" to listOf("a".repeat(10_000)), "regions" to listOf(0),
-        "regions" to listOf(null), "regions" to null, "means" to listOf(1), "means" to mapOf("embedding" to listOf(1)),
+        "regions" to listOf(null), "regions" to null, "image_sizes" to listOf(16, 16), "image_sizes" to listOf(-1),
+        "image_sizes" to listOf(10_000), "image_sizes" to listOf(null), "image_sizes" to 16, "means" to listOf(1), "means" to mapOf("embedding" to listOf(1)),
     )
     for (lie in lies) tried("$lie", made(mapOf(lie)))
     tried("a list", storedArchive(listOf("manifest.json" to "[]".toByteArray())))

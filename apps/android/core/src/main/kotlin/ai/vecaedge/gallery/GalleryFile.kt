@@ -115,7 +115,7 @@ internal object GalleryFile {
         val (labels, regions) = Pair(facts["labels"], facts["regions"])
         if (labels !is List<*> || regions !is List<*> || labels.size != regions.size) wrong("labels or regions")
         if (labels.size > MOST_EXAMPLES) wrong("regions")
-        val sizes = facts["image_sizes"] ?: List(labels.size) { 0 } // files of before have none
+        val sizes = facts["image_sizes"] ?: List(labels.size) { 0.0 } // files of before have none
         if (sizes !is List<*> || sizes.size != labels.size) wrong("image_sizes")
         val means = facts["means"]?.let { Means.read(it, width) }
         val rows = if (labels.isEmpty()) FloatArray(0)
