@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.models import open_any_model
+from veca_edge.cli.models import open_model
 from veca_edge.cli.options import Count, InputPath, OutputPath, model_option, path_option, threads_option
 from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import recognition_lines
@@ -183,7 +183,7 @@ def _done(request: TeachRequest) -> Outcome:
         after = before.remove(request.remove).save(path, before)
         return _changed(after, path, f"removed {request.remove}", command_line("teach", path, "--list"))
     require("cv2", "run")
-    with open_any_model(request.model, request.threads) as model:
+    with open_model(request.model, request.threads) as model:
         gallery = Gallery.of(model) if before is None else Gallery.load(path, model)
         request = _sized(request, gallery)
         if request.add is not None:
