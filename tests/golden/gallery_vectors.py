@@ -13,6 +13,7 @@ from tests.golden.result_vectors import result_of
 from veca_edge.arrays import Float
 from veca_edge.gallery.file import archive_of
 from veca_edge.gallery.gallery import LONGEST_LABEL, Gallery
+from veca_edge.gallery.index import TIE
 from veca_edge.gallery.regions import region_mean
 from veca_edge.modelfile.means import Means
 from veca_edge.runtime.result import Result
@@ -72,6 +73,7 @@ def gallery_vectors() -> Json:
             _gallery("much alike within each", alike, MEANS),
             _gallery("boxes beside pictures", boxed, MEANS),
             _removed(),
+            _tied(),
         ],
         "file": _file(),
     }
@@ -128,6 +130,21 @@ def _removed() -> Json:
     return {"what": "added twice, then removed", "means": MEANS.to_dict(), "steps": steps, **_said(gallery)}
 
 
+def _tied() -> Json:
+    """Two names of one scene, which nothing tells apart, and another."""
+    shown = ((THINGS[0], THINGS[0]), (THINGS[1], THINGS[1]), ("cup", THINGS[0]))
+    gallery, steps = Gallery((), MEANS, MODEL), []
+    for label, thing in shown:
+        result = _picture(thing, 0.0, 0)
+        gallery = gallery.add(label, result)
+        steps.append({"add": label, **_given(result, None)})
+    scene = _query(gallery, THINGS[0], 0.0, 0, None)
+    assert scene["ties"] == ["cup"]
+    said = _said(gallery)
+    queries = [*said["queries"], scene]
+    return {"what": "two names of one scene", "means": MEANS.to_dict(), "steps": steps, **said, "queries": queries}
+
+
 def _said(gallery: Gallery) -> Json:
     queries = [_query(gallery, thing, 0.7, 30 + seed, None) for seed, thing in enumerate(THINGS)]
     if any(example.region for example in gallery.examples):
@@ -144,9 +161,11 @@ def _query(gallery: Gallery, thing: str, unlike: float, seed: int, box: tuple[fl
     matches = gallery.predict(result, box, k=3)
     threshold = gallery.threshold(region=box is not None)
     assert not matches or abs(matches[0].similarity - threshold) > NEAR
-    assert all(a.similarity - b.similarity > NEAR for a, b in pairwise(matches))
+    steps = [a.similarity - b.similarity for a, b in pairwise(matches)]
+    assert all(step > NEAR or step < TIE for step in steps)
     found = [[match.label, match.similarity, match.sure] for match in matches]
-    return {**_given(result, box), "k": 3, "matches": found}
+    ties = list(matches[0].ties) if matches else []
+    return {**_given(result, box), "k": 3, "matches": found, "ties": ties}
 
 
 def _file() -> Json:

@@ -70,6 +70,7 @@ def test_galleries(case: dict[str, Any]) -> None:
         found = gallery.predict(result(query), query.get("box"), query["k"])
         assert [match.label for match in found] == [label for label, _, _ in query["matches"]]
         assert [match.similarity for match in found] == pytest.approx([s for _, s, _ in query["matches"]], abs=1e-5)
+        assert [name for match in found[:1] for name in match.ties] == query["ties"]
         assert [match.sure for match in found] == [sure for _, _, sure in query["matches"]]
 
 
@@ -102,7 +103,7 @@ def by_the_page(case: dict[str, Any], region: bool) -> float:
         rest = [v for j, (label, v) in enumerate(x) if label == own and j != i]
         familiar += [float(vector @ unit(sum(rest)))] if rest else []
     high = spread(strangers, 0.05 + 0.075 * math.log(len(names)), 0.12, 1.2816)
-    return max(high, (high + spread(familiar, 0.5, 0.2, -1.2816)) / 2)
+    return min(0.98, max(high, (high + spread(familiar, 0.5, 0.2, -1.2816)) / 2))
 
 
 def unit(vector: Any) -> NDArray[np.float64]:

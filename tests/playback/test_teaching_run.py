@@ -30,6 +30,7 @@ from veca_edge.playback.writers import save_png
 
 STATE = ViewState(64, FakeModel.budgets, teaches=True)
 MUG, STRANGER = Match("mug", 0.81234567, True), Match("mug", 0.2, False)
+TIED = Match("mug", 1.0, False, ("cup",))
 
 
 def play(
@@ -65,9 +66,9 @@ def test_keys_teach_with_the_frame_on_show(teaching: Teaching, tmp_path: Path) -
     assert summary.frames == 6
     assert str(teaching.path) in summary.paths
     records = [json.loads(line)["gallery"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    assert records[0] == {"label": None, "similarity": None, "sure": False}
+    assert records[0] == {"label": None, "similarity": None, "sure": False, "ties": []}
     assert [record["label"] for record in records[1:]] == ["thing 1", "thing 1", "mug", "thing 2", "mug"]
-    assert records[-1] == {"label": "mug", "similarity": pytest.approx(1, abs=0.1), "sure": True}
+    assert records[-1] == {"label": "mug", "similarity": pytest.approx(1, abs=0.1), "sure": True, "ties": []}
 
 
 def test_a_typed_name_shows_and_a_saved_video_has_each_frame_once(teaching: Teaching, tmp_path: Path) -> None:
@@ -135,14 +136,15 @@ def test_an_unknown_thing_is_counted_and_no_label_of_the_model(teaching: Teachin
 @pytest.mark.parametrize(
     ("match", "said", "record"),
     [
-        (MUG, "mug 0.81", ("mug", 0.812346, True)),
-        (STRANGER, "unknown (most like mug, 0.20)", ("mug", 0.2, False)),
-        (NOTHING, "unknown", (None, None, False)),
+        (MUG, "mug 0.81", ("mug", 0.812346, True, [])),
+        (TIED, "mug or cup 1.00", ("mug", 1.0, False, ["cup"])),
+        (STRANGER, "unknown (most like mug, 0.20)", ("mug", 0.2, False, [])),
+        (NOTHING, "unknown", (None, None, False, [])),
     ],
 )
 def test_what_is_said_of_a_match(match: Match, said: str, record: tuple[Any, ...]) -> None:
     assert said_of_match(match) == said == said_of(FakeModel()(picture(), cores=8), match=match)
-    assert match_record(match) == dict(zip(("label", "similarity", "sure"), record, strict=True))
+    assert match_record(match) == dict(zip(("label", "similarity", "sure", "ties"), record, strict=True))
 
 
 @pytest.mark.parametrize("head", [True, False])

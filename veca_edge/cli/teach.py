@@ -241,13 +241,15 @@ def _ask_hint(path: Path, request: TeachRequest) -> str:
 
 
 def _asked(gallery: Gallery, request: TeachRequest, model: Model, gallery_path: Path) -> Outcome:
+    from veca_edge.gallery.gallery import UNKNOWN
+
     region = request.box is not None
     _check_taught(gallery, gallery_path, region)
     found, rows = [], []
     for path, result in _results(request, model):
         matches = gallery.predict(result, request.box, MATCHES)
         found.append({"path": str(path), "matches": [vars(match) for match in matches]})
-        best = matches[0].label if matches and matches[0].sure else "unknown"
+        best = matches[0].name if matches else UNKNOWN
         alike = ", ".join(f"{match.label} {match.similarity:.2f}" for match in matches)
         rows.append((visible(str(path)), best, alike))
     if not rows:

@@ -14,7 +14,7 @@ import numpy as np
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError, shown
-from veca_edge.gallery.index import Index
+from veca_edge.gallery.index import TIE, Index
 from veca_edge.gallery.regions import Region, region_mean
 from veca_edge.modelfile.means import Means
 from veca_edge.numbers import counted, whole
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
 LONGEST_LABEL = 100  # characters
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +57,20 @@ class Match:
         label: the name.
         similarity: cosine of the picture and the mean of the name's examples, -1..1.
         sure: whether it is worth showing; only the best match can be. An unknown thing is like nothing enough.
+        ties: of the best match, where it is alike enough, other names that are as alike. Then it is not sure.
     """
 
     label: str
     similarity: float
     sure: bool
+    ties: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a person is told: the name, the names that nothing tells apart ("mug or cup"), or "unknown"."""
+        if self.ties:
+            return " or ".join((self.label, *self.ties))
+        return self.label if self.sure else UNKNOWN
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,7 +88,7 @@ class Gallery:
         gallery = gallery.add("mug", model(photo)).add("keys", model(other), box=(40, 60, 200, 120))
         gallery.save("my-things.npz")
         best = gallery.predict(model(image))[0]
-        best.label if best.sure else "unknown"
+        best.name
     """
 
     examples: tuple[Example, ...] = ()
@@ -175,11 +185,13 @@ class Gallery:
         if most is None:
             raise VecaError(f"predict(k={shown(k)}): use a whole number of matches, 1 or more")
         index = self._images if box is None else self._regions
-        ranked = index.ranked(self._vector(result, box))[:most]
-        return tuple(
-            Match(label, similarity, place == 0 and similarity >= index.threshold)
-            for place, (label, similarity) in enumerate(ranked)
-        )
+        (label, similarity), *others = index.ranked(self._vector(result, box)) or [("", 0.0)]
+        if not label:
+            return ()
+        near = similarity >= index.threshold
+        ties = tuple(other for other, value in others if near and similarity - value <= TIE)
+        best = Match(label, similarity, near and not ties, ties)
+        return (best, *(Match(other, value, False) for other, value in others[: most - 1]))
 
     def save(self, path: str | Path, before: Gallery | None = None) -> Gallery:
         """Write a file, whole or not at all; what others wrote there meanwhile is kept.

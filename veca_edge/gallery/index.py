@@ -18,6 +18,9 @@ STRANGER = (0.05, 0.12)  # of a thing that has no name with the most alike of on
 STRANGER_GROWTH = 0.075  # and so much more for each factor e of names, the most alike of which is taken
 PRIOR = 4.0  # examples that these count as
 ONE_IN_TEN = 1.2816  # standard deviations beyond which a normal variable is one time in ten
+HIGHEST = 0.98  # threshold: whatever is more alike than that is the same picture, or next to it
+ROUNDED = 9  # digits of a similarity that count: the others depend on the processor
+TIE = 1e-6  # similarities that differ by no more than this say the same
 MOST_ASKED = 4096  # examples, evenly spread, that tell as much of the threshold as all of a larger gallery
 BLOCK = 1024  # names that these are compared with at a time: the memory stays small however many there are
 
@@ -56,7 +59,8 @@ class Index:
         if not self.labels:
             return []
         similarity = self.prototypes @ directions(vector, self.mean)
-        return [(self.labels[i], float(similarity[i])) for i in np.argsort(-similarity, kind="stable")]
+        order = np.argsort(-similarity.round(ROUNDED), kind="stable")
+        return [(self.labels[i], float(similarity[i])) for i in order]
 
 
 def directions(vectors: Float, mean: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -68,7 +72,8 @@ def directions(vectors: Float, mean: NDArray[np.float64] | None) -> NDArray[np.f
 def _threshold(examples: NDArray[np.float64], places: NDArray[np.intp], sums: NDArray[np.float64]) -> float:
     """What one stranger in ten reaches, or half way from there to what nine in ten familiar things reach.
 
-    Each example plays a stranger to the other names, and a familiar thing to the other examples of its own.
+    Each example plays a stranger to the other names, and a familiar thing to the other examples of its own. At most
+    `HIGHEST`, or where two names have one scene nothing would ever be sure.
     """
     count, step = len(sums), -(-len(examples) // MOST_ASKED)
     company = (np.bincount(places)[places] > 1)[::step]
@@ -80,7 +85,7 @@ def _threshold(examples: NDArray[np.float64], places: NDArray[np.intp], sums: ND
     mean, deviation = STRANGER
     high = _spread(strangers, mean + STRANGER_GROWTH * math.log(count), deviation, ONE_IN_TEN)
     low = _spread(familiar, *FAMILIAR, -ONE_IN_TEN)
-    return max(high, (high + low) / 2)
+    return min(HIGHEST, max(high, (high + low) / 2))
 
 
 def _nearest_other(

@@ -14,7 +14,6 @@ from veca_edge.gallery.gallery import Match
 from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.drawing import Box, bar, brackets, clip_box, fill_rounded, panel
 from veca_edge.playback.recording import Graph
-from veca_edge.playback.teaching import UNKNOWN
 from veca_edge.playback.text import BOLD, REGULAR, Pen
 from veca_edge.runtime.result import Prediction
 
@@ -128,7 +127,7 @@ def draw_labels(image: Image, predictions: Sequence[Prediction], pen: Pen, above
 def draw_match(image: Image, match: Match, pen: Pen, above: Box | None = None) -> None:
     """Draw the name that a gallery has for a picture, or that it is unknown, as `draw_labels` does."""
     said = f"{match.similarity:.2f}" if match.label else ""
-    row = _Row(match.label if match.sure else UNKNOWN, said, match.similarity if said else None, match.sure)
+    row = _Row(match.name, said, match.similarity if said else None, match.sure)
     _draw_rows(image, [row], pen, above)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from veca_edge.encoding import visible
+from veca_edge.gallery.gallery import UNKNOWN
 from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.numbers import counted
-from veca_edge.playback.teaching import UNKNOWN
 from veca_edge.runtime.result import Result, computed_patches
 from veca_edge.session import SessionStatistics
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 PLACES = 9  # as many as there are digits to press
 THINGS = tuple(f"thing {number}" for number in range(1, PLACES + 1))
 STEPS = 100  # changes that can be undone
-UNKNOWN = "unknown"
 NOTHING = Match("", 0.0, False)  # the best match of an empty gallery
 Deed = Literal["add", "rename", "remove", "undo"]
 DEEDS: tuple[Deed, ...] = get_args(Deed)

@@ -8,7 +8,6 @@ from veca_edge.camera.frames import Frame
 from veca_edge.gallery.gallery import Match
 from veca_edge.modelfile.certainty import NOT_SURE
 from veca_edge.playback.summary import ms
-from veca_edge.playback.teaching import UNKNOWN
 from veca_edge.runtime.result import Prediction, Result, computed_patches
 from veca_edge.sensors.trace import state_record
 
@@ -32,7 +31,7 @@ def said_of(result: Result, masks: bool = False, match: Match | None = None) -> 
     """
     if masks and result.dense:
         heads = (f"{name}: {dense.text(SHARES_SAID)}" for name, dense in result.dense.items())
-        sure = result.sure if match is None else match.sure
+        sure = result.sure if match is None else match.sure or bool(match.ties)
         return "; ".join((*heads, said_of(result, match=match)) if sure else heads)
     if match is not None:
         return said_of_match(match)
@@ -43,10 +42,10 @@ def said_of(result: Result, masks: bool = False, match: Match | None = None) -> 
 
 
 def said_of_match(match: Match) -> str:
-    """The name that a picture is like, or that it is unknown, with the similarity in a few words."""
-    if match.sure:
-        return f"{match.label} {match.similarity:.2f}"
-    return f"{UNKNOWN} (most like {match.label}, {match.similarity:.2f})" if match.label else UNKNOWN
+    """The name or names that a picture is like, or that it is unknown, with the similarity in a few words."""
+    if match.sure or match.ties:
+        return f"{match.name} {match.similarity:.2f}"
+    return f"{match.name} (most like {match.label}, {match.similarity:.2f})" if match.label else match.name
 
 
 def match_record(match: Match) -> dict[str, Any]:
@@ -56,6 +55,7 @@ def match_record(match: Match) -> dict[str, Any]:
         "label": match.label if there else None,
         "similarity": round(match.similarity, 6) if there else None,
         "sure": match.sure,
+        "ties": list(match.ties),
     }
 
 

@@ -101,6 +101,6 @@ def test_the_state_says_what_is_taught() -> None:
     places = Lesson(Gallery()).rename(2, "mug <b>").places
     board.show(shown(match=Match("mug <b>", 0.5, True), taught=Taught(places, 3, "thing 2 is now mug <b>")))
     now = json.loads(json.dumps(board.status(-1), allow_nan=False))["now"]
-    assert now["gallery"] == {"label": "mug <b>", "similarity": 0.5, "sure": True}
+    assert now["gallery"] == {"label": "mug <b>", "similarity": 0.5, "sure": True, "ties": []}
     free, named = {"number": 1, "name": "thing 1", "examples": 0}, {"number": 2, "name": "mug <b>", "examples": 0}
     assert now["taught"] == {"places": [free, named], "steps": 3, "told": "thing 2 is now mug <b>"}

@@ -42,6 +42,7 @@ final class GalleryTests: XCTestCase {
         let wanted = try XCTUnwrap(record["matches"] as? [[Any]])
         XCTAssertEqual(found.map(\.label), wanted.compactMap { $0[0] as? String }, what)
         XCTAssertEqual(found.map(\.sure), wanted.compactMap { ($0[2] as? NSNumber)?.boolValue }, what)
+        XCTAssertEqual(found.first?.ties ?? [], try record.texts("ties"), what)
         let similarities = wanted.compactMap { ($0[1] as? NSNumber)?.floatValue }
         assertClose(found.map { Float($0.similarity) }, similarities, relative: 0, absolute: 1e-4, what)
     }

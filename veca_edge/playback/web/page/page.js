@@ -244,7 +244,7 @@ function best(labels) {
   return first && first.probability !== null ? `${first.label}, ${Math.round(first.probability * 100)} %.` : "";
 }
 
-function named(match) { return match.sure ? `${match.label}.` : "Unknown."; }
+function named(match) { return match.sure || match.ties.length ? `${[match.label, ...match.ties].join(" or ")}.` : "Unknown."; }
 
 function showDevice(device) {
   setText("battery", device.battery === null ? "–" : `${Math.round(device.battery * 100)} %`);

@@ -33,6 +33,8 @@ public struct Match: Hashable, Sendable {
     public let similarity: Double
     /// Whether it is worth showing; only the best match can be. An unknown thing is like nothing enough.
     public let sure: Bool
+    /// Of the best match, where it is alike enough, other names that are as alike. Then it is not sure.
+    public var ties: [String] = []
 }
 
 /// Named examples of one model. A value: what changes it makes a new one, so undo is to keep the one before.
@@ -131,10 +133,14 @@ public struct Gallery: Sendable {
             throw VecaError.badSetting("predict(k: \(k)): use a whole number of matches, 1 or more")
         }
         let index = box == nil ? images : regions
-        return index.ranked(try vector(result, box)).prefix(k).enumerated().map { place, found in
-            let sure = place == 0 && found.similarity >= index.threshold
-            return Match(label: found.label, similarity: found.similarity, sure: sure)
-        }
+        let ranked = index.ranked(try vector(result, box))
+        guard let best = ranked.first else { return [] }
+        let near = best.similarity >= index.threshold
+        let tied = ranked.dropFirst().filter { near && best.similarity - $0.similarity <= GalleryIndex.tie }
+        let first = Match(
+            label: best.label, similarity: best.similarity, sure: near && tied.isEmpty, ties: tied.map(\.label))
+        let others = ranked.prefix(k).dropFirst()
+        return [first] + others.map { Match(label: $0.label, similarity: $0.similarity, sure: false) }
     }
 
     /// The similarity from which on the best match is sure, of pictures or of boxes; 1 without examples.

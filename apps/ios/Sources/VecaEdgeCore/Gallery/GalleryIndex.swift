@@ -15,6 +15,11 @@ struct GalleryIndex: Sendable {
     /// Standard deviations beyond which a normal variable is one time in ten.
     static let oneInTen = 1.2816
 
+    /// Threshold: whatever is more alike than that is the same picture, or next to it.
+    static let highest = 0.98
+    /// Similarities that differ by no more than this say the same.
+    static let tie = 1e-6
+
     /// K names.
     let labels: [String]
     /// K directions (D') of the mean of each name's examples.
@@ -88,7 +93,7 @@ private func limit(_ examples: [[Double]], _ places: [Int], _ sums: [[Double]]) 
     let expected = GalleryIndex.strangerMean + GalleryIndex.strangerGrowth * log(count)
     let high = spread(strangers, expected, GalleryIndex.strangerDeviation, GalleryIndex.oneInTen)
     let low = spread(familiar, GalleryIndex.familiarMean, GalleryIndex.familiarDeviation, -GalleryIndex.oneInTen)
-    return max(high, (high + low) / 2)
+    return min(GalleryIndex.highest, max(high, (high + low) / 2))
 }
 
 /// So many standard deviations from the mean of values and of the prior's, which are as expected.

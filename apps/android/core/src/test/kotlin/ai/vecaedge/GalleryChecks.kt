@@ -45,6 +45,7 @@ private fun Checks.galleryCase(case: Table) {
         val found = gallery.predict(taught(query), boxOf(query), query.int("k"))
         val wanted = query.lists("matches")
         same(found.map { it.label }, wanted.map { it[0] }, "$what: labels of matches")
+        same(found.firstOrNull()?.ties.orEmpty(), query.texts("ties"), "$what: ties")
         same(found.map { it.sure }, wanted.map { it[2] }, "$what: sure")
         for ((match, told) in found.zip(wanted)) near(match.similarity, told[1] as Double, "$what: similarity", 0.0, 1e-4)
     }

@@ -46,8 +46,14 @@ class Example internal constructor(
  * @property label the name.
  * @property similarity cosine of the picture and the mean of the name's examples, -1..1.
  * @property sure whether it is worth showing; only the best match can be. An unknown thing is like nothing enough.
+ * @property ties of the best match, where it is alike enough, other names that are as alike. Then it is not sure.
  */
-data class Match(val label: String, val similarity: Double, val sure: Boolean)
+data class Match(
+    val label: String,
+    val similarity: Double,
+    val sure: Boolean,
+    val ties: List<String> = emptyList(),
+)
 
 /**
  * Named examples of one model. A value: what changes it makes a new one, so undo is to keep the one before.
@@ -116,8 +122,12 @@ class Gallery internal constructor(
     fun predict(result: Result, box: Region? = null, k: Int = 5): List<Match> {
         if (k < 1) throw VecaError.Argument("predict(k=$k): use a whole number of matches, 1 or more")
         val index = if (box == null) images else regions
-        return index.ranked(vector(result, box)).take(k).mapIndexed { place, (label, similarity) ->
-            Match(label, similarity, place == 0 && similarity >= index.threshold)
+        val ranked = index.ranked(vector(result, box))
+        val best = ranked.firstOrNull()?.second ?: return emptyList()
+        val near = best >= index.threshold
+        val ties = ranked.drop(1).filter { near && best - it.second <= TIE }.map { it.first }
+        return ranked.take(k).mapIndexed { place, (label, similarity) ->
+            if (place == 0) Match(label, similarity, near && ties.isEmpty(), ties) else Match(label, similarity, false)
         }
     }
 

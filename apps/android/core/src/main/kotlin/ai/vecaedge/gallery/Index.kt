@@ -2,6 +2,7 @@ package ai.vecaedge.gallery
 
 import kotlin.math.ln
 import kotlin.math.max
+import kotlin.math.min
 import kotlin.math.sqrt
 
 // What cosines are to be expected before any example says more: mean and standard deviation.
@@ -10,6 +11,12 @@ private const val FAMILIAR_DEVIATION = 0.2
 private const val STRANGER_MEAN = 0.05 // of a thing that has no name with the most alike of one name;
 private const val STRANGER_DEVIATION = 0.12
 private const val STRANGER_GROWTH = 0.075 // and so much more for each factor e of names
+
+/** Threshold: whatever is more alike than that is the same picture, or next to it. */
+private const val HIGHEST = 0.98
+
+/** Similarities that differ by no more than this say the same. */
+internal const val TIE = 1e-6
 
 /** Examples that these count as. */
 private const val PRIOR = 4.0
@@ -71,7 +78,7 @@ private fun threshold(examples: List<DoubleArray>, places: List<Int>, sums: List
     }
     val high = spread(strangers, STRANGER_MEAN + STRANGER_GROWTH * ln(count.toDouble()), STRANGER_DEVIATION, ONE_IN_TEN)
     val low = spread(familiar, FAMILIAR_MEAN, FAMILIAR_DEVIATION, -ONE_IN_TEN)
-    return max(high, (high + low) / 2)
+    return min(HIGHEST, max(high, (high + low) / 2))
 }
 
 /** So many standard deviations from the mean of values and of [PRIOR] more, which are as expected. */
