@@ -125,8 +125,9 @@ def _drift() -> Iterator[Frame | Step]:
 
 
 def _moving() -> Iterator[Frame]:
-    """Everything changes, after the third time in a row without a look now and then; it rests, and moves again."""
-    return (replace(STILL, pan=pan) for pan in (0, 0, 5, 10, 15, 20, 20, 20, 20, 20, 25, 30, 35, 35))
+    """Everything changes, until looking is no longer afforded; it rests, moves at once again, and rests."""
+    pans = (0, 0, *range(5, 55, 5), *[50] * 12, 55, 60, *[60] * 70, 65, 65)
+    return (replace(STILL, pan=pan) for pan in pans)
 
 
 def _switches() -> Iterator[Frame | Step]:
@@ -151,7 +152,10 @@ def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
 TRACES = {
     "few": _trace("a few patches change; the rotation", _few(), settings=ChangeSettings(refresh_frames=16)),
     "drift": _trace("cores that drift make the next frame a keyframe", _drift()),
-    "moving": _trace("keyframes in a row forget keys and values; the first still frame brings them", _moving()),
+    "moving": _trace(
+        "what moves forgets keys and values and is hardly looked at; a look that finds rest brings them",
+        _moving(),
+    ),
     "switches": _trace("what makes a stream begin anew", _switches(), preprocessing=Preprocessing(SIDE, "keep")),
     "dense": _trace("dense heads follow the patches", _dense(), preprocessing=Preprocessing(32), dense=DENSE),
 }

@@ -21,18 +21,13 @@ from veca_edge.image.preprocessing import check_image_size, check_many_images, h
 from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
+from veca_edge.runtime.streaming.allowance import Allowance
 from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, Plan
 from veca_edge.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
-
-
-# While everything moves a stream computes full frames, and looking for change comes on top: a 12th of a frame at
-# 128 pixels, a 25th at 256. So then only every second frame is looked at, then every third, fifth and so on, until
-# so many in a row are not. That all rests again is noticed later by about as many frames, full and right ones.
-MOST_UNSEEN = 8
 
 
 class StepEngine(Protocol):
@@ -73,9 +68,9 @@ class Stream:
         self._logits: Float | None = None
         self._dense: dict[str, Float] = {}
         self._anchor: Float | None = None
-        self._drifted = self._moving = False
+        self._drifted = self._moving = self._blind = self._due = False
         self._remembers = True
-        self._pause = self._unseen = 0
+        self._allowance: Allowance  # from the first frame on
         self.cache: PatchCache | None = None
         self._turns = Turns()
 
@@ -125,8 +120,8 @@ class Stream:
             self._state, self.cache = None, None
             self._embedding, self._logits, self._anchor = None, None, None
             self._dense = {}
-            self._drifted, self._moving, self._remembers = False, False, True
-            self._pause = self._unseen = 0
+            self._drifted = self._moving = self._blind = self._due = False
+            self._remembers = True
             self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
@@ -164,15 +159,20 @@ class Stream:
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
+            self._allowance = Allowance(grid[0] * grid[1], self._cores)
         plan = self._plan(fitted.image, grid)
         if len(plan.patches):
             self._compute(fitted.image, plan, grid)
+        if plan.keyframe:
+            self._allowance.full(kept=self._remembers, looked=plan.looked, taken=self._due and not plan.looked)
+        else:
+            self._allowance.step(len(plan.patches))
         self._state = (self._cores, grid)
         assert self.cache is not None
         assert self._embedding is not None
-        computed = np.zeros(grid[0] * grid[1], np.bool_)
-        computed[plan.patches] = True
-        computed = computed.reshape(grid)
+        computed = np.full(grid, plan.keyframe)
+        if not plan.keyframe:
+            computed.reshape(-1)[plan.patches] = True
         return Result(
             embedding=self._embedding.copy(),
             features=self.cache.features.copy().reshape(*grid, -1),
@@ -190,24 +190,28 @@ class Stream:
                 for task in model.tasks
             },
             keyframe=plan.keyframe,
-            oldest=int(self._detector.age.max()),
+            oldest=0 if plan.keyframe else int(self._detector.age.max()),
         )
 
     def _plan(self, image: Image, grid: tuple[int, int]) -> Plan:
-        """What to compute: in a pan, now and then, all of it without a look."""
-        if self._unseen:
-            self._unseen -= 1
-            count = grid[0] * grid[1]
-            return Plan(np.arange(count), keyframe=True, changed=count)
-        seen = _compared(image, self._model.patch_size)
-        plan = self._detector.plan(seen, self._drifted or not self._remembers)
-        self._pause = min(2 * self._pause or 1, MOST_UNSEEN) if self._pans(plan) else 0
-        self._unseen = self._pause
-        return plan
+        """What to compute: all of it, without a look, while looking costs too much.
 
-    def _pans(self, plan: Plan) -> bool:
-        """Whether everything moves, not for the first time: the next frame will not want what this one keeps."""
-        return self._moving and self._moves(plan)
+        The first look after that needs the frame before it, which costs something as well; then it is due, like the
+        one after a keyframe that remembers.
+        """
+        blind = not self._due and (self._blind or self._allowance.spent)
+        self._blind, self._due = blind, blind and not self._allowance.spent
+        if blind and not self._due:
+            count = grid[0] * grid[1]
+            return Plan(np.arange(count), keyframe=True, changed=count, looked=False)
+        seen = _compared(image, self._model.patch_size)
+        if blind:
+            return self._detector.take(seen)
+        return self._detector.plan(seen, self._drifted or not self._remembers)
+
+    def _forgets(self, plan: Plan) -> bool:
+        """Whether the next frame will not want what this one could keep: all moves, and has moved or costs much."""
+        return not plan.looked or (self._moves(plan) and (self._moving or self._allowance.spent))
 
     def _moves(self, plan: Plan) -> bool:
         return plan.keyframe and plan.changed > self.change.keyframe_share * len(plan.patches)
@@ -217,7 +221,7 @@ class Stream:
         try:
             with self._model.turns:
                 self._model.check_open()
-                if self._pans(plan) and self.cache is not None:
+                if self.cache is not None and self._forgets(plan):
                     embedding = self._encode(image, self.cache)
                 else:
                     embedding = self._step(image, plan, grid)
@@ -229,7 +233,8 @@ class Stream:
         assert self.cache is not None
         self._embedding, self._logits = embedding, self._model.logits(embedding, self.cache.features)
         self._update_dense(self.cache.features, plan)
-        self._follow_drift(embedding, plan.keyframe and self._remembers)
+        if self._remembers:
+            self._follow_drift(embedding, plan.keyframe)
 
     def _update_dense(self, features: Float, plan: Plan) -> None:
         """Dense heads read single patches, so that only those of computed ones can change."""
@@ -263,7 +268,7 @@ class Stream:
                 self.cache = PatchCache.of(stepped, self._cache_type)
             else:
                 self.cache.write(ALL, stepped)
-            self._remembers = True
+            self._remembers = self._due = True
             return stepped.embedding
         mask = np.zeros(len(positions), np.float32)
         mask[plan.patches] = HIDE
