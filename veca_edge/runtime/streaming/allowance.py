@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-# The unit is what a full frame costs per patch. Measured with the packaged model in thread time, one thread of an AMD
-# EPYC, at 128 and 256 pixels with 8 and 64 cores; other models and engines have the same parts.
+# The unit is what a full frame costs per patch. Measured with the packaged model in thread time, one thread of an
+# AMD EPYC, at 128 and 256 pixels with 8 and 64 cores; other models and engines have the same parts.
+CALL = 12.0  # fitting the frame and making the result, of every frame
 CORE = 1.25  # per core of a full frame
-STEP_PATCH, STEP_CORE, STEP_REMEMBERED, STEP = 1.25, 1.5, 0.125, 3.0  # of a step, the last one per call
-LOOK, LOOK_PATCH = 6.0, 1 / 64  # of looking for change, per frame and per patch of the picture
+STEP_PATCH, STEP_CORE, STEP_REMEMBERED = 1.25, 1.5, 0.125  # of a step
+LOOK, LOOK_PATCH = 6.0, 0.015625  # of looking for change, per frame and per patch of the picture
 TAKEN = 0.5  # of a look: what the next frame is compared with, and no more
-KEEP, KEEP_PATCH = 4.0, 0.125  # of the keys and values of a keyframe, beyond those of a full frame
+KEEP, KEEP_PATCH = 3.0, 0.09375  # of the keys and values of a keyframe, beyond a full frame
 
-# In full frames: what can be spent at once, and what comes back per frame. Whatever is filmed, a second (30 frames)
-# costs hardly more than 30 + MOST + 30 EARNED full frames, 1.6 % too many, and half of that in the long run.
-MOST = 0.25
-EARNED = 1 / 128
+# In full frames: what a step has to save, what can be spent at once, what comes back per frame. A second (30
+# frames) in which everything moves then costs about 30 + MOST + 30 EARNED full frames, 1.5 % too many.
+MOST = 0.21875
+EARNED = 0.0078125
 
 
 class Allowance:
@@ -29,19 +30,30 @@ class Allowance:
         cores: the core budget.
         """
         self.left = MOST
-        full = patches + CORE * cores
-        self._step = (STEP + STEP_CORE * cores + STEP_REMEMBERED * patches) / full
-        self._step_patch = STEP_PATCH / full
-        self._keep = (KEEP + KEEP_PATCH * patches) / full
+        full = CALL + patches + CORE * cores
         self._look = (LOOK + LOOK_PATCH * patches) / full
+        self._keep = (KEEP + KEEP_PATCH * patches) / full
+        self._nothing = CALL / full + self._look
+        self._step = (STEP_CORE * cores + STEP_REMEMBERED * patches) / full
+        self._step_patch = STEP_PATCH / full
 
     @property
     def spent(self) -> bool:
         """Whether only full frames may follow, until what they earn makes up for it."""
         return self.left < 0
 
+    def pays(self, patches: int) -> bool:
+        """Whether a step of so many patches makes up for a keyframe that remembers the others."""
+        return self._keep + self._cost(patches) < 1
+
+    def step(self, patches: int) -> bool:
+        """A frame of which so many patches were computed, after looking for change. Whether that saved anything."""
+        cost = self._cost(patches)
+        self._count(cost)
+        return cost < 1
+
     def full(self, *, kept: bool, looked: bool, taken: bool) -> None:
-        """A frame of all patches is done.
+        """A frame of all patches.
 
         Args:
             kept: with their keys and values.
@@ -51,9 +63,8 @@ class Allowance:
         look = 1.0 if looked else TAKEN * taken
         self._count(1 + kept * self._keep + look * self._look)
 
-    def step(self, patches: int) -> None:
-        """A frame of which so many patches were computed is done, after looking for change."""
-        self._count(self._look + (self._step + self._step_patch * patches if patches else 0))
+    def _cost(self, patches: int) -> float:
+        return self._nothing + (self._step + self._step_patch * patches if patches else 0)
 
     def _count(self, cost: float) -> None:
         self.left = min(MOST, self.left + 1 + EARNED - cost)

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, shown
@@ -22,12 +23,15 @@ from veca_edge.runtime.dense import dense_result
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.allowance import Allowance
-from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
+from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, Index, PatchCache, Stepped
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, Plan
 from veca_edge.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
+
+
+AGAIN = 2  # keyframes with fewer steps between them are a sign that remembering is in vain
 
 
 class StepEngine(Protocol):
@@ -68,9 +72,9 @@ class Stream:
         self._logits: Float | None = None
         self._dense: dict[str, Float] = {}
         self._anchor: Float | None = None
-        self._drifted = self._moving = self._blind = self._due = False
+        self._drifted = self._blind = self._due = False
         self._remembers = True
-        self._allowance: Allowance  # from the first frame on
+        self._since = 0
         self.cache: PatchCache | None = None
         self._turns = Turns()
 
@@ -120,7 +124,7 @@ class Stream:
             self._state, self.cache = None, None
             self._embedding, self._logits, self._anchor = None, None, None
             self._dense = {}
-            self._drifted = self._moving = self._blind = self._due = False
+            self._drifted = self._blind = self._due = False
             self._remembers = True
             self._detector.reset()
 
@@ -159,20 +163,18 @@ class Stream:
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
-            self._allowance = Allowance(grid[0] * grid[1], self._cores)
-        plan = self._plan(fitted.image, grid)
+            self._begin(grid)
+        plan = self._plan(fitted.image)
         if len(plan.patches):
             self._compute(fitted.image, plan, grid)
         if plan.keyframe:
             self._allowance.full(kept=self._remembers, looked=plan.looked, taken=self._due and not plan.looked)
         else:
-            self._allowance.step(len(plan.patches))
+            self._due = self._allowance.step(len(plan.patches))
         self._state = (self._cores, grid)
         assert self.cache is not None
         assert self._embedding is not None
-        computed = np.full(grid, plan.keyframe)
-        if not plan.keyframe:
-            computed.reshape(-1)[plan.patches] = True
+        computed = self._everywhere if plan.keyframe else _among(plan.patches, grid)
         return Result(
             embedding=self._embedding.copy(),
             features=self.cache.features.copy().reshape(*grid, -1),
@@ -193,28 +195,36 @@ class Stream:
             oldest=0 if plan.keyframe else int(self._detector.age.max()),
         )
 
-    def _plan(self, image: Image, grid: tuple[int, int]) -> Plan:
+    def _begin(self, grid: tuple[int, int]) -> None:
+        """Make what frames of this grid share: little Python right after an engine takes long."""
+        count = grid[0] * grid[1]
+        self._allowance = Allowance(count, self._cores)
+        self._unseen = Plan(np.arange(count), keyframe=True, changed=count, looked=False)
+        self._everywhere = np.ones(grid, np.bool_)
+        self._everywhere.setflags(write=False)  # results share it
+
+    def _plan(self, image: Image) -> Plan:
         """What to compute: all of it, without a look, while looking costs too much.
 
-        The first look after that needs the frame before it, which costs something as well; then it is due, like the
-        one after a keyframe that remembers.
+        The first look after that needs the frame before it, which costs something as well; then it is due, as it is
+        after a keyframe that remembers, and after a step that cost less than a full frame.
         """
         blind = not self._due and (self._blind or self._allowance.spent)
         self._blind, self._due = blind, blind and not self._allowance.spent
         if blind and not self._due:
-            count = grid[0] * grid[1]
-            return Plan(np.arange(count), keyframe=True, changed=count, looked=False)
+            return self._unseen
         seen = _compared(image, self._model.patch_size)
         if blind:
             return self._detector.take(seen)
         return self._detector.plan(seen, self._drifted or not self._remembers)
 
     def _forgets(self, plan: Plan) -> bool:
-        """Whether the next frame will not want what this one could keep: all moves, and has moved or costs much."""
-        return not plan.looked or (self._moves(plan) and (self._moving or self._allowance.spent))
-
-    def _moves(self, plan: Plan) -> bool:
-        return plan.keyframe and plan.changed > self.change.keyframe_share * len(plan.patches)
+        """Whether all is computed, and the next frame will hardly want what this one could keep."""
+        if not plan.keyframe or not plan.looked:
+            return plan.keyframe
+        moves = plan.changed > self.change.keyframe_share * len(plan.patches)
+        again = self._since < AGAIN or self._allowance.spent
+        return again and (moves or not self._allowance.pays(plan.changed))
 
     def _compute(self, image: Image, plan: Plan, grid: tuple[int, int]) -> None:
         """Run the model on the planned patches and remember what it says."""
@@ -225,7 +235,7 @@ class Stream:
                     embedding = self._encode(image, self.cache)
                 else:
                     embedding = self._step(image, plan, grid)
-            self._moving = self._moves(plan) and self._embedding is not None
+            self._since = 0 if plan.keyframe else self._since + 1
         except BaseException:
             # The detector took these pixels as computed, and they were not.
             self.reset()
@@ -235,6 +245,8 @@ class Stream:
         self._update_dense(self.cache.features, plan)
         if self._remembers:
             self._follow_drift(embedding, plan.keyframe)
+        else:
+            self._drifted = False
 
     def _update_dense(self, features: Float, plan: Plan) -> None:
         """Dense heads read single patches, so that only those of computed ones can change."""
@@ -283,6 +295,13 @@ def checked_change(settings: ChangeSettings) -> ChangeSettings:
     if not isinstance(settings, ChangeSettings):
         raise VecaError(f"change {shown(settings)}: use veca_edge.ChangeSettings(…)")
     return settings
+
+
+def _among(patches: Index, grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where these patches are in the grid."""
+    found = np.zeros(grid[0] * grid[1], np.bool_)
+    found[patches] = True
+    return found.reshape(grid)
 
 
 def _compared(image: Image, patch_size: int) -> Image:

@@ -1,22 +1,25 @@
 // What a stream's work costs, in units of what a full frame costs per patch.
 
+/// Fitting the frame and making the result, of every frame.
+let callCost = 12.0
 /// A core of a full frame.
 let fullCore = 1.25
-/// A patch of a step, a core of one, a patch that it remembers, and the call.
+/// A patch of a step, a core of one, a patch that it remembers.
 let stepPatch = 1.25
 let stepCore = 1.5
 let stepRemembered = 0.125
-let stepCall = 3.0
 /// Looking for change, and that per patch of the picture.
-let lookCall = 6.0
+let lookCost = 6.0
 let lookPatch = 0.015625
 /// Of a look: what the next frame is compared with, and no more.
 let takenShare = 0.5
 /// The keys and values of a keyframe, and those per patch.
-let keepCall = 4.0
-let keepPatch = 0.125
+let keepCost = 3.0
+let keepPatch = 0.09375
+/// What a step has to save, in full frames.
+let leastSaving = 0.05
 /// What can be spent at once, in full frames.
-let mostLeft = 0.25
+let mostLeft = 0.21875
 /// What comes back per frame, in full frames.
 let earnedPerFrame = 0.0078125
 
@@ -24,38 +27,51 @@ let earnedPerFrame = 0.0078125
 ///
 /// Counted in what its work costs, never by a clock, so that results repeat.
 struct Allowance {
+    private let look: Double
+    private let keep: Double
+    private let nothing: Double
     private let step: Double
     private let patch: Double
-    private let keep: Double
-    private let look: Double
     /// Full frames, below 0 if too much was spent.
     private var left = mostLeft
 
     init(patches: Int, cores: Int) {
-        let full = Double(patches) + fullCore * Double(cores)
-        step = (stepCall + stepCore * Double(cores) + stepRemembered * Double(patches)) / full
+        let full = callCost + Double(patches) + fullCore * Double(cores)
+        look = (lookCost + lookPatch * Double(patches)) / full
+        keep = (keepCost + keepPatch * Double(patches)) / full
+        nothing = callCost / full + look
+        step = (stepCore * Double(cores) + stepRemembered * Double(patches)) / full
         patch = stepPatch / full
-        keep = (keepCall + keepPatch * Double(patches)) / full
-        look = (lookCall + lookPatch * Double(patches)) / full
     }
 
     /// Whether only full frames may follow, until what they earn makes up for it.
     var spent: Bool { left < 0 }
 
-    /// A frame of all patches is done.
+    /// Whether a step of so many patches saves enough to remember the others for it.
+    func pays(_ patches: Int) -> Bool { cost(patches) < 1 - leastSaving }
+
+    /// A frame of which so many patches were computed, after looking for change.
+    ///
+    /// - Returns: whether that saved anything.
+    mutating func countStep(_ patches: Int) -> Bool {
+        let spent = cost(patches)
+        count(spent)
+        return spent < 1
+    }
+
+    /// A frame of all patches.
     ///
     /// - Parameters:
     ///   - kept: with their keys and values.
     ///   - looked: after looking for change.
     ///   - taken: without, but so that the next frame can be compared with it.
-    mutating func full(kept: Bool, looked: Bool, taken: Bool) {
-        let looks = looked ? 1 : taken ? takenShare : 0
+    mutating func countFull(kept: Bool, looked: Bool, taken: Bool) {
+        let looks: Double = looked ? 1 : taken ? takenShare : 0
         count(1 + (kept ? keep : 0) + looks * look)
     }
 
-    /// A frame of which so many patches were computed is done, after looking for change.
-    mutating func step(_ patches: Int) {
-        count(look + (patches > 0 ? step + patch * Double(patches) : 0))
+    private func cost(_ patches: Int) -> Double {
+        nothing + (patches > 0 ? step + patch * Double(patches) : 0)
     }
 
     private mutating func count(_ cost: Double) {

@@ -94,9 +94,9 @@ public final class PatchStream {
             try compute(image, plan, grid)
         }
         if plan.keyframe {
-            allowance.full(kept: remembers, looked: plan.looked, taken: due && !plan.looked)
+            allowance.countFull(kept: remembers, looked: plan.looked, taken: due && !plan.looked)
         } else {
-            allowance.step(plan.patches.count)
+            due = allowance.countStep(plan.patches.count)
         }
         state = (cores, grid)
         guard let cache, let embedding else { throw VecaError.engine("the stream has computed nothing yet") }
@@ -114,8 +114,8 @@ public final class PatchStream {
 
     /// What to compute: all of it, without a look, while looking costs too much.
     ///
-    /// The first look after that needs the frame before it, which costs something as well; then it is due, like the one
-    /// after a keyframe that remembers.
+    /// The first look after that needs the frame before it, which costs something as well; then it is due, as it is
+    /// after a keyframe that remembers, and after a step that cost less than a full frame.
     private func plan(_ image: RGBImage, _ grid: PatchGrid) -> ChangePlan {
         blind = !due && (blind || allowance.spent)
         due = blind && !allowance.spent
@@ -131,13 +131,17 @@ public final class PatchStream {
             compared, length: compared.count / grid.count, allOfThem: drifted || !remembers)
     }
 
-    /// Whether the next frame will not want what this one could keep: all of it moves, and has moved or costs much.
+    /// Whether the next frame will hardly want what this one could keep.
     private func forgets(_ plan: ChangePlan) -> Bool {
-        !plan.looked || (moves(plan) && (moving || allowance.spent))
+        let drifts = drifted && plan.keyframe
+        let spent = allowance.spent
+        return !plan.looked || (moves(plan) && (moving || drifts || spent)) || (drifts && spent)
     }
 
+    /// Whether it is a keyframe of which so much changed that a step would not have been worth it.
     private func moves(_ plan: ChangePlan) -> Bool {
-        plan.keyframe && Double(plan.changed) > change.keyframeShare * Double(plan.patches.count)
+        let most = change.keyframeShare * Double(plan.patches.count)
+        return plan.keyframe && (Double(plan.changed) > most || !allowance.pays(plan.changed))
     }
 
     /// Run the model on the planned patches and remember what it says.
@@ -149,7 +153,7 @@ public final class PatchStream {
             } else {
                 new = try step(image, plan, grid)
             }
-            moving = moves(plan) && embedding != nil
+            moving = moves(plan)
         } catch {
             // The detector took these pixels as computed, and they were not.
             reset()
@@ -160,6 +164,8 @@ public final class PatchStream {
         updateDense(cache?.features ?? [], plan)
         if remembers {
             followDrift(new, keyframe: plan.keyframe)
+        } else {
+            drifted = false
         }
     }
 

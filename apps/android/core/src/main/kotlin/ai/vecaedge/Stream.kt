@@ -91,7 +91,7 @@ class Stream internal constructor(
         val plan = plan(image, next)
         if (plan.patches.isNotEmpty()) compute(image, plan, next)
         if (plan.keyframe) allowance.full(remembers, plan.looked, taken = due && !plan.looked)
-        else allowance.step(plan.patches.size)
+        else due = allowance.step(plan.patches.size)
         setting = next
         val cache = checkNotNull(cache)
         val computed = BooleanArray(next.rows * next.columns)
@@ -121,8 +121,8 @@ class Stream internal constructor(
     /**
      * What to compute: all of it, without a look, while looking costs too much.
      *
-     * The first look after that needs the frame before it, which costs something as well; then it is due, like the
-     * one after a keyframe that remembers.
+     * The first look after that needs the frame before it, which costs something as well; then it is due, as it is
+     * after a keyframe that remembers, and after a step that cost less than a full frame.
      */
     private fun plan(image: RgbImage, next: Setting): Plan {
         blind = !due && (blind || allowance.spent)
@@ -135,17 +135,25 @@ class Stream internal constructor(
         return if (blind) detector.take(seen) else detector.plan(seen, drifted || !remembers)
     }
 
-    /** Whether the next frame will not want what this one could keep: all of it moves, and has moved or costs much. */
-    private fun forgets(plan: Plan): Boolean = !plan.looked || (moves(plan) && (moving || allowance.spent))
+    /** Whether the next frame will hardly want what this one could keep. */
+    private fun forgets(plan: Plan): Boolean {
+        val drifts = drifted && plan.keyframe
+        val spent = allowance.spent
+        return !plan.looked || (moves(plan) && (moving || drifts || spent)) || (drifts && spent)
+    }
 
-    private fun moves(plan: Plan): Boolean = plan.keyframe && plan.changed > change.keyframeShare * plan.patches.size
+    /** Whether it is a keyframe of which so much changed that a step would not have been worth it. */
+    private fun moves(plan: Plan): Boolean {
+        val most = change.keyframeShare * plan.patches.size
+        return plan.keyframe && (plan.changed > most || !allowance.pays(plan.changed))
+    }
 
     /** Run the model on the planned patches and remember what it says. */
     private fun compute(image: RgbImage, plan: Plan, next: Setting) {
         val known = cache
         val found = try {
             val found = if (known != null && forgets(plan)) encode(image, known) else step(image, plan, next)
-            moving = moves(plan) && embedding != null
+            moving = moves(plan)
             found
         } catch (error: Throwable) {
             // The detector took these pixels as computed, and they were not.
@@ -155,7 +163,7 @@ class Stream internal constructor(
         embedding = found
         logits = model.logits(found, checkNotNull(cache).features)
         updateDense(checkNotNull(cache).features, plan)
-        if (remembers) followDrift(found, plan.keyframe)
+        if (remembers) followDrift(found, plan.keyframe) else drifted = false
     }
 
     /** Dense heads read single patches, so that only those of computed ones can change. */

@@ -4,14 +4,16 @@ import kotlin.math.min
 
 // What a stream's work costs, in units of what a full frame costs per patch.
 
+/** Fitting the frame and making the result, of every frame. */
+private const val CALL = 12.0
+
 /** A core of a full frame. */
 private const val CORE = 1.25
 
-/** A patch of a step, a core of one, a patch that it remembers, and the call. */
+/** A patch of a step, a core of one, a patch that it remembers. */
 private const val STEP_PATCH = 1.25
 private const val STEP_CORE = 1.5
 private const val STEP_REMEMBERED = 0.125
-private const val STEP = 3.0
 
 /** Looking for change, and that per patch of the picture. */
 private const val LOOK = 6.0
@@ -21,11 +23,14 @@ private const val LOOK_PATCH = 0.015625
 private const val TAKEN = 0.5
 
 /** The keys and values of a keyframe, and those per patch. */
-private const val KEEP = 4.0
-private const val KEEP_PATCH = 0.125
+private const val KEEP = 3.0
+private const val KEEP_PATCH = 0.09375
+
+/** What a step has to save, in full frames. */
+private const val SAVING = 0.05
 
 /** What can be spent at once, in full frames. */
-private const val MOST = 0.25
+private const val MOST = 0.21875
 
 /** What comes back per frame, in full frames. */
 private const val EARNED = 0.0078125
@@ -38,11 +43,12 @@ private const val EARNED = 0.0078125
  * @param patches of the picture.
  */
 internal class Allowance(patches: Int, cores: Int) {
-    private val full = patches + CORE * cores
-    private val step = (STEP + STEP_CORE * cores + STEP_REMEMBERED * patches) / full
-    private val stepPatch = STEP_PATCH / full
-    private val keep = (KEEP + KEEP_PATCH * patches) / full
+    private val full = CALL + patches + CORE * cores
     private val look = (LOOK + LOOK_PATCH * patches) / full
+    private val keep = (KEEP + KEEP_PATCH * patches) / full
+    private val nothing = CALL / full + look
+    private val step = (STEP_CORE * cores + STEP_REMEMBERED * patches) / full
+    private val stepPatch = STEP_PATCH / full
 
     /** Full frames, below 0 if too much was spent. */
     private var left = MOST
@@ -50,8 +56,18 @@ internal class Allowance(patches: Int, cores: Int) {
     /** Whether only full frames may follow, until what they earn makes up for it. */
     val spent: Boolean get() = left < 0
 
+    /** Whether a step of so many patches saves enough to remember the others for it. */
+    fun pays(patches: Int): Boolean = cost(patches) < 1 - SAVING
+
+    /** A frame of which so many patches were computed, after looking for change. Whether that saved anything. */
+    fun step(patches: Int): Boolean {
+        val cost = cost(patches)
+        count(cost)
+        return cost < 1
+    }
+
     /**
-     * A frame of all patches is done.
+     * A frame of all patches.
      *
      * @param kept with their keys and values.
      * @param looked after looking for change.
@@ -62,8 +78,7 @@ internal class Allowance(patches: Int, cores: Int) {
         count(1 + (if (kept) keep else 0.0) + looks * look)
     }
 
-    /** A frame of which so many patches were computed is done, after looking for change. */
-    fun step(patches: Int) = count(look + (if (patches > 0) step + stepPatch * patches else 0.0))
+    private fun cost(patches: Int): Double = nothing + (if (patches > 0) step + stepPatch * patches else 0.0)
 
     private fun count(cost: Double) {
         left = min(MOST, left + 1 + EARNED - cost)
