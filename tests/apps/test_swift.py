@@ -41,7 +41,7 @@ from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, LIMITS, Manifes
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY
 from veca_edge.modelfile.pte import Head, ModelFile, write_model_file
 from veca_edge.runtime.dense import MAX_SIDE
-from veca_edge.runtime.streaming import allowance, cache, change
+from veca_edge.runtime.streaming import allowance, cache, change, stream
 
 PACKAGE = ROOT / "apps" / "ios"
 CORE, PLATFORM, SAMPLE = (PACKAGE / name for name in ("Sources/VecaEdgeCore", "Sources/VecaEdge", "Sample/Sources"))
@@ -181,6 +181,7 @@ CONSTANTS: dict[str, Any] = {
     "patchStep": change.STEP,
     "strong": change.STRONG,
     "hide": cache.HIDE,
+    "againWithin": stream.AGAIN,
     "callCost": allowance.CALL,
     "fullCore": allowance.CORE,
     "stepPatch": allowance.STEP_PATCH,

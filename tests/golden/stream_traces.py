@@ -125,8 +125,8 @@ def _drift() -> Iterator[Frame | Step]:
 
 
 def _moving() -> Iterator[Frame]:
-    """Everything changes, until looking is no longer afforded; it rests, moves at once again, and rests."""
-    pans = (0, 0, *range(5, 55, 5), *[50] * 12, 55, 60, *[60] * 70, 65, 65)
+    """Everything changes, until looking is no longer afforded; it rests, moves soon again, and rests."""
+    pans = (0, 0, 0, *range(5, 55, 5), 50, 50, 50, 50, 55, 60, 60)
     return (replace(STILL, pan=pan) for pan in pans)
 
 
@@ -139,10 +139,10 @@ def _switches() -> Iterator[Frame | Step]:
 
 
 def _dense() -> Iterator[Frame]:
-    """A patch changes, nothing does, then everything, a second time in a row too; then it rests."""
+    """Nothing changes, a patch, nothing, everything, a second time in a row too; then it rests."""
     still = Frame(32, 32, "plaid", noise=2, cell=PATCH)
     lit = replace(still, add=((5, 5, 60),))
-    yield from (still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10, 10)))
+    yield from (still, still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10)))
 
 
 def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
 
-AGAIN = 2  # keyframes with fewer steps between them are a sign that remembering is in vain
+AGAIN = 2  # keyframes with fewer frames between them are a sign that remembering is in vain
 
 
 class StepEngine(Protocol):
@@ -167,6 +167,7 @@ class Stream:
         plan = self._plan(fitted.image)
         if len(plan.patches):
             self._compute(fitted.image, plan, grid)
+        self._since = 0 if plan.keyframe else self._since + 1
         if plan.keyframe:
             self._allowance.full(kept=self._remembers, looked=plan.looked, taken=self._due and not plan.looked)
         else:
@@ -235,7 +236,6 @@ class Stream:
                     embedding = self._encode(image, self.cache)
                 else:
                     embedding = self._step(image, plan, grid)
-            self._since = 0 if plan.keyframe else self._since + 1
         except BaseException:
             # The detector took these pixels as computed, and they were not.
             self.reset()

@@ -16,8 +16,6 @@ let takenShare = 0.5
 /// The keys and values of a keyframe, and those per patch.
 let keepCost = 3.0
 let keepPatch = 0.09375
-/// What a step has to save, in full frames.
-let leastSaving = 0.05
 /// What can be spent at once, in full frames.
 let mostLeft = 0.21875
 /// What comes back per frame, in full frames.
@@ -47,8 +45,8 @@ struct Allowance {
     /// Whether only full frames may follow, until what they earn makes up for it.
     var spent: Bool { left < 0 }
 
-    /// Whether a step of so many patches saves enough to remember the others for it.
-    func pays(_ patches: Int) -> Bool { cost(patches) < 1 - leastSaving }
+    /// Whether a step of so many patches makes up for a keyframe that remembers the others.
+    func pays(_ patches: Int) -> Bool { keep + cost(patches) < 1 }
 
     /// A frame of which so many patches were computed, after looking for change.
     ///

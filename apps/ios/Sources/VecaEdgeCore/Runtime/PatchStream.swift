@@ -1,3 +1,6 @@
+/// Keyframes with fewer frames between them are a sign that remembering is in vain.
+let againWithin = 2
+
 /// A camera stream that pays only for change.
 ///
 /// Patches never read other patches, so a patch whose pixels did not change keeps its features and its keys and values
@@ -26,7 +29,7 @@ public final class PatchStream {
     /// Direction of the last keyframe's embedding.
     private var anchor: [Float]?
     private var drifted = false
-    private var moving = false
+    private var since = 0
     private var blind = false
     private var due = false
     private var remembers = true
@@ -66,7 +69,6 @@ public final class PatchStream {
         dense = [:]
         anchor = nil
         drifted = false
-        moving = false
         blind = false
         due = false
         remembers = true
@@ -93,6 +95,7 @@ public final class PatchStream {
         if !plan.patches.isEmpty {
             try compute(image, plan, grid)
         }
+        since = plan.keyframe ? 0 : since + 1
         if plan.keyframe {
             allowance.countFull(kept: remembers, looked: plan.looked, taken: due && !plan.looked)
         } else {
@@ -108,7 +111,7 @@ public final class PatchStream {
             embedding: embedding, features: cache.features, coreAttention: cache.coreAttention, logits: logits,
             labels: model.labels, cores: cores, grid: grid, width: image.width, height: image.height,
             crop: fitted.crop, latency: model.clock() - start, computed: computed, keyframe: plan.keyframe,
-            oldest: detector.age.max() ?? 0,
+            oldest: plan.keyframe ? 0 : detector.age.max() ?? 0,
             dense: model.said(dense, grid, fitted.crop, computed: computed), certainty: model.certainty)
     }
 
@@ -131,17 +134,12 @@ public final class PatchStream {
             compared, length: compared.count / grid.count, allOfThem: drifted || !remembers)
     }
 
-    /// Whether the next frame will hardly want what this one could keep.
+    /// Whether all is computed, and the next frame will hardly want what this one could keep.
     private func forgets(_ plan: ChangePlan) -> Bool {
-        let drifts = drifted && plan.keyframe
-        let spent = allowance.spent
-        return !plan.looked || (moves(plan) && (moving || drifts || spent)) || (drifts && spent)
-    }
-
-    /// Whether it is a keyframe of which so much changed that a step would not have been worth it.
-    private func moves(_ plan: ChangePlan) -> Bool {
-        let most = change.keyframeShare * Double(plan.patches.count)
-        return plan.keyframe && (Double(plan.changed) > most || !allowance.pays(plan.changed))
+        if !plan.keyframe || !plan.looked { return plan.keyframe }
+        let moves = Double(plan.changed) > change.keyframeShare * Double(plan.patches.count)
+        let again = since < againWithin || allowance.spent
+        return again && (moves || !allowance.pays(plan.changed))
     }
 
     /// Run the model on the planned patches and remember what it says.
@@ -153,7 +151,6 @@ public final class PatchStream {
             } else {
                 new = try step(image, plan, grid)
             }
-            moving = moves(plan)
         } catch {
             // The detector took these pixels as computed, and they were not.
             reset()

@@ -13,6 +13,9 @@ import ai.vecaedge.runtime.cutSome
 import kotlin.math.max
 import kotlin.math.sqrt
 
+/** Keyframes with fewer frames between them are a sign that remembering is in vain. */
+private const val AGAIN = 2
+
 /**
  * Frames of one camera or clip through one model, paying only for change.
  *
@@ -34,7 +37,7 @@ class Stream internal constructor(
     private val dense = mutableMapOf<String, FloatArray>()
     private var anchor: FloatArray? = null
     private var drifted = false
-    private var moving = false
+    private var since = 0
     private var blind = false
     private var due = false
     private var remembers = true
@@ -65,7 +68,6 @@ class Stream internal constructor(
         dense.clear()
         anchor = null
         drifted = false
-        moving = false
         blind = false
         due = false
         remembers = true
@@ -90,6 +92,7 @@ class Stream internal constructor(
         }
         val plan = plan(image, next)
         if (plan.patches.isNotEmpty()) compute(image, plan, next)
+        since = if (plan.keyframe) 0 else since + 1
         if (plan.keyframe) allowance.full(remembers, plan.looked, taken = due && !plan.looked)
         else due = allowance.step(plan.patches.size)
         setting = next
@@ -109,7 +112,7 @@ class Stream internal constructor(
             secondsSince(start),
             computed,
             plan.keyframe,
-            detector.age.max(),
+            if (plan.keyframe) 0 else detector.age.max(),
             dense = model.tasks.associate {
                 val outputs = dense.getValue(it.name)
                 it.name to DenseResult.of(it, outputs, next.rows, next.columns, crop, computed)
@@ -135,26 +138,19 @@ class Stream internal constructor(
         return if (blind) detector.take(seen) else detector.plan(seen, drifted || !remembers)
     }
 
-    /** Whether the next frame will hardly want what this one could keep. */
+    /** Whether all is computed, and the next frame will hardly want what this one could keep. */
     private fun forgets(plan: Plan): Boolean {
-        val drifts = drifted && plan.keyframe
-        val spent = allowance.spent
-        return !plan.looked || (moves(plan) && (moving || drifts || spent)) || (drifts && spent)
-    }
-
-    /** Whether it is a keyframe of which so much changed that a step would not have been worth it. */
-    private fun moves(plan: Plan): Boolean {
-        val most = change.keyframeShare * plan.patches.size
-        return plan.keyframe && (plan.changed > most || !allowance.pays(plan.changed))
+        if (!plan.keyframe || !plan.looked) return plan.keyframe
+        val moves = plan.changed > change.keyframeShare * plan.patches.size
+        val again = since < AGAIN || allowance.spent
+        return again && (moves || !allowance.pays(plan.changed))
     }
 
     /** Run the model on the planned patches and remember what it says. */
     private fun compute(image: RgbImage, plan: Plan, next: Setting) {
         val known = cache
         val found = try {
-            val found = if (known != null && forgets(plan)) encode(image, known) else step(image, plan, next)
-            moving = moves(plan)
-            found
+            if (known != null && forgets(plan)) encode(image, known) else step(image, plan, next)
         } catch (error: Throwable) {
             // The detector took these pixels as computed, and they were not.
             reset()

@@ -26,9 +26,6 @@ private const val TAKEN = 0.5
 private const val KEEP = 3.0
 private const val KEEP_PATCH = 0.09375
 
-/** What a step has to save, in full frames. */
-private const val SAVING = 0.05
-
 /** What can be spent at once, in full frames. */
 private const val MOST = 0.21875
 
@@ -56,8 +53,8 @@ internal class Allowance(patches: Int, cores: Int) {
     /** Whether only full frames may follow, until what they earn makes up for it. */
     val spent: Boolean get() = left < 0
 
-    /** Whether a step of so many patches saves enough to remember the others for it. */
-    fun pays(patches: Int): Boolean = cost(patches) < 1 - SAVING
+    /** Whether a step of so many patches makes up for a keyframe that remembers the others. */
+    fun pays(patches: Int): Boolean = keep + cost(patches) < 1
 
     /** A frame of which so many patches were computed, after looking for change. Whether that saved anything. */
     fun step(patches: Int): Boolean {
