@@ -27,6 +27,7 @@ from veca_edge.governor.points import Front, OperatingPoint
 from veca_edge.governor.settings import PRESETS, Settings, preset
 from veca_edge.image.preprocessing import check_image, check_many_images
 from veca_edge.numbers import finite
+from veca_edge.runtime.dense import nothing_computed
 from veca_edge.runtime.model import Model
 from veca_edge.runtime.result import Result
 from veca_edge.sensors.state import DeviceState, ThermalLevel
@@ -219,14 +220,10 @@ class Session:
     def _standing(self, last: Result, decision: Decision) -> Result:
         """The same for a frame that was left out: nothing of it was computed."""
         nothing = np.zeros(last.features.shape[:2], np.bool_)
-        dense = {
-            name: replace(said, computed=np.zeros(said.cells.shape[:2], np.bool_))
-            for name, said in last.dense.items()
-        }
         return replace(
             last,
             computed=nothing,
-            dense=dense,
+            dense=nothing_computed(last.dense),
             keyframe=False,
             latency=0.0,
             reason=decision.reason,

@@ -72,13 +72,14 @@ def test_outputs_lie_in_the_picture_as_pixel_shuffle_puts_them() -> None:
     assert np.array_equal(task.grid(outputs, 2, 4), expected)
 
 
-def test_a_picture_is_a_copy() -> None:
-    """A stream changes the outputs that it made a picture of."""
-    task = DenseTask("depth", "regression")
-    outputs = np.zeros((4, 1), np.float32)
-    picture = task.grid(outputs, 2, 2)
-    outputs[:] = 1
-    assert not picture.any()
+def test_some_patches_are_redrawn_in_a_copy() -> None:
+    task, rng = DenseTask("seen", "segmentation", 3, ("a", "b"), class_colours("ab")), np.random.default_rng(0)
+    before, after = rng.random((2, 8, task.outputs), np.float32)
+    picture, patches = task.grid(before, 2, 4), np.array([1, 3, 6])
+    redrawn = task.redrawn(picture, after[patches], patches)
+    assert np.array_equal(picture, task.grid(before, 2, 4))
+    before[patches] = after[patches]
+    assert np.array_equal(redrawn, task.grid(before, 2, 4))
 
 
 def test_a_head_whose_width_does_not_fit_its_task_is_refused() -> None:

@@ -111,7 +111,7 @@ def test_enlarging_is_pytorchs_bilinear_interpolation(
     model: Model, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], height: int, width: int
 ) -> None:
     result = model(image, 64).dense["cores"]
-    planes = torch.from_numpy(result.cells).permute(2, 0, 1)[None]
+    planes = torch.tensor(result.cells).permute(2, 0, 1)[None]
     expected = F.interpolate(planes, (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
     assert np.abs(result.at(height, width) - expected.numpy()).max() < 1e-3
     assert np.array_equal(result.classes(height, width), result.at(height, width).argmax(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,15 @@ def test_results_outlive_the_next_call(model: Model, photo: Image) -> None:
     model(255 - photo, cores=8)
     for before, after in zip(kept, (first.features, first.embedding, known(first.core_attention)), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_a_result_can_be_sent_to_another_process(model: Model, photo: Image) -> None:
+    for result in (model(photo, 8, 128), model.stream(8, 128).update(photo)):
+        received = pickle.loads(pickle.dumps(result))
+        np.testing.assert_array_equal(received.features, result.features)
+        np.testing.assert_array_equal(received.dense["people"].cells, result.dense["people"].cells)
+        assert str(received.dense) == str(result.dense)
+        assert "shoes" not in result.dense
 
 
 def test_budgets_and_sizes_alternate_freely(model: Model, photo: Image) -> None:

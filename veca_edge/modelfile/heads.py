@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError, shown
@@ -99,6 +100,15 @@ class DenseTask:
         picture = np.empty((rows, k, columns, k, values), np.float32)
         picture[:] = outputs.reshape(rows, columns, values, k, k).transpose(0, 3, 1, 4, 2)
         return picture.reshape(rows * k, columns * k, values)
+
+    def redrawn(self, picture: Float, outputs: Float, patches: NDArray[np.intp]) -> Float:
+        """A copy of a picture that `grid` gave, with other values (n, K * k * k) of these patches (n,)."""
+        k, values = self.cells, self.values
+        columns, copy = picture.shape[1] // k, picture.copy()
+        row, column = np.divmod(patches, columns)
+        cells = outputs.reshape(-1, values, k, k).transpose(0, 2, 3, 1)
+        copy.reshape(-1, k, columns, k, values)[row, :, column] = cells
+        return copy
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON, without the name."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from veca_edge.arrays import Float
+from veca_edge.arrays import Float, mean_of_rows
 from veca_edge.errors import VecaError
 from veca_edge.files import ZIP_ERRORS, is_regular, is_there, regular_file, replacing, shortened
 from veca_edge.modelfile.archives import float_array, member, npy
@@ -47,7 +47,7 @@ class Head:
 
     def logits(self, embedding: Float, features: Float) -> Float:
         """Logits (K,) for an embedding (D',) and features (..., D')."""
-        mean = features.reshape(-1, features.shape[-1]).mean(axis=0)
+        mean = mean_of_rows(features.reshape(-1, features.shape[-1]))
         return np.asarray(self.weight @ np.concatenate([embedding, mean]) + self.bias, np.float32)
 
 

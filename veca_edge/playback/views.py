@@ -174,7 +174,8 @@ def views_for(heads: Sequence[str]) -> tuple[str, ...]:
 
 def _dense(result: Result, head: str | None) -> DenseResult | None:
     """What this head says, or the first one if there is none of this name; None without any."""
-    return result.dense.get(head or "", next(iter(result.dense.values()), None))
+    name = head if head in result.dense else next(iter(result.dense), None)
+    return None if name is None else result.dense[name]
 
 
 def _dimmed(image: Image) -> Image:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError, shown
-from veca_edge.modelfile.heads import DenseTask
+from veca_edge.modelfile.heads import DenseHead, DenseTask
 from veca_edge.numbers import finite, whole
 from veca_edge.runtime.result import softmax
 
@@ -21,7 +23,7 @@ LEAST_SAID = 0.005  # of a picture
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DenseResult:
-    """A head's results for one image.
+    """A head's results for one image. Its cells are read-only: copy them to change them.
 
     Attributes:
         task: which head, its classes and colours, or its unit.
@@ -35,6 +37,9 @@ class DenseResult:
     cells: Float
     crop: tuple[int, int, int, int]
     computed: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        self.cells.setflags(write=False)  # a stream's results share it while nothing changes
 
     def __repr__(self) -> str:
         """<DenseResult people, 64 x 64 cells: background 81 %, top 11 %>"""
@@ -122,6 +127,78 @@ class DenseResult:
             raise VecaError(f"{self.task.name} is a {self.task.kind}, not a {kind}")
 
 
+class DenseResults(Mapping[str, DenseResult]):
+    """What the dense heads say, by name; each is computed when it is first read: most apps read none or one."""
+
+    def __init__(self, names: Collection[str], make: Callable[[str], DenseResult]) -> None:
+        self._names, self._make, self._made = names, make, dict[str, DenseResult]()
+
+    def __getitem__(self, name: str) -> DenseResult:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied or sent to another process, it is a dictionary."""
+        return dict, (dict(self),)
+
+
+class StreamedCells:
+    """A head's cells for one frame of a stream, computed when they are first read.
+
+    A head reads single patches, so where the cells of an earlier frame are known, only those of patches that were
+    computed since are new.
+    """
+
+    def __init__(
+        self,
+        head: DenseHead,
+        features: Float,
+        grid: tuple[int, int],
+        known: Float | None = None,
+        stale: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Args:
+        features: float32 (N, D'), which nobody changes later.
+        grid: rows and columns of patches.
+        known: the cells of an earlier frame, None if they were never read.
+        stale: bool (N,), the patches that were computed since that frame.
+        """
+        self._head, self._features, self._grid = head, features, grid
+        self._known, self._stale = known, stale
+
+    @cached_property
+    def cells(self) -> Float:
+        """As in `DenseResult`."""
+        head, features = self._head, self._features
+        if self._known is None or self._stale is None:
+            return head.task.grid(head.outputs(features), *self._grid)
+        patches = np.flatnonzero(self._stale)
+        return head.task.redrawn(self._known, head.outputs(features[patches]), patches)
+
+    def result(self, crop: tuple[int, int, int, int], computed: NDArray[np.bool_]) -> DenseResult:
+        """What they say; `computed` is bool (rows, columns), the patches that were computed for this frame."""
+        return DenseResult(self._head.task, self.cells, crop, _of_cells(self._head.task, computed))
+
+    def after(self, features: Float, patches: NDArray[np.intp]) -> StreamedCells:
+        """Those of the next frame, for which these patches were computed."""
+        read: Float | None = self.__dict__.get("cells")
+        stale = np.zeros(len(features), np.bool_) if read is not None or self._stale is None else self._stale.copy()
+        stale[patches] = True
+        return StreamedCells(self._head, features, self._grid, self._known if read is None else read, stale)
+
+
 def dense_result(
     task: DenseTask,
     outputs: Float,
@@ -138,9 +215,23 @@ def dense_result(
         crop: as in `DenseResult`.
         computed: bool (rows, columns), the patches that were computed for this frame, or None.
     """
-    k = task.cells
-    cells = None if computed is None else computed.repeat(k, axis=0).repeat(k, axis=1)
+    cells = None if computed is None else _of_cells(task, computed)
     return DenseResult(task, task.grid(outputs, *grid), crop, cells)
+
+
+def nothing_computed(dense: Mapping[str, DenseResult]) -> DenseResults:
+    """The same results for a frame that was left out."""
+
+    def left(name: str) -> DenseResult:
+        said = dense[name]
+        return replace(said, computed=np.zeros(said.cells.shape[:2], np.bool_))
+
+    return DenseResults(dense.keys(), left)
+
+
+def _of_cells(task: DenseTask, patches: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What holds for patches (rows, columns), for their cells (rows * k, columns * k)."""
+    return patches.repeat(task.cells, axis=0).repeat(task.cells, axis=1)
 
 
 def _side(pixels: int) -> int:

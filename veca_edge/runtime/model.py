@@ -19,7 +19,7 @@ from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.means import Means
 from veca_edge.modelfile.pte import Head, ModelFile, is_model_file, read_model_file
 from veca_edge.numbers import counted, whole
-from veca_edge.runtime.dense import DenseResult, dense_result
+from veca_edge.runtime.dense import DenseResult, DenseResults, dense_result
 from veca_edge.runtime.engines.engine import ComputeUnits, Encoded, Engine
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.cache import CacheType
@@ -80,6 +80,8 @@ class Model:
         self.labels = labels
         self.tasks = tasks
         self.dense_heads = dense
+        self._tasks = {task.name: task for task in tasks}
+        self._dense_heads = {head.task.name: head for head in dense}
         self.certainty = DEFAULT_CERTAINTY if certainty is None else certainty
         self._head = head
         self._closed = False
@@ -136,11 +138,15 @@ class Model:
             latency=perf_counter() - start,
         )
 
-    def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> dict[str, DenseResult]:
+    def _dense(self, encoded: Encoded, grid: tuple[int, int], crop: Box) -> DenseResults:
         """What the dense heads say, whether they are in the engine's program or not."""
-        outputs = {head.task.name: head.outputs(encoded.features) for head in self.dense_heads}
-        outputs.update(encoded.dense)
-        return {task.name: dense_result(task, outputs[task.name], grid, crop) for task in self.tasks}
+
+        def say(name: str) -> DenseResult:
+            inside = encoded.dense.get(name)
+            outputs = self._dense_heads[name].outputs(encoded.features) if inside is None else inside
+            return dense_result(self._tasks[name], outputs, grid, crop)
+
+        return DenseResults(self._tasks, say)
 
     @property
     def certainty(self) -> Certainty:

@@ -33,7 +33,7 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """The outputs for one image.
+    """The outputs for one image. Its arrays of numbers are read-only: copy one to change it.
 
     Attributes:
         embedding: float32 (D',), one vector for the image.
@@ -43,11 +43,11 @@ class Result:
         logits: float32 (K,), or None for a model without a head.
         labels: K names.
         certainty: how sure the model must be of a label before that is shown.
-        dense: what each dense head says, by its name.
+        dense: what each dense head says, by its name; computed when it is first read.
         cores: active cores C.
         image_size: (height, width) in pixels of what the model saw.
         crop: (x, y, width, height) of it in pixels of the given image.
-        latency: seconds from the image to this result, preprocessing included.
+        latency: seconds from the image to this result, preprocessing included, dense heads left out.
         computed: bool (rows, columns), in a stream the patches that were computed for this frame; else None.
         keyframe: whether all patches were computed.
         oldest: frames since the least recently computed patch was computed.
@@ -73,6 +73,11 @@ class Result:
     point: OperatingPoint | None = None
     reason: str = ""
     state: DeviceState | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.embedding, self.features, self.core_attention, self.logits):
+            if array is not None:
+                array.setflags(write=False)  # a stream's results share them while nothing changes
 
     def __repr__(self) -> str:
         """<Result banana 56 %, 32 cores, 128 px, 3.1 ms>"""

@@ -228,12 +228,16 @@ class DenseLayer(nn.Module):  # type: ignore[misc]
         """Pictures (B, K, side, side) of features (B, N, D') of square images."""
         return as_picture(self.linear(features), self.task)
 
+    def enlarged(self, features: Tensor, side: int) -> Tensor:
+        """What `forward` gives, as pictures (B, K, side, side)."""
+        found = self(features).float()
+        if found.shape[-1] == side:
+            return found
+        return F.interpolate(found, (side, side), mode="bilinear", align_corners=False)
+
     def loss(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, N, D') for targets (B, s, s)."""
-        found, side = self(features).float(), targets.shape[-1]
-        if found.shape[-1] != side:
-            found = F.interpolate(found, (side, side), mode="bilinear", align_corners=False)
-        return self._loss(found, targets)
+        return self._loss(self.enlarged(features, targets.shape[-1]), targets)
 
     def load(self, head: DenseHead) -> None:
         """Take the weights of a head of the same task."""

@@ -141,12 +141,52 @@ def test_only_computed_rows_change(model: Model, photo: Image) -> None:
     assert np.abs(after.features[0, 0] - before[0, 0]).max() > 0.1
 
 
-def test_results_belong_to_the_caller(model: Model, photo: Image) -> None:
-    stream = model.stream(cores=8)
-    first = stream.update(photo)
-    kept = first.features.copy()
-    stream.update(255 - photo)
-    np.testing.assert_array_equal(first.features, kept)
+def _arrays(result: Result) -> list[Float]:
+    heads = [said.cells for said in result.dense.values()]
+    return [result.embedding, result.features, known(result.core_attention), known(result.logits), *heads]
+
+
+def test_later_frames_leave_a_result_as_it_was(model: Model, photo: Image) -> None:
+    moved = photo.copy()
+    moved[:40, :40] = 255 - moved[:40, :40]
+    stream, results, kept = model.stream(cores=8), list[Result](), list[list[Float]]()
+    # All is computed, nothing, some patches, all; and in the end all without keys and values.
+    for frame in (photo, photo, moved, 255 - photo, photo, 255 - photo, photo):
+        results.append(stream.update(frame))
+        kept.append([array.copy() for array in _arrays(results[-1])])
+    counts = [int(known(result.computed).sum()) for result in results]
+    assert counts[1] == 0 < counts[2] < counts[0] == counts[3] == counts[-1]
+    for result, expected in zip(results, kept, strict=True):
+        for array, before in zip(_arrays(result), expected, strict=True):
+            np.testing.assert_array_equal(array, before)
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+    assert all(map(np.shares_memory, _arrays(results[0]), _arrays(results[1])))
+
+
+@pytest.mark.parametrize("every", [1, 3, 12])
+def test_dense_results_do_not_depend_on_when_they_are_read(model: Model, images: list[Image], every: int) -> None:
+    """Only what changed since the last reading is computed."""
+    (head,) = model.dense_heads
+    results = list[Result]()
+    for result in model.stream(8, 128).over(images[:12]):
+        results.append(result)
+        if len(results) == every:
+            for past in reversed(results):
+                rows, columns, width = past.features.shape
+                outputs = head.outputs(past.features.reshape(-1, width))
+                said, computed = past.dense[head.task.name], known(past.computed)
+                np.testing.assert_allclose(said.cells, head.task.grid(outputs, rows, columns), atol=1e-4)
+                assert known(said.computed).sum() == head.task.cells**2 * computed.sum()
+            results.clear()
+
+
+def test_dense_results_that_nobody_reads_cost_nothing(model: Model, images: list[Image], monkeypatch: Any) -> None:
+    monkeypatch.setattr(type(model.dense_heads[0]), "outputs", None)
+    results = [*model.stream(8, 128).over(images[:4]), model(images[0], 8, 128)]
+    assert {tuple(result.dense) for result in results} == {("people",)}
+    with pytest.raises(TypeError):
+        results[0].dense["people"]
 
 
 def test_another_budget_size_or_reset_is_a_keyframe(model: Model, photo: Image) -> None:

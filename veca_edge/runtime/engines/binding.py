@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError, require
 
@@ -57,6 +59,21 @@ def input_maker() -> Callable[[Float], Any]:
         return lambda array: array
     make: Callable[[Float], Any] = from_numpy
     return make
+
+
+def output_reader() -> Callable[[Any], Float]:
+    """What makes an array of one of the binding's outputs, without a copy: a tensor, or something with a buffer."""
+    try:
+        from torch import Tensor
+    except ImportError:
+        return np.asarray
+
+    def read(output: Any) -> Float:
+        # `asarray` would look for a buffer and two protocols first.
+        array: Float = output.numpy() if isinstance(output, Tensor) else np.asarray(output)
+        return array
+
+    return read
 
 
 def _version(package: str) -> str:

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from veca_edge.arrays import Float, Image
+from veca_edge.arrays import Float, Image, mean_of_rows
 from veca_edge.errors import VecaError
 from veca_edge.image.patches import cell_centres, cut_patches
 from veca_edge.modelfile.manifest import Manifest
 from veca_edge.modelfile.pte import ModelFile, read_program
-from veca_edge.runtime.engines.binding import input_maker, load_binding
+from veca_edge.runtime.engines.binding import input_maker, load_binding, output_reader
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.engines.pool import POOL
 from veca_edge.runtime.engines.weight_cache import enable_weight_cache, warn_without_cache
@@ -68,7 +68,7 @@ class Program:
         self._path, self._data = file.path, b""
         self._module: Any = None
         with POOL.turns, quiet():
-            binding, self._input = load_binding(), input_maker()
+            binding, self._input, self._output = load_binding(), input_maker(), output_reader()
             # Only packed weights that the cache holds are shared between methods.
             self.shares_weights = enable_weight_cache()
             with POOL.joining(self, threads, binding._unsafe_reset_threadpool) as self.threads:
@@ -128,7 +128,7 @@ class Program:
                 outputs = self._module.run_method(method, given, clone_outputs=False)
             except RuntimeError as error:
                 raise VecaError(f"ExecuTorch could not run {method}: {error}") from None
-            return [np.asarray(output) for output in outputs]
+            return [self._output(output) for output in outputs]
 
     def close(self) -> None:
         """Free the program and its packed weights."""
@@ -195,7 +195,7 @@ class ExecutorchEngine:
         method = self._method("encode", image.shape[0] // size * (image.shape[1] // size))
         inputs = [cut_patches(image, size), self.positions(image.shape[0] // size, image.shape[1] // size)]
         core, features, attention = self._program.run(method, [*inputs, *self._core_tokens(cores)])
-        return Encoded(core[0].copy(), features.copy(), attention.mean(axis=0))
+        return Encoded(core[0].copy(), features.copy(), mean_of_rows(attention))
 
     def step(
         self, patches: Float, positions: Float, cores: int, mask: Float | None, cache: PatchCache | None
@@ -214,7 +214,7 @@ class ExecutorchEngine:
         remembered = self._nothing if cache is None or mask is None else [mask, *cache.rows()]
         outputs = self._program.run(method, [patches, positions, *self._core_tokens(cores), *remembered])
         core, features, attention, *new = outputs
-        return Stepped(core[0].copy(), features, attention.mean(axis=0), tuple(new[0::2]), tuple(new[1::2]))
+        return Stepped(core[0].copy(), features, mean_of_rows(attention), tuple(new[0::2]), tuple(new[1::2]))
 
     def try_all(self, patches: Float) -> Iterator[Float]:
         """Run every method that takes any size on a few patches (n, p * p * 3): their features (n, D')."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -38,9 +39,12 @@ class Stepped:
     values: tuple[Float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class PatchCache:
     """The remembered rows of all N patches of one image size at one core budget.
+
+    Keys and values are written in place. Features and core attention are what results show: they are replaced,
+    never written, so that frames of which nothing is computed share them.
 
     Attributes:
         keys: float32 or float16 (layers, heads, N, head_dim).
@@ -59,7 +63,7 @@ class PatchCache:
         """The cache after a step that computed every patch."""
         shape = (len(keyframe.keys), *keyframe.keys[0].shape)
         keys, values = np.empty(shape, dtype), np.empty(shape, dtype)
-        cache = cls(keys, values, np.empty_like(keyframe.features), np.empty_like(keyframe.core_attention))
+        cache = cls(keys, values, keyframe.features, keyframe.core_attention)
         cache.write(ALL, keyframe)
         return cache
 
@@ -68,9 +72,12 @@ class PatchCache:
 
         A float32 cache is handed over as it lies in memory. A float16 cache is converted for every step.
         """
-        for keys, values in zip(self.keys, self.values, strict=True):
-            yield keys.astype(np.float32, copy=False)
-            yield values.astype(np.float32, copy=False)
+        for rows in self._by_layer:
+            yield rows.astype(np.float32, copy=False)
+
+    @cached_property
+    def _by_layer(self) -> list[Float | Half]:
+        return [rows for both in zip(self.keys, self.values, strict=True) for rows in both]
 
     @property
     def nbytes(self) -> int:
@@ -82,5 +89,12 @@ class PatchCache:
         for layer in range(len(self.keys)):
             self.keys[layer][:, patches] = new.keys[layer]
             self.values[layer][:, patches] = new.values[layer]
-        self.features[patches] = new.features
-        self.core_attention[patches] = new.core_attention
+        self.features = _replaced(self.features, patches, new.features)
+        self.core_attention = _replaced(self.core_attention, patches, new.core_attention)
+
+
+def _replaced(rows: Float, patches: Index | slice, new: Float) -> Float:
+    """A copy of the rows with new ones at `patches`."""
+    copy = rows.copy()
+    copy[patches] = new
+    return copy

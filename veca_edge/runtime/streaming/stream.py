@@ -19,7 +19,7 @@ from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, shown
 from veca_edge.image.patches import cut_bytes, cut_patches, cut_some
 from veca_edge.image.preprocessing import check_image_size, check_many_images, halved
-from veca_edge.runtime.dense import dense_result
+from veca_edge.runtime.dense import DenseResults, StreamedCells
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
 from veca_edge.runtime.streaming.allowance import Allowance
@@ -70,7 +70,7 @@ class Stream:
         self._state: tuple[int, tuple[int, int]] | None = None
         self._embedding: Float | None = None
         self._logits: Float | None = None
-        self._dense: dict[str, Float] = {}
+        self._dense: dict[str, StreamedCells] = {}
         self._anchor: Float | None = None
         self._drifted = self._blind = self._due = False
         self._remembers = True
@@ -175,12 +175,12 @@ class Stream:
         self._state = (self._cores, grid)
         assert self.cache is not None
         assert self._embedding is not None
-        computed = self._everywhere if plan.keyframe else _among(plan.patches, grid)
+        computed, cells = self._everywhere if plan.keyframe else _among(plan.patches, grid), self._dense
         return Result(
-            embedding=self._embedding.copy(),
-            features=self.cache.features.copy().reshape(*grid, -1),
-            core_attention=self.cache.core_attention.copy().reshape(*grid, -1),
-            logits=None if self._logits is None else self._logits.copy(),
+            embedding=self._embedding,
+            features=self.cache.features.reshape(*grid, -1),
+            core_attention=self.cache.core_attention.reshape(*grid, -1),
+            logits=self._logits,
             labels=model.labels,
             certainty=model.certainty,
             cores=self._cores,
@@ -188,10 +188,7 @@ class Stream:
             crop=fitted.crop,
             latency=perf_counter() - start,
             computed=computed,
-            dense={
-                task.name: dense_result(task, self._dense[task.name], grid, fitted.crop, computed)
-                for task in model.tasks
-            },
+            dense=DenseResults(cells, lambda name: cells[name].result(fitted.crop, computed)),
             keyframe=plan.keyframe,
             oldest=0 if plan.keyframe else int(self._detector.age.max()),
         )
@@ -242,24 +239,21 @@ class Stream:
             raise
         assert self.cache is not None
         self._embedding, self._logits = embedding, self._model.logits(embedding, self.cache.features)
-        self._update_dense(self.cache.features, plan)
+        self._update_dense(self.cache.features, plan, grid)
         if self._remembers:
             self._follow_drift(embedding, plan.keyframe)
         else:
             self._drifted = False
 
-    def _update_dense(self, features: Float, plan: Plan) -> None:
-        """Dense heads read single patches, so that only those of computed ones can change."""
-        for head in self._model.dense_heads:
-            name = head.task.name
-            if plan.keyframe or name not in self._dense:
-                self._dense[name] = head.outputs(features)
-            else:
-                self._dense[name][plan.patches] = head.outputs(features[plan.patches])
+    def _update_dense(self, features: Float, plan: Plan, grid: tuple[int, int]) -> None:
+        if self._dense and not plan.keyframe:
+            self._dense = {name: cells.after(features, plan.patches) for name, cells in self._dense.items()}
+        else:
+            self._dense = {head.task.name: StreamedCells(head, features, grid) for head in self._model.dense_heads}
 
     def _follow_drift(self, embedding: Float, keyframe: bool) -> None:
         """Notice when the cores say something else than when most patches were computed."""
-        direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
+        direction = embedding / max(float(np.sqrt(embedding @ embedding)), 1e-12)
         if keyframe or self._anchor is None:
             self._anchor = direction
         self._drifted = float(direction @ self._anchor) < self.change.drift
@@ -268,7 +262,7 @@ class Stream:
         """All patches, without their keys and values: in a pan the next frame will not want them."""
         encoded = self._engine.encode(image, self._cores)
         assert encoded.core_attention is not None  # of every engine that can step
-        cache.features[:], cache.core_attention[:] = encoded.features, encoded.core_attention
+        cache.features, cache.core_attention = encoded.features, encoded.core_attention
         self._remembers = False
         return encoded.embedding
 

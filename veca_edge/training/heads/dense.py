@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
@@ -26,6 +27,7 @@ from veca_edge.training.dense import DenseLayer, detail, new_task
 from veca_edge.training.heads.cache import FeatureCache, Half, photo_key
 from veca_edge.training.heads.evaluation import Point, PointScores, evaluate_dense
 from veca_edge.training.heads.features import MAX_BYTES, Extractor, model_identity
+from veca_edge.training.heads.offsets import PLACES, class_offsets
 from veca_edge.training.masks import (
     MaskStore,
     centre_squares,
@@ -36,7 +38,8 @@ from veca_edge.training.masks import (
 
 LOOKS = 6_000  # views that a small set is looked at in, all photos together
 MOST_VIEWS, FEWEST_VIEWS = 16, 2  # of one photo
-SMALLEST = 0.2  # area of the smallest crop, as a share of the largest square in the photo
+# Area of the smallest crop, as a share of the largest square in the photo: a head is asked about whole pictures.
+SMALLEST = 0.45
 SPARE = 1.5  # pixels that photos are kept with, as a multiple of the model's: crops are enlarged less
 
 MOST_STEPS = 2_000
@@ -222,7 +225,7 @@ def _key(pair: Pair, box: Float) -> bytes:
 def _fit(
     task: DenseTask, store: MaskStore, views: _Views, features: Half, progress: Callable[[float], None]
 ) -> DenseHead:
-    """AdamW on standardised features, the standardisation folded into the layer in the end."""
+    """AdamW on standardised features, which is folded into the layer in the end; then the classes' offsets."""
     torch.manual_seed(0)
     sample = torch.from_numpy(features[:: max(1, len(features) // 500)]).float().flatten(0, 1)
     mean, deviation = sample.mean(0), sample.std(0) + 1e-6
@@ -232,13 +235,19 @@ def _fit(
     steps = min(MOST_STEPS, EPOCHS * (len(features) // batch))
     targets = sample_targets(store, views.rows, views.boxes, detail(task, round(features.shape[1] ** 0.5)))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARM_UP)
+
+    def standardised(rows: NDArray[np.int64]) -> Tensor:
+        return (torch.from_numpy(features[rows]).float() - mean) / deviation
+
     for step, rows in enumerate(islice(_shuffled(len(features), batch, EPOCHS), steps)):
-        x = (torch.from_numpy(features[rows]).float() - mean) / deviation
         optimizer.zero_grad()
-        layer.loss(x, targets[rows]).backward()
+        layer.loss(standardised(rows), targets[rows]).backward()
         optimizer.step()
         schedule.step()
         progress((step + 1) / steps)
+    if task.kind == "segmentation":
+        some = np.arange(0, len(features), -(-targets.numel() // PLACES))
+        _balance(layer, standardised(some), targets[some])
     head = layer.head()
     folded = torch.from_numpy(head.weight) / deviation
     offset = torch.from_numpy(head.bias) - folded @ mean
@@ -249,6 +258,14 @@ def _fit(
             "and values in a unit in which they are thousands at most?"
         )
     return DenseHead(task, weight, bias)
+
+
+def _balance(layer: DenseLayer, features: Tensor, targets: Tensor) -> None:
+    """Move the borders between classes to where the mean IoU of these views is best."""
+    with torch.no_grad():
+        logits = layer.enlarged(features, targets.shape[-1]).movedim(1, -1).flatten(0, 2)
+        offsets = class_offsets(logits.numpy(), targets.flatten().numpy())
+        layer.linear.bias += torch.from_numpy(offsets).repeat_interleave(layer.task.cells**2)
 
 
 def _shuffled(count: int, batch: int, epochs: int) -> Iterator[NDArray[np.int64]]:
