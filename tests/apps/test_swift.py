@@ -187,6 +187,7 @@ CONSTANTS: dict[str, Any] = {
     "stepPatch": allowance.STEP_PATCH,
     "stepCore": allowance.STEP_CORE,
     "stepRemembered": allowance.STEP_REMEMBERED,
+    "planCost": allowance.PLAN,
     "lookCost": allowance.LOOK,
     "lookPatch": allowance.LOOK_PATCH,
     "takenShare": allowance.TAKEN,

@@ -117,8 +117,8 @@ def _few() -> Iterator[Frame]:
 
 
 def _drift() -> Iterator[Frame | Step]:
-    """Half of the picture grows light: too little for a keyframe, too much for the cores. Then drift is ignored."""
-    light = replace(STILL, add=((0, 19, 100),))
+    """A quarter of it grows light: too little for a keyframe, too much for the cores. Then drift is ignored."""
+    light = replace(STILL, add=((0, 9, 100),))
     yield from (STILL, STILL, light, light, light, STILL, STILL, STILL)
     yield Step(light, settings=ChangeSettings(drift=-1))
     yield from (light, STILL, STILL)
@@ -140,9 +140,8 @@ def _switches() -> Iterator[Frame | Step]:
 
 def _dense() -> Iterator[Frame]:
     """Nothing changes, a patch, nothing, everything, a second time in a row too; then it rests."""
-    still = Frame(32, 32, "plaid", noise=2, cell=PATCH)
-    lit = replace(still, add=((5, 5, 60),))
-    yield from (still, still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10)))
+    lit = replace(STILL, add=((5, 5, 60),))
+    yield from (STILL, STILL, lit, lit, *(replace(STILL, pan=pan) for pan in (5, 10, 10)))
 
 
 def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
@@ -151,13 +150,15 @@ def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
 
 TRACES = {
     "few": _trace("a few patches change; the rotation", _few(), settings=ChangeSettings(refresh_frames=16)),
-    "drift": _trace("cores that drift make the next frame a keyframe", _drift()),
+    "drift": _trace(
+        "cores that drift make the next frame a keyframe", _drift(), settings=ChangeSettings(drift=0.99)
+    ),
     "moving": _trace(
         "what moves forgets keys and values and is hardly looked at; a look that finds rest brings them",
         _moving(),
     ),
     "switches": _trace("what makes a stream begin anew", _switches(), preprocessing=Preprocessing(SIDE, "keep")),
-    "dense": _trace("dense heads follow the patches", _dense(), preprocessing=Preprocessing(32), dense=DENSE),
+    "dense": _trace("dense heads follow the patches", _dense(), cores=8, dense=DENSE),
 }
 
 

@@ -48,7 +48,7 @@ def _costs(frames: Iterator[Image], side: int, cores: int, monkeypatch: pytest.M
     counted("take", allowance.TAKEN)
     streamed = Model("formula", engine, Preprocessing(side), PATCH, BUDGETS).stream(cores)
     count = (side // PATCH) ** 2
-    full = allowance.CALL + count + allowance.CORE * cores
+    before, full = 0, allowance.CALL + count + allowance.CORE * cores
     for frame in frames:
         engine.calls.clear()
         looks.clear()
@@ -57,9 +57,13 @@ def _costs(frames: Iterator[Image], side: int, cores: int, monkeypatch: pytest.M
         for method, _, mask in engine.calls:
             if mask is not None:
                 cost += allowance.STEP_CORE * cores + allowance.STEP_REMEMBERED * count
-                cost += allowance.STEP_PATCH * computed
+                cost += allowance.STEP_PATCH * computed + (computed != before) * allowance.PLAN
+                before = computed
             else:
-                cost += full - allowance.CALL + (method == "step") * (allowance.KEEP + allowance.KEEP_PATCH * count)
+                cost += full - allowance.CALL
+                if method == "step":
+                    cost += allowance.KEEP + allowance.KEEP_PATCH * count
+                    before = count
         yield cost / full
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 CALL = 12.0  # fitting the frame and making the result, of every frame
 CORE = 1.25  # per core of a full frame
 STEP_PATCH, STEP_CORE, STEP_REMEMBERED = 1.25, 1.5, 0.125  # of a step
+PLAN = 14.0  # of another number of patches than the step before, for which the engine makes a new plan
 LOOK, LOOK_PATCH = 6.0, 0.015625  # of looking for change, per frame and per patch of the picture
 TAKEN = 0.5  # of a look: what the next frame is compared with, and no more
 KEEP, KEEP_PATCH = 3.0, 0.09375  # of the keys and values of a keyframe, beyond a full frame
@@ -36,6 +37,8 @@ class Allowance:
         self._nothing = CALL / full + self._look
         self._step = (STEP_CORE * cores + STEP_REMEMBERED * patches) / full
         self._step_patch = STEP_PATCH / full
+        self._plan = PLAN / full
+        self._all = self._before = patches  # of the step before
 
     @property
     def spent(self) -> bool:
@@ -44,11 +47,13 @@ class Allowance:
 
     def pays(self, patches: int) -> bool:
         """Whether a step of so many patches makes up for a keyframe that remembers the others."""
-        return self._keep + self._cost(patches) < 1
+        return self._keep + self._plan + self._cost(patches) < 1
 
     def step(self, patches: int) -> bool:
         """A frame of which so many patches were computed, after looking for change. Whether that saved anything."""
         cost = self._cost(patches)
+        if patches and patches != self._before:
+            cost, self._before = cost + self._plan, patches
         self._count(cost)
         return cost < 1
 
@@ -60,6 +65,8 @@ class Allowance:
             looked: after looking for change.
             taken: without, but so that the next frame can be compared with it.
         """
+        if kept:
+            self._before = self._all
         look = 1.0 if looked else TAKEN * taken
         self._count(1 + kept * self._keep + look * self._look)
 

@@ -8,6 +8,8 @@ let fullCore = 1.25
 let stepPatch = 1.25
 let stepCore = 1.5
 let stepRemembered = 0.125
+/// Another number of patches than the step before, for which the engine makes a new plan.
+let planCost = 14.0
 /// Looking for change, and that per patch of the picture.
 let lookCost = 6.0
 let lookPatch = 0.015625
@@ -30,6 +32,10 @@ struct Allowance {
     private let nothing: Double
     private let step: Double
     private let patch: Double
+    private let plan: Double
+    private let all: Int
+    /// Patches of the step before.
+    private var before: Int
     /// Full frames, below 0 if too much was spent.
     private var left = mostLeft
 
@@ -40,19 +46,26 @@ struct Allowance {
         nothing = callCost / full + look
         step = (stepCore * Double(cores) + stepRemembered * Double(patches)) / full
         patch = stepPatch / full
+        plan = planCost / full
+        all = patches
+        before = patches
     }
 
     /// Whether only full frames may follow, until what they earn makes up for it.
     var spent: Bool { left < 0 }
 
     /// Whether a step of so many patches makes up for a keyframe that remembers the others.
-    func pays(_ patches: Int) -> Bool { keep + cost(patches) < 1 }
+    func pays(_ patches: Int) -> Bool { keep + plan + cost(patches) < 1 }
 
     /// A frame of which so many patches were computed, after looking for change.
     ///
     /// - Returns: whether that saved anything.
     mutating func countStep(_ patches: Int) -> Bool {
-        let spent = cost(patches)
+        var spent = cost(patches)
+        if patches > 0 && patches != before {
+            spent += plan
+            before = patches
+        }
         count(spent)
         return spent < 1
     }
@@ -64,6 +77,7 @@ struct Allowance {
     ///   - looked: after looking for change.
     ///   - taken: without, but so that the next frame can be compared with it.
     mutating func countFull(kept: Bool, looked: Bool, taken: Bool) {
+        if kept { before = all }
         let looks: Double = looked ? 1 : taken ? takenShare : 0
         count(1 + (kept ? keep : 0) + looks * look)
     }

@@ -15,6 +15,9 @@ private const val STEP_PATCH = 1.25
 private const val STEP_CORE = 1.5
 private const val STEP_REMEMBERED = 0.125
 
+/** Another number of patches than the step before, for which the engine makes a new plan. */
+private const val PLAN = 14.0
+
 /** Looking for change, and that per patch of the picture. */
 private const val LOOK = 6.0
 private const val LOOK_PATCH = 0.015625
@@ -39,13 +42,17 @@ private const val EARNED = 0.0078125
  *
  * @param patches of the picture.
  */
-internal class Allowance(patches: Int, cores: Int) {
+internal class Allowance(private val patches: Int, cores: Int) {
     private val full = CALL + patches + CORE * cores
     private val look = (LOOK + LOOK_PATCH * patches) / full
     private val keep = (KEEP + KEEP_PATCH * patches) / full
     private val nothing = CALL / full + look
     private val step = (STEP_CORE * cores + STEP_REMEMBERED * patches) / full
     private val stepPatch = STEP_PATCH / full
+    private val plan = PLAN / full
+
+    /** Of the step before. */
+    private var before = patches
 
     /** Full frames, below 0 if too much was spent. */
     private var left = MOST
@@ -54,11 +61,15 @@ internal class Allowance(patches: Int, cores: Int) {
     val spent: Boolean get() = left < 0
 
     /** Whether a step of so many patches makes up for a keyframe that remembers the others. */
-    fun pays(patches: Int): Boolean = keep + cost(patches) < 1
+    fun pays(patches: Int): Boolean = keep + plan + cost(patches) < 1
 
     /** A frame of which so many patches were computed, after looking for change. Whether that saved anything. */
     fun step(patches: Int): Boolean {
-        val cost = cost(patches)
+        var cost = cost(patches)
+        if (patches > 0 && patches != before) {
+            cost += plan
+            before = patches
+        }
         count(cost)
         return cost < 1
     }
@@ -71,6 +82,7 @@ internal class Allowance(patches: Int, cores: Int) {
      * @param taken without, but so that the next frame can be compared with it.
      */
     fun full(kept: Boolean, looked: Boolean, taken: Boolean) {
+        if (kept) before = patches
         val looks = if (looked) 1.0 else if (taken) TAKEN else 0.0
         count(1 + (if (kept) keep else 0.0) + looks * look)
     }
