@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
+from typing import Any
 
 from veca_edge.calibration.simulation.baselines import Policy, build_policy
 from veca_edge.calibration.simulation.device import Body, Load, Surroundings, step
@@ -125,6 +126,10 @@ class Score:
     @property
     def good_hours(self) -> float | None:
         return None if self.battery_hours is None else self.quality * self.battery_hours
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**asdict(self), "good_hours": self.good_hours}
 
 
 def simulate(

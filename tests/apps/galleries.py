@@ -19,8 +19,9 @@ def check_gallery(path: Path, label: str) -> None:
     *kept, last = gallery.examples
     assert gallery.model == told["model"]
     assert gallery.means == Means.from_dict(told["means"], len(last.vector))
-    assert [(e.label, e.region) for e in kept] == [(e["label"], e["region"]) for e in told["examples"]]
+    wanted_facts = [(e["label"], e["region"], e["image_size"]) for e in told["examples"]]
+    assert [(e.label, e.region, e.image_size) for e in kept] == wanted_facts
     for example, wanted in zip(kept, told["examples"], strict=True):
         np.testing.assert_array_equal(example.vector, np.array(wanted["vector"], np.float32))
-    assert (last.label, last.region) == (label, False)
+    assert (last.label, last.region, last.image_size) == (label, False, 16)
     np.testing.assert_allclose(last.vector, 1e-3 * np.arange(len(last.vector)) - 0.25, rtol=1e-6)

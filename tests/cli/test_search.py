@@ -14,8 +14,10 @@ from click.testing import CliRunner, Result
 
 from tests.known import known
 from tests.paths import ASSETS, GOLDEN
+from tests.photos.labelled_photos import tiny_checkpoint
 from veca_edge import PictureIndex
 from veca_edge.cli.main import main
+from veca_edge.model.checkpoint import write_checkpoint
 from veca_edge.photos.samples import sample_images
 
 AGAIN = "photos/saved again.png"  # the photo of milk
@@ -44,6 +46,22 @@ def desk(tmp_path_factory: pytest.TempPathFactory, default_model_file: Path) -> 
 @pytest.fixture(autouse=True)
 def there(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk)
+
+
+def test_a_checkpoint_needs_no_executorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    write_checkpoint(tiny_checkpoint(), tmp_path / "tiny.pt", half=False)
+    shutil.copytree("photos", tmp_path / "photos")
+    monkeypatch.setattr("veca_edge.errors.is_installed", lambda module: module != "executorch")
+    monkeypatch.chdir(tmp_path)
+    first, second = sorted(Path("photos").glob("*.jpg"))[:2]
+    for arguments in (
+        ("index", "photos", "--output", "photos.npz", "--model", "tiny.pt"),
+        ("search", "photos.npz", first, "--model", "tiny.pt"),
+        ("match", "tiny.pt", first, second, "--image-size", 64),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 0, done.output
 
 
 def test_an_index_says_what_was_done(tmp_path: Path) -> None:

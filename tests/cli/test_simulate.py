@@ -44,6 +44,8 @@ def test_json() -> None:
     facts = json.loads(result.stdout)
     assert [score["scenario"] for score in facts["scores"]] == 6 * ["hot-day"] + 6 * ["commute"]
     assert {"policy", "quality", "hot_share", "misses", "frame_energy", "switches"} <= set(facts["scores"][0])
+    for score in facts["scores"]:
+        assert score["good_hours"] == pytest.approx(score["quality"] * score["battery_hours"])
     assert {verdict["kept"] for verdict in facts["verdicts"]} <= {True, False}
 
 

@@ -77,6 +77,23 @@ def test_a_box_is_taught_and_asked_for(place: Path, gallery: Path) -> None:
     assert asked["photos"][0]["matches"][0]["label"] == "right"
 
 
+def test_the_image_size_that_was_taught_is_the_default(place: Path, tmp_path: Path) -> None:
+    path, model = tmp_path / "small.npz", ("--model", place / "tiny.pt")
+    photo, log = place / "photos" / "hat" / "00.png", tmp_path / "log.jsonl"
+    for given in (["--image-size", 32], []):
+        assert teach(path, "--add", "hat", place / "photos" / "hat", *given, *model).exit_code == 0
+    gallery = Gallery.load(path)
+    assert (len(gallery), gallery.image_size) == (4, 32)  # the second time at the same size, so nothing is new
+    remark = "the gallery was taught at 32 px: at 64 px similarities differ"
+    assert remark in teach(path, "--ask", photo, "--image-size", 64, *model).stderr
+    assert "was taught at" not in teach(path, "--ask", photo, *model).stderr
+    shown = ("run", place / "tiny.pt", "--source", photo, "--headless", "--teach", path, "--log", log)
+    for size, side, said in ((), 32, False), (("--image-size", "64"), 64, True):
+        done = CliRunner().invoke(main, [*map(str, shown), *size])
+        assert (done.exit_code, remark in done.stderr) == (0, said), done.output
+        assert json.loads(log.read_text().splitlines()[0])["image_size"] == [side, side]
+
+
 def test_names_do_not_steer_the_terminal(place: Path, gallery: Path) -> None:
     photo = place / "photos" / "hat" / "00.png"
     odd = gallery.parent / "a\x1b[2J\nb.png"

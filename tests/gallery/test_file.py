@@ -8,6 +8,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,20 @@ def test_the_gallery_before_is_a_gallery(path: Path) -> None:
     assert not path.exists()
 
 
+def test_the_image_size_is_kept_and_files_of_before_have_none(path: Path) -> None:
+    wide = replace(result(0, 0, 1), image_size=(48, 32))  # fit "keep" of 32 px
+    sized = TAUGHT.add("cup", wide).add("cup", replace(result(0, 1, 1), image_size=(32, 32)))
+    sized = sized.add("pen", replace(result(1, 1, 1), image_size=(32, 64)))
+    sized.save(path)
+    found = Gallery.load(path)
+    assert [example.image_size for example in found.examples] == [16, 16, 32, 32, 32]
+    assert found.image_size == 32
+    assert "taught at 32 px: at 16 px" in found.size_remark(16)
+    assert found.size_remark(32) == Gallery().size_remark(16) == ""
+    path.write_bytes(repacked(lambda facts: facts.pop("image_sizes"))(path.read_bytes()))
+    assert Gallery.load(path).image_size is None
+
+
 def test_other_files_are_not_replaced(path: Path) -> None:
     path.write_bytes(b"holiday photos")
     with pytest.raises(VecaError, match="no gallery, or a damaged one"):
@@ -200,6 +215,9 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a name that steers": (repacked(lambda facts: facts.update(labels=["\x1b[2J", "b"])), "be shown"),
     "names that are none": (repacked(lambda facts: facts.update(labels=[1, 2])), "is no text"),
     "a label too few": (repacked(lambda facts: facts.update(labels=["a"])), "labels or regions"),
+    "an image size that is none": (repacked(lambda facts: facts.update(image_sizes=[True, 16])), "image_sizes"),
+    "an image size too few": (repacked(lambda facts: facts.update(image_sizes=[16])), "image_sizes"),
+    "a huge image size": (repacked(lambda facts: facts.update(image_sizes=[16, 10**9])), "image_sizes"),
     "regions that are none": (repacked(lambda facts: facts.update(regions=[1, 0])), "regions"),
     "a huge width": (repacked(lambda facts: facts.update(width=10**12)), "width"),
     "another width": (repacked(lambda facts: facts.update(width=4, means=None)), "examples.npy does not fit"),

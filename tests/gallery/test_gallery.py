@@ -59,6 +59,7 @@ def test_what_was_named_is_recognised_and_the_gallery_before_stays() -> None:
 def test_an_example_is_its_own_copy_and_counts_once() -> None:
     given = result(1, 0, 0)
     gallery = Gallery().add("mug", given)
+    given.embedding.setflags(write=True)  # whoever owns the array may
     given.embedding[:] = 7
     assert gallery.examples[0].vector.tolist() == [1, 0, 0]
     assert gallery.add("mug", X) is gallery

@@ -151,9 +151,15 @@ def _query(gallery: Gallery, thing: str, unlike: float, seed: int, box: tuple[fl
 
 def _file() -> Json:
     gallery = Gallery((), MEANS, MODEL)
-    gallery = gallery.add("mug", _picture("mug", 0.5, 1)).add(THINGS[3], _picture("plant", 0.5, 2), BOXES[1])
+    wide = replace(_picture("plant", 0.5, 2), image_size=(32, 48))
+    gallery = gallery.add("mug", _picture("mug", 0.5, 1)).add(THINGS[3], wide, BOXES[1])
     examples = [
-        {"label": example.label, "region": example.region, "vector": example.vector.tolist()}
+        {
+            "label": example.label,
+            "region": example.region,
+            "image_size": example.image_size,
+            "vector": example.vector.tolist(),
+        }
         for example in gallery.examples
     ]
     npz = base64.b64encode(archive_of(gallery)).decode()

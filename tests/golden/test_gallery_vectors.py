@@ -82,6 +82,7 @@ def test_the_file(tmp_path: Path) -> None:
     assert (gallery.model, gallery.means) == (told["model"], Means.from_dict(told["means"], gallery.width or 0))
     for example, wanted in zip(gallery.examples, told["examples"], strict=True):
         assert (example.label, example.region) == (wanted["label"], wanted["region"])
+        assert example.image_size == wanted["image_size"]
         np.testing.assert_allclose(example.vector, wanted["vector"], rtol=1e-6)
 
 

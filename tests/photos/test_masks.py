@@ -12,6 +12,7 @@ from PIL import Image as pillow  # noqa: N813
 
 from tests.dense_sets import LABELS, scene, write_masks, write_values
 from veca_edge.errors import VecaError
+from veca_edge.files import shortened
 from veca_edge.photos.masks import (
     Classes,
     MaskedPhotos,
@@ -104,6 +105,23 @@ def test_what_cannot_be_used_is_named_and_skipped(tmp_path: Path) -> None:
     assert "100.png has no partner in masks" in said[0]
     assert "differ in size: 120 x 96 and 5 x 5" in said[1]
     assert "has class 7, but there are 3 labels" in said[2]
+
+
+def test_two_photos_or_masks_of_one_name_are_named_and_skipped(tmp_path: Path) -> None:
+    folder = write_masks(tmp_path)
+    images, masks = folder / "val" / "images", folder / "val" / "masks"
+    photo = sorted(images.iterdir())[0]
+    twin = photo.with_suffix(".png" if photo.suffix != ".png" else ".jpg")
+    shutil.copy(photo, twin)
+    np.save(masks / "101.npy", np.zeros((5, 5)))
+    said: list[str] = []
+    photos = read_masked_folder(folder, "segmentation", said.append)
+    assert [pair.image.stem for pair in photos.val] == ["102", "103"]
+    first, second = sorted((photo, twin))
+    assert said == [
+        f"skipped: {shortened(first)} and {second.name} differ in nothing but the ending: keep one of them",
+        f"skipped: {shortened(masks / '101.npy')} and 101.png differ in nothing but the ending: keep one of them",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import pytest
 from tests.fakes import FakeModel, FakeScreen, film, picture
 from veca_edge.camera.sources import Source, open_source
 from veca_edge.gallery.gallery import Gallery, Match
+from veca_edge.governor.quality import QualityRow, QualityTable
 from veca_edge.playback.overlay import Hud
 from veca_edge.playback.places import draw_places
 from veca_edge.playback.player import Player
 from veca_edge.playback.request import RunRequest
+from veca_edge.playback.run import at_taught_size
 from veca_edge.playback.summary import Summary
 from veca_edge.playback.teaching import NOTHING, THINGS, Place, Taught, Teaching
 from veca_edge.playback.telling import match_record, said_of, said_of_match
@@ -101,6 +104,26 @@ def test_images_are_named_by_the_gallery(tmp_path: Path) -> None:
     summary = Player(model, source, state, RunRequest(), show=lines.append, teaching=teaching).run()
     assert lines == ["a.png: red 1.00", "b.png: red 1.00", "c.png: blue 1.00"]
     assert [(entry.label, round(entry.share, 2)) for entry in summary.labels] == [("red", 0.67), ("blue", 0.33)]
+
+
+@pytest.mark.parametrize(
+    ("offered", "given", "used", "said"),
+    [
+        (None, None, 32, ""),
+        (None, 16, 16, "at 16 px similarities differ"),
+        ((16, 32), None, 32, ""),
+        ((16, 64), None, None, "which the governor does not have"),
+    ],
+)
+def test_a_run_keeps_to_the_image_size_that_was_taught(
+    offered: tuple[int, ...] | None, given: int | None, used: int | None, said: str
+) -> None:
+    result = replace(FakeModel()(picture(20), cores=64), image_size=(32, 32))
+    lines: list[str] = []
+    quality = None if offered is None else QualityTable(tuple(QualityRow(8, size, None, 1, 1) for size in offered))
+    request = at_taught_size(RunRequest(image_size=given), Gallery().add("mug", result), quality, lines.append)
+    assert (request.image_size, len(lines)) == (used, bool(said))
+    assert said in "".join(lines)
 
 
 def test_an_unknown_thing_is_counted_and_no_label_of_the_model(teaching: Teaching) -> None:

@@ -6,19 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from veca_edge.cli.progress import say
-from veca_edge.errors import require
 
 if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
 
 def open_model(path: Path | None, threads: int | None = None) -> Model:
-    """As `open_any_model`, and refused at once where ExecuTorch is missing."""
-    require("executorch", "run")
-    return open_any_model(path, threads)
-
-
-def open_any_model(path: Path | None, threads: int | None = None) -> Model:
     """A model, opened without its engine's remarks.
 
     Args:

@@ -140,7 +140,7 @@ def parse_hosts(context: click.Context, parameter: click.Parameter, texts: tuple
 @click.option(
     "--image-size",
     type=Count(min=1),
-    show_default="the model's own",
+    show_default="the gallery's with --teach, else the model's own",
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @click.option(

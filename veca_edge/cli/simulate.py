@@ -111,7 +111,7 @@ def command(as_json: bool, **given: Any) -> None:
         with _progress(len(request.chosen_scenarios) * len(request.chosen_policies)) as advance:
             runs = run_scenarios(request, advance)
         facts = {
-            "scores": [asdict(one) for run in runs for one in run.scores],
+            "scores": [one.to_dict() for run in runs for one in run.scores],
             "verdicts": [asdict(one) for run in runs for one in run.verdicts],
         }
         lines = [line for run in runs for line in _scenario_lines(run)]

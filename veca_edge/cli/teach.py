@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from veca_edge.cli.models import open_any_model
+from veca_edge.cli.models import open_model
 from veca_edge.cli.options import Count, InputPath, OutputPath, model_option, path_option, threads_option
 from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import recognition_lines
@@ -40,8 +40,8 @@ Examples:
 
 \b
 Nothing is trained, and the model file does not change: the gallery holds a vector for each example. It goes with
-every file made from the same checkpoint, and what was taught with all cores is recognised with 8. Teach at the
-image size that you ask at: on cameras and video `veca-edge run` chooses one unless it has --image-size, too.
+every file made from the same checkpoint, and what was taught with all cores is recognised with 8. It keeps the
+image size that it was taught at: this command and `veca-edge run` use that unless you give --image-size.
 """
 ACTIONS = ("add", "ask", "list", "remove", "evaluate")
 MATCHES = 3  # of a photo that are printed
@@ -62,7 +62,8 @@ class TeachRequest:
         evaluate: a folder of photos in folders named after their labels.
         box: x, y, width and height in pixels of the photo, of a thing in it; None for the whole photo.
         model: a checkpoint, a .pte file or a Core ML package; None for the packaged model.
-        cores, image_size, threads: as in a call of the model, and as `load` takes them.
+        cores, threads: as in a call of the model, and as `load` takes them.
+        image_size: as in a call of the model; None for that of the gallery, if it has one.
 
     Raises:
         VecaError: not one action, or options that do not go with it.
@@ -137,7 +138,7 @@ def parse_box(context: click.Context, parameter: click.Parameter, text: str | No
 @click.option(
     "--image-size",
     type=Count(min=1),
-    show_default="the model's",
+    show_default="the gallery's, or the model's for a new one",
     help="Set the size of the model's input in pixels, a multiple of the patch size.",
 )
 @threads_option()
@@ -182,13 +183,23 @@ def _done(request: TeachRequest) -> Outcome:
         after = before.remove(request.remove).save(path, before)
         return _changed(after, path, f"removed {request.remove}", command_line("teach", path, "--list"))
     require("cv2", "run")
-    with open_any_model(request.model, request.threads) as model:
+    with open_model(request.model, request.threads) as model:
         gallery = Gallery.of(model) if before is None else Gallery.load(path, model)
+        request = _sized(request, gallery)
         if request.add is not None:
             return _added(gallery, request, model, path)
         if request.ask:
             return _asked(gallery, request, model, path)
         return _evaluated(gallery, request, model)
+
+
+def _sized(request: TeachRequest, gallery: Gallery) -> TeachRequest:
+    """The request at the gallery's image size unless it has another, which is said."""
+    if request.image_size is None:
+        return replace(request, image_size=gallery.image_size)
+    if remark := gallery.size_remark(request.image_size):
+        say(remark)
+    return request
 
 
 def _results(request: TeachRequest, model: Model) -> Iterator[tuple[Path, Result]]:

@@ -1,9 +1,9 @@
-"""Named arrays in one .npz file, written whole; files from outside are checked before anything is allocated."""
+"""Named arrays in one .npz file; files from outside are checked before anything is allocated."""
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import ZIP_ERRORS, replacing, shortened
+from veca_edge.files import ZIP_ERRORS, shortened
 from veca_edge.modelfile.archives import npy_header
 
 ENDING = ".npz"
@@ -27,19 +27,18 @@ def check_ending(path: Path, kind: str) -> None:
         raise VecaError(f"cannot write {shortened(path)}: let the name of {kind} end in {ENDING}")
 
 
-def write_archive(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays that `numpy.load` reads without pickle; the file is there as before, or whole.
-
-    Raises:
-        VecaError: it cannot be written.
-    """
-    try:
-        with replacing(path) as part, part.open("xb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type] # numpy's stub takes these for allow_pickle
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise VecaError(f"cannot write {shortened(path)}: {error.strerror or error}") from None
+def packed(arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a file with texts under their full names, and arrays that `numpy.load` reads without pickle."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        # Without the time, so that equal contents are equal files.
+        for name, text in (texts or {}).items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.save(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getbuffer())
+    return buffer.getvalue()
 
 
 def read_archive(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,6 @@ The manifest holds what `_facts` says; `examples.npy` is float32 (n, D'), a row 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -23,9 +22,10 @@ import numpy as np
 from veca_edge.documents import MAX_JSON, parse_json
 from veca_edge.errors import VecaError, shown
 from veca_edge.files import ZIP_ERRORS, check_target, expanded, is_there, regular_file, shortened, write_whole
-from veca_edge.gallery.archive import check_ending
+from veca_edge.gallery.archive import check_ending, packed
 from veca_edge.gallery.gallery import Example, Gallery, checked_label, checked_vector, without
-from veca_edge.modelfile.archives import MAX_MEMBER, NPY_HEADER, float_array, member, npy
+from veca_edge.image.preprocessing import MAX_IMAGE_SIZE
+from veca_edge.modelfile.archives import MAX_MEMBER, NPY_HEADER, float_array, member
 from veca_edge.modelfile.manifest import LIMITS
 from veca_edge.modelfile.means import Means
 from veca_edge.numbers import whole
@@ -102,6 +102,7 @@ def _facts(gallery: Gallery) -> dict[str, Any]:
         "width": gallery.width or 0,
         "labels": [example.label for example in gallery.examples],
         "regions": [example.region for example in gallery.examples],
+        "image_sizes": [example.image_size or 0 for example in gallery.examples],
         "means": None if gallery.means is None else gallery.means.to_dict(),
     }
 
@@ -112,14 +113,9 @@ def archive_of(gallery: Gallery) -> bytes:
     size = 4 * len(gallery) * (gallery.width or 0)
     if len(gallery) > MOST_EXAMPLES or len(manifest) > MAX_JSON or size > MAX_MEMBER - NPY_HEADER:
         raise VecaError(f"{len(gallery)} examples are more than a gallery's file holds: remove some, or split it")
-    buffer = io.BytesIO()
     vectors = [example.vector for example in gallery.examples]
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        # Without the time, so that equal galleries are equal files.
-        archive.writestr(zipfile.ZipInfo(MANIFEST), manifest)
-        if vectors:
-            archive.writestr(zipfile.ZipInfo(EXAMPLES), npy(np.stack(vectors)))
-    return buffer.getvalue()
+    arrays = {Path(EXAMPLES).stem: np.stack(vectors)} if vectors else {}
+    return packed(arrays, {MANIFEST: manifest})
 
 
 def _read(archive: zipfile.ZipFile) -> Gallery:
@@ -138,11 +134,16 @@ def _read(archive: zipfile.ZipFile) -> Gallery:
         raise VecaError("its manifest is damaged: labels or regions")
     if len(labels) > MOST_EXAMPLES or not all(type(region) is bool for region in regions):
         raise VecaError("its manifest is damaged: regions")
+    sizes = facts.get("image_sizes", [0] * len(labels))  # files of before have none
+    if not isinstance(sizes, list) or len(sizes) != len(labels):
+        raise VecaError("its manifest is damaged: image_sizes")
+    if any(whole(size, 0, MAX_IMAGE_SIZE) is None for size in sizes):
+        raise VecaError("its manifest is damaged: image_sizes")
     means = None if facts.get("means") is None else Means.from_dict(facts["means"], width)
     vectors = float_array(archive, EXAMPLES, (len(labels), width)) if labels else ()
     examples = (
-        Example(checked_label(label), checked_vector(vector, width), region)
-        for label, vector, region in zip(labels, vectors, regions, strict=True)
+        Example(checked_label(label), checked_vector(vector, width), region, size or None)
+        for label, vector, region, size in zip(labels, vectors, regions, sizes, strict=True)
     )
     return Gallery(tuple(examples), means, model)
 

@@ -34,11 +34,13 @@ class Example:
         label: the name that it was given.
         vector: float32 (D',), read-only: the embedding of the picture, or the mean of the box's patch features.
         region: whether it is of a box.
+        image_size: of the model's input then, in pixels; None if that is not known.
     """
 
     label: str
     vector: Float
     region: bool = False
+    image_size: int | None = None
 
     @property
     def key(self) -> tuple[str, bool, bytes]:
@@ -104,11 +106,26 @@ class Gallery:
         return Counter(example.label for example in self.examples)
 
     @property
+    def image_size(self) -> int | None:
+        """Pixels at which most examples were taught, and new pictures are best asked about; None if unknown."""
+        known = Counter(example.image_size for example in self.examples if example.image_size is not None)
+        return max(known, key=known.__getitem__, default=None)
+
+    @property
     def width(self) -> int | None:
         """Values D' of a vector, None as long as that is open."""
         if self.examples:
             return len(self.examples[0].vector)
         return None if self.means is None else len(self.means.embedding)
+
+    def size_remark(self, image_size: int) -> str:
+        """A line for who uses another image size than was taught at, in pixels; "" for the same, or if unknown."""
+        if self.image_size in (None, image_size):
+            return ""
+        return (
+            f"the gallery was taught at {self.image_size} px: at {image_size} px similarities differ; leave "
+            "--image-size out to use the gallery's"
+        )
 
     def add(self, label: str, result: Result, box: Region | None = None) -> Gallery:
         """This gallery and one more example. The same picture under the same name counts once.
@@ -124,7 +141,9 @@ class Gallery:
             VecaError: a name that cannot be shown, a result of another model or with values that are not numbers,
                 or a box without an area within `result.crop`.
         """
-        example = Example(checked_label(label), self._vector(result, box), box is not None)
+        vector = self._vector(result, box)
+        # With fit "keep" the short side is what was asked for; all other fits make squares.
+        example = Example(checked_label(label), vector, box is not None, min(result.image_size))
         key = example.key
         if any(key == other.key for other in self.examples if other.label == example.label):
             return self

@@ -16,8 +16,8 @@ from veca_edge.arrays import Float
 from veca_edge.documents import parse_json
 from veca_edge.encoding import printable
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import expanded, regular_file, shortened
-from veca_edge.gallery.archive import read_archive, write_archive
+from veca_edge.files import expanded, regular_file, shortened, write_whole
+from veca_edge.gallery.archive import packed, read_archive
 from veca_edge.gallery.vectors import unit_vectors
 from veca_edge.numbers import finite, whole
 from veca_edge.runtime.model import Model
@@ -179,16 +179,18 @@ class PictureIndex:
         path = expanded(path)
         about = {"kind": KIND, "format": FORMAT, "made_with": asdict(self.made_with)}
         names = b"".join(os.fsencode(name) + b"\0" for name in self.names)
-        write_archive(
+        write_whole(
             path,
-            {
-                "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
-                # Bytes as in the file system, which need not be text.
-                "folder": np.frombuffer(os.fsencode(self._seen_from(path.parent)), np.uint8),
-                "names": np.frombuffer(names, np.uint8),
-                "stamps": np.asarray(self.stamps, "<i8").reshape(-1, 2),
-                "embeddings": np.asarray(self.embeddings, "<f2"),
-            },
+            packed(
+                {
+                    "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+                    # Bytes as in the file system, which need not be text.
+                    "folder": np.frombuffer(os.fsencode(self._seen_from(path.parent)), np.uint8),
+                    "names": np.frombuffer(names, np.uint8),
+                    "stamps": np.asarray(self.stamps, "<i8").reshape(-1, 2),
+                    "embeddings": np.asarray(self.embeddings, "<f2"),
+                },
+            ),
         )
 
     def _seen_from(self, place: Path) -> str:

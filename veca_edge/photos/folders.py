@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -258,6 +258,19 @@ def entries(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise VecaError(f"cannot read {shortened(folder)}: {error.strerror}") from None
+
+
+def by_stem(folder: Path, wanted: Callable[[Path], bool], skipped: Skipped) -> dict[str, Path | None]:
+    """The wanted files of a folder by their names without the ending; None, and named, if several share one."""
+    found: dict[str, list[Path]] = {}
+    for path in entries(folder):
+        if is_regular(path) and wanted(path):
+            found.setdefault(path.stem, []).append(path)
+    for first, *others in found.values():
+        if others:
+            names = " and ".join(other.name for other in others)
+            skipped(f"{shortened(first)} and {names} differ in nothing but the ending: keep one of them")
+    return {stem: paths[0] if len(paths) == 1 else None for stem, paths in found.items()}
 
 
 def small_text(path: Path) -> str:

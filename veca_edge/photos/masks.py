@@ -44,7 +44,7 @@ from veca_edge.modelfile.heads import IGNORE as IGNORE
 from veca_edge.numbers import counted, finite
 from veca_edge.photos.coco import Outlines, instance_files, read_instances
 from veca_edge.photos.decoding import loaded
-from veca_edge.photos.folders import HOLD_OUT, Photos, entries, small_text
+from veca_edge.photos.folders import HOLD_OUT, Photos, by_stem, small_text
 from veca_edge.photos.voc import VOC_LABELS, is_voc, read_voc
 
 _COLOUR = re.compile(r"^(.*\S)\s+#([0-9a-fA-F]{6})$")
@@ -357,7 +357,7 @@ def _scale(path: Path, text: str) -> Scale:
 
 
 def _pairs(folder: Path, kind: Kind, say: Say) -> tuple[Pair, ...]:
-    """Photos and targets of the same name, without its ending; those without a partner are named."""
+    """Photos and targets of the same name, without its ending; those without one partner are named."""
     images, targets = folder / "images", folder / FOLDERS[kind]
     for part in (images, targets):
         if not is_folder(part):
@@ -365,21 +365,18 @@ def _pairs(folder: Path, kind: Kind, say: Say) -> tuple[Pair, ...]:
                 f"{shortened(folder)} has no folder {part.name}: photos go into images, targets into "
                 f"{FOLDERS[kind]}, under the same names"
             )
-    photos = {path.stem: path for path in _files(images) if has_image_name(path)}
-    partners = {path.stem: path for path in _files(targets) if path.suffix.lower() in (".png", ".npy")}
-    pairs = tuple(Pair(photos[name], partners[name]) for name in sorted(photos.keys() & partners.keys()))
     with Skipped(say) as skipped:
-        for name in sorted(photos.keys() - partners.keys()):
-            skipped(f"{shortened(photos[name])} has no partner in {targets.name}")
-        for name in sorted(partners.keys() - photos.keys()):
-            skipped(f"{shortened(partners[name])} has no partner in {images.name}")
+        photos = by_stem(images, has_image_name, skipped)
+        partners = by_stem(targets, lambda path: path.suffix.lower() in (".png", ".npy"), skipped)
+        for name in sorted(photos.keys() ^ partners.keys()):
+            path, other = (photos[name], targets) if name in photos else (partners[name], images)
+            if path is not None:
+                skipped(f"{shortened(path)} has no partner in {other.name}")
+    both = ((photos[name], partners[name]) for name in sorted(photos.keys() & partners.keys()))
+    pairs = tuple(Pair(photo, target) for photo, target in both if photo is not None and target is not None)
     if not pairs:
         raise VecaError(f"{shortened(folder)} has no photo whose name is also in {targets.name}")
     return pairs
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in entries(folder) if is_regular(path)]
 
 
 def _opened(path: Path) -> Any:

@@ -46,7 +46,7 @@ class RunRequest:
         battery, thermal, low_power: what to assume instead of what the sensors say; None and False for nothing.
         trace, trace_speed: a recording to take the device's state from, and seconds of it per second of film.
         fit: how frames are fitted to the model's input, one of `FITS`; None for the model's own.
-        image_size: model input in pixels, None for the model's own.
+        image_size: model input in pixels, None for that of the gallery in `teach`, or the model's own.
         view: what to draw, one of `VIEWS`; None for the masks of a model that has some, else for labels.
         head: the dense head that masks are of; None for the model's first.
         headless: show no window.

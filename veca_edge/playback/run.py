@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from veca_edge.camera.sources import Source, open_source
 from veca_edge.errors import VecaError, require
+from veca_edge.gallery.gallery import Gallery
+from veca_edge.governor.quality import QualityTable
 from veca_edge.governor.settings import preset
 from veca_edge.playback.effects import check_effects
 from veca_edge.playback.player import DEFAULT_FPS, Player, Say, stop_on_signals
@@ -132,6 +134,8 @@ def _play(
     streams = request.stream and source.continuous
     auto = request.governs(model, streams)
     check_effects(request, source, model.streams, auto)
+    if teaching is not None:
+        request = at_taught_size(request, teaching.gallery, model.quality if auto else None, say)
     chosen = request.cores if isinstance(request.cores, tuple) else (max(model.budgets),)
     for line in _remarks(request, model, source, auto):
         say(line)
@@ -161,6 +165,25 @@ def _play(
     player = Player(runner, source, state, request, window, show, say, advance, board, recording, teaching)
     with stop_on_signals(player.stop):
         return player.run()
+
+
+def at_taught_size(request: RunRequest, gallery: Gallery, quality: QualityTable | None, say: Say) -> RunRequest:
+    """The request at the image size of a gallery's examples; what a person may not expect of that is said.
+
+    Args:
+        quality: what the governor chooses from; None if it does not choose.
+    """
+    size = gallery.image_size
+    if size is None:
+        return request
+    if request.image_size is not None:
+        if remark := gallery.size_remark(request.image_size):
+            say(remark)
+        return request
+    if quality is not None and all(row.image_size != size for row in quality.rows):
+        say(f"the gallery was taught at {size} px, which the governor does not have: similarities differ")
+        return request
+    return replace(request, image_size=size)
 
 
 def _finish(teaching: Teaching, say: Say) -> None:

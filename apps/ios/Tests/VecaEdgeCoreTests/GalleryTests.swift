@@ -122,6 +122,8 @@ final class GalleryFileTests: XCTestCase {
         let examples = try told.records("examples")
         XCTAssertEqual(gallery.examples.map(\.label), try examples.map { try $0.text("label") })
         XCTAssertEqual(gallery.examples.map(\.region), try examples.map { try $0.flag("region") })
+        XCTAssertEqual(gallery.examples.map(\.imageSize), try examples.map { try $0.integer("image_size") })
+        XCTAssertEqual(gallery.imageSize, 16)
         XCTAssertEqual(gallery.examples.map(\.vector), try examples.map { try $0.floats("vector") })
     }
 
@@ -132,6 +134,7 @@ final class GalleryFileTests: XCTestCase {
         try gallery.save(to: again)
         XCTAssertEqual(try Gallery.load(ours).examples, gallery.examples)
         XCTAssertEqual(try Gallery.load(ours).means, gallery.means)
+        XCTAssertEqual(try Gallery.load(ours).examples.map(\.imageSize), gallery.examples.map(\.imageSize))
         XCTAssertEqual(try Data(contentsOf: ours), try Data(contentsOf: again))
         let empty = folder.appendingPathComponent("empty.npz")
         try Gallery().save(to: empty)
@@ -209,7 +212,8 @@ final class GalleryFileTests: XCTestCase {
             ["format": "another"], ["format_version": 2], ["format_version": 0], ["model": "abc"], ["model": NSNull()],
             ["width": 3], ["width": -1], ["width": 70000], ["labels": ["a", "b"]], ["labels": "mug"],
             ["labels": ["a\nb"]], ["labels": [String(repeating: "a", count: 10000)]], ["regions": ["x"]],
-            ["regions": NSNull()], ["means": [1]], ["means": ["embedding": [1]]],
+            ["regions": NSNull()], ["image_sizes": [16, 16]], ["image_sizes": [-1]], ["image_sizes": [10000]],
+            ["means": [1]], ["means": ["embedding": [1]]],
         ]
         for lie in lies {
             try refuse(made(lie, row), "\(lie)")

@@ -8,6 +8,8 @@ public struct Example: Sendable {
     public let vector: [Float]
     /// Whether it is of a box.
     public let region: Bool
+    /// Of the model's input then, in pixels; nil if that is not known.
+    public var imageSize: Int?
 }
 
 /// Equal is the same example of the same name, bit by bit.
@@ -73,6 +75,17 @@ public struct Gallery: Sendable {
         return distinct(examples.map(\.label)).map { ($0, counts[$0] ?? 0) }
     }
 
+    /// Pixels at which most of the examples were taught, and new pictures are best asked about; nil if unknown.
+    public var imageSize: Int? {
+        var counts: [Int: Int] = [:]
+        let sizes = examples.compactMap(\.imageSize)
+        for size in sizes {
+            counts[size, default: 0] += 1
+        }
+        let most = counts.values.max()
+        return sizes.first { counts[$0] == most }
+    }
+
     /// D', values of a vector, nil as long as that is open.
     public var width: Int? { examples.first?.vector.count ?? means?.embedding.count }
 
@@ -87,7 +100,9 @@ public struct Gallery: Sendable {
     ///   area within `result.crop`; `.engine` for values that are not numbers.
     public func add(_ label: String, _ result: Result, box: Region? = nil) throws -> Gallery {
         let name = try checkedLabel(label)
-        let example = Example(label: name, vector: try vector(result, box), region: box != nil)
+        // With fit "keep" the short side is what was asked for; all other fits make squares.
+        let size = min(result.width, result.height)
+        let example = Example(label: name, vector: try vector(result, box), region: box != nil, imageSize: size)
         return examples.contains(example) ? self : with(examples + [example])
     }
 

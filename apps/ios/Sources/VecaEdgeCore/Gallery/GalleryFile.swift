@@ -81,7 +81,8 @@ enum GalleryFile {
         let stored = StoredGallery(
             format: galleryFormat, formatVersion: newestGalleryVersion, model: gallery.model,
             width: gallery.width ?? 0, labels: gallery.examples.map(\.label),
-            regions: gallery.examples.map(\.region), means: gallery.means.map { StoredMeans($0) })
+            regions: gallery.examples.map(\.region), imageSizes: gallery.examples.map { $0.imageSize ?? 0 },
+            means: gallery.means.map { StoredMeans($0) })
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys  // so that equal galleries are equal files
         var members = [(name: manifest, bytes: try encoder.encode(stored))]
@@ -119,6 +120,10 @@ enum GalleryFile {
         guard stored.labels.count == stored.regions.count, stored.labels.count <= mostExamples else {
             throw wrong("labels or regions")
         }
+        let sizes = stored.imageSizes ?? [Int](repeating: 0, count: stored.labels.count)  // files of before have none
+        guard sizes.count == stored.labels.count, sizes.allSatisfy({ (0...Preprocessing.mostPixels).contains($0) }) else {
+            throw wrong("image_sizes")
+        }
         let means = try stored.means?.read(width: stored.width)
         let (count, width) = (stored.labels.count, stored.width)
         let rows = count == 0 ? [] : try readNPY(try archive.member(vectors), shape: [count, width])
@@ -126,7 +131,7 @@ enum GalleryFile {
             Example(
                 label: try checkedLabel(stored.labels[index]),
                 vector: try checkedVector(Array(rows[(index * width)..<((index + 1) * width)]), width),
-                region: stored.regions[index])
+                region: stored.regions[index], imageSize: sizes[index] > 0 ? sizes[index] : nil)
         }
         return Gallery(examples: examples, means: means, model: stored.model)
     }
@@ -152,10 +157,12 @@ private struct StoredGallery: Codable {
     let width: Int
     let labels: [String]
     let regions: [Bool]
+    let imageSizes: [Int]?
     let means: StoredMeans?
 
     enum CodingKeys: String, CodingKey {
         case format, model, width, labels, regions, means
         case formatVersion = "format_version"
+        case imageSizes = "image_sizes"
     }
 }

@@ -87,12 +87,15 @@ private fun Checks.galleryFiles(told: Table, folder: File) {
     same(gallery.means, meansOf(told["means"]), "the means of Python's file")
     for ((example, wanted) in gallery.examples.zip(told.tables("examples"))) {
         same(example.label to example.region, wanted["label"] to wanted["region"], "an example")
+        same(example.imageSize, wanted.int("image_size"), "image size of ${example.label}")
         near(example.vector, wanted.numbers("vector"), "vector of ${example.label}")
     }
     val ours = File(folder, "kotlin.npz")
     val once = gallery.save(ours)
     same(Gallery.load(ours).examples, gallery.examples, "examples there and back")
     same(Gallery.load(ours).means, gallery.means, "means there and back")
+    same(Gallery.load(ours).examples.map { it.imageSize }, gallery.examples.map { it.imageSize }, "sizes there and back")
+    same(gallery.add("mug", taught(FloatArray(gallery.width!!) { 1f })).imageSize, 16, "the size of most examples")
     gallery.save(File(folder, "again.npz"))
     that(ours.readBytes().contentEquals(File(folder, "again.npz").readBytes())) { "equal galleries, other files" }
     writers(ours, once)
@@ -162,7 +165,8 @@ private fun Checks.damagedGalleries(bytes: ByteArray, place: File) {
         "format_version" to true, "model" to "abc", "model" to null, "model" to 1, "width" to 3, "width" to -1,
         "width" to 70000, "width" to 1.5, "labels" to listOf("a", "b"), "labels" to "mug", "labels" to listOf(1),
         "labels" to listOf("a\nb"), "labels" to listOf("a".repeat(10_000)), "regions" to listOf(0),
-        "regions" to listOf(null), "regions" to null, "means" to listOf(1), "means" to mapOf("embedding" to listOf(1)),
+        "regions" to listOf(null), "regions" to null, "image_sizes" to listOf(16, 16), "image_sizes" to listOf(-1),
+        "image_sizes" to listOf(10_000), "image_sizes" to listOf(null), "image_sizes" to 16, "means" to listOf(1), "means" to mapOf("embedding" to listOf(1)),
     )
     for (lie in lies) tried("$lie", made(mapOf(lie)))
     tried("a list", storedArchive(listOf("manifest.json" to "[]".toByteArray())))

@@ -5,7 +5,7 @@ import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
 
-private const val MAX_IMAGE_SIZE = 4096
+internal const val MAX_IMAGE_SIZE = 4096
 private const val MAX_ASPECT = 8.0
 
 /** How an image of another shape becomes the model's. */

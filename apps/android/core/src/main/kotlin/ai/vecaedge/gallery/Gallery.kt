@@ -6,6 +6,7 @@ import ai.vecaedge.VecaError
 import ai.vecaedge.runtime.Means
 import java.io.File
 import java.text.Normalizer
+import kotlin.math.min
 
 /** Characters of a name. */
 private const val LONGEST_NAME = 100
@@ -21,8 +22,14 @@ private val HIDDEN = setOf(
  *
  * @property label the name that it was given.
  * @property region whether it is of a box.
+ * @property imageSize of the model's input then, in pixels; null if that is not known.
  */
-class Example internal constructor(val label: String, internal val values: FloatArray, val region: Boolean) {
+class Example internal constructor(
+    val label: String,
+    internal val values: FloatArray,
+    val region: Boolean,
+    val imageSize: Int? = null,
+) {
     /** A copy of the vector (D'): the embedding of the picture, or the mean of the box's patch features. */
     val vector: FloatArray get() = values.copyOf()
 
@@ -64,6 +71,10 @@ class Gallery internal constructor(
     /** How many examples each name has, the name that was added first in front. */
     val labels: Map<String, Int> get() = examples.groupingBy { it.label }.eachCount()
 
+    /** Pixels at which most of the examples were taught, and new pictures are best asked about; null if unknown. */
+    val imageSize: Int?
+        get() = examples.mapNotNull { it.imageSize }.groupingBy { it }.eachCount().maxByOrNull { it.value }?.key
+
     /** Values D' of a vector, null as long as that is open. */
     val width: Int? get() = examples.firstOrNull()?.values?.size ?: means?.embedding?.size
 
@@ -79,7 +90,9 @@ class Gallery internal constructor(
      *   Boxes are compared with boxes only, and whole pictures with whole pictures.
      */
     fun add(label: String, result: Result, box: Region? = null): Gallery {
-        val example = Example(checkedLabel(label), vector(result, box), box != null)
+        // With fit "keep" the short side is what was asked for; all other fits make squares.
+        val size = min(result.width, result.height)
+        val example = Example(checkedLabel(label), vector(result, box), box != null, size)
         return if (example in examples) this else with(examples + example)
     }
 

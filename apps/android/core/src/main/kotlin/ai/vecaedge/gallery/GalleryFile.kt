@@ -1,6 +1,7 @@
 package ai.vecaedge.gallery
 
 import ai.vecaedge.VecaError
+import ai.vecaedge.camera.MAX_IMAGE_SIZE
 import ai.vecaedge.runtime.Json
 import ai.vecaedge.runtime.Means
 import ai.vecaedge.runtime.member
@@ -91,6 +92,7 @@ internal object GalleryFile {
         "width" to (gallery.width ?: 0),
         "labels" to gallery.examples.map { it.label },
         "regions" to gallery.examples.map { it.region },
+        "image_sizes" to gallery.examples.map { it.imageSize ?: 0 },
         "means" to gallery.means?.table(),
     )
 
@@ -113,13 +115,16 @@ internal object GalleryFile {
         val (labels, regions) = Pair(facts["labels"], facts["regions"])
         if (labels !is List<*> || regions !is List<*> || labels.size != regions.size) wrong("labels or regions")
         if (labels.size > MOST_EXAMPLES) wrong("regions")
+        val sizes = facts["image_sizes"] ?: List(labels.size) { 0.0 } // files of before have none
+        if (sizes !is List<*> || sizes.size != labels.size) wrong("image_sizes")
         val means = facts["means"]?.let { Means.read(it, width) }
         val rows = if (labels.isEmpty()) FloatArray(0)
         else npy(EXAMPLES, member(path, archive, EXAMPLES), listOf(labels.size, width))
         val examples = labels.indices.map {
             val label = labels[it] as? String ?: wrong("labels")
             val vector = checkedVector(rows.copyOfRange(it * width, (it + 1) * width), width)
-            Example(checkedLabel(label), vector, regions[it] as? Boolean ?: wrong("regions"))
+            val size = wholeOf(sizes[it], 0..MAX_IMAGE_SIZE) ?: wrong("image_sizes")
+            Example(checkedLabel(label), vector, regions[it] as? Boolean ?: wrong("regions"), size.takeIf { it > 0 })
         }
         return Gallery(examples, means, model)
     }
