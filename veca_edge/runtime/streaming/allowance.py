@@ -12,7 +12,7 @@ LOOK, LOOK_PATCH = 6.0, 0.015625  # of looking for change, per frame and per pat
 TAKEN = 0.5  # of a look: what the next frame is compared with, and no more
 KEEP, KEEP_PATCH = 3.0, 0.09375  # of the keys and values of a keyframe, beyond a full frame
 
-# In full frames: what a step has to save, what can be spent at once, what comes back per frame. A second (30
+# In full frames: what can be spent at once, and what comes back per frame. A second (30
 # frames) in which everything moves then costs about 30 + MOST + 30 EARNED full frames, 1.5 % too many.
 MOST = 0.21875
 EARNED = 0.0078125
