@@ -41,7 +41,7 @@ from veca_edge.modelfile.manifest import FORMAT, FORMAT_VERSION, LIMITS, Manifes
 from veca_edge.modelfile.mlpackage import MANIFEST_KEY
 from veca_edge.modelfile.pte import Head, ModelFile, write_model_file
 from veca_edge.runtime.dense import MAX_SIDE
-from veca_edge.runtime.streaming import cache, change, stream
+from veca_edge.runtime.streaming import allowance, cache, change, stream
 
 PACKAGE = ROOT / "apps" / "ios"
 CORE, PLATFORM, SAMPLE = (PACKAGE / name for name in ("Sources/VecaEdgeCore", "Sources/VecaEdge", "Sample/Sources"))
@@ -181,7 +181,20 @@ CONSTANTS: dict[str, Any] = {
     "patchStep": change.STEP,
     "strong": change.STRONG,
     "hide": cache.HIDE,
-    "mostUnseen": stream.MOST_UNSEEN,
+    "againWithin": stream.AGAIN,
+    "callCost": allowance.CALL,
+    "fullCore": allowance.CORE,
+    "stepPatch": allowance.STEP_PATCH,
+    "stepCore": allowance.STEP_CORE,
+    "stepRemembered": allowance.STEP_REMEMBERED,
+    "planCost": allowance.PLAN,
+    "lookCost": allowance.LOOK,
+    "lookPatch": allowance.LOOK_PATCH,
+    "takenShare": allowance.TAKEN,
+    "keepCost": allowance.KEEP,
+    "keepPatch": allowance.KEEP_PATCH,
+    "mostLeft": allowance.MOST,
+    "earnedPerFrame": allowance.EARNED,
     "mostPixels": MAX_IMAGE_SIZE,
     "mostAspect": MAX_ASPECT,
     "newestVersion": FORMAT_VERSION,

@@ -117,16 +117,17 @@ def _few() -> Iterator[Frame]:
 
 
 def _drift() -> Iterator[Frame | Step]:
-    """Half of the picture grows light: too little for a keyframe, too much for the cores. Then drift is ignored."""
-    light = replace(STILL, add=((0, 19, 100),))
+    """A quarter of it grows light: too little for a keyframe, too much for the cores. Then drift is ignored."""
+    light = replace(STILL, add=((0, 9, 100),))
     yield from (STILL, STILL, light, light, light, STILL, STILL, STILL)
     yield Step(light, settings=ChangeSettings(drift=-1))
     yield from (light, STILL, STILL)
 
 
 def _moving() -> Iterator[Frame]:
-    """Everything changes, after the third time in a row without a look now and then; it rests, and moves again."""
-    return (replace(STILL, pan=pan) for pan in (0, 0, 5, 10, 15, 20, 20, 20, 20, 20, 25, 30, 35, 35))
+    """Everything changes, until looking is no longer afforded; it rests, moves soon again, and rests."""
+    pans = (0, 0, 0, *range(5, 55, 5), 50, 50, 50, 50, 55, 60, 60)
+    return (replace(STILL, pan=pan) for pan in pans)
 
 
 def _switches() -> Iterator[Frame | Step]:
@@ -138,10 +139,9 @@ def _switches() -> Iterator[Frame | Step]:
 
 
 def _dense() -> Iterator[Frame]:
-    """A patch changes, nothing does, then everything, a second time in a row too; then it rests."""
-    still = Frame(32, 32, "plaid", noise=2, cell=PATCH)
-    lit = replace(still, add=((5, 5, 60),))
-    yield from (still, lit, lit, *(replace(still, pan=pan) for pan in (5, 10, 10, 10)))
+    """Nothing changes, a patch, nothing, everything, a second time in a row too; then it rests."""
+    lit = replace(STILL, add=((5, 5, 60),))
+    yield from (STILL, STILL, lit, lit, *(replace(STILL, pan=pan) for pan in (5, 10, 10)))
 
 
 def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
@@ -150,10 +150,15 @@ def _trace(what: str, frames: Iterable[Frame | Step], **given: Any) -> Trace:
 
 TRACES = {
     "few": _trace("a few patches change; the rotation", _few(), settings=ChangeSettings(refresh_frames=16)),
-    "drift": _trace("cores that drift make the next frame a keyframe", _drift()),
-    "moving": _trace("keyframes in a row forget keys and values; the first still frame brings them", _moving()),
+    "drift": _trace(
+        "cores that drift make the next frame a keyframe", _drift(), settings=ChangeSettings(drift=0.99)
+    ),
+    "moving": _trace(
+        "what moves forgets keys and values and is hardly looked at; a look that finds rest brings them",
+        _moving(),
+    ),
     "switches": _trace("what makes a stream begin anew", _switches(), preprocessing=Preprocessing(SIDE, "keep")),
-    "dense": _trace("dense heads follow the patches", _dense(), preprocessing=Preprocessing(32), dense=DENSE),
+    "dense": _trace("dense heads follow the patches", _dense(), cores=8, dense=DENSE),
 }
 
 

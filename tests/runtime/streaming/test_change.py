@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from veca_edge.errors import VecaError
 from veca_edge.image.patches import cut_bytes
-from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings
+from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, _quantile
 
 Bytes = NDArray[np.uint8]
 COUNT, VALUES = 256, 768
@@ -69,6 +69,24 @@ def test_the_first_frame_and_another_shape_are_keyframes() -> None:
     assert detector.plan(camera.frame()[:100]).keyframe
     detector.reset()
     assert detector.plan(camera.frame()).keyframe
+
+
+def test_a_frame_that_is_taken_is_what_the_next_one_is_compared_with() -> None:
+    camera = Camera(1)
+    detector = _watch(camera, 12)
+    camera.scene = 255 - camera.scene
+    taken = detector.take(camera.frame())
+    assert (len(taken.patches), taken.keyframe, taken.looked) == (COUNT, True, False)
+    plan = detector.plan(camera.frame())
+    assert (plan.changed, plan.looked) == (0, True)
+    assert detector.age.max() == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 16, 17])
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
+def test_a_quantile_is_numpys(count: int, share: float) -> None:
+    values = np.random.default_rng(count).normal(size=count).astype(np.float32)
+    assert _quantile(values, share) == pytest.approx(np.quantile(values, share), abs=1e-6)
 
 
 def test_changed_patches_are_computed_at_once() -> None:

@@ -90,11 +90,13 @@ class Plan:
         patches: indices, ascending; none if the last result still holds.
         keyframe: whether that is all of them, because too much changed or nothing was known.
         changed: how many moved past the threshold.
+        looked: whether anybody looked; if not, all may have changed.
     """
 
     patches: Index
     keyframe: bool
     changed: int
+    looked: bool = True
 
 
 class ChangeDetector:
@@ -138,11 +140,15 @@ class ChangeDetector:
         self.age[chosen] = 0
         return Plan(chosen, keyframe=False, changed=len(changed))
 
-    def _keyframe(self, patches: Bytes, changed: int) -> Plan:
+    def take(self, patches: Bytes) -> Plan:
+        """A keyframe without a look: only what the next frame is compared with."""
+        return self._keyframe(patches, len(patches), looked=False)
+
+    def _keyframe(self, patches: Bytes, changed: int, looked: bool = True) -> Plan:
         count = len(patches)
         self._seen, self.age = patches, np.zeros(count, np.int32)
         self._waited, self._due = 0, 0.0
-        return Plan(np.arange(count), keyframe=True, changed=changed)
+        return Plan(np.arange(count), keyframe=True, changed=changed, looked=looked)
 
     def _change(self, patches: Bytes) -> Float:
         """Mean square change beyond the noise in units of the threshold's; above 1 counts as changed."""
@@ -198,10 +204,18 @@ class ChangeDetector:
         difference -= difference.mean(axis=1, keepdims=True)
         variance = np.einsum("ij,ij->i", difference, difference) / sample.shape[1]
         rough = ROUGHNESS**2 * _roughness(difference)
-        sigma = float(np.sqrt(np.quantile(np.minimum(variance, rough), NOISE_QUANTILE) / 2))
+        sigma = math.sqrt(_quantile(np.minimum(variance, rough), NOISE_QUANTILE) / 2)
         # At once up from nothing, slowly afterwards.
         weight = 1 / NOISE_MEMORY if self.noise else 1.0
         self.noise += weight * (sigma - self.noise)
+
+
+def _quantile(values: Float, share: float) -> float:
+    """Interpolated between order statistics. `numpy.quantile` takes as long as all else of a look."""
+    place = share * (len(values) - 1)
+    low, ordered = int(place), np.sort(values)
+    high = min(low + 1, len(values) - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
 
 
 def _whole_steps(patches: int) -> int:

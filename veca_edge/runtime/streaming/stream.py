@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, shown
@@ -21,7 +22,8 @@ from veca_edge.image.preprocessing import check_image_size, check_many_images, h
 from veca_edge.runtime.dense import DenseResults, StreamedCells
 from veca_edge.runtime.engines.engine import Encoded
 from veca_edge.runtime.result import Result
-from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, PatchCache, Stepped
+from veca_edge.runtime.streaming.allowance import Allowance
+from veca_edge.runtime.streaming.cache import ALL, HIDE, CacheType, Index, PatchCache, Stepped
 from veca_edge.runtime.streaming.change import ChangeDetector, ChangeSettings, Plan
 from veca_edge.runtime.turns import Turns
 
@@ -29,10 +31,7 @@ if TYPE_CHECKING:
     from veca_edge.runtime.model import Model
 
 
-# While everything moves a stream computes full frames, and looking for change comes on top: a 12th of a frame at
-# 128 pixels, a 25th at 256. So then only every second frame is looked at, then every third, fifth and so on, until
-# so many in a row are not. That all rests again is noticed later by about as many frames, full and right ones.
-MOST_UNSEEN = 8
+AGAIN = 2  # keyframes with fewer frames between them are a sign that remembering is in vain
 
 
 class StepEngine(Protocol):
@@ -73,9 +72,9 @@ class Stream:
         self._logits: Float | None = None
         self._dense: dict[str, StreamedCells] = {}
         self._anchor: Float | None = None
-        self._drifted = self._moving = False
+        self._drifted = self._blind = self._due = False
         self._remembers = True
-        self._pause = self._unseen = 0
+        self._since = 0
         self.cache: PatchCache | None = None
         self._turns = Turns()
 
@@ -125,8 +124,8 @@ class Stream:
             self._state, self.cache = None, None
             self._embedding, self._logits, self._anchor = None, None, None
             self._dense = {}
-            self._drifted, self._moving, self._remembers = False, False, True
-            self._pause = self._unseen = 0
+            self._drifted = self._blind = self._due = False
+            self._remembers = True
             self._detector.reset()
 
     def over(self, frames: Iterable[Image]) -> Iterator[Result]:
@@ -164,15 +163,19 @@ class Stream:
         grid = (fitted.image.shape[0] // size, fitted.image.shape[1] // size)
         if self._state != (self._cores, grid):
             self.reset()
-        plan = self._plan(fitted.image, grid)
+            self._begin(grid)
+        plan = self._plan(fitted.image)
         if len(plan.patches):
             self._compute(fitted.image, plan, grid)
+        self._since = 0 if plan.keyframe else self._since + 1
+        if plan.keyframe:
+            self._allowance.full(kept=self._remembers, looked=plan.looked, taken=self._due and not plan.looked)
+        else:
+            self._due = self._allowance.step(len(plan.patches))
         self._state = (self._cores, grid)
         assert self.cache is not None
         assert self._embedding is not None
-        computed = np.zeros(grid[0] * grid[1], np.bool_)
-        computed[plan.patches] = True
-        computed, cells = computed.reshape(grid), self._dense
+        computed, cells = self._everywhere if plan.keyframe else _among(plan.patches, grid), self._dense
         return Result(
             embedding=self._embedding,
             features=self.cache.features.reshape(*grid, -1),
@@ -187,38 +190,49 @@ class Stream:
             computed=computed,
             dense=DenseResults(cells, lambda name: cells[name].result(fitted.crop, computed)),
             keyframe=plan.keyframe,
-            oldest=int(self._detector.age.max()),
+            oldest=0 if plan.keyframe else int(self._detector.age.max()),
         )
 
-    def _plan(self, image: Image, grid: tuple[int, int]) -> Plan:
-        """What to compute: in a pan, now and then, all of it without a look."""
-        if self._unseen:
-            self._unseen -= 1
-            count = grid[0] * grid[1]
-            return Plan(np.arange(count), keyframe=True, changed=count)
+    def _begin(self, grid: tuple[int, int]) -> None:
+        """Make what frames of this grid share: little Python right after an engine takes long."""
+        count = grid[0] * grid[1]
+        self._allowance = Allowance(count, self._cores)
+        self._unseen = Plan(np.arange(count), keyframe=True, changed=count, looked=False)
+        self._everywhere = np.ones(grid, np.bool_)
+        self._everywhere.setflags(write=False)  # results share it
+
+    def _plan(self, image: Image) -> Plan:
+        """What to compute: all of it, without a look, while looking costs too much.
+
+        The first look after that needs the frame before it, which costs something as well; then it is due, as it is
+        after a keyframe that remembers, and after a step that cost less than a full frame.
+        """
+        blind = not self._due and (self._blind or self._allowance.spent)
+        self._blind, self._due = blind, blind and not self._allowance.spent
+        if blind and not self._due:
+            return self._unseen
         seen = _compared(image, self._model.patch_size)
-        plan = self._detector.plan(seen, self._drifted or not self._remembers)
-        self._pause = min(2 * self._pause or 1, MOST_UNSEEN) if self._pans(plan) else 0
-        self._unseen = self._pause
-        return plan
+        if blind:
+            return self._detector.take(seen)
+        return self._detector.plan(seen, self._drifted or not self._remembers)
 
-    def _pans(self, plan: Plan) -> bool:
-        """Whether everything moves, not for the first time: the next frame will not want what this one keeps."""
-        return self._moving and self._moves(plan)
-
-    def _moves(self, plan: Plan) -> bool:
-        return plan.keyframe and plan.changed > self.change.keyframe_share * len(plan.patches)
+    def _forgets(self, plan: Plan) -> bool:
+        """Whether all is computed, and the next frame will hardly want what this one could keep."""
+        if not plan.keyframe or not plan.looked:
+            return plan.keyframe
+        moves = plan.changed > self.change.keyframe_share * len(plan.patches)
+        again = self._since < AGAIN or self._allowance.spent
+        return again and (moves or not self._allowance.pays(plan.changed))
 
     def _compute(self, image: Image, plan: Plan, grid: tuple[int, int]) -> None:
         """Run the model on the planned patches and remember what it says."""
         try:
             with self._model.turns:
                 self._model.check_open()
-                if self._pans(plan) and self.cache is not None:
+                if self.cache is not None and self._forgets(plan):
                     embedding = self._encode(image, self.cache)
                 else:
                     embedding = self._step(image, plan, grid)
-            self._moving = self._moves(plan) and self._embedding is not None
         except BaseException:
             # The detector took these pixels as computed, and they were not.
             self.reset()
@@ -226,7 +240,10 @@ class Stream:
         assert self.cache is not None
         self._embedding, self._logits = embedding, self._model.logits(embedding, self.cache.features)
         self._update_dense(self.cache.features, plan, grid)
-        self._follow_drift(embedding, plan.keyframe and self._remembers)
+        if self._remembers:
+            self._follow_drift(embedding, plan.keyframe)
+        else:
+            self._drifted = False
 
     def _update_dense(self, features: Float, plan: Plan, grid: tuple[int, int]) -> None:
         if self._dense and not plan.keyframe:
@@ -257,7 +274,7 @@ class Stream:
                 self.cache = PatchCache.of(stepped, self._cache_type)
             else:
                 self.cache.write(ALL, stepped)
-            self._remembers = True
+            self._remembers = self._due = True
             return stepped.embedding
         mask = np.zeros(len(positions), np.float32)
         mask[plan.patches] = HIDE
@@ -272,6 +289,13 @@ def checked_change(settings: ChangeSettings) -> ChangeSettings:
     if not isinstance(settings, ChangeSettings):
         raise VecaError(f"change {shown(settings)}: use veca_edge.ChangeSettings(…)")
     return settings
+
+
+def _among(patches: Index, grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where these patches are in the grid."""
+    found = np.zeros(grid[0] * grid[1], np.bool_)
+    found[patches] = True
+    return found.reshape(grid)
 
 
 def _compared(image: Image, patch_size: int) -> Image:

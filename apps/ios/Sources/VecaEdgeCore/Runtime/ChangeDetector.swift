@@ -18,6 +18,8 @@ struct ChangePlan: Equatable {
     let keyframe: Bool
     /// How many moved past the threshold.
     let changed: Int
+    /// Whether anybody looked; if not, all may have changed.
+    var looked = true
 }
 
 /// Compares each patch with its pixels when it was *last computed*, so that slow drift cannot hide.
@@ -74,13 +76,18 @@ struct ChangeDetector {
         return ChangePlan(patches: chosen, keyframe: false, changed: changed.count)
     }
 
-    private mutating func keyframe(_ patches: [UInt8], changed: Int) -> ChangePlan {
+    /// A keyframe without a look: only what the next frame is compared with.
+    mutating func take(_ patches: [UInt8]) -> ChangePlan {
+        keyframe(patches, changed: patches.count / patchBytes, looked: false)
+    }
+
+    private mutating func keyframe(_ patches: [UInt8], changed: Int, looked: Bool = true) -> ChangePlan {
         let count = patches.count / patchBytes
         seen = patches
         age = [Int](repeating: 0, count: count)
         waited = 0
         due = 0
-        return ChangePlan(patches: Array(0..<count), keyframe: true, changed: changed)
+        return ChangePlan(patches: Array(0..<count), keyframe: true, changed: changed, looked: looked)
     }
 
     /// Mean square change beyond the noise in units of the threshold's; above 1 counts as changed.

@@ -1,6 +1,5 @@
-/// Looking for change costs something, and while everything moves nothing comes of it: then only every second frame is
-/// looked at, then every third, fifth and so on, until so many in a row are not.
-let mostUnseen = 8
+/// Keyframes with fewer frames between them are a sign that remembering is in vain.
+let againWithin = 2
 
 /// A camera stream that pays only for change.
 ///
@@ -30,10 +29,11 @@ public final class PatchStream {
     /// Direction of the last keyframe's embedding.
     private var anchor: [Float]?
     private var drifted = false
-    private var moving = false
+    private var since = 0
+    private var blind = false
+    private var due = false
     private var remembers = true
-    private var pause = 0
-    private var unseen = 0
+    private var allowance: Allowance
 
     init(model: Model, engine: StepEngine, cores: Int, imageSize: Int?, settings: ChangeSettings) {
         self.model = model
@@ -41,6 +41,7 @@ public final class PatchStream {
         self.cores = cores
         self.imageSize = imageSize
         detector = ChangeDetector(settings)
+        allowance = Allowance(patches: 1, cores: cores)
     }
 
     /// What counts as change; can be set at any time, and what is remembered stays.
@@ -68,10 +69,9 @@ public final class PatchStream {
         dense = [:]
         anchor = nil
         drifted = false
-        moving = false
+        blind = false
+        due = false
         remembers = true
-        pause = 0
-        unseen = 0
         detector.reset()
     }
 
@@ -87,10 +87,19 @@ public final class PatchStream {
         let fitted = try model.preprocessing.resize(frame, patchSize: size, imageSize: imageSize)
         let image = fitted.image
         let grid = PatchGrid(rows: image.height / size, columns: image.width / size)
-        if let known = state, known.cores != cores || known.grid != grid { reset() }
+        if state.map({ $0.cores != cores || $0.grid != grid }) ?? true {
+            reset()
+            allowance = Allowance(patches: grid.count, cores: cores)
+        }
         let plan = self.plan(image, grid)
         if !plan.patches.isEmpty {
             try compute(image, plan, grid)
+        }
+        since = plan.keyframe ? 0 : since + 1
+        if plan.keyframe {
+            allowance.countFull(kept: remembers, looked: plan.looked, taken: due && !plan.looked)
+        } else {
+            due = allowance.countStep(plan.patches.count)
         }
         state = (cores, grid)
         guard let cache, let embedding else { throw VecaError.engine("the stream has computed nothing yet") }
@@ -102,41 +111,46 @@ public final class PatchStream {
             embedding: embedding, features: cache.features, coreAttention: cache.coreAttention, logits: logits,
             labels: model.labels, cores: cores, grid: grid, width: image.width, height: image.height,
             crop: fitted.crop, latency: model.clock() - start, computed: computed, keyframe: plan.keyframe,
-            oldest: detector.age.max() ?? 0,
+            oldest: plan.keyframe ? 0 : detector.age.max() ?? 0,
             dense: model.said(dense, grid, fitted.crop, computed: computed), certainty: model.certainty)
     }
 
-    /// What to compute: in a pan, now and then, all of it without a look.
+    /// What to compute: all of it, without a look, while looking costs too much.
+    ///
+    /// The first look after that needs the frame before it, which costs something as well; then it is due, as it is
+    /// after a keyframe that remembers, and after a step that cost less than a full frame.
     private func plan(_ image: RGBImage, _ grid: PatchGrid) -> ChangePlan {
-        if unseen > 0 {
-            unseen -= 1
-            return ChangePlan(patches: Array(0..<grid.count), keyframe: true, changed: grid.count)
+        blind = !due && (blind || allowance.spent)
+        due = blind && !allowance.spent
+        if blind && !due {
+            let all = Array(0..<grid.count)
+            return ChangePlan(patches: all, keyframe: true, changed: grid.count, looked: false)
         }
         let compared = comparedPatches(image, model.patchSize)
-        let plan = detector.plan(
+        if blind {
+            return detector.take(compared)
+        }
+        return detector.plan(
             compared, length: compared.count / grid.count, allOfThem: drifted || !remembers)
-        pause = pans(plan) ? min(max(1, 2 * pause), mostUnseen) : 0
-        unseen = pause
-        return plan
     }
 
-    /// Whether everything moves, not for the first time: the next frame will not want what this one keeps.
-    private func pans(_ plan: ChangePlan) -> Bool { moving && moves(plan) }
-
-    private func moves(_ plan: ChangePlan) -> Bool {
-        plan.keyframe && Double(plan.changed) > change.keyframeShare * Double(plan.patches.count)
+    /// Whether all is computed, and the next frame will hardly want what this one could keep.
+    private func forgets(_ plan: ChangePlan) -> Bool {
+        if !plan.keyframe || !plan.looked { return plan.keyframe }
+        let moves = Double(plan.changed) > change.keyframeShare * Double(plan.patches.count)
+        let again = since < againWithin || allowance.spent
+        return again && (moves || !allowance.pays(plan.changed))
     }
 
     /// Run the model on the planned patches and remember what it says.
     private func compute(_ image: RGBImage, _ plan: ChangePlan, _ grid: PatchGrid) throws {
         let new: [Float]
         do {
-            if pans(plan) && cache != nil {
+            if cache != nil && forgets(plan) {
                 new = try encode(image)
             } else {
                 new = try step(image, plan, grid)
             }
-            moving = moves(plan) && embedding != nil
         } catch {
             // The detector took these pixels as computed, and they were not.
             reset()
@@ -145,7 +159,11 @@ public final class PatchStream {
         embedding = new
         logits = model.logits(embedding: new, features: cache?.features ?? [])
         updateDense(cache?.features ?? [], plan)
-        followDrift(new, keyframe: plan.keyframe && remembers)
+        if remembers {
+            followDrift(new, keyframe: plan.keyframe)
+        } else {
+            drifted = false
+        }
     }
 
     /// Dense heads read single patches, so that only those of computed ones can change.
@@ -189,6 +207,7 @@ public final class PatchStream {
             }
             cache = PatchCache(stepped, count: grid.count, heads: engine.heads)
             remembers = true
+            due = true
             return stepped.embedding
         }
         var mask = [Float](repeating: 0, count: grid.count)

@@ -1,6 +1,7 @@
 package ai.vecaedge
 
 import ai.vecaedge.camera.RgbImage
+import ai.vecaedge.runtime.Allowance
 import ai.vecaedge.runtime.ChangeDetector
 import ai.vecaedge.runtime.ChangeSettings
 import ai.vecaedge.runtime.HIDE
@@ -12,11 +13,8 @@ import ai.vecaedge.runtime.cutSome
 import kotlin.math.max
 import kotlin.math.sqrt
 
-/**
- * Looking for change costs something, and while everything moves nothing comes of it: then only every second frame is
- * looked at, then every third, fifth and so on, until so many in a row are not.
- */
-internal const val MOST_UNSEEN = 8
+/** Keyframes with fewer frames between them are a sign that remembering is in vain. */
+private const val AGAIN = 2
 
 /**
  * Frames of one camera or clip through one model, paying only for change.
@@ -39,10 +37,11 @@ class Stream internal constructor(
     private val dense = mutableMapOf<String, FloatArray>()
     private var anchor: FloatArray? = null
     private var drifted = false
-    private var moving = false
+    private var since = 0
+    private var blind = false
+    private var due = false
     private var remembers = true
-    private var pause = 0
-    private var unseen = 0
+    private var allowance = Allowance(1, cores)
 
     /** What is remembered, or null before the first frame. */
     var cache: PatchCache? = null
@@ -69,10 +68,9 @@ class Stream internal constructor(
         dense.clear()
         anchor = null
         drifted = false
-        moving = false
+        blind = false
+        due = false
         remembers = true
-        pause = 0
-        unseen = 0
         detector.reset()
     }
 
@@ -88,9 +86,15 @@ class Stream internal constructor(
         val size = model.patchSize
         val (image, crop) = model.preprocessing.resize(frame, size, imageSize)
         val next = Setting(cores, image.height / size, image.width / size)
-        if (setting != next) reset()
+        if (setting != next) {
+            reset()
+            allowance = Allowance(next.rows * next.columns, next.cores)
+        }
         val plan = plan(image, next)
         if (plan.patches.isNotEmpty()) compute(image, plan, next)
+        since = if (plan.keyframe) 0 else since + 1
+        if (plan.keyframe) allowance.full(remembers, plan.looked, taken = due && !plan.looked)
+        else due = allowance.step(plan.patches.size)
         setting = next
         val cache = checkNotNull(cache)
         val computed = BooleanArray(next.rows * next.columns)
@@ -108,7 +112,7 @@ class Stream internal constructor(
             secondsSince(start),
             computed,
             plan.keyframe,
-            detector.age.max(),
+            if (plan.keyframe) 0 else detector.age.max(),
             dense = model.tasks.associate {
                 val outputs = dense.getValue(it.name)
                 it.name to DenseResult.of(it, outputs, next.rows, next.columns, crop, computed)
@@ -117,31 +121,36 @@ class Stream internal constructor(
         )
     }
 
-    /** What to compute: in a pan, now and then, all of it without a look. */
+    /**
+     * What to compute: all of it, without a look, while looking costs too much.
+     *
+     * The first look after that needs the frame before it, which costs something as well; then it is due, as it is
+     * after a keyframe that remembers, and after a step that cost less than a full frame.
+     */
     private fun plan(image: RgbImage, next: Setting): Plan {
-        if (unseen > 0) {
-            unseen--
+        blind = !due && (blind || allowance.spent)
+        due = blind && !allowance.spent
+        if (blind && !due) {
             val count = next.rows * next.columns
-            return Plan(IntArray(count) { it }, keyframe = true, changed = count)
+            return Plan(IntArray(count) { it }, keyframe = true, changed = count, looked = false)
         }
-        val plan = detector.plan(comparedPatches(image, model.patchSize), drifted || !remembers)
-        pause = if (pans(plan)) (2 * pause).coerceIn(1, MOST_UNSEEN) else 0
-        unseen = pause
-        return plan
+        val seen = comparedPatches(image, model.patchSize)
+        return if (blind) detector.take(seen) else detector.plan(seen, drifted || !remembers)
     }
 
-    /** Whether everything moves, not for the first time: the next frame will not want what this one keeps. */
-    private fun pans(plan: Plan): Boolean = moving && moves(plan)
-
-    private fun moves(plan: Plan): Boolean = plan.keyframe && plan.changed > change.keyframeShare * plan.patches.size
+    /** Whether all is computed, and the next frame will hardly want what this one could keep. */
+    private fun forgets(plan: Plan): Boolean {
+        if (!plan.keyframe || !plan.looked) return plan.keyframe
+        val moves = plan.changed > change.keyframeShare * plan.patches.size
+        val again = since < AGAIN || allowance.spent
+        return again && (moves || !allowance.pays(plan.changed))
+    }
 
     /** Run the model on the planned patches and remember what it says. */
     private fun compute(image: RgbImage, plan: Plan, next: Setting) {
         val known = cache
         val found = try {
-            val found = if (pans(plan) && known != null) encode(image, known) else step(image, plan, next)
-            moving = moves(plan) && embedding != null
-            found
+            if (known != null && forgets(plan)) encode(image, known) else step(image, plan, next)
         } catch (error: Throwable) {
             // The detector took these pixels as computed, and they were not.
             reset()
@@ -150,7 +159,7 @@ class Stream internal constructor(
         embedding = found
         logits = model.logits(found, checkNotNull(cache).features)
         updateDense(checkNotNull(cache).features, plan)
-        followDrift(found, plan.keyframe && remembers)
+        if (remembers) followDrift(found, plan.keyframe) else drifted = false
     }
 
     /** Dense heads read single patches, so that only those of computed ones can change. */
@@ -189,6 +198,7 @@ class Stream internal constructor(
             if (cache == null) this.cache = PatchCache.of(stepped, count, engine.heads)
             else cache.write(IntArray(count) { it }, stepped)
             remembers = true
+            due = true
             return stepped.embedding
         }
         val mask = FloatArray(positions.size / 2)

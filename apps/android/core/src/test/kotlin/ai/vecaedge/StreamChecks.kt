@@ -99,7 +99,7 @@ private fun Checks.afterAnError() {
     val engine = FormulaEngine()
     val stream = Model("formula", engine, Preprocessing(48), 8, listOf(8, 16)).stream(16)
     val dark = RgbImage(48, 48, ByteArray(48 * 48 * 3))
-    stream.update(dark)
+    repeat(4) { stream.update(dark) }
     engine.broken = true
     fails<VecaError.Engine>("a broken engine") { stream.update(RgbImage(48, 48, ByteArray(48 * 48 * 3) { 90 })) }
     engine.broken = false

@@ -64,12 +64,15 @@ class ChangeDetector(var settings: ChangeSettings) {
         return Plan(chosen, keyframe = false, changed = changed.size)
     }
 
-    private fun keyframe(patches: BytePatches, changed: Int): Plan {
+    /** A keyframe without a look: only what the next frame is compared with. */
+    fun take(patches: BytePatches): Plan = keyframe(patches, patches.count, looked = false)
+
+    private fun keyframe(patches: BytePatches, changed: Int, looked: Boolean = true): Plan {
         seen = patches
         age = IntArray(patches.count)
         waited = 0
         due = 0.0
-        return Plan(IntArray(patches.count) { it }, keyframe = true, changed = changed)
+        return Plan(IntArray(patches.count) { it }, keyframe = true, changed = changed, looked = looked)
     }
 
     /** Mean square change beyond the noise in units of the threshold's; above 1 counts as changed. */

@@ -45,5 +45,6 @@ data class ChangeSettings(
  * @property patches indices, ascending; none if the last result still holds.
  * @property keyframe whether that is all of them, because too much changed or nothing was known.
  * @property changed how many moved past the threshold.
+ * @property looked whether anybody looked; if not, all may have changed.
  */
-class Plan(val patches: IntArray, val keyframe: Boolean, val changed: Int)
+class Plan(val patches: IntArray, val keyframe: Boolean, val changed: Int, val looked: Boolean = true)
