@@ -121,7 +121,10 @@ def test_closing_early_ends_the_thread() -> None:
     next(source)
     source.close()
     assert source.read() is None
-    assert not [t for t in threading.enumerate() if t.name == "veca-capture"]
+    for thread in threading.enumerate():
+        if thread.name == "veca-capture":
+            thread.join(5)  # it has said that it is at its end
+            assert not thread.is_alive()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

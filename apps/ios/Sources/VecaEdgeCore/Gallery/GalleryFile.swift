@@ -121,7 +121,8 @@ enum GalleryFile {
             throw wrong("labels or regions")
         }
         let sizes = stored.imageSizes ?? [Int](repeating: 0, count: stored.labels.count)  // files of before have none
-        guard sizes.count == stored.labels.count, sizes.allSatisfy({ (0...Preprocessing.mostPixels).contains($0) }) else {
+        let possible = 0...Preprocessing.mostPixels
+        guard sizes.count == stored.labels.count, sizes.allSatisfy(possible.contains) else {
             throw wrong("image_sizes")
         }
         let means = try stored.means?.read(width: stored.width)
