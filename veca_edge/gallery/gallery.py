@@ -185,9 +185,10 @@ class Gallery:
         if most is None:
             raise VecaError(f"predict(k={shown(k)}): use a whole number of matches, 1 or more")
         index = self._images if box is None else self._regions
-        (label, similarity), *others = index.ranked(self._vector(result, box)) or [("", 0.0)]
-        if not label:
+        ranked = index.ranked(self._vector(result, box))
+        if not ranked:
             return ()
+        (label, similarity), *others = ranked
         near = similarity >= index.threshold
         ties = tuple(other for other, value in others if near and similarity - value <= TIE)
         best = Match(label, similarity, near and not ties, ties)

@@ -58,6 +58,17 @@ class RegressionScores:
         return {name: round(value, 5) for name, value in vars(self).items()}
 
 
+def confusion(wanted: NDArray[np.int64], found: NDArray[np.integer[Any]], classes: int) -> NDArray[np.int64]:
+    """Places by right class and found class, int64 (K, K), of class numbers (n,)."""
+    return np.bincount(wanted * classes + found, minlength=classes**2).reshape(classes, classes)
+
+
+def overlaps(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Intersection and union of each class, whose ratio is its IoU: int64 (2, K), of a confusion (K, K)."""
+    both = np.diag(counts)
+    return np.stack([both, counts.sum(axis=0) + counts.sum(axis=1) - both])
+
+
 class Tally(Protocol):
     """Sums over photos."""
 
@@ -87,8 +98,7 @@ class Confusions:
     def add(self, result: DenseResult, target: NDArray[Any]) -> None:
         found = result.classes(*target.shape)
         there = target != IGNORE
-        pairs = target[there].astype(np.int64) * len(self._labels) + found[there]
-        self._counts += np.bincount(pairs, minlength=self._counts.size).reshape(self._counts.shape)
+        self._counts += confusion(target[there].astype(np.int64), found[there], len(self._labels))
 
     @property
     def known(self) -> int:
@@ -96,8 +106,7 @@ class Confusions:
 
     def overlaps(self) -> NDArray[np.int64]:
         """Intersection and union of each class, whose ratio is its IoU: int64 (2, K), pixels."""
-        both = np.diag(self._counts)
-        return np.stack([both, self._counts.sum(axis=0) + self._counts.sum(axis=1) - both])
+        return overlaps(self._counts)
 
     def scores(self) -> SegmentationScores:
         counts, (both, either) = self._counts, self.overlaps()

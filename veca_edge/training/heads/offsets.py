@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from veca_edge.arrays import Float
 from veca_edge.photos.masks import IGNORE
+from veca_edge.training.heads.dense_metrics import confusion, overlaps
 
 PLACES = 200_000  # so many places of train are looked at
 ROUNDS = 2
@@ -42,7 +43,7 @@ def class_offsets(logits: Float, targets: NDArray[np.uint8]) -> Float:
 
 def mean_overlap(found: NDArray[np.int64], wanted: NDArray[np.int64], classes: int) -> float:
     """Mean IoU of class numbers (n,) over the classes that `wanted` (n,) shows, 0..1."""
-    counts = np.bincount(wanted * classes + found, minlength=classes**2).reshape(classes, classes)
-    there = counts.sum(axis=1)
-    both = np.diag(counts)
-    return float((both / np.maximum(there + counts.sum(axis=0) - both, 1))[there > 0].mean())
+    counts = confusion(wanted, found, classes)
+    there = counts.sum(axis=1) > 0
+    both, either = overlaps(counts)[:, there]
+    return float((both / either).mean())
