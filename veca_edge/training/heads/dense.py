@@ -128,7 +128,7 @@ def fit_dense(
     pairs = [photos.train[index] for index in store.kept]
     views = _draw(pairs, store, chosen)
     features = _features(checkpoint, extractor, store, pairs, views, size, say, partial(progress, "features"))
-    head = _fit(task, store, views, features, partial(progress, "fitting"))
+    head = _fit(task, store, views, features, progress)
     others = tuple(dense for dense in checkpoint.dense if dense.task.name != name)
     dense = tuple(sorted((*others, head), key=lambda dense: dense.task.name))
     fitted = replace(checkpoint, dense=dense, digest="", path=None)
@@ -222,9 +222,7 @@ def _key(pair: Pair, box: Float) -> bytes:
     return hashlib.sha256(photo_key(pair.image) + box.tobytes()).digest()[:16]
 
 
-def _fit(
-    task: DenseTask, store: MaskStore, views: _Views, features: Half, progress: Callable[[float], None]
-) -> DenseHead:
+def _fit(task: DenseTask, store: MaskStore, views: _Views, features: Half, progress: Progress) -> DenseHead:
     """AdamW on standardised features, which is folded into the layer in the end; then the classes' offsets."""
     torch.manual_seed(0)
     sample = torch.from_numpy(features[:: max(1, len(features) // 500)]).float().flatten(0, 1)
@@ -244,10 +242,10 @@ def _fit(
         layer.loss(standardised(rows), targets[rows]).backward()
         optimizer.step()
         schedule.step()
-        progress((step + 1) / steps)
+        progress("fitting", (step + 1) / steps)
     if task.kind == "segmentation":
         some = np.arange(0, len(features), -(-targets.numel() // PLACES))
-        _balance(layer, standardised(some), targets[some])
+        _balance(layer, standardised(some), targets[some], partial(progress, "borders between classes"))
     head = layer.head()
     folded = torch.from_numpy(head.weight) / deviation
     offset = torch.from_numpy(head.bias) - folded @ mean
@@ -260,11 +258,11 @@ def _fit(
     return DenseHead(task, weight, bias)
 
 
-def _balance(layer: DenseLayer, features: Tensor, targets: Tensor) -> None:
+def _balance(layer: DenseLayer, features: Tensor, targets: Tensor, progress: Callable[[float], None]) -> None:
     """Move the borders between classes to where the mean IoU of these views is best."""
     with torch.no_grad():
         logits = layer.enlarged(features, targets.shape[-1]).movedim(1, -1).flatten(0, 2)
-        offsets = class_offsets(logits.numpy(), targets.flatten().numpy())
+        offsets = class_offsets(logits.numpy(), targets.flatten().numpy(), progress)
         layer.linear.bias += torch.from_numpy(offsets).repeat_interleave(layer.task.cells**2)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,9 @@ ROUNDS = 2
 STEPS = tuple(sorted((np.arange(-20, 21) / 10).tolist(), key=abs))
 
 
-def class_offsets(logits: Float, targets: NDArray[np.uint8]) -> Float:
+def class_offsets(
+    logits: Float, targets: NDArray[np.uint8], progress: Callable[[float], None] = lambda _: None
+) -> Float:
     """What to add to each class's logit so that the largest one gives the best mean IoU.
 
     A loss of shares leaves the border between classes a little off where a rare class meets a common one. So one
@@ -24,6 +28,7 @@ def class_offsets(logits: Float, targets: NDArray[np.uint8]) -> Float:
     Args:
         logits: float32 (n, K), of places of photos that the head learned from.
         targets: uint8 (n,), their class numbers, 255 ignored.
+        progress: called with how much is done, 0..1.
 
     Returns:
         float32 (K,); 0 for classes that the targets do not show.
@@ -31,13 +36,15 @@ def class_offsets(logits: Float, targets: NDArray[np.uint8]) -> Float:
     known = targets != IGNORE
     found, wanted = logits[known], targets[known].astype(np.int64)
     offsets = np.zeros(found.shape[1], np.float32)
-    for number in (*np.unique(wanted),) * ROUNDS:
+    turns = (*np.unique(wanted),) * ROUNDS
+    for turn, number in enumerate(turns):
         moved = found + offsets
         moved[:, number] = -np.inf
         rival = moved.argmax(axis=1)
         gap = moved.max(axis=1) - found[:, number] - offsets[number]
-        overlaps = [mean_overlap(np.where(gap < step, number, rival), wanted, len(offsets)) for step in STEPS]
-        offsets[number] += STEPS[int(np.argmax(overlaps))]
+        scores = [mean_overlap(np.where(gap < step, number, rival), wanted, len(offsets)) for step in STEPS]
+        offsets[number] += STEPS[int(np.argmax(scores))]
+        progress((turn + 1) / len(turns))
     return offsets
 
 
