@@ -7,11 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from tests.paths import GOLDEN
@@ -19,7 +17,6 @@ from tests.training.training_sets import as_options, write_set
 from veca_edge.cli.main import main
 from veca_edge.errors import VecaError
 from veca_edge.image.stills import read_image
-from veca_edge.model.checkpoint import read_checkpoint, write_checkpoint
 from veca_edge.runtime.model import load
 from veca_edge.training.state import read_log
 
@@ -101,17 +98,6 @@ def test_minutes_plan_the_steps(photos: Path, tmp_path: Path) -> None:
     assert plot.stat().st_size > 1000
     assert third.exit_code == 2
     assert "other settings (--minutes)" in third.stderr
-
-
-def test_several_checkpoints_start_it_from_their_mean(trained: Trained, photos: Path, tmp_path: Path) -> None:
-    first, output = read_checkpoint(trained[0]), tmp_path / "mean.pt"
-    state = {name: value + 0.5 for name, value in first.state.items()}
-    write_checkpoint(replace(first, state=state), tmp_path / "second.pt")
-    # Stopped before the first step, it writes what it started from.
-    starts = ("--init", trained[0], "--init", tmp_path / "second.pt", "--minutes", 1e-6)
-    assert train("--data", photos, "--output", output, *SETTINGS, *starts).exit_code == 0
-    for name, value in read_checkpoint(output).state.items():
-        torch.testing.assert_close(value, first.state[name] + 0.25, atol=2e-3, rtol=2e-3)  # half precision
 
 
 @pytest.mark.parametrize("option", ["--help", "--print-config"])

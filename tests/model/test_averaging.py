@@ -44,8 +44,29 @@ def test_every_weight_is_the_mean(packaged: Checkpoint) -> None:
     assert (mean.certainty, mean.digest, mean.path) == (None, "", None)
 
 
-def test_one_is_its_own_mean(packaged: Checkpoint) -> None:
-    assert mean_checkpoint([packaged]) is packaged
+def test_parts_are_weights(packaged: Checkpoint) -> None:
+    mean, wanted = mean_checkpoint([packaged, moved(packaged, 4)], (3, 1)), moved(packaged, 1)
+    for name, value in wanted.state.items():
+        torch.testing.assert_close(mean.state[name], value)
+    np.testing.assert_allclose(mean.dense[0].weight, wanted.dense[0].weight, atol=1e-6)
+    alone = mean_checkpoint([moved(packaged, 4), packaged], (0, 0.5))
+    torch.testing.assert_close(alone.state, packaged.state)
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ((1,), "1 part for 2 checkpoints"),
+        ((1, 2, 3), "3 parts for 2 checkpoints"),
+        ((0, 0), "not all of them 0"),
+        ((-1, 2), "at least 0"),
+        ((np.nan, 1), "at least 0"),
+        ((1e308, 1e308), "not all"),
+    ],
+)
+def test_impossible_parts(packaged: Checkpoint, parts: tuple[float, ...], line: str) -> None:
+    with pytest.raises(VecaError, match=line):
+        mean_checkpoint([packaged, packaged], parts)
 
 
 def others(checkpoint: Checkpoint) -> dict[str, Checkpoint]:

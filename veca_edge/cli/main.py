@@ -44,6 +44,7 @@ GROUPS = {
     "Train": {
         "train": "Train a model with nested core budgets on photos.",
         "fit-head": "Teach a model your own labels from folders of photos.",
+        "average": "Average checkpoints that were trained on from a common one.",
     },
 }
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}

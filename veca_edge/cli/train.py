@@ -86,13 +86,7 @@ EARLY = 0.05  # of the steps
     is_flag=True,
     help="Run a teacher that is code although the recipe of --config names it, not this command line.",
 )
-@click.option(
-    "--init",
-    type=InputPath(),
-    multiple=True,
-    metavar="FILE",
-    help="Start from this checkpoint. Given several times: from the mean of several that went on from one.",
-)
+@click.option("--init", type=InputPath(), metavar="FILE", help="Start from this checkpoint.")
 @click.option(
     "--resume",
     type=click.Choice(get_args(Resume)),

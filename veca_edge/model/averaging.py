@@ -5,45 +5,98 @@ Wortsman et al., Model soups, ICML 2022.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
-from veca_edge.model.checkpoint import Checkpoint
+from veca_edge.files import check_checkpoint_target, same_file, shortened
+from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.modelfile.heads import DenseHead
+from veca_edge.numbers import counted
 
 
-def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+@dataclass(frozen=True)
+class AverageRequest:
+    """Which checkpoints to average, and where to write their mean.
+
+    Attributes:
+        checkpoints: two or more of one kind.
+        output: the checkpoint to write.
+        parts: how much each of them counts, finite, at least 0 and not all 0; None for the same.
+    """
+
+    checkpoints: tuple[Path, ...]
+    output: Path
+    parts: tuple[float, ...] | None = None
+
+
+def average(request: AverageRequest) -> int:
+    """Write the mean of checkpoints, in half precision.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        VecaError: one line about what is wrong with a checkpoint, the parts, or the file to write.
+    """
+    if len(request.checkpoints) < 2:
+        raise VecaError("one checkpoint is its own mean: name two or more")
+    target = check_checkpoint_target(request.output)
+    if any(same_file(target, path) for path in request.checkpoints):
+        raise VecaError(f"--output {shortened(target)} would overwrite one of the checkpoints: choose another name")
+    mean = mean_checkpoint([read_checkpoint(path) for path in request.checkpoints], request.parts)
+    write_checkpoint(mean, target)
+    return target.stat().st_size
+
+
+def mean_checkpoint(checkpoints: Sequence[Checkpoint], parts: Sequence[float] | None = None) -> Checkpoint:
     """A checkpoint whose weights are the means of these.
 
     Args:
         checkpoints: one or more of one architecture, with the same labels and dense heads. The mean of models that
             were trained apart from the start is worth nothing.
+        parts: how much each of them counts, finite, at least 0 and not all 0; None for the same.
 
     Returns:
-        A single one as it is; else the mean with the first one's preprocessing, and without certainty, which
-        belongs to the weights.
+        The mean with the first one's preprocessing, and without certainty, which belongs to the weights.
 
     Raises:
-        VecaError: two that differ in more than their weights.
+        VecaError: two that differ in more than their weights, or parts that are not such.
     """
     first, *others = checkpoints
-    if not others:
-        return first
     for other in others:
         if difference := _difference(first, other):
             raise VecaError(
                 f"{other.path or 'a checkpoint'} has {difference} than {first.path or 'the first'}: only "
                 "checkpoints that differ in nothing but their weights have a mean"
             )
-    state = {name: torch.stack([one.state[name] for one in checkpoints]).mean(0) for name in first.state}
+    shares = _shares(parts, len(checkpoints))
+    state = {name: _mean([one.state[name] for one in checkpoints], shares) for name in first.state}
     heads = [one.head for one in checkpoints if one.head is not None]
-    head = {name: torch.stack([one[name] for one in heads]).mean(0) for name in heads[0]} if heads else None
-    dense = tuple(_mean_head(heads) for heads in zip(*(one.dense for one in checkpoints), strict=True))
+    head = {name: _mean([one[name] for one in heads], shares) for name in heads[0]} if heads else None
+    dense = tuple(_mean_head(heads, shares) for heads in zip(*(one.dense for one in checkpoints), strict=True))
     return replace(first, state=state, head=head, dense=dense, certainty=None, digest="", path=None)
+
+
+def _shares(parts: Sequence[float] | None, count: int) -> Float:
+    """float32 (count,), of sum 1."""
+    given = (1.0,) * count if parts is None else tuple(parts)
+    if len(given) != count:
+        raise VecaError(f"{counted(len(given), 'part')} for {count} checkpoints: give one for each, such as 3,1")
+    if min(given) < 0 or not 0 < sum(given) < math.inf:  # neither of which holds with a NaN
+        raise VecaError("parts are numbers of at least 0, and not all of them 0: such as 3,1")
+    return np.array(given, np.float32) / np.float32(sum(given))
+
+
+def _mean(tensors: Sequence[Tensor], shares: Float) -> Tensor:
+    return torch.tensordot(torch.from_numpy(shares), torch.stack(tuple(tensors)), 1)
 
 
 def _difference(first: Checkpoint, other: Checkpoint) -> str:
@@ -57,7 +110,6 @@ def _difference(first: Checkpoint, other: Checkpoint) -> str:
     return ""
 
 
-def _mean_head(heads: Sequence[DenseHead]) -> DenseHead:
-    weight = np.stack([head.weight for head in heads]).mean(axis=0)
-    bias = np.stack([head.bias for head in heads]).mean(axis=0)
+def _mean_head(heads: Sequence[DenseHead], shares: Float) -> DenseHead:
+    weight, bias = (np.tensordot(shares, [getattr(head, name) for head in heads], 1) for name in ("weight", "bias"))
     return DenseHead(heads[0].task, weight, bias)

@@ -19,7 +19,7 @@ class TrainRequest:
         data: a folder of photos, see `photos.folders.read_folder`.
         output: the checkpoint to write; state and log are kept beside it.
         recipe: how to train.
-        init: a checkpoint to start from, or several of one kind, to start from their mean; none for random weights.
+        init: a checkpoint to start from, or None.
         resume: "auto" continues the run of this output if there is one, "never" starts over, "changed" continues
             although settings, photos or masks are others.
         minutes: fit the schedule into this time, from the first photo that is read to the last validation, whatever
@@ -32,7 +32,7 @@ class TrainRequest:
     data: Path
     output: Path
     recipe: Recipe = field(default_factory=Recipe)
-    init: tuple[Path, ...] = ()
+    init: Path | None = None
     resume: Resume = "auto"
     minutes: float | None = None
     device: str = "auto"

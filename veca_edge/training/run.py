@@ -13,7 +13,6 @@ import torch
 
 from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, expanded, same_file, shortened
-from veca_edge.model.averaging import mean_checkpoint
 from veca_edge.model.checkpoint import read_checkpoint
 from veca_edge.model.config import parameter_count
 from veca_edge.modelfile.heads import head_name, is_background
@@ -124,7 +123,7 @@ def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | 
         VecaError: one line about what is wrong with the photos, the recipe, the teacher, the state or a file.
     """
     files, stop = RunFiles(check_checkpoint_target(request.output)), _Stop(request.minutes)
-    if any(same_file(files.output, start) for start in request.init):
+    if request.init is not None and same_file(files.output, request.init):
         raise VecaError(f"--output {files.output} would overwrite --init: choose another name")
     plot = None if request.plot is None else check_picture(request.plot)
     with stop_on_signals(stop.ask), joined_world(request.device) as world:
@@ -144,7 +143,7 @@ def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | 
 
 def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, listener: Listener) -> Outcome:
     splits = read_folder(request.data, listener.say, request.recipe.seed)
-    start = mean_checkpoint([read_checkpoint(path) for path in request.init]) if request.init else None
+    start = read_checkpoint(request.init) if request.init else None
     side = request.recipe.photo_size
     photos, began = [splits.train, splits.unlabelled], monotonic()
     train = load_photos(photos, side, listener.say, lambda done: listener.stage("photos", done)).to(world.device)
