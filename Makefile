@@ -23,7 +23,7 @@ $(VENV)/dev: pyproject.toml .ci/constraints.txt
 # The embedded checkpoint, converted once, on the embedded film, while a pretended battery and heat play along: half an
 # hour of them in half a minute. MODEL=veca.pte shows another model, FRAME=120 keeps another frame as a picture.
 MODEL :=
-FRAME := 225
+FRAME := 190
 demo: $(VENV)/demo
 	@mkdir -p $(DEMO)
 	VECA_EDGE_CACHE=$(DEMO) $(BIN)/veca-edge run $(MODEL) --source veca_edge/assets/demo.mp4 --headless --fit keep \
