@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from veca_edge.calibration.simulation.evaluate import Score
-from veca_edge.calibration.simulation.scenarios import SCENARIOS
 from veca_edge.governor.points import WORTH
 
 MOST_HOT = 0.01  # share of the time above the skin limit
@@ -58,14 +57,13 @@ def check_promises(scores: Sequence[Score], governor: str = "balanced") -> list[
 
 
 def meets_limits(score: Score, governor: Score) -> bool:
-    """Whether a policy kept the same limits of heat, punctuality and, where that counts, battery."""
+    """Whether a policy kept the same limits of heat and punctuality, and its battery lasts as long."""
     cool, punctual = score.hot_share <= MOST_HOT, score.misses <= MOST_LATE
     return cool and punctual and _lasts(score, governor)
 
 
 def _lasts(score: Score, governor: Score) -> bool:
-    known = SCENARIOS.get(score.scenario)
-    if known is None or not known.thrift or governor.battery_hours is None or score.battery_hours is None:
+    if governor.battery_hours is None or score.battery_hours is None:
         return True
     return score.battery_hours >= governor.battery_hours * (1 - EQUAL_HOURS)
 

@@ -25,7 +25,6 @@ class Scenario:
         profile_error: the latency table that the governor starts with is that of a device so many times as slow.
         skin_limit: degrees of the case that count as too hot in the evaluation. 43 is what skin in contact with a
             surface bears for hours (ISO 13732-1), and where a Pixel 6a itself starts to act.
-        thrift: whether hours of battery are what the scenario is about.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Scenario:
     start: float = 25.0
     profile_error: float = 1.0
     skin_limit: float = 43.0
-    thrift: bool = False
 
 
 def _hot_day(minute: float) -> Surroundings:
@@ -104,10 +102,8 @@ SCENARIOS = {
             sensors=Sensors(headroom=False, thresholds=(38.0, 42.0, 46.0)),
             charge=0.6,
         ),
-        Scenario(
-            "low-battery", "18 % left; low-power mode after 30 minutes", 90, _low_battery, charge=0.18, thrift=True
-        ),
-        Scenario("long-call", "a video call of two hours: radio and encoder work", 120, _long_call, thrift=True),
+        Scenario("low-battery", "18 % left; low-power mode after 30 minutes", 90, _low_battery, charge=0.18),
+        Scenario("long-call", "a video call of two hours: radio and encoder work", 120, _long_call),
         Scenario("charging", "20 % and a 15 W charger, which heats", 60, _charging, charge=0.2),
         Scenario(
             "cold-start",
