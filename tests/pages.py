@@ -34,7 +34,8 @@ NOT_RUN = {
     r"veca-edge train(?!.*--print-config)|torchrun": "hours; tests/cli/test_train.py trains a small model",
     r"veca-edge sensors .*--(watch|record)(?!.*--samples)": "goes on until Ctrl-C",
     r"veca-edge .*VOC2012": "needs the published weights and photos, and hours",
-    r"veca-edge (train|evaluate) .*(things|street)\b": "needs photos that are not in the repository",
+    r"veca-edge (train|evaluate|fit-head) .*(things|street)\b": "needs photos that are not in the repository",
+    r"veca-edge average first": "needs what is trained on such photos",
     r"veca-edge .*…": "a pattern, not a command",
     r"make|pip|apt|git": "changes the machine, or needs a network",
     r"python (apps/python-mobile/prepare|tests/golden/\w+)\.py": "writes into the repository",
@@ -191,12 +192,13 @@ def require_success(status: int, said: str) -> None:
 
 
 def furnish(folder: Path) -> None:
-    """Put there what the pages speak of: veca.pt, clip.mp4, two shelves, photo.jpg, photos/, labelled/, people/."""
+    """Put there what the pages speak of: checkpoints, clip.mp4, shelves, photo.jpg, photos/, labelled/, people/."""
     from tests.converters.checkpoints import random_checkpoint
     from tests.dense_sets import write_masks
     from veca_edge.model.checkpoint import write_checkpoint
 
-    write_checkpoint(random_checkpoint(("milk", "juice", "bread"), num_cores=64), folder / "veca.pt")
+    for name in ("veca.pt", "model.pt", "tuned.pt"):
+        write_checkpoint(random_checkpoint(("milk", "juice", "bread"), num_cores=64), folder / name)
     shutil.copytree(ASSETS / "photos", folder / "photos")
     shutil.copy(ASSETS / "photos" / "milk.jpg", folder / "photo.jpg")
     for index, photo in enumerate(sorted((folder / "photos").glob("*.jpg"))):
