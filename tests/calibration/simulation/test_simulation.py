@@ -14,7 +14,7 @@ from tests.governor.conftest import TABLE
 from tests.known import known
 from veca_edge.calibration.simulation.baselines import BASELINES, POLICIES, build_policy
 from veca_edge.calibration.simulation.device import Body, Hardware, Load, Surroundings, step
-from veca_edge.calibration.simulation.evaluate import Tables, score, simulate
+from veca_edge.calibration.simulation.evaluate import Score, Tables, score, simulate
 from veca_edge.calibration.simulation.plot import draw_runs
 from veca_edge.calibration.simulation.promises import check_promises
 from veca_edge.calibration.simulation.replay import replay
@@ -83,6 +83,19 @@ def test_the_governor_keeps_its_promises(tables: Tables, name: str) -> None:
     verdicts = check_promises([score(SCENARIOS[name], policy, run) for policy, run in runs.items()])
     assert len(verdicts) == 4
     assert all(verdict.kept for verdict in verdicts), verdicts
+
+
+@pytest.mark.parametrize(
+    ("hours", "better"),
+    [((6.0, 5.9), False), ((6.0, 5.95), True), ((6.0, 7.0), True), ((6.0, None), True), ((None, 5.0), True)],
+)
+def test_more_quality_counts_if_the_battery_lasts_as_long(
+    hours: tuple[float | None, float | None], better: bool
+) -> None:
+    own, other = (
+        Score("commute", name, 0.9, None, 0, 0, 0, 40, lasts, 0, 0) for name, lasts in zip("ab", hours, strict=True)
+    )
+    assert check_promises([own, replace(other, quality=0.91)], "a")[0].kept is not better
 
 
 @pytest.mark.parametrize("name", ["hot-day", "charging", "noisy-sensors"])
