@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -328,18 +330,31 @@ def test_an_interrupted_write_leaves_whole_lines(tmp_path: Path, monkeypatch: py
             writer.write({"n": 1})
 
 
+def archive(name: str) -> bytes:
+    """A zip archive of one empty file."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as made:
+        made.writestr(name, b"")
+    return written.getvalue()
+
+
 @pytest.mark.parametrize(
-    ("content", "taken"),
+    ("name", "content", "taken"),
     [
-        (b"", True),
-        (b"PK\3\4 an archive", True),
-        (b"\x80\x02 a pickle", True),
-        (b"\xff\xd8 a photo", False),
-        (b"text", False),
+        ("mine.pt", b"", True),
+        ("mine.pt", b"PK\3\4 an archive", True),
+        ("mine.pt", b"\x80\x02 a pickle", True),
+        ("mine.pt", b"\xff\xd8 a photo", False),
+        ("mine.pt", b"text", False),
+        ("thesis.docx", b"PK\3\4 a text", False),
+        ("vectors.npz", archive("a.npy"), False),
+        ("mine.best", archive("mine/data.pkl"), True),
     ],
 )
-def test_a_checkpoint_replaces_nothing_but_a_checkpoint(tmp_path: Path, content: bytes, taken: bool) -> None:
-    path = tmp_path / "mine.pt"
+def test_a_checkpoint_replaces_nothing_but_a_checkpoint(
+    tmp_path: Path, name: str, content: bytes, taken: bool
+) -> None:
+    path = tmp_path / name
     assert check_checkpoint_target(path) == path
     path.write_bytes(content)
     if taken:

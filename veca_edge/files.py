@@ -24,6 +24,7 @@ ZIP_ERRORS = (
     *(RuntimeError, ValueError, OverflowError, IndexError, KeyError),
 )
 CHECKPOINT_STARTS = (b"PK", b"\x80\x02")  # of an archive, and of a pickle as PyTorch wrote it before
+CHECKPOINT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 PACKAGE_MANIFEST = "Manifest.json"
 LONGEST_LINE = 1 << 20  # bytes of a file's first line that are looked at
 
@@ -136,9 +137,21 @@ def check_checkpoint_target(path: str | Path) -> Path:
     if Path(path).suffix.lower() in (".pte", ".safetensors", PACKAGE_SUFFIX):
         raise VecaError(f"cannot write a checkpoint to {shortened(Path(path))}: let its name end in .pt")
     target = check_target(path)
-    if is_regular(target) and _start(target) not in (b"", *CHECKPOINT_STARTS):
+    if is_regular(target) and not _like_a_checkpoint(target):
         raise VecaError(f"{shortened(target)} is there and no checkpoint: give another name, or remove it first")
     return target
+
+
+def _like_a_checkpoint(path: Path) -> bool:
+    """Whether a checkpoint may replace a file: many kinds of files are archives, so that names count as well."""
+    start = _start(path)
+    if start != b"PK" or path.suffix.lower() in CHECKPOINT_SUFFIXES:
+        return start in (b"", *CHECKPOINT_STARTS)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, *ZIP_ERRORS):
+        return False
 
 
 def _start(path: Path) -> bytes:
