@@ -51,8 +51,13 @@ def test_json(other: Path, tmp_path: Path) -> None:
     [
         (["{packaged}"], "one checkpoint is its own mean: name two or more"),
         (["{packaged}", "{other}", "--parts", "1"], "1 part for 2 checkpoints: give one for each, such as 3,1"),
-        (["{packaged}", "{other}", "--parts", "1,nan"], "parts are numbers of at least 0, and not all of them 0"),
+        (["{packaged}", "{other}", "--parts", "1,nan"], "'1,nan': give a number for each checkpoint"),
         (["{packaged}", "{other}", "--parts", "1,x"], "'1,x': give a number for each checkpoint, such as 3,1"),
+        (
+            ["{packaged}", "{other}", "--parts", "1,1e400"],
+            "'1,1e400': give a number for each checkpoint",
+        ),
+        (["{packaged}", "{other}", "{other}"], "is named twice: name it once, and how much it counts with --parts"),
         (["{packaged}", "{photo}"], "photo.png: "),
     ],
 )

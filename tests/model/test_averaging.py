@@ -53,6 +53,12 @@ def test_parts_are_weights(packaged: Checkpoint) -> None:
     torch.testing.assert_close(alone.state, packaged.state)
 
 
+@pytest.mark.parametrize("part", [3e38, 1e39, 1e-46, 1e-300])
+def test_only_the_ratio_of_parts_counts(packaged: Checkpoint, part: float) -> None:
+    mean = mean_checkpoint([packaged, moved(packaged, 4)], (part, part))
+    torch.testing.assert_close(mean.state, moved(packaged, 2).state)
+
+
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
@@ -61,7 +67,7 @@ def test_parts_are_weights(packaged: Checkpoint) -> None:
         ((0, 0), "not all of them 0"),
         ((-1, 2), "at least 0"),
         ((np.nan, 1), "at least 0"),
-        ((1e308, 1e308), "not all"),
+        ((1e308, 1e308), "finite"),
     ],
 )
 def test_impossible_parts(packaged: Checkpoint, parts: tuple[float, ...], line: str) -> None:
@@ -74,12 +80,25 @@ def others(checkpoint: Checkpoint) -> dict[str, Checkpoint]:
     config = replace(checkpoint.config, num_layers=checkpoint.config.num_layers - 1)
     return {
         "another architecture": replace(checkpoint, config=config),
-        "other labels": replace(checkpoint, labels=checkpoint.labels[::-1]),
+        "other labels, or in another order,": replace(checkpoint, labels=checkpoint.labels[::-1]),
+        "another number of classifiers": replace(checkpoint, head=None, labels=()),
+        "another normalisation of pixels": replace(
+            checkpoint, preprocessing={**checkpoint.preprocessing, "mean": [0.0, 0.0, 0.0]}
+        ),
         "other dense heads": replace(checkpoint, dense=(), path=Path("bare.pt")),
     }
 
 
-@pytest.mark.parametrize("difference", ["another architecture", "other labels", "other dense heads"])
+@pytest.mark.parametrize(
+    "difference",
+    [
+        "another architecture",
+        "other labels, or in another order,",
+        "another number of classifiers",
+        "another normalisation of pixels",
+        "other dense heads",
+    ],
+)
 def test_what_differs_in_more_than_weights_has_no_mean(packaged: Checkpoint, difference: str) -> None:
     with pytest.raises(VecaError, match=f"has {difference} than"):
         mean_checkpoint([packaged, others(packaged)[difference]])

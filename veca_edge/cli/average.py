@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from veca_edge.cli.options import InputPath, path_option
+from veca_edge.cli.parsing import parse_numbers
 from veca_edge.cli.progress import command_line, next_step
-from veca_edge.errors import require
+from veca_edge.errors import require, shown
 from veca_edge.numbers import counted
 
 EPILOG = """\b
@@ -28,10 +29,10 @@ def parse_parts(context: click.Context, parameter: click.Parameter, text: str | 
     """Parts such as "3,1" or None."""
     if text is None:
         return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r}: give a number for each checkpoint, such as 3,1") from None
+    numbers = parse_numbers(text)
+    if not numbers:
+        raise click.BadParameter(f"{shown(text)}: give a number for each checkpoint, such as 3,1")
+    return numbers
 
 
 @click.command("average", epilog=EPILOG)
@@ -48,8 +49,8 @@ def parse_parts(context: click.Context, parameter: click.Parameter, text: str | 
 def command(checkpoints: tuple[Path, ...], output: Path, parts: tuple[float, ...] | None, as_json: bool) -> None:
     """Average the weights of checkpoints that went on from a common one: often better than any of them.
 
-    They have the same labels and heads. How sure the model must be of a label is not averaged: fit it anew with
-    `veca-edge convert --unknown`.
+    They must have the same labels and heads. The mean gets the first one's image size. How sure the model must be
+    of a label is not averaged: fit it anew with `veca-edge convert --data DIR --unknown DIR`.
     """
     require("torch", "convert")
     from veca_edge.model.averaging import AverageRequest, average

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 
@@ -66,3 +68,12 @@ def parse_size(context: click.Context, parameter: click.Parameter, text: str | N
     if not 1 <= size < 1e15:
         raise click.BadParameter(f"{text!r}: give a size such as 4MB")
     return int(size)
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Finite numbers such as "3,1"; none if any of them is none."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()

@@ -13,12 +13,13 @@ import click
 
 from veca_edge.cli.models import open_model
 from veca_edge.cli.options import Count, InputPath, OutputPath, model_option, path_option, threads_option
+from veca_edge.cli.parsing import parse_numbers
 from veca_edge.cli.progress import Stages, command_line, echo_lines, next_step, say
 from veca_edge.cli.tables import recognition_lines
 from veca_edge.encoding import visible
 from veca_edge.errors import VecaError, require
 from veca_edge.files import check_target, expanded, is_folder, is_there
-from veca_edge.numbers import counted, finite
+from veca_edge.numbers import counted
 from veca_edge.requests import given_options
 from veca_edge.tables import Table
 
@@ -103,11 +104,8 @@ def parse_box(context: click.Context, parameter: click.Parameter, text: str | No
     """A box such as "40,60,200,120", or None."""
     if text is None:
         return None
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != 4 or any(finite(number) is None for number in numbers):
+    numbers = parse_numbers(text)
+    if len(numbers) != 4:
         raise click.BadParameter(f"{text!r}: give x, y, width and height in pixels, such as 40,60,200,120")
     return numbers
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,10 @@ def average(request: AverageRequest) -> int:
     target = check_checkpoint_target(request.output)
     if any(same_file(target, path) for path in request.checkpoints):
         raise VecaError(f"--output {shortened(target)} would overwrite one of the checkpoints: choose another name")
+    for one, other in combinations(request.checkpoints, 2):
+        if same_file(one, other):
+            raise VecaError(f"{shortened(other)} is named twice: name it once, and how much it counts with --parts")
+    _shares(request.parts, len(request.checkpoints))  # before anything is read
     mean = mean_checkpoint([read_checkpoint(path) for path in request.checkpoints], request.parts)
     write_checkpoint(mean, target)
     return target.stat().st_size
@@ -65,7 +70,7 @@ def mean_checkpoint(checkpoints: Sequence[Checkpoint], parts: Sequence[float] | 
         parts: how much each of them counts, finite, at least 0 and not all 0; None for the same.
 
     Returns:
-        The mean with the first one's preprocessing, and without certainty, which belongs to the weights.
+        The mean with the first one's image size and fit, and without certainty, which belongs to the weights.
 
     Raises:
         VecaError: two that differ in more than their weights, or parts that are not such.
@@ -91,20 +96,27 @@ def _shares(parts: Sequence[float] | None, count: int) -> Float:
     if len(given) != count:
         raise VecaError(f"{counted(len(given), 'part')} for {count} checkpoints: give one for each, such as 3,1")
     if min(given) < 0 or not 0 < sum(given) < math.inf:  # neither of which holds with a NaN
-        raise VecaError("parts are numbers of at least 0, and not all of them 0: such as 3,1")
-    return np.array(given, np.float32) / np.float32(sum(given))
+        raise VecaError("parts are finite numbers of at least 0, and not all of them 0: give such as 3,1")
+    return (np.array(given) / sum(given)).astype(np.float32)
 
 
 def _mean(tensors: Sequence[Tensor], shares: Float) -> Tensor:
-    return torch.tensordot(torch.from_numpy(shares), torch.stack(tuple(tensors)), 1)
+    total = torch.zeros_like(tensors[0])
+    for share, tensor in zip(shares.tolist(), tensors, strict=True):
+        total += share * tensor
+    return total
 
 
 def _difference(first: Checkpoint, other: Checkpoint) -> str:
     """What is not the same but should be, or "": "other labels"."""
     if other.config != first.config:
         return "another architecture"
-    if other.labels != first.labels or (other.head is None) != (first.head is None):
-        return "other labels"
+    if (other.head is None) != (first.head is None):
+        return "another number of classifiers"
+    if other.labels != first.labels:
+        return "other labels, or in another order,"
+    if any(other.preprocessing[name] != first.preprocessing[name] for name in ("mean", "std")):
+        return "another normalisation of pixels"
     if [head.task for head in other.dense] != [head.task for head in first.dense]:
         return "other dense heads"
     return ""

@@ -143,7 +143,7 @@ def train(request: TrainRequest, listener: Listener | None = None) -> Outcome | 
 
 def _train(request: TrainRequest, files: RunFiles, world: World, stop: _Stop, listener: Listener) -> Outcome:
     splits = read_folder(request.data, listener.say, request.recipe.seed)
-    start = read_checkpoint(request.init) if request.init else None
+    start = None if request.init is None else read_checkpoint(request.init)
     side = request.recipe.photo_size
     photos, began = [splits.train, splits.unlabelled], monotonic()
     train = load_photos(photos, side, listener.say, lambda done: listener.stage("photos", done)).to(world.device)

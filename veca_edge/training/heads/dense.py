@@ -245,7 +245,7 @@ def _fit(task: DenseTask, store: MaskStore, views: _Views, features: Half, progr
         progress("fitting", (step + 1) / steps)
     if task.kind == "segmentation":
         some = np.arange(0, len(features), -(-targets.numel() // PLACES))
-        _balance(layer, standardised(some), targets[some], partial(progress, "borders between classes"))
+        _balance(layer, standardised(some), targets[some], partial(progress, "class borders"))
     head = layer.head()
     folded = torch.from_numpy(head.weight) / deviation
     offset = torch.from_numpy(head.bias) - folded @ mean
