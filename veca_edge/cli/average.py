@@ -9,7 +9,7 @@ import click
 
 from veca_edge.cli.options import InputPath, path_option
 from veca_edge.cli.parsing import parse_numbers
-from veca_edge.cli.progress import command_line, next_step
+from veca_edge.cli.progress import command_line, next_step, say
 from veca_edge.errors import require, shown
 from veca_edge.numbers import counted
 
@@ -55,7 +55,7 @@ def command(checkpoints: tuple[Path, ...], output: Path, parts: tuple[float, ...
     require("torch", "convert")
     from veca_edge.model.averaging import AverageRequest, average
 
-    written = average(AverageRequest(checkpoints, output, parts))
+    written = average(AverageRequest(checkpoints, output, parts), say)
     if as_json:
         click.echo(json.dumps({"output": str(output), "bytes": written}, indent=2))
         return

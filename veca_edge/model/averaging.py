@@ -18,6 +18,7 @@ from torch import Tensor
 from veca_edge.arrays import Float
 from veca_edge.errors import VecaError
 from veca_edge.files import check_checkpoint_target, same_file, shortened
+from veca_edge.image.skipping import Say
 from veca_edge.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from veca_edge.modelfile.heads import DenseHead
 from veca_edge.numbers import counted
@@ -38,8 +39,12 @@ class AverageRequest:
     parts: tuple[float, ...] | None = None
 
 
-def average(request: AverageRequest) -> int:
+def average(request: AverageRequest, say: Say = lambda _: None) -> int:
     """Write the mean of checkpoints, in half precision.
+
+    Args:
+        request: which ones, and where to.
+        say: receives a line about what they have and their mean has not.
 
     Returns:
         The file's bytes.
@@ -56,8 +61,10 @@ def average(request: AverageRequest) -> int:
         if same_file(one, other):
             raise VecaError(f"{shortened(other)} is named twice: name it once, and how much it counts with --parts")
     _shares(request.parts, len(request.checkpoints))  # before anything is read
-    mean = mean_checkpoint([read_checkpoint(path) for path in request.checkpoints], request.parts)
-    write_checkpoint(mean, target)
+    checkpoints = [read_checkpoint(path) for path in request.checkpoints]
+    write_checkpoint(mean_checkpoint(checkpoints, request.parts), target)
+    if any(one.certainty is not None for one in checkpoints):
+        say("how sure one must be of a label is not averaged: `veca-edge convert --data DIR --unknown DIR` fits it")
     return target.stat().st_size
 
 
