@@ -32,7 +32,7 @@ demo: $(VENV)/demo
 	@$(BIN)/python -c 'import cv2; film = cv2.VideoCapture("$(DEMO)/demo.mp4"); \
 		film.set(cv2.CAP_PROP_POS_FRAMES, $(FRAME)); cv2.imwrite("$(DEMO)/demo.png", film.read()[1])'
 	@echo 'watch $(DEMO)/demo.mp4 (a frame of it: $(DEMO)/demo.png)'
-	@echo 'next: $(BIN)/veca-edge run --serve 8080 shows your own camera in a browser; README.md has the rest'
+	@echo 'next: VECA_EDGE_CACHE=$(DEMO) $(BIN)/veca-edge run --serve 8080 shows your own camera in a browser; README.md has the rest'
 
 test: lint types check
 
