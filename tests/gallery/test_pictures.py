@@ -257,6 +257,6 @@ def test_names_without_pictures_take_no_memory(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.npz"):
-        with pytest.raises(VecaError, match=r"^cannot read "):
+    for path, remedy in ((tmp_path, "make an index of it"), (tmp_path / "none.npz", "check the path")):
+        with pytest.raises(VecaError, match=f"^cannot read .*{remedy}"):
             PictureIndex.load(path)

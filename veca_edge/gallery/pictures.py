@@ -16,7 +16,7 @@ from veca_edge.arrays import Float
 from veca_edge.documents import parse_json
 from veca_edge.encoding import printable
 from veca_edge.errors import VecaError, shown
-from veca_edge.files import expanded, regular_file, shortened, write_whole
+from veca_edge.files import expanded, is_folder, regular_file, shortened, write_whole
 from veca_edge.gallery.archive import packed, read_archive
 from veca_edge.gallery.vectors import unit_vectors
 from veca_edge.numbers import finite, whole
@@ -132,6 +132,11 @@ class PictureIndex:
         """
         if not isinstance(path, (str, Path)) or not str(path):
             raise VecaError(f"cannot read {shown(path)}: give the path of a file that `veca-edge index` wrote")
+        if is_folder(expanded(path)):
+            folder = shortened(expanded(path))
+            raise VecaError(
+                f"cannot read {folder}: it is a folder: make an index of it with `veca-edge index` first"
+            )
         path = regular_file(path)
         try:
             return cls._checked(path, **read_archive(path, LAYOUT))
