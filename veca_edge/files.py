@@ -74,6 +74,15 @@ def is_package(path: Path) -> bool:
     return path.suffix == PACKAGE_SUFFIX or is_there(path / PACKAGE_MANIFEST)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a regular file is an archive as PyTorch writes it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, *ZIP_ERRORS):
+        return False
+
+
 def existing(path: str | Path, advice: str = "check the path", name: str | None = None) -> Path:
     """The path, `~` expanded, of something that is there.
 
@@ -145,13 +154,9 @@ def check_checkpoint_target(path: str | Path) -> Path:
 def _like_a_checkpoint(path: Path) -> bool:
     """Whether a checkpoint may replace a file: many kinds of files are archives, so that names count as well."""
     start = _start(path)
-    if start != b"PK" or path.suffix.lower() in CHECKPOINT_SUFFIXES:
-        return start in (b"", *CHECKPOINT_STARTS)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except (OSError, *ZIP_ERRORS):
-        return False
+    if start == b"PK" and path.suffix.lower() not in CHECKPOINT_SUFFIXES:
+        return is_checkpoint(path)
+    return start in (b"", *CHECKPOINT_STARTS)
 
 
 def _start(path: Path) -> bytes:

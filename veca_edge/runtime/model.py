@@ -6,11 +6,10 @@ import warnings
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, cast, get_args
-from zipfile import ZipFile
 
 from veca_edge.arrays import Float, Image
 from veca_edge.errors import VecaError, VecaWarning, require, shown
-from veca_edge.files import ZIP_ERRORS, is_package, is_regular, is_there
+from veca_edge.files import is_checkpoint, is_package, is_regular, is_there
 from veca_edge.governor.quality import QualityTable
 from veca_edge.image.preprocessing import Box, Preprocessing
 from veca_edge.modelfile.certainty import DEFAULT_CERTAINTY, Certainty
@@ -266,15 +265,7 @@ def looks_like_model(path: Path) -> bool:
     """Whether a path names what `load` opens: a model file, a package, or a checkpoint (a zip archive)."""
     if not is_there(path):
         return False
-    return is_package(path) or is_model_file(path) or (is_regular(path) and _is_checkpoint(path))
-
-
-def _is_checkpoint(path: Path) -> bool:
-    try:
-        with ZipFile(path) as archive:
-            return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except (OSError, *ZIP_ERRORS):
-        return False
+    return is_package(path) or is_model_file(path) or (is_regular(path) and is_checkpoint(path))
 
 
 def assembled(
