@@ -58,7 +58,8 @@ def test_a_photo_is_recognised(model: Model, photo: Image) -> None:
 def test_how_things_are_shown(model: Model, eager_model: Model, photo: Image) -> None:
     assert repr(model) == f"<Model {model.name}, 153 labels, 8 to 64 cores, 256 px, executorch>"
     result = model(photo, cores=32)
-    assert re.fullmatch(r"<Result milk \d+ %(, not sure)?, 32 cores, 256 px, \d+\.\d ms>", repr(result))
+    doubt = "" if result.sure else ", not sure"
+    assert re.fullmatch(rf"<Result milk \d+ %{doubt}, 32 cores, 256 px, \d+\.\d ms>", repr(result))
     bare = replace(result, logits=None, image_size=(128, 192))
     assert repr(bare).startswith("<Result of 192 values, 32 cores, 128 x 192 px, ")
     assert repr(model.stream(cores=8)) == f"<Stream of {model.name}, 8 cores, 256 px>"
